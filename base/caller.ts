@@ -1,0 +1,27 @@
+import type { Zone } from './zone.ts';
+
+/** What a caller may do. `agent` and `service` are processes of ours: an agent runs steps, a service is a coordinator. */
+export const ROLES = ['viewer', 'submitter', 'operator', 'admin', 'agent', 'service'] as const;
+
+export type Role = (typeof ROLES)[number];
+
+/**
+ * Who asks, as verified by us. No field, header or instance name that a client sends widens it.
+ * `scope` is a slash-separated path below the project (`main`, `main/pr-7`); the caller writes cache entries there only
+ * and reads there and in its ancestors.
+ */
+export type Caller = {
+  /** For logs and records: the token's name, never the token. */
+  readonly name: string;
+  readonly role: Role;
+  readonly project: string;
+  readonly scope: string;
+  /** The highest zone in which the caller's steps may run. */
+  readonly zoneCeiling: Zone;
+};
+
+/** `scope` and its ancestors, nearest first: the order in which cache entries are looked up. */
+export function scopeChain(scope: string): readonly string[] {
+  const parts = scope.split('/');
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join('/'));
+}

@@ -1,0 +1,41 @@
+import { hash } from 'node:crypto';
+
+declare const digestBrand: unique symbol;
+
+/** Lower-case SHA-256 hex and length in bytes, `<64 hex>-<size>`; made only by `parseDigest`, `digestFrom` and `digestOf`. */
+export type Digest = string & { readonly [digestBrand]: true };
+
+const HASH = /^[0-9a-f]{64}$/;
+const SIZE = /^(0|[1-9][0-9]{0,15})$/;
+
+/** The digest of no bytes: every store has this blob. */
+export const EMPTY_DIGEST = digestOf(new Uint8Array(0));
+
+/** `<hash>-<size>` as a digest, or undefined where it is not one (hash case, length, size range, the empty blob's hash). */
+export function parseDigest(text: string): Digest | undefined {
+  const dash = text.indexOf('-');
+  if (dash !== 64 || !SIZE.test(text.slice(65))) return undefined;
+  return digestFrom(text.slice(0, 64), Number(text.slice(65)));
+}
+
+/** The digest with that hash and size in bytes, or undefined where no blob can have it. */
+export function digestFrom(hashHex: string, sizeBytes: number): Digest | undefined {
+  if (!HASH.test(hashHex) || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return undefined;
+  if (sizeBytes === 0 && hashHex !== hashOf(EMPTY_DIGEST)) return undefined;
+  return `${hashHex}-${sizeBytes}` as Digest; // the brand's one cast: everything was checked above
+}
+
+/** The digest of `bytes`. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return `${hash('sha256', bytes, 'hex')}-${bytes.byteLength}` as Digest; // computed, so valid
+}
+
+/** The 64 hex digits. */
+export function hashOf(digest: Digest): string {
+  return digest.slice(0, 64);
+}
+
+/** The size in bytes. */
+export function sizeOf(digest: Digest): number {
+  return Number(digest.slice(65));
+}

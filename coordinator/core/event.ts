@@ -1,0 +1,69 @@
+import type { TimeMs } from '../../base/clock.ts';
+import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
+import type { AttemptReport, StepResult } from './result.ts';
+import type { BuildSpec } from './spec.ts';
+import type { AgentFacts, ResolvedAction } from './state.ts';
+
+/** A lease that an agent brings back when it connects again. */
+export type HeldLease = {
+  readonly token: LeaseToken;
+  readonly phase: { readonly kind: 'accepted' } | { readonly kind: 'started' } | { readonly kind: 'finished'; readonly report: AttemptReport };
+};
+
+/** How the shell worked out a step's action. */
+export type Resolution =
+  | { readonly kind: 'ready'; readonly action: ResolvedAction }
+  | { readonly kind: 'hit'; readonly action: ResolvedAction; readonly result: StepResult }
+  /** The inputs contradict each other or have gone; a failure of the step, with a message for people. */
+  | { readonly kind: 'invalid'; readonly message: string }
+  /** The cache could not be asked: it is tried again later. */
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+/** Everything that happens to the core, in past tense. */
+export type Event =
+  | {
+      readonly kind: 'build-submitted';
+      readonly id: BuildId;
+      readonly spec: BuildSpec;
+      readonly idempotencyKey: string;
+      readonly requestDigest: string;
+    }
+  | { readonly kind: 'build-cancelled'; readonly id: BuildId; readonly by: string; readonly reason: string }
+  | { readonly kind: 'step-cancelled'; readonly step: StepId; readonly by: string; readonly reason: string }
+  /** A person wants a step that ended without success, and those skipped because of it, to run again. */
+  | { readonly kind: 'step-retried'; readonly step: StepId; readonly by: string }
+  | { readonly kind: 'step-resolved'; readonly step: StepId; readonly resolution: Resolution }
+  /** A build that ended long enough ago may leave the ledger. */
+  | { readonly kind: 'build-expired'; readonly id: BuildId }
+  | {
+      readonly kind: 'agent-registered';
+      readonly facts: AgentFacts;
+      /** Offers that the agent takes before it has accepted any. */
+      readonly credits: number;
+      readonly held: readonly HeldLease[];
+      readonly draining: boolean;
+    }
+  | { readonly kind: 'agent-disconnected'; readonly session: SessionId }
+  /** One for all of the agent's leases. `credits` replaces what was granted before, less the offers still under way. */
+  | { readonly kind: 'heartbeat-received'; readonly session: SessionId; readonly tokens: readonly LeaseToken[]; readonly credits: number }
+  | { readonly kind: 'offer-accepted'; readonly session: SessionId; readonly token: LeaseToken }
+  | { readonly kind: 'offer-rejected'; readonly session: SessionId; readonly token: LeaseToken; readonly reason: string }
+  | { readonly kind: 'attempt-started'; readonly session: SessionId; readonly token: LeaseToken }
+  | { readonly kind: 'attempt-finished'; readonly session: SessionId; readonly token: LeaseToken; readonly report: AttemptReport }
+  /** The agent takes nothing new; it goes when what it runs has ended. */
+  | { readonly kind: 'agent-drained'; readonly session: SessionId; readonly reason: string }
+  /** The agent says goodbye: what it still held goes elsewhere at once, free of charge. */
+  | { readonly kind: 'agent-left'; readonly session: SessionId }
+  | {
+      readonly kind: 'hold-placed';
+      readonly target: string;
+      readonly hold: 'pause' | 'drain';
+      readonly reason: string;
+      readonly by: string;
+      readonly expiresAt: TimeMs | undefined;
+    }
+  | { readonly kind: 'hold-lifted'; readonly target: string; readonly by: string }
+  /** The time of the last outcome's `wakeAt` has come. */
+  | { readonly kind: 'woke' };
+
+export type EventKind = Event['kind'];

@@ -1,0 +1,47 @@
+/** Bounds of the core. Each is there so that no request, build or agent can take the memory or time of all the others. */
+export const LIMITS = {
+  /** Steps of one build: a ledger commit of them stays below a second on the slowest ledger. */
+  stepsPerBuild: 100_000,
+  needsPerStep: 1_000,
+  /** Needs of all steps of a build together: what the graph costs in memory. */
+  needsPerBuild: 1_000_000,
+  /** Command, environment, outputs and selector of one step, as text; larger scripts belong in a file of the inputs. */
+  stepSpecBytes: 128 * 1024,
+  /** The same of all steps of a build. */
+  buildSpecBytes: 64 * 1024 * 1024,
+  /** Unfinished steps of one project; beyond it submissions are refused with LIMIT_EXCEEDED. */
+  unfinishedStepsPerProject: 500_000,
+  labelsPerAgent: 64,
+  labelsPerBuild: 64,
+  labelBytes: 256,
+  requirementsPerSelector: 32,
+  attemptsKept: 8,
+  /** Trees that the core remembers per agent, for placing steps where their inputs are. */
+  partsPerAgent: 256,
+  /** Candidates that are scored for one placement. */
+  candidatesScored: 16,
+  /** Different agents lost to one step before it is quarantined. */
+  agentsLostToQuarantine: 3,
+} as const;
+
+/** Times of the core, all server-set; agents learn theirs when they register. */
+export type Timings = {
+  readonly leaseTtlMs: number;
+  readonly heartbeatMs: number;
+  /** An offer that was not accepted in this time goes back to the head of its queue, at no cost. */
+  readonly offerTtlMs: number;
+  /** How long a step may wait for an agent that holds most of its inputs, and how many bytes make that worthwhile. */
+  readonly localityWaitMs: number;
+  readonly localityMinBytes: number;
+  /** Waiting this long is worth one point of priority: so nothing starves. */
+  readonly ageingMs: number;
+};
+
+export const DEFAULT_TIMINGS: Timings = {
+  leaseTtlMs: 15_000,
+  heartbeatMs: 5_000,
+  offerTtlMs: 2_000,
+  localityWaitMs: 2_000,
+  localityMinBytes: 64 * 1024 * 1024,
+  ageingMs: 60_000,
+};

@@ -1,0 +1,50 @@
+import type { Digest } from '../../cache/digest.ts';
+import type { FailureClass } from './spec.ts';
+
+/** One output of a step; `path` is relative to the step's working directory. */
+export type OutputEntry =
+  | { readonly kind: 'file'; readonly path: string; readonly digest: Digest; readonly executable: boolean }
+  /** `tree` is the REAPI Tree message of the whole directory, `root` its root Directory; both are in the CAS. */
+  | { readonly kind: 'directory'; readonly path: string; readonly tree: Digest; readonly root: Digest; readonly bytes: number }
+  | { readonly kind: 'symlink'; readonly path: string; readonly target: string };
+
+/** Where an attempt's time and the host's resources went. Times in milliseconds, sizes in bytes. */
+export type Usage = {
+  readonly cpuMs: number;
+  readonly peakMemoryBytes: number;
+  /** Fetched to and sent from the agent, after what it already had. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly prepareMs: number;
+  readonly runMs: number;
+  readonly uploadMs: number;
+};
+
+export const NO_USAGE: Usage = { cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0, prepareMs: 0, runMs: 0, uploadMs: 0 };
+
+/** The log of an attempt: one byte sequence, standard output and error as the step wrote them. */
+export type SealedLog = { readonly digest: Digest; readonly truncated: boolean };
+
+/** What a successful run left behind, as the action cache keeps it. */
+export type StepResult = {
+  readonly exitCode: number;
+  readonly outputs: readonly OutputEntry[];
+  readonly log: SealedLog | undefined;
+  readonly usage: Usage;
+  /** The agent that ran it, and when it started and ended there (milliseconds since the epoch, the agent's clock). */
+  readonly agent: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+};
+
+/** How an attempt ended, as its agent reports it. */
+export type AttemptReport =
+  | { readonly kind: 'succeeded'; readonly result: StepResult }
+  | {
+      readonly kind: 'failed';
+      readonly class: FailureClass;
+      /** For people: what went wrong, without the log. */
+      readonly message: string;
+      /** Present where the command ran to an end (`exit`, `timeout`, `oom`, `output`). */
+      readonly result: StepResult | undefined;
+    };

@@ -1,0 +1,114 @@
+import type { Digest } from '../../cache/digest.ts';
+import type { Resources } from '../../base/resources.ts';
+import type { Zone } from '../../base/zone.ts';
+
+/**
+ * Why an attempt ended without success. `exit`, `timeout` and `output` are failures: the step's own fault, retried as
+ * the user's policy says. The others are errors: ours or the world's, retried by us elsewhere and free of charge.
+ */
+export const FAILURE_CLASSES = {
+  exit: 'failure',
+  timeout: 'failure',
+  output: 'failure',
+  oom: 'failure',
+  'agent-lost': 'error',
+  'agent-stop': 'error',
+  'sandbox-error': 'error',
+  'cache-error': 'error',
+  cancelled: 'error',
+} as const satisfies Record<string, 'failure' | 'error'>;
+
+export type FailureClass = keyof typeof FAILURE_CLASSES;
+
+/** How often each class is retried (attempts after the first), and how long to wait before. */
+export type RetryPolicy = {
+  readonly limits: Readonly<Record<Exclude<FailureClass, 'cancelled'>, number>>;
+  readonly initialMs: number;
+  readonly maxMs: number;
+};
+
+export const DEFAULT_RETRY: RetryPolicy = {
+  limits: { exit: 0, timeout: 0, output: 0, oom: 0, 'agent-lost': 3, 'agent-stop': 10, 'sandbox-error': 3, 'cache-error': 5 },
+  initialMs: 1_000,
+  maxMs: 60_000,
+};
+
+/** When a step runs, by how the steps that it needs ended. */
+export type RunIf = 'succeeded' | 'failed' | 'always';
+
+/** What happens to a step that is not critical and could not start in time. */
+export type OnLag = { readonly afterMs: number; readonly use: 'skip' | 'default' };
+
+/** Where another step's outputs appear in this step's input tree. The paths are relative to the working tree's root. */
+export type Need = {
+  /** Name of a step of the same build. */
+  readonly step: string;
+  /** Whether its outputs become inputs, at the paths where it made them. */
+  readonly outputs: boolean;
+};
+
+/** What an executor must guarantee. */
+export const SANDBOX_TRAITS = ['isolatesFiles', 'isolatesNetwork', 'isolatesProcesses', 'isolatesHost', 'limitsMemory', 'limitsPids'] as const;
+export type SandboxTrait = (typeof SANDBOX_TRAITS)[number];
+
+/** One step of a build as it was accepted: checked, with all defaults filled in. Immutable. */
+export type StepSpec = {
+  readonly name: string;
+  /** Program and arguments; no shell is implied. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Names of variables that the agent passes through from its own environment; their values are no part of the key. */
+  readonly passEnv: readonly string[];
+  /** Directory below the input root in which the command runs; '' is the root. */
+  readonly workingDirectory: string;
+  /** Root of the step's own input tree (a REAPI Directory). */
+  readonly inputRoot: Digest;
+  /** Bytes of all files below `inputRoot`, for placement. */
+  readonly inputBytes: number;
+  readonly needs: readonly Need[];
+  /** Paths below the working directory whose files and directories are the step's outputs. */
+  readonly outputs: readonly string[];
+  readonly selector: string;
+  readonly resources: Resources;
+  /** Lowest zone in which the step may run. */
+  readonly zone: Zone;
+  readonly sandbox: readonly SandboxTrait[];
+  readonly network: boolean;
+  /** Whether an equal earlier result may be used, and this one kept. */
+  readonly cacheable: boolean;
+  /** Anything else that keys the result: the same step with another salt is another action. */
+  readonly salt: string;
+  /** Whether a run changes the world outside of its outputs; then it is not retried after its agent was lost. */
+  readonly sideEffects: boolean;
+  readonly critical: boolean;
+  readonly onLag: OnLag | undefined;
+  readonly runIf: RunIf;
+  readonly priority: number;
+  /** Longest wait between being runnable and started; undefined = no bound. */
+  readonly queueTimeoutMs: number | undefined;
+  /** Longest run of one attempt. */
+  readonly runTimeoutMs: number;
+  /** Longest time from being runnable to the end, all attempts included; undefined = no bound. */
+  readonly totalTimeoutMs: number | undefined;
+  /** Between SIGTERM and SIGKILL when an attempt is cancelled or timed out. */
+  readonly graceMs: number;
+  readonly retry: RetryPolicy;
+};
+
+/** A build as it was accepted. The steps' needs form no cycle and name steps of the build. */
+export type BuildSpec = {
+  readonly name: string;
+  readonly project: string;
+  readonly scope: string;
+  readonly zoneCeiling: Zone;
+  readonly submittedBy: string;
+  /** Free labels of the build, for finding it again (`branch`, `commit`). */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Weight of the build within its project's share, 1 is normal. */
+  readonly weight: number;
+  /** Ends every unfinished step when it is over; undefined = no bound. */
+  readonly timeoutMs: number | undefined;
+  /** Whether the first failure of a critical step cancels what has not started. */
+  readonly failFast: boolean;
+  readonly steps: readonly StepSpec[];
+};

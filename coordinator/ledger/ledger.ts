@@ -1,0 +1,81 @@
+import type { BuildId, LeaseToken } from '../core/ids.ts';
+import type { BuildEvent, LedgerRecord } from '../core/record.ts';
+import type { Digest } from '../../cache/digest.ts';
+
+/**
+ * A coordinator's leadership. Compared for equality of all three parts, never by order: a counter that rolled back cannot
+ * pass for a later one.
+ */
+export type Term = {
+  readonly counter: number;
+  /** 128 random bits as 32 hex digits; part of every lease token of the term. */
+  readonly nonce: string;
+  /** Changes whenever the ledger may have lost commits (restored, failed over, started empty). */
+  readonly incarnation: string;
+};
+
+export type LedgerTraits = {
+  /** What a returned commit survives. */
+  readonly durability: 'none' | 'process' | 'power';
+  /** Whether coordinators in other processes see it. */
+  readonly shared: boolean;
+};
+
+/**
+ * The hot tail of an attempt's log, kept where every coordinator can read it. `bytes` of a chunk start at `offset` of the
+ * log; chunks of a token have no gaps. A segment stands for bytes that moved to the blob store.
+ */
+export type LogRecord =
+  | { readonly kind: 'log-chunk'; readonly build: BuildId; readonly token: LeaseToken; readonly offset: number; readonly bytes: Uint8Array }
+  /** Replaces the chunks below `offset + size` that it covers. */
+  | { readonly kind: 'log-segment'; readonly build: BuildId; readonly token: LeaseToken; readonly offset: number; readonly digest: Digest }
+  /** The whole log is one blob now: chunks and segments go. */
+  | { readonly kind: 'log-sealed'; readonly build: BuildId; readonly token: LeaseToken; readonly digest: Digest; readonly truncated: boolean }
+  | { readonly kind: 'log-forgotten'; readonly build: BuildId; readonly token: LeaseToken };
+
+/** What is kept of one log. */
+export type StoredLog = {
+  readonly segments: readonly { readonly offset: number; readonly digest: Digest }[];
+  readonly chunks: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  readonly sealed: { readonly digest: Digest; readonly truncated: boolean } | undefined;
+};
+
+/**
+ * The durable record of builds, steps, leases, sessions and log tails. It stores and fences; it decides nothing.
+ * Every implementation passes `test/contract/ledger.ts`.
+ */
+export interface Ledger extends AsyncDisposable {
+  readonly traits: LedgerTraits;
+
+  /** Takes the leadership for `ttlMs` if nobody else holds it; undefined where somebody does. */
+  lead(holder: string, ttlMs: number, signal: AbortSignal): Promise<Term | undefined>;
+
+  /** Extends the leadership to `ttlMs` from now. @throws {Fault} LEDGER_FENCED, LEDGER_UNAVAILABLE */
+  renew(term: Term, ttlMs: number, signal: AbortSignal): Promise<void>;
+
+  /** Gives the leadership back; nothing happens where the term is not current. */
+  resign(term: Term, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Makes the records durable, all or none, in order, under the term. Callers keep a commit at or below
+   * `COMMIT_RECORDS_MAX` records. Returns when they are as durable as `traits` say.
+   * @throws {Fault} LEDGER_FENCED where the term is not current (nothing was written); LEDGER_UNAVAILABLE where it is
+   * unknown whether they were written: the caller must step down or find out by `load`.
+   */
+  commit(term: Term, records: readonly (LedgerRecord | LogRecord)[], signal: AbortSignal): Promise<void>;
+
+  /** The newest record of each key, builds before their steps, in batches; events and logs are read on their own. */
+  load(signal: AbortSignal): AsyncIterable<readonly LedgerRecord[]>;
+
+  /** A build's events after `afterSeq`, oldest first, at most `limit`. */
+  events(build: BuildId, afterSeq: number, limit: number, signal: AbortSignal): Promise<readonly BuildEvent[]>;
+
+  /** A log as it is kept; undefined where nothing of it is. */
+  log(token: LeaseToken, signal: AbortSignal): Promise<StoredLog | undefined>;
+
+  /** The incarnation as it is now, part of every cursor. */
+  incarnation(signal: AbortSignal): Promise<string>;
+}
+
+/** Most records of one commit: what a shared ledger can apply without holding up the others for long. */
+export const COMMIT_RECORDS_MAX = 64;
