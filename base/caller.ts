@@ -1,7 +1,7 @@
 import type { Zone } from './zone.ts';
 
-/** What a caller may do. `agent` and `service` are processes of ours: an agent runs steps, a service is a coordinator. */
-export const ROLES = ['viewer', 'submitter', 'operator', 'admin', 'agent', 'service'] as const;
+/** What a caller may do, each role including those before it. */
+export const ROLES = ['viewer', 'submitter', 'operator', 'admin'] as const;
 
 export type Role = (typeof ROLES)[number];
 

@@ -1,6 +1,6 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
-import type { AttemptReport, StepResult } from './result.ts';
+import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { BuildSpec } from './spec.ts';
 import type { AgentFacts, ResolvedAction } from './state.ts';
 

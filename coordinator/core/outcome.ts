@@ -3,7 +3,7 @@ import type { TimeMs } from '../../base/clock.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
 import type { LedgerRecord } from './record.ts';
-import type { StepResult } from './result.ts';
+import type { StepResult } from '../../cache/action/result.ts';
 
 /** What the coordinator says about a lease that an agent holds. */
 export type LeaseVerdict = 'continue' | 'cancel' | 'lost';

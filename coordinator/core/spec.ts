@@ -1,24 +1,8 @@
+import type { FailureClass } from '../../base/failure.ts';
+import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { Zone } from '../../base/zone.ts';
-
-/**
- * Why an attempt ended without success. `exit`, `timeout` and `output` are failures: the step's own fault, retried as
- * the user's policy says. The others are errors: ours or the world's, retried by us elsewhere and free of charge.
- */
-export const FAILURE_CLASSES = {
-  exit: 'failure',
-  timeout: 'failure',
-  output: 'failure',
-  oom: 'failure',
-  'agent-lost': 'error',
-  'agent-stop': 'error',
-  'sandbox-error': 'error',
-  'cache-error': 'error',
-  cancelled: 'error',
-} as const satisfies Record<string, 'failure' | 'error'>;
-
-export type FailureClass = keyof typeof FAILURE_CLASSES;
 
 /** How often each class is retried (attempts after the first), and how long to wait before. */
 export type RetryPolicy = {
@@ -46,10 +30,6 @@ export type Need = {
   /** Whether its outputs become inputs, at the paths where it made them. */
   readonly outputs: boolean;
 };
-
-/** What an executor must guarantee. */
-export const SANDBOX_TRAITS = ['isolatesFiles', 'isolatesNetwork', 'isolatesProcesses', 'isolatesHost', 'limitsMemory', 'limitsPids'] as const;
-export type SandboxTrait = (typeof SANDBOX_TRAITS)[number];
 
 /** One step of a build as it was accepted: checked, with all defaults filled in. Immutable. */
 export type StepSpec = {

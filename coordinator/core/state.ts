@@ -3,8 +3,9 @@ import type { Labels } from '../../base/labels.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentId, LeaseToken, SessionId, StepId } from './ids.ts';
-import type { AttemptReport, StepResult } from './result.ts';
-import type { FailureClass, SandboxTrait } from './spec.ts';
+import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
+import type { FailureClass } from '../../base/failure.ts';
+import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 
 /** The exclusive, time-bound right to run one attempt of a step. */
 export type Lease = {

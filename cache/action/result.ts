@@ -1,6 +1,5 @@
-import type { Digest } from '../../cache/digest.ts';
-import type { FailureClass } from './spec.ts';
-
+import type { FailureClass } from '../../base/failure.ts';
+import type { Digest } from '../digest.ts';
 /** One output of a step; `path` is relative to the step's working directory. */
 export type OutputEntry =
   | { readonly kind: 'file'; readonly path: string; readonly digest: Digest; readonly executable: boolean }

@@ -1,0 +1,105 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Fault } from './fault.ts';
+import { ROLES, type Caller } from './caller.ts';
+import { parseZone, type Zone } from './zone.ts';
+
+/** Who is at the other end of a connection, as verified. */
+export type Identity =
+  | { readonly kind: 'caller'; readonly caller: Caller }
+  /** An agent: its labels of trust come from here, whatever it says of itself. */
+  | { readonly kind: 'agent'; readonly name: string; readonly cluster: string; readonly pool: string; readonly zone: Zone }
+  /** A process of ours, such as a coordinator in front of the data plane. */
+  | { readonly kind: 'service'; readonly name: string };
+
+/** What a connection shows of itself. */
+export type Evidence = {
+  /** The value of the `authorization` metadata. */
+  readonly authorization: string | undefined;
+  /** Whether the peer's address is on the loopback interface. */
+  readonly loopback: boolean;
+};
+
+export interface Authenticator {
+  /** @throws {Fault} UNAUTHENTICATED, with what is missing. */
+  identify(evidence: Evidence): Identity;
+}
+
+/** One line of the tokens file: the SHA-256 of a token (hex) and whom it stands for. The token itself is kept nowhere. */
+export type TokenEntry = { readonly sha256: string; readonly identity: Identity };
+
+/** SHA-256 of a token as hex. Tokens carry 256 random bits, so that a plain hash cannot be searched. */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/**
+ * Bearer tokens first; a connection from loopback without a token is `local` where that is given.
+ * Looking up a hash takes the same time for known and unknown ones, up to the map's own.
+ */
+export function tokenAuthenticator(entries: readonly TokenEntry[], local: Identity | undefined): Authenticator {
+  const byHash = new Map(entries.map((entry) => [entry.sha256, entry]));
+  return {
+    identify({ authorization, loopback }) {
+      if (authorization === undefined) {
+        if (loopback && local !== undefined) return local;
+        throw new Fault('UNAUTHENTICATED', 'No credential: send the metadata "authorization: Bearer <token>"');
+      }
+      const token = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization)?.[1];
+      if (token === undefined) throw new Fault('UNAUTHENTICATED', 'The "authorization" metadata must be "Bearer <token>"');
+      const hash = hashToken(token);
+      const entry = byHash.get(hash);
+      if (entry === undefined || !timingSafeEqual(Buffer.from(entry.sha256, 'hex'), Buffer.from(hash, 'hex'))) {
+        throw new Fault('UNAUTHENTICATED', 'The token is not known here', { hint: 'Check that it is meant for this server and was not removed.' });
+      }
+      return entry.identity;
+    },
+  };
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const SCOPE = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/;
+
+/**
+ * The tokens file: a JSON array of `{"name", "sha256", "kind": "caller", "role", "project", "scope", "zoneCeiling"}`,
+ * `{"name", "sha256", "kind": "agent", "cluster", "pool", "zone"}` or `{"name", "sha256", "kind": "service"}`.
+ * @throws {Fault} CONFIG_INVALID naming entry and field.
+ */
+export function parseTokens(text: string): readonly TokenEntry[] {
+  const bad = (field: string, fix: string) => new Fault('CONFIG_INVALID', `Tokens file: ${field} ${fix}`, { field });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new Fault('CONFIG_INVALID', 'Tokens file: not JSON', { cause: error });
+  }
+  if (!Array.isArray(json)) throw bad('the file', 'must be a JSON array of entries');
+  return json.map((raw: unknown, index) => {
+    const at = `entry ${index + 1}`;
+    if (typeof raw !== 'object' || raw === null) throw bad(at, 'must be an object');
+    const entry = new Map(Object.entries(raw));
+    const word = (key: string, form: RegExp, fix: string): string => {
+      const value: unknown = entry.get(key);
+      if (typeof value !== 'string' || !form.test(value)) throw bad(`${at}, "${key}"`, fix);
+      return value;
+    };
+    const zoneAt = (key: string): Zone => {
+      const zone = parseZone(String(entry.get(key)));
+      if (zone === undefined) throw bad(`${at}, "${key}"`, 'must be untrusted, trusted or production');
+      return zone;
+    };
+    const name = word('name', NAME, 'must be 1 to 63 letters, digits, ".", "_" or "-"');
+    const sha256 = word('sha256', /^[0-9a-f]{64}$/, 'must be the SHA-256 of the token, 64 lower-case hex digits');
+    const kind: unknown = entry.get('kind');
+    if (kind === 'service') return { sha256, identity: { kind, name } };
+    if (kind === 'agent') {
+      const cluster = word('cluster', NAME, 'must name the cluster');
+      return { sha256, identity: { kind, name, cluster, pool: word('pool', NAME, 'must name the pool'), zone: zoneAt('zone') } };
+    }
+    if (kind !== 'caller') throw bad(`${at}, "kind"`, 'must be caller, agent or service');
+    const role = ROLES.find((known) => known === entry.get('role'));
+    if (role === undefined) throw bad(`${at}, "role"`, `must be one of ${ROLES.join(', ')}`);
+    const project = word('project', NAME, 'must name the project');
+    const scope = word('scope', SCOPE, 'must be a path such as main or main/pr-7');
+    return { sha256, identity: { kind, caller: { name, role, project, scope, zoneCeiling: zoneAt('zoneCeiling') } } };
+  });
+}
