@@ -1,0 +1,65 @@
+import type { Resources } from '../../base/resources.ts';
+import type { SandboxTrait } from '../../base/sandbox-trait.ts';
+
+/**
+ * A directory of the host that a step sees at a place of its own, without a copy. Whatever the step writes there stays
+ * private to the attempt and is dropped with it: `from` is never changed.
+ */
+export type Bind = {
+  /** Absolute path on the host; must not change while the step runs. */
+  readonly from: string;
+  /** Where it appears, relative to the input root; an empty directory there. */
+  readonly to: string;
+};
+
+/** One command to run. Every path is absolute on the host, unless said otherwise. */
+export type SandboxRun = {
+  /** Program and arguments. A program without a slash is looked up on the step's own PATH. */
+  readonly command: readonly string[];
+  /** The step's variables; nothing of the agent's own environment is passed on. See `defaultEnv` for what is added. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The materialised input root, which the step may change at will. */
+  readonly root: string;
+  /** Relative to `root`; empty for the root itself. */
+  readonly workingDirectory: string;
+  /** Whether the step may reach the network. */
+  readonly network: boolean;
+  /** `memoryBytes` above 0 becomes a hard limit where the sandbox has the trait `limitsMemory`. */
+  readonly resources: Resources;
+  /** A file of this process, open for appending: gets standard output and error, as they come. Standard input is empty. */
+  readonly logFd: number;
+  /** From the start of the command. Then its tree gets TERM, and KILL after `graceMs` more. */
+  readonly runTimeoutMs: number;
+  readonly graceMs: number;
+  /** Only where the sandbox `canBind`. */
+  readonly binds: readonly Bind[];
+};
+
+/** What a run took. 0 where the host could not tell. */
+export type SandboxUsage = { readonly cpuMs: number; readonly peakMemoryBytes: number };
+
+/**
+ * How a run ended; no process of it is left where the sandbox has the trait `isolatesProcesses`. `code` is 128 + n after
+ * signal n. `oom` says that the kernel killed something of it for its memory limit, whatever became of the rest.
+ */
+export type SandboxExit =
+  | ({ readonly kind: 'exited'; readonly code: number; readonly signal: string | undefined; readonly oom: boolean } & SandboxUsage)
+  | ({ readonly kind: 'timed-out' | 'cancelled' } & SandboxUsage);
+
+/** Runs commands, several at once, apart from the host as far as `traits` say. */
+export interface Sandbox extends AsyncDisposable {
+  readonly name: 'process' | 'bubblewrap';
+  /** What is guaranteed here, found by trying it. */
+  readonly traits: readonly SandboxTrait[];
+  /** What this host withholds and why, a sentence each, for people. */
+  readonly missing: readonly string[];
+  /** Whether `SandboxRun.binds` can be honoured. */
+  readonly canBind: boolean;
+
+  /**
+   * Runs one command to its end. Aborting `signal` cancels it: TERM to the step, KILL to the whole tree after `graceMs`.
+   * @throws {Fault} BAD_REQUEST where the command cannot be expressed (NUL bytes, an argument over the kernel's limit, a
+   * working directory that is not there); SANDBOX_UNAVAILABLE where it could not be started or its starter was lost.
+   */
+  run(spec: SandboxRun, signal: AbortSignal): Promise<SandboxExit>;
+}
