@@ -1,0 +1,253 @@
+import {
+  credentials,
+  InterceptingCall,
+  Metadata,
+  type CallOptions,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type Client,
+  type ClientDuplexStream,
+  type ClientOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ClientWritableStream,
+  type Interceptor,
+  type requestCallback,
+  type ServiceError,
+  type StatusObject,
+} from '@grpc/grpc-js';
+import { systemClock } from '../base/clock.ts';
+import { Fault } from '../base/fault.ts';
+import type { Secret } from '../base/secret.ts';
+import { readMessages, writeMessages } from './flow.ts';
+import { faultFromStatus } from './status.ts';
+
+/** Where a server is, and what to show it. */
+export type Link = { readonly address: string; readonly token: Secret | undefined };
+
+export type CallerOptions = {
+  /** Cancels the call; it then rejects with CANCELLED. */
+  readonly signal: AbortSignal;
+  /** Longest time of the whole call; the server learns it too. @default none */
+  readonly deadlineMs?: number;
+};
+
+const COMMON_OPTIONS: ChannelOptions = {
+  // A connection belongs to one client: bulk never shares it with control.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.max_receive_message_length': 16 * 1024 * 1024,
+  'grpc.max_send_message_length': -1,
+  'grpc.enable_retries': 0,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_channelz': 0,
+};
+
+/** Control keeps its connection alive when idle, so that a dead one is noticed; bulk has deep windows. */
+const KIND_OPTIONS: Readonly<Record<'control' | 'bulk', ChannelOptions>> = {
+  control: { 'grpc.keepalive_permit_without_calls': 1, 'grpc-node.flow_control_window': 4 * 1024 * 1024 },
+  bulk: { 'grpc-node.flow_control_window': 8 * 1024 * 1024 },
+};
+
+const LOOPBACK = /^(localhost|127\.[0-9.]+|\[::1\])(:|$)/;
+
+/** A client of the service that `make` stands for, on a connection of its own, opened by the first call. Close it with `client.close()`. */
+export function dial<C extends Client>(
+  make: new (address: string, creds: ChannelCredentials, options?: ClientOptions) => C,
+  link: Link,
+  kind: 'control' | 'bulk',
+): C {
+  const { token } = link;
+  const proxy = LOOPBACK.test(link.address) ? { 'grpc.enable_http_proxy': 0 } : {};
+  return new make(link.address, credentials.createInsecure(), {
+    ...COMMON_OPTIONS,
+    ...KIND_OPTIONS[kind],
+    ...proxy,
+    ...(token === undefined ? {} : { interceptors: [withToken(token)] }),
+  });
+}
+
+function withToken(token: Secret): Interceptor {
+  return (options, next) =>
+    new InterceptingCall(next(options), {
+      start(metadata, listener, start) {
+        metadata.set('authorization', `Bearer ${token.reveal()}`);
+        start(metadata, listener);
+      },
+    });
+}
+
+/*
+ * The types below find the request and response of a method by its name. Generated clients declare several overloads;
+ * inference sees the last one, which has the fewest parameters.
+ */
+type UnaryShape<Req, Res> = (argument: Req, callback: requestCallback<Res>) => ClientUnaryCall;
+type ServerStreamShape<Req, Res> = (argument: Req, options?: CallOptions) => ClientReadableStream<Res>;
+type ClientStreamShape<Req, Res> = (callback: requestCallback<Res>) => ClientWritableStream<Req>;
+type BidiShape<Req, Res> = (options?: CallOptions) => ClientDuplexStream<Req, Res>;
+
+type UnaryOf<M> = M extends UnaryShape<infer Req, infer Res> ? { request: Req; response: Res } : never;
+type ServerStreamOf<M> = M extends ServerStreamShape<infer Req, infer Res> ? { request: Req; response: Res } : never;
+type ClientStreamOf<M> = M extends ClientStreamShape<infer Req, infer Res> ? { request: Req; response: Res } : never;
+type BidiOf<M> = M extends BidiShape<infer Req, infer Res> ? { request: Req; response: Res } : never;
+
+/** Calls `client[method]`. @throws {Fault} what the server answered, or CANCELLED, DEADLINE, PEER_UNAVAILABLE. */
+export async function callUnary<C extends Client, M extends keyof C & string>(
+  client: C,
+  method: M,
+  request: UnaryOf<C[M]>['request'],
+  options: CallerOptions,
+): Promise<UnaryOf<C[M]>['response']> {
+  type Res = UnaryOf<C[M]>['response'];
+  type Start = (request: unknown, metadata: Metadata, options: CallOptions, callback: requestCallback<Res>) => ClientUnaryCall;
+  const { signal } = options;
+  return new Promise<Res>((resolve, reject) => {
+    if (signal.aborted) throw cancelled(signal);
+    const cancel = () => call.cancel();
+    const start = client[method] as Start; // `M` names a unary method, and this is its longest overload
+    const call = start.call(client, request, new Metadata(), callOptions(options), (error, response) => {
+      signal.removeEventListener('abort', cancel);
+      if (error !== null) reject(faultOf(error, signal));
+      else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
+      else resolve(response);
+    });
+    signal.addEventListener('abort', cancel);
+  });
+}
+
+/**
+ * Calls `client[method]` when iteration begins, and cancels the call when it ends early. Messages are taken from the
+ * connection only as fast as they are consumed. @throws {Fault} as `callUnary`, after the messages that came before.
+ */
+export async function* callServerStream<C extends Client, M extends keyof C & string>(
+  client: C,
+  method: M,
+  request: ServerStreamOf<C[M]>['request'],
+  options: CallerOptions,
+): AsyncGenerator<ServerStreamOf<C[M]>['response'], void, void> {
+  type Res = ServerStreamOf<C[M]>['response'];
+  type Start = (request: unknown, metadata: Metadata, options: CallOptions) => ClientReadableStream<Res>;
+  if (options.signal.aborted) throw cancelled(options.signal);
+  const start = client[method] as Start; // `M` names a server-streaming method, and this is its longest overload
+  const call = start.call(client, request, new Metadata(), callOptions(options));
+  yield* responsesOf(call, ended(call), options.signal);
+}
+
+/**
+ * Calls `client[method]` and writes `requests` as fast as the server takes them. It resolves as soon as the server has
+ * answered, even before all requests were written (they are then ended by `return()`). Where `requests` throws, the
+ * call is cancelled and that error is thrown. @throws {Fault} as `callUnary`.
+ */
+export async function callClientStream<C extends Client, M extends keyof C & string>(
+  client: C,
+  method: M,
+  requests: AsyncIterable<ClientStreamOf<C[M]>['request']>,
+  options: CallerOptions,
+): Promise<ClientStreamOf<C[M]>['response']> {
+  type Req = ClientStreamOf<C[M]>['request'];
+  type Res = ClientStreamOf<C[M]>['response'];
+  type Start = (metadata: Metadata, options: CallOptions, callback: requestCallback<Res>) => ClientWritableStream<Req>;
+  const { signal } = options;
+  const answered = new AbortController();
+  return new Promise<Res>((resolve, reject) => {
+    if (signal.aborted) throw cancelled(signal);
+    const cancel = () => call.cancel();
+    const start = client[method] as Start; // `M` names a client-streaming method, and this is its longest overload
+    const call = start.call(client, new Metadata(), callOptions(options), (error, response) => {
+      signal.removeEventListener('abort', cancel);
+      answered.abort();
+      if (error !== null) reject(faultOf(error, signal));
+      else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
+      else resolve(response);
+    });
+    signal.addEventListener('abort', cancel);
+    writeMessages(call, requests, answered.signal).then(
+      () => call.end(),
+      (error: unknown) => {
+        reject(error);
+        call.cancel();
+      },
+    );
+  });
+}
+
+/** Calls `client[method]`; see `callServerStream` for the responses and `callClientStream` for the requests. */
+export async function* callBidi<C extends Client, M extends keyof C & string>(
+  client: C,
+  method: M,
+  requests: AsyncIterable<BidiOf<C[M]>['request']>,
+  options: CallerOptions,
+): AsyncGenerator<BidiOf<C[M]>['response'], void, void> {
+  type Req = BidiOf<C[M]>['request'];
+  type Res = BidiOf<C[M]>['response'];
+  type Start = (metadata: Metadata, options: CallOptions) => ClientDuplexStream<Req, Res>;
+  if (options.signal.aborted) throw cancelled(options.signal);
+  const start = client[method] as Start; // `M` names a bidirectional method, and this is its longest overload
+  const call = start.call(client, new Metadata(), callOptions(options));
+  const end = ended(call);
+  let failure: { readonly error: unknown } | undefined;
+  writeMessages(call, requests, end.over).then(
+    () => call.end(),
+    (error: unknown) => {
+      failure = { error };
+      call.cancel();
+    },
+  );
+  try {
+    yield* responsesOf(call, end, options.signal);
+  } catch (error) {
+    throw failure === undefined ? error : failure.error;
+  }
+}
+
+/** How a streaming call ended, once `over` has fired. */
+type CallEnd = { readonly over: AbortSignal; readonly status: () => StatusObject | undefined; readonly settled: Promise<void> };
+
+function ended(call: ClientReadableStream<unknown> | ClientDuplexStream<unknown, unknown>): CallEnd {
+  const controller = new AbortController();
+  let status: StatusObject | undefined;
+  const settled = new Promise<void>((resolve) => {
+    call.on('status', (value: StatusObject) => {
+      status = value;
+      controller.abort();
+      resolve();
+    });
+  });
+  call.on('error', () => {}); // the status says the same
+  return { over: controller.signal, status: () => status, settled };
+}
+
+async function* responsesOf<Res>(call: ClientReadableStream<Res>, end: CallEnd, signal: AbortSignal): AsyncGenerator<Res, void, void> {
+  const stop = new AbortController();
+  const onAbort = () => stop.abort(cancelled(signal));
+  signal.addEventListener('abort', onAbort);
+  try {
+    yield* readMessages<Res>(call, stop.signal);
+    await end.settled;
+    const status = end.status();
+    if (status !== undefined && status.code !== 0) throw faultOf(Object.assign(new Error(status.details), status), signal);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    call.cancel(); // changes nothing where the call has ended
+  }
+}
+
+function callOptions({ deadlineMs }: CallerOptions): CallOptions {
+  return deadlineMs === undefined ? {} : { deadline: systemClock.now() + deadlineMs };
+}
+
+function cancelled(signal: AbortSignal): Fault {
+  return new Fault('CANCELLED', 'The call was cancelled', { cause: signal.reason });
+}
+
+/** A status CANCELLED that nobody here asked for comes from a server that went away in the middle of the call. */
+function faultOf(error: ServiceError, signal: AbortSignal): Fault {
+  if (signal.aborted) return cancelled(signal);
+  const fault = faultFromStatus(error);
+  if (fault.code !== 'CANCELLED') return fault;
+  return new Fault('PEER_UNAVAILABLE', `The server ended the call: ${fault.message}`, { cause: error });
+}

@@ -1,0 +1,66 @@
+import type { EventEmitter } from 'node:events';
+
+/** The readable half of a gRPC call, on either side. */
+export interface Source<T> extends EventEmitter {
+  /** `null` where nothing is there yet; Node's streams say it so. */
+  read(): T | null;
+  readonly destroyed: boolean;
+}
+
+/** The writable half of a gRPC call, on either side. */
+export interface Sink<T> extends EventEmitter {
+  /** False once enough is buffered: the writer waits for `drain`. */
+  write(message: T): boolean;
+}
+
+/** The messages of `source` until it ends. @throws {unknown} the reason of `stop` as soon as that fires. */
+export async function* readMessages<T>(source: Source<T>, stop: AbortSignal): AsyncGenerator<T, void, void> {
+  let ended = false;
+  let wake: () => void = () => {};
+  const onReadable = () => wake();
+  const onEnd = () => {
+    ended = true;
+    wake();
+  };
+  source.on('readable', onReadable);
+  source.on('end', onEnd);
+  stop.addEventListener('abort', onReadable);
+  try {
+    while (true) {
+      stop.throwIfAborted();
+      const message = source.destroyed ? null : source.read();
+      if (message !== null) yield message;
+      else if (ended) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    source.off('readable', onReadable);
+    source.off('end', onEnd);
+    stop.removeEventListener('abort', onReadable);
+  }
+}
+
+/**
+ * Writes `messages` to `sink`, never ahead of what it takes. Stops early, and ends `messages`, when `stop` fires: the
+ * other side has gone or has answered already, which is for the caller to judge.
+ */
+export async function writeMessages<T>(sink: Sink<T>, messages: AsyncIterable<T>, stop: AbortSignal): Promise<void> {
+  for await (const message of messages) {
+    if (stop.aborted) return;
+    if (!sink.write(message)) await drained(sink, stop);
+    if (stop.aborted) return;
+  }
+}
+
+async function drained(sink: EventEmitter, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      sink.off('drain', done);
+      stop.removeEventListener('abort', done);
+      resolve();
+    };
+    sink.on('drain', done);
+    stop.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,11 @@
+import type { EnumTypeDefinition } from '@grpc/proto-loader';
+
+
+export interface ProtoGrpcType {
+  google: {
+    rpc: {
+      Code: EnumTypeDefinition
+    }
+  }
+}
+

@@ -1,0 +1,16 @@
+// Original file: proto/switchyard/v1/agent.proto
+
+import type { FailureClass as _switchyard_v1_FailureClass, FailureClass__Output as _switchyard_v1_FailureClass__Output } from '../../switchyard/v1/FailureClass.ts';
+import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from '../../switchyard/v1/StepResult.ts';
+
+export interface AttemptReport {
+  'failureClass'?: (_switchyard_v1_FailureClass);
+  'message'?: (string);
+  'result'?: (_switchyard_v1_StepResult | null);
+}
+
+export interface AttemptReport__Output {
+  'failureClass': (_switchyard_v1_FailureClass__Output);
+  'message': (string);
+  'result': (_switchyard_v1_StepResult__Output | null);
+}

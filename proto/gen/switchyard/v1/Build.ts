@@ -1,0 +1,159 @@
+// Original file: proto/switchyard/v1/build.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { CancelBuildRequest as _switchyard_v1_CancelBuildRequest, CancelBuildRequest__Output as _switchyard_v1_CancelBuildRequest__Output } from '../../switchyard/v1/CancelBuildRequest.ts';
+import type { CancelBuildResponse as _switchyard_v1_CancelBuildResponse, CancelBuildResponse__Output as _switchyard_v1_CancelBuildResponse__Output } from '../../switchyard/v1/CancelBuildResponse.ts';
+import type { ExplainStepRequest as _switchyard_v1_ExplainStepRequest, ExplainStepRequest__Output as _switchyard_v1_ExplainStepRequest__Output } from '../../switchyard/v1/ExplainStepRequest.ts';
+import type { ExplainStepResponse as _switchyard_v1_ExplainStepResponse, ExplainStepResponse__Output as _switchyard_v1_ExplainStepResponse__Output } from '../../switchyard/v1/ExplainStepResponse.ts';
+import type { GetBuildRequest as _switchyard_v1_GetBuildRequest, GetBuildRequest__Output as _switchyard_v1_GetBuildRequest__Output } from '../../switchyard/v1/GetBuildRequest.ts';
+import type { GetBuildResponse as _switchyard_v1_GetBuildResponse, GetBuildResponse__Output as _switchyard_v1_GetBuildResponse__Output } from '../../switchyard/v1/GetBuildResponse.ts';
+import type { GetServerRequest as _switchyard_v1_GetServerRequest, GetServerRequest__Output as _switchyard_v1_GetServerRequest__Output } from '../../switchyard/v1/GetServerRequest.ts';
+import type { GetServerResponse as _switchyard_v1_GetServerResponse, GetServerResponse__Output as _switchyard_v1_GetServerResponse__Output } from '../../switchyard/v1/GetServerResponse.ts';
+import type { ListAgentsRequest as _switchyard_v1_ListAgentsRequest, ListAgentsRequest__Output as _switchyard_v1_ListAgentsRequest__Output } from '../../switchyard/v1/ListAgentsRequest.ts';
+import type { ListAgentsResponse as _switchyard_v1_ListAgentsResponse, ListAgentsResponse__Output as _switchyard_v1_ListAgentsResponse__Output } from '../../switchyard/v1/ListAgentsResponse.ts';
+import type { ListBuildsRequest as _switchyard_v1_ListBuildsRequest, ListBuildsRequest__Output as _switchyard_v1_ListBuildsRequest__Output } from '../../switchyard/v1/ListBuildsRequest.ts';
+import type { ListBuildsResponse as _switchyard_v1_ListBuildsResponse, ListBuildsResponse__Output as _switchyard_v1_ListBuildsResponse__Output } from '../../switchyard/v1/ListBuildsResponse.ts';
+import type { RetryStepRequest as _switchyard_v1_RetryStepRequest, RetryStepRequest__Output as _switchyard_v1_RetryStepRequest__Output } from '../../switchyard/v1/RetryStepRequest.ts';
+import type { RetryStepResponse as _switchyard_v1_RetryStepResponse, RetryStepResponse__Output as _switchyard_v1_RetryStepResponse__Output } from '../../switchyard/v1/RetryStepResponse.ts';
+import type { SetHoldRequest as _switchyard_v1_SetHoldRequest, SetHoldRequest__Output as _switchyard_v1_SetHoldRequest__Output } from '../../switchyard/v1/SetHoldRequest.ts';
+import type { SetHoldResponse as _switchyard_v1_SetHoldResponse, SetHoldResponse__Output as _switchyard_v1_SetHoldResponse__Output } from '../../switchyard/v1/SetHoldResponse.ts';
+import type { StreamLogRequest as _switchyard_v1_StreamLogRequest, StreamLogRequest__Output as _switchyard_v1_StreamLogRequest__Output } from '../../switchyard/v1/StreamLogRequest.ts';
+import type { StreamLogResponse as _switchyard_v1_StreamLogResponse, StreamLogResponse__Output as _switchyard_v1_StreamLogResponse__Output } from '../../switchyard/v1/StreamLogResponse.ts';
+import type { SubmitBuildRequest as _switchyard_v1_SubmitBuildRequest, SubmitBuildRequest__Output as _switchyard_v1_SubmitBuildRequest__Output } from '../../switchyard/v1/SubmitBuildRequest.ts';
+import type { SubmitBuildResponse as _switchyard_v1_SubmitBuildResponse, SubmitBuildResponse__Output as _switchyard_v1_SubmitBuildResponse__Output } from '../../switchyard/v1/SubmitBuildResponse.ts';
+import type { WatchBuildRequest as _switchyard_v1_WatchBuildRequest, WatchBuildRequest__Output as _switchyard_v1_WatchBuildRequest__Output } from '../../switchyard/v1/WatchBuildRequest.ts';
+import type { WatchBuildResponse as _switchyard_v1_WatchBuildResponse, WatchBuildResponse__Output as _switchyard_v1_WatchBuildResponse__Output } from '../../switchyard/v1/WatchBuildResponse.ts';
+
+export interface BuildClient extends grpc.Client {
+  CancelBuild(argument: _switchyard_v1_CancelBuildRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  CancelBuild(argument: _switchyard_v1_CancelBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  CancelBuild(argument: _switchyard_v1_CancelBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  CancelBuild(argument: _switchyard_v1_CancelBuildRequest, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  cancelBuild(argument: _switchyard_v1_CancelBuildRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  cancelBuild(argument: _switchyard_v1_CancelBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  cancelBuild(argument: _switchyard_v1_CancelBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  cancelBuild(argument: _switchyard_v1_CancelBuildRequest, callback: grpc.requestCallback<_switchyard_v1_CancelBuildResponse__Output>): grpc.ClientUnaryCall;
+  
+  ExplainStep(argument: _switchyard_v1_ExplainStepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  ExplainStep(argument: _switchyard_v1_ExplainStepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  ExplainStep(argument: _switchyard_v1_ExplainStepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  ExplainStep(argument: _switchyard_v1_ExplainStepRequest, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  explainStep(argument: _switchyard_v1_ExplainStepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  explainStep(argument: _switchyard_v1_ExplainStepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  explainStep(argument: _switchyard_v1_ExplainStepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  explainStep(argument: _switchyard_v1_ExplainStepRequest, callback: grpc.requestCallback<_switchyard_v1_ExplainStepResponse__Output>): grpc.ClientUnaryCall;
+  
+  GetBuild(argument: _switchyard_v1_GetBuildRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  GetBuild(argument: _switchyard_v1_GetBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  GetBuild(argument: _switchyard_v1_GetBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  GetBuild(argument: _switchyard_v1_GetBuildRequest, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  getBuild(argument: _switchyard_v1_GetBuildRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  getBuild(argument: _switchyard_v1_GetBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  getBuild(argument: _switchyard_v1_GetBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  getBuild(argument: _switchyard_v1_GetBuildRequest, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  
+  GetServer(argument: _switchyard_v1_GetServerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  GetServer(argument: _switchyard_v1_GetServerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  GetServer(argument: _switchyard_v1_GetServerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  GetServer(argument: _switchyard_v1_GetServerRequest, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  getServer(argument: _switchyard_v1_GetServerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  getServer(argument: _switchyard_v1_GetServerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  getServer(argument: _switchyard_v1_GetServerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  getServer(argument: _switchyard_v1_GetServerRequest, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListAgents(argument: _switchyard_v1_ListAgentsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  ListAgents(argument: _switchyard_v1_ListAgentsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  ListAgents(argument: _switchyard_v1_ListAgentsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  ListAgents(argument: _switchyard_v1_ListAgentsRequest, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  listAgents(argument: _switchyard_v1_ListAgentsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  listAgents(argument: _switchyard_v1_ListAgentsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  listAgents(argument: _switchyard_v1_ListAgentsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  listAgents(argument: _switchyard_v1_ListAgentsRequest, callback: grpc.requestCallback<_switchyard_v1_ListAgentsResponse__Output>): grpc.ClientUnaryCall;
+  
+  ListBuilds(argument: _switchyard_v1_ListBuildsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  ListBuilds(argument: _switchyard_v1_ListBuildsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  ListBuilds(argument: _switchyard_v1_ListBuildsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  ListBuilds(argument: _switchyard_v1_ListBuildsRequest, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  listBuilds(argument: _switchyard_v1_ListBuildsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  listBuilds(argument: _switchyard_v1_ListBuildsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  listBuilds(argument: _switchyard_v1_ListBuildsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  listBuilds(argument: _switchyard_v1_ListBuildsRequest, callback: grpc.requestCallback<_switchyard_v1_ListBuildsResponse__Output>): grpc.ClientUnaryCall;
+  
+  RetryStep(argument: _switchyard_v1_RetryStepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  RetryStep(argument: _switchyard_v1_RetryStepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  RetryStep(argument: _switchyard_v1_RetryStepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  RetryStep(argument: _switchyard_v1_RetryStepRequest, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  retryStep(argument: _switchyard_v1_RetryStepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  retryStep(argument: _switchyard_v1_RetryStepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  retryStep(argument: _switchyard_v1_RetryStepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  retryStep(argument: _switchyard_v1_RetryStepRequest, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
+  
+  SetHold(argument: _switchyard_v1_SetHoldRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  SetHold(argument: _switchyard_v1_SetHoldRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  SetHold(argument: _switchyard_v1_SetHoldRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  SetHold(argument: _switchyard_v1_SetHoldRequest, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  setHold(argument: _switchyard_v1_SetHoldRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  setHold(argument: _switchyard_v1_SetHoldRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  setHold(argument: _switchyard_v1_SetHoldRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  setHold(argument: _switchyard_v1_SetHoldRequest, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
+  
+  StreamLog(argument: _switchyard_v1_StreamLogRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_StreamLogResponse__Output>;
+  StreamLog(argument: _switchyard_v1_StreamLogRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_StreamLogResponse__Output>;
+  streamLog(argument: _switchyard_v1_StreamLogRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_StreamLogResponse__Output>;
+  streamLog(argument: _switchyard_v1_StreamLogRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_StreamLogResponse__Output>;
+  
+  SubmitBuild(argument: _switchyard_v1_SubmitBuildRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  SubmitBuild(argument: _switchyard_v1_SubmitBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  SubmitBuild(argument: _switchyard_v1_SubmitBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  SubmitBuild(argument: _switchyard_v1_SubmitBuildRequest, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  submitBuild(argument: _switchyard_v1_SubmitBuildRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  submitBuild(argument: _switchyard_v1_SubmitBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  submitBuild(argument: _switchyard_v1_SubmitBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  submitBuild(argument: _switchyard_v1_SubmitBuildRequest, callback: grpc.requestCallback<_switchyard_v1_SubmitBuildResponse__Output>): grpc.ClientUnaryCall;
+  
+  WatchBuild(argument: _switchyard_v1_WatchBuildRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_WatchBuildResponse__Output>;
+  WatchBuild(argument: _switchyard_v1_WatchBuildRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_WatchBuildResponse__Output>;
+  watchBuild(argument: _switchyard_v1_WatchBuildRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_WatchBuildResponse__Output>;
+  watchBuild(argument: _switchyard_v1_WatchBuildRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_switchyard_v1_WatchBuildResponse__Output>;
+  
+}
+
+export interface BuildHandlers extends grpc.UntypedServiceImplementation {
+  CancelBuild: grpc.handleUnaryCall<_switchyard_v1_CancelBuildRequest__Output, _switchyard_v1_CancelBuildResponse>;
+  
+  ExplainStep: grpc.handleUnaryCall<_switchyard_v1_ExplainStepRequest__Output, _switchyard_v1_ExplainStepResponse>;
+  
+  GetBuild: grpc.handleUnaryCall<_switchyard_v1_GetBuildRequest__Output, _switchyard_v1_GetBuildResponse>;
+  
+  GetServer: grpc.handleUnaryCall<_switchyard_v1_GetServerRequest__Output, _switchyard_v1_GetServerResponse>;
+  
+  ListAgents: grpc.handleUnaryCall<_switchyard_v1_ListAgentsRequest__Output, _switchyard_v1_ListAgentsResponse>;
+  
+  ListBuilds: grpc.handleUnaryCall<_switchyard_v1_ListBuildsRequest__Output, _switchyard_v1_ListBuildsResponse>;
+  
+  RetryStep: grpc.handleUnaryCall<_switchyard_v1_RetryStepRequest__Output, _switchyard_v1_RetryStepResponse>;
+  
+  SetHold: grpc.handleUnaryCall<_switchyard_v1_SetHoldRequest__Output, _switchyard_v1_SetHoldResponse>;
+  
+  StreamLog: grpc.handleServerStreamingCall<_switchyard_v1_StreamLogRequest__Output, _switchyard_v1_StreamLogResponse>;
+  
+  SubmitBuild: grpc.handleUnaryCall<_switchyard_v1_SubmitBuildRequest__Output, _switchyard_v1_SubmitBuildResponse>;
+  
+  WatchBuild: grpc.handleServerStreamingCall<_switchyard_v1_WatchBuildRequest__Output, _switchyard_v1_WatchBuildResponse>;
+  
+}
+
+export interface BuildDefinition extends grpc.ServiceDefinition {
+  CancelBuild: MethodDefinition<_switchyard_v1_CancelBuildRequest, _switchyard_v1_CancelBuildResponse, _switchyard_v1_CancelBuildRequest__Output, _switchyard_v1_CancelBuildResponse__Output>
+  ExplainStep: MethodDefinition<_switchyard_v1_ExplainStepRequest, _switchyard_v1_ExplainStepResponse, _switchyard_v1_ExplainStepRequest__Output, _switchyard_v1_ExplainStepResponse__Output>
+  GetBuild: MethodDefinition<_switchyard_v1_GetBuildRequest, _switchyard_v1_GetBuildResponse, _switchyard_v1_GetBuildRequest__Output, _switchyard_v1_GetBuildResponse__Output>
+  GetServer: MethodDefinition<_switchyard_v1_GetServerRequest, _switchyard_v1_GetServerResponse, _switchyard_v1_GetServerRequest__Output, _switchyard_v1_GetServerResponse__Output>
+  ListAgents: MethodDefinition<_switchyard_v1_ListAgentsRequest, _switchyard_v1_ListAgentsResponse, _switchyard_v1_ListAgentsRequest__Output, _switchyard_v1_ListAgentsResponse__Output>
+  ListBuilds: MethodDefinition<_switchyard_v1_ListBuildsRequest, _switchyard_v1_ListBuildsResponse, _switchyard_v1_ListBuildsRequest__Output, _switchyard_v1_ListBuildsResponse__Output>
+  RetryStep: MethodDefinition<_switchyard_v1_RetryStepRequest, _switchyard_v1_RetryStepResponse, _switchyard_v1_RetryStepRequest__Output, _switchyard_v1_RetryStepResponse__Output>
+  SetHold: MethodDefinition<_switchyard_v1_SetHoldRequest, _switchyard_v1_SetHoldResponse, _switchyard_v1_SetHoldRequest__Output, _switchyard_v1_SetHoldResponse__Output>
+  StreamLog: MethodDefinition<_switchyard_v1_StreamLogRequest, _switchyard_v1_StreamLogResponse, _switchyard_v1_StreamLogRequest__Output, _switchyard_v1_StreamLogResponse__Output>
+  SubmitBuild: MethodDefinition<_switchyard_v1_SubmitBuildRequest, _switchyard_v1_SubmitBuildResponse, _switchyard_v1_SubmitBuildRequest__Output, _switchyard_v1_SubmitBuildResponse__Output>
+  WatchBuild: MethodDefinition<_switchyard_v1_WatchBuildRequest, _switchyard_v1_WatchBuildResponse, _switchyard_v1_WatchBuildRequest__Output, _switchyard_v1_WatchBuildResponse__Output>
+}

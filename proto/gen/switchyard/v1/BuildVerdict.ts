@@ -1,0 +1,23 @@
+// Original file: proto/switchyard/v1/build.proto
+
+export const BuildVerdict = {
+  BUILD_VERDICT_UNSPECIFIED: 'BUILD_VERDICT_UNSPECIFIED',
+  BUILD_VERDICT_SUCCEEDED: 'BUILD_VERDICT_SUCCEEDED',
+  BUILD_VERDICT_FAILED: 'BUILD_VERDICT_FAILED',
+  BUILD_VERDICT_CANCELLED: 'BUILD_VERDICT_CANCELLED',
+  BUILD_VERDICT_TIMED_OUT: 'BUILD_VERDICT_TIMED_OUT',
+} as const;
+
+export type BuildVerdict =
+  | 'BUILD_VERDICT_UNSPECIFIED'
+  | 0
+  | 'BUILD_VERDICT_SUCCEEDED'
+  | 1
+  | 'BUILD_VERDICT_FAILED'
+  | 2
+  | 'BUILD_VERDICT_CANCELLED'
+  | 3
+  | 'BUILD_VERDICT_TIMED_OUT'
+  | 4
+
+export type BuildVerdict__Output = typeof BuildVerdict[keyof typeof BuildVerdict]

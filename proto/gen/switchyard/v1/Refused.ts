@@ -1,0 +1,12 @@
+// Original file: proto/switchyard/v1/agent.proto
+
+
+export interface Refused {
+  'retry'?: (boolean);
+  'reason'?: (string);
+}
+
+export interface Refused__Output {
+  'retry': (boolean);
+  'reason': (string);
+}

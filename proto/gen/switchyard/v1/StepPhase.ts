@@ -1,0 +1,29 @@
+// Original file: proto/switchyard/v1/build.proto
+
+export const StepPhase = {
+  STEP_PHASE_UNSPECIFIED: 'STEP_PHASE_UNSPECIFIED',
+  STEP_PHASE_BLOCKED: 'STEP_PHASE_BLOCKED',
+  STEP_PHASE_RESOLVING: 'STEP_PHASE_RESOLVING',
+  STEP_PHASE_QUEUED: 'STEP_PHASE_QUEUED',
+  STEP_PHASE_RUNNING: 'STEP_PHASE_RUNNING',
+  STEP_PHASE_MERGED: 'STEP_PHASE_MERGED',
+  STEP_PHASE_ENDED: 'STEP_PHASE_ENDED',
+} as const;
+
+export type StepPhase =
+  | 'STEP_PHASE_UNSPECIFIED'
+  | 0
+  | 'STEP_PHASE_BLOCKED'
+  | 1
+  | 'STEP_PHASE_RESOLVING'
+  | 2
+  | 'STEP_PHASE_QUEUED'
+  | 3
+  | 'STEP_PHASE_RUNNING'
+  | 4
+  | 'STEP_PHASE_MERGED'
+  | 5
+  | 'STEP_PHASE_ENDED'
+  | 6
+
+export type StepPhase__Output = typeof StepPhase[keyof typeof StepPhase]

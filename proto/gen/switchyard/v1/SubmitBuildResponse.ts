@@ -1,0 +1,12 @@
+// Original file: proto/switchyard/v1/build.proto
+
+
+export interface SubmitBuildResponse {
+  'buildId'?: (string);
+  'existing'?: (boolean);
+}
+
+export interface SubmitBuildResponse__Output {
+  'buildId': (string);
+  'existing': (boolean);
+}

@@ -1,0 +1,12 @@
+// Original file: proto/switchyard/v1/build.proto
+
+
+export interface WatchBuildRequest {
+  'buildId'?: (string);
+  'cursor'?: (string);
+}
+
+export interface WatchBuildRequest__Output {
+  'buildId': (string);
+  'cursor': (string);
+}

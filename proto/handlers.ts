@@ -1,0 +1,133 @@
+import type { EventEmitter } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type {
+  handleBidiStreamingCall,
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+} from '@grpc/grpc-js';
+import { AssertionFailure } from '../base/assert.ts';
+import type { Evidence } from '../base/auth.ts';
+import type { Env } from '../base/env.ts';
+import { Fault, isFault } from '../base/fault.ts';
+import { readMessages, writeMessages, type Source } from './flow.ts';
+import { faultToStatus, type CallStatus } from './status.ts';
+
+/** What a handler knows of its call beyond the messages. */
+export type Call = {
+  /** Fires when the client cancels, its connection breaks, or its deadline passes; also once the call has been answered. */
+  readonly signal: AbortSignal;
+  /** What the client shows of itself, for `Authenticator.identify`. */
+  readonly evidence: Evidence;
+  readonly metadata: Metadata;
+};
+
+/** What the four kinds of call have in common on the server's side. */
+type Surface = EventEmitter & { readonly metadata: Metadata; getPeer(): string };
+
+/*
+ * Each of these makes a gRPC handler of a plain function. A Fault that the function throws becomes its status; anything
+ * else is a bug: it is logged under `name` and answered as INTERNAL without its text.
+ */
+
+/** One request, one response. */
+export function unary<Req, Res>(env: Env, name: string, run: (request: Req, call: Call) => Promise<Res>): handleUnaryCall<Req, Res> {
+  return (call, answer) => {
+    settle(
+      (context) => run(call.request, context),
+      call,
+      (response) => answer(null, response),
+      (error) => answer(statusOf(env, name, error)),
+    );
+  };
+}
+
+/** One request, many responses. They are pulled only as fast as the client reads; `run` is told to end by `signal` and `return()`. */
+export function serverStream<Req, Res>(
+  env: Env,
+  name: string,
+  run: (request: Req, call: Call) => AsyncIterable<Res>,
+): handleServerStreamingCall<Req, Res> {
+  return (call) => {
+    settle(
+      (context) => writeMessages(call, run(call.request, context), context.signal),
+      call,
+      () => call.end(),
+      (error) => void call.emit('error', statusOf(env, name, error)),
+    );
+  };
+}
+
+/** Many requests, one response. `requests` ends only where the client ended it: a broken connection throws CANCELLED. */
+export function clientStream<Req, Res>(
+  env: Env,
+  name: string,
+  run: (requests: AsyncIterable<Req>, call: Call) => Promise<Res>,
+): handleClientStreamingCall<Req, Res> {
+  return (call, answer) => {
+    settle(
+      (context) => run(requestsOf(call, context.signal), context),
+      call,
+      (response) => answer(null, response),
+      (error) => answer(statusOf(env, name, error)),
+    );
+  };
+}
+
+/** Many of both; see `serverStream` and `clientStream`. The call ends when `run` has ended, whatever the client still sends. */
+export function bidi<Req, Res>(
+  env: Env,
+  name: string,
+  run: (requests: AsyncIterable<Req>, call: Call) => AsyncIterable<Res>,
+): handleBidiStreamingCall<Req, Res> {
+  return (call) => {
+    settle(
+      (context) => writeMessages(call, run(requestsOf(call, context.signal), context), context.signal),
+      call,
+      () => call.end(),
+      (error) => void call.emit('error', statusOf(env, name, error)),
+    );
+  };
+}
+
+/** Runs `work` with the call's context and hands on how it ended; `work` may throw at once. */
+function settle<T>(
+  work: (context: Call) => Promise<T>,
+  call: Surface,
+  done: (value: T) => void,
+  failed: (error: unknown) => void,
+): void {
+  const controller = new AbortController();
+  call.on('cancelled', () => controller.abort(new Fault('CANCELLED', 'The client gave up on the call')));
+  const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
+  const evidence: Evidence = { authorization, loopback: isLoopback(call.getPeer()) };
+  const running = (async () => work({ signal: controller.signal, evidence, metadata: call.metadata }))();
+  running.then(done, failed);
+}
+
+/**
+ * The client's messages. HTTP/2 in Node ends a stream that was reset as it ends one that was finished, and says which it
+ * was a little later: so the end is believed only after a turn of the event loop.
+ */
+async function* requestsOf<Req>(call: Source<Req>, signal: AbortSignal): AsyncGenerator<Req, void, void> {
+  yield* readMessages(call, signal);
+  await nextTurn();
+  signal.throwIfAborted();
+}
+
+function isLoopback(peer: string): boolean {
+  return /^(127\.|\[?::1\]?:|\[?::ffff:127\.)/.test(peer);
+}
+
+function statusOf(env: Env, name: string, error: unknown): CallStatus {
+  if (isFault(error) && error.code !== 'INTERNAL') return faultToStatus(error);
+  env.log.error('call-failed', { call: name, error });
+  if (error instanceof AssertionFailure) {
+    // A broken invariant ends the process; the answer has the time of one turn to leave.
+    setImmediate(() => {
+      throw error;
+    });
+  }
+  return faultToStatus(new Fault('INTERNAL', `${name} failed inside the server; its log says why`));
+}

@@ -1,0 +1,116 @@
+import type { Server as Http2Server } from 'node:http2';
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Env } from '../base/env.ts';
+import { Fault } from '../base/fault.ts';
+import { loadDefinition } from './load.ts';
+
+/** One service with its handlers: `{ definition: loadProto().switchyard.v1.Build.service, handlers }`. */
+export type ServedService = { readonly definition: ServiceDefinition; readonly handlers: UntypedServiceImplementation };
+
+export type ServeOptions = {
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string;
+  readonly services: readonly ServedService[];
+  readonly env: Env;
+  /** How long calls may go on after disposal has begun; then they are cut. */
+  readonly drainMs: number;
+};
+
+export interface RunningServer extends AsyncDisposable {
+  /** `host:port` as bound. */
+  readonly address: string;
+  /** What the health service answers, for the whole server and for each of its services. True from the start. */
+  setServing(ok: boolean): void;
+}
+
+/** Largest message that a server takes; senders of more split it (ByteStream). */
+export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Bytes that a client may send ahead on one stream, and on one connection. The default of 64 KiB gives 1 MB/s at 40 ms. */
+export const WINDOW_BYTES = 4 * 1024 * 1024;
+
+const SERVER_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': -1,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.enable_channelz': 0,
+};
+
+/**
+ * A gRPC server with health checks and reflection, listening once this returns. Disposal reports NOT_SERVING, takes no new
+ * calls, waits up to `drainMs` for those under way, and cuts the rest (their `signal` fires).
+ * @throws {Fault} CONFIG_INVALID where the address cannot be bound.
+ */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { env, listen, services, drainMs } = options;
+  const server = new Server(SERVER_OPTIONS);
+  const names = services.map(({ definition }) => serviceName(definition));
+  for (const { definition, handlers } of services) server.addService(definition, handlers);
+  const health = new HealthImplementation();
+  health.addToServer(server);
+  new ReflectionService(loadDefinition(), { services: names }).addToServer(server);
+  const setServing = (ok: boolean) => {
+    for (const name of ['', ...names]) health.setStatus(name, ok ? 'SERVING' : 'NOT_SERVING');
+  };
+  const internals = internalsOf(server);
+  if (internals === undefined) env.log.warn('http2-windows-not-raised', { listen });
+  else internals.commonServerOptions.settings = { ...internals.commonServerOptions.settings, initialWindowSize: WINDOW_BYTES };
+  const port = await bind(server, listen);
+  for (const http2 of internals?.http2Servers.keys() ?? []) http2.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
+  setServing(true);
+  let disposal: Promise<void> | undefined;
+  return {
+    address: `${hostOf(listen)}:${port}`,
+    setServing,
+    [Symbol.asyncDispose]: () => {
+      setServing(false);
+      disposal ??= shutDown(server, drainMs);
+      return disposal;
+    },
+  };
+}
+
+/** `package.Service`, from the path of any of its methods. */
+function serviceName(definition: ServiceDefinition): string {
+  const [method] = Object.values(definition);
+  return method?.path.split('/')[1] ?? '';
+}
+
+/** The part of grpc-js' server that has no public option: HTTP/2 settings and servers. */
+type Internals = {
+  readonly commonServerOptions: { settings?: { initialWindowSize?: number } };
+  readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
+};
+
+function internalsOf(server: Server): Internals | undefined {
+  const fields = server as unknown as Partial<Internals>; // private fields; checked here, and serve.test.ts notices when they go
+  const { commonServerOptions, http2Servers } = fields;
+  if (commonServerOptions === undefined || !(http2Servers instanceof Map)) return undefined;
+  return { commonServerOptions, http2Servers };
+}
+
+async function bind(server: Server, listen: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new Fault('CONFIG_INVALID', `Cannot listen on ${listen}: ${error.message}`, { field: 'listen', cause: error }));
+    });
+  });
+}
+
+function hostOf(listen: string): string {
+  return listen.slice(0, listen.lastIndexOf(':'));
+}
+
+async function shutDown(server: Server, drainMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => server.forceShutdown(), drainMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
