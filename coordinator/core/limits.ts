@@ -22,7 +22,23 @@ export const LIMITS = {
   candidatesScored: 16,
   /** Different agents lost to one step before it is quarantined. */
   agentsLostToQuarantine: 3,
+  /** Agents that a step avoids after they failed it. */
+  avoidedAgents: 8,
+  /** Different agents that the core remembers; the longest disconnected idle one makes room. */
+  agents: 10_000,
+  /** Requirement classes without queued steps that are kept for the next step of their kind. */
+  idleClasses: 1_024,
+  /** Retries that one project may have at once, and how fast it earns new ones: a broken build must not eat the cluster. */
+  retryBudgetBurst: 100,
+  retryBudgetPerSecond: 10,
+  /** Ends by our fault in a row that open an agent's breaker. */
+  breakerErrors: 3,
+  /** Agents that an explanation names. */
+  explainedAgents: 5,
 } as const;
+
+/** The bounds as a table of numbers, for tests that need small ones. */
+export type Limits = { readonly [K in keyof typeof LIMITS]: number };
 
 /** Times of the core, all server-set; agents learn theirs when they register. */
 export type Timings = {

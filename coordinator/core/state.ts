@@ -60,8 +60,8 @@ export type StepState =
 
 /** Why a running attempt was told to stop, hence what the step becomes when it has stopped. */
 export type CancelCause =
-  | { readonly kind: 'cancelled'; readonly by: string; readonly reason: string }
-  | { readonly kind: 'timed-out'; readonly bound: 'total' | 'build' };
+  | { readonly kind: 'cancelled'; readonly by: string; readonly reason: string; readonly at: TimeMs }
+  | { readonly kind: 'timed-out'; readonly bound: 'total' | 'build'; readonly at: TimeMs };
 
 /** One try as it is remembered; the newest `LIMITS.attemptsKept` are. */
 export type AttemptRecord = {
@@ -88,13 +88,28 @@ export type StepRecord = {
   readonly lostAgents: readonly AgentId[];
   /** Agents to avoid on the next try where another fits. */
   readonly avoid: readonly AgentId[];
+  /** `seq` of the newest of the build's events that is about this step; absent before the first. */
+  readonly lastEventSeq?: number;
 };
 
 export type BuildOutcome = 'succeeded' | 'failed' | 'cancelled' | 'timed-out';
 
+/** `lastEventSeq` is the `seq` of the build's newest event when this was written; absent = 1, its acceptance. */
 export type BuildState =
-  | { readonly kind: 'running'; readonly cancelling: { readonly by: string; readonly reason: string } | undefined }
-  | { readonly kind: 'ended'; readonly outcome: BuildOutcome; readonly at: TimeMs; readonly degraded: readonly string[] };
+  | {
+      readonly kind: 'running';
+      readonly cancelling: { readonly by: string; readonly reason: string } | undefined;
+      /** When a retried step made it run again; absent = since it was accepted. Its timeout counts from here. */
+      readonly since?: TimeMs;
+      readonly lastEventSeq?: number;
+    }
+  | {
+      readonly kind: 'ended';
+      readonly outcome: BuildOutcome;
+      readonly at: TimeMs;
+      readonly degraded: readonly string[];
+      readonly lastEventSeq?: number;
+    };
 
 /** An agent as it registered: facts of the host, labels of trust from its credential. */
 export type AgentFacts = {
