@@ -30,7 +30,13 @@ export type LogRecord =
   /** Replaces the chunks below `offset + size` that it covers. */
   | { readonly kind: 'log-segment'; readonly build: BuildId; readonly token: LeaseToken; readonly offset: number; readonly digest: Digest }
   /** The whole log is one blob now: chunks and segments go. */
-  | { readonly kind: 'log-sealed'; readonly build: BuildId; readonly token: LeaseToken; readonly digest: Digest; readonly truncated: boolean }
+  | {
+      readonly kind: 'log-sealed';
+      readonly build: BuildId;
+      readonly token: LeaseToken;
+      readonly digest: Digest;
+      readonly truncated: boolean;
+    }
   | { readonly kind: 'log-forgotten'; readonly build: BuildId; readonly token: LeaseToken };
 
 /** What is kept of one log. */

@@ -1,0 +1,93 @@
+import { assert } from '../../base/assert.ts';
+import type { Env } from '../../base/env.ts';
+import { Fault } from '../../base/fault.ts';
+import { decodeEvent, decodeRow, encodeRecord, ownerOf, ROW_CLASSES } from './codec.ts';
+import { COMMIT_RECORDS_MAX, type Ledger } from './ledger.ts';
+import { refuseAborted } from './refuse-aborted.ts';
+import { startStore } from './sqlite-call.ts';
+
+export type SqliteLedgerOptions = {
+  /** The file; its directory must exist. SQLite keeps a `-wal` beside it, and `.holder` names the process that has it open. */
+  readonly path: string;
+  /**
+   * FULL: a commit survives the loss of power. NORMAL: it survives the end of the process, however that comes; with the
+   * power, the newest commits may go, and then the incarnation changes.
+   */
+  readonly synchronous: 'FULL' | 'NORMAL';
+  readonly env: Env;
+};
+
+const PAGE_ROWS = 256;
+
+/**
+ * The ledger of one machine: a SQLite file that one process holds at a time. A process that was killed holds nothing, so
+ * its successor leads at once. The file is worked on in a thread of its own: waiting for the disk holds up nobody.
+ * @throws {Fault} LEDGER_UNAVAILABLE where another process has it (named) or it cannot be used; WRONG_STATE where a newer
+ * version wrote it.
+ */
+export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerOptions): Promise<Ledger> {
+  const store = await startStore({ path, synchronous });
+  const fenced = () => new Fault('LEDGER_FENCED', `Another coordinator has taken the term of ${path}`);
+  let closing: Promise<void> | undefined;
+  return {
+    traits: { durability: synchronous === 'FULL' ? 'power' : 'process', shared: false },
+    async lead(holder, ttlMs, signal) {
+      refuseAborted(signal);
+      return await store.call('lead', holder, ttlMs, env.clock.monotonic());
+    },
+    async renew(term, ttlMs, signal) {
+      refuseAborted(signal);
+      if (!(await store.call('renew', term, ttlMs, env.clock.monotonic()))) throw fenced();
+    },
+    async resign(term) {
+      await store.call('resign', term);
+    },
+    async commit(term, records, signal) {
+      refuseAborted(signal);
+      assert(records.length <= COMMIT_RECORDS_MAX, `a commit has at most ${COMMIT_RECORDS_MAX} records`);
+      if (!(await store.call('commit', term, records.map(encodeRecord)))) throw fenced();
+    },
+    async *load(signal) {
+      const builds = new Set<string>();
+      for (const rowClass of ROW_CLASSES) {
+        for (let after = ''; ;) {
+          refuseAborted(signal);
+          const page = await store.call('page', rowClass, after, PAGE_ROWS);
+          const last = page.at(-1);
+          if (last === undefined) break;
+          after = last.key;
+          if (rowClass === 'build') for (const row of page) builds.add(row.key);
+          const owned = page.filter((row) => {
+            const owner = ownerOf(rowClass, row.key);
+            return owner === undefined || builds.has(owner);
+          });
+          if (owned.length > 0) yield owned.map(decodeRow);
+        }
+      }
+    },
+    async events(build, afterSeq, limit, signal) {
+      refuseAborted(signal);
+      return (await store.call('events', build, afterSeq, limit)).map(({ seq, body }) => decodeEvent(build, seq, body));
+    },
+    async log(token, signal) {
+      refuseAborted(signal);
+      return await store.call('log', token);
+    },
+    async incarnation(signal) {
+      refuseAborted(signal);
+      return await store.call('incarnation');
+    },
+    async [Symbol.asyncDispose]() {
+      closing ??= (async () => {
+        try {
+          await store.call('close');
+        } catch (error) {
+          // Nothing is lost: what was committed is durable, and the next opening recovers the rest.
+          env.log.warn('ledger-close-failed', { error });
+        }
+        await store.ended;
+      })();
+      await closing;
+    },
+  };
+}

@@ -1,0 +1,307 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { present } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import { digestOf } from '../../cache/digest.ts';
+import { stepIdOf } from '../../coordinator/core/ids.ts';
+import type { LedgerRecord } from '../../coordinator/core/record.ts';
+import { groupCommit } from '../../coordinator/ledger/group-commit.ts';
+import { COMMIT_RECORDS_MAX, type Ledger, type LogRecord, type Term } from '../../coordinator/ledger/ledger.ts';
+import {
+  AGENT,
+  buildEvent,
+  buildNumber,
+  buildRecord,
+  chunk,
+  eventRecord,
+  holdRecord,
+  sessionRecord,
+  specRecord,
+  stepRecord,
+  submission,
+  tokenNumber,
+} from './ledger-records.ts';
+
+export type LedgerSubject = {
+  readonly name: string;
+  /** A new, empty ledger that measures leaderships by the clock. */
+  open(clock: Clock): Promise<Ledger>;
+  /** Closes the ledger and opens what it stored; undefined where nothing outlives closing. */
+  readonly reopen: ((ledger: Ledger, clock: Clock) => Promise<Ledger>) | undefined;
+};
+
+const TTL_MS = 3_000;
+const signal = new AbortController().signal;
+
+/** What every ledger does, whatever it stands on. */
+export function ledgerContract(subject: LedgerSubject): void {
+  describe(`${subject.name}: the ledger's contract`, () => {
+    let time = 0;
+    const clock: Clock = { now: () => time, monotonic: () => time };
+    let ledger: Ledger;
+    beforeEach(async () => {
+      ledger = await subject.open(clock);
+    });
+    afterEach(() => ledger[Symbol.asyncDispose]());
+    const lead = async (holder = 'a') => present(await ledger.lead(holder, TTL_MS, signal), 'the leadership is free');
+
+    leadershipContract(
+      () => ledger,
+      lead,
+      (ms) => (time += ms),
+    );
+    recordContract(() => ledger, lead);
+    logContract(() => ledger, lead);
+    const { reopen } = subject;
+    if (reopen === undefined) return;
+    it('has everything that was committed when it is opened again, leads at once, and never repeats a term', async () => {
+      const before = await lead('first holder');
+      const records = [...submission(buildNumber(1), ['a', 'b']), sessionRecord(3), holdRecord('agent:x', 'broken fan')];
+      await ledger.commit(before, records, signal);
+      await ledger.commit(before, [chunk(buildNumber(1), tokenNumber(1), 0, Uint8Array.of(0, 255))], signal);
+      const stored = await loadAll(ledger);
+      const incarnation = await ledger.incarnation(signal);
+      ledger = await reopen(ledger, clock);
+      expect(await loadAll(ledger)).toEqual(stored);
+      expect(await ledger.events(buildNumber(1), 0, 10, signal)).toEqual([buildEvent(1)]);
+      expect((await ledger.log(tokenNumber(1), signal))?.chunks).toEqual([{ offset: 0, bytes: Uint8Array.of(0, 255) }]);
+      expect(await ledger.incarnation(signal)).toBe(incarnation);
+      const after = await lead('second holder');
+      expect(after.counter).toBeGreaterThan(before.counter);
+      expect(after.nonce).not.toBe(before.nonce);
+      await expect(ledger.commit(before, [eventRecord(buildNumber(1), 2)], signal)).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    });
+  });
+}
+
+type Lead = (holder?: string) => Promise<Term>;
+
+function leadershipContract(ledger: () => Ledger, lead: Lead, pass: (ms: number) => void): void {
+  it('gives the leadership to one holder at a time', async () => {
+    await lead('a');
+    expect(await ledger().lead('b', TTL_MS, signal)).toBeUndefined();
+    pass(TTL_MS);
+    expect(await ledger().lead('b', TTL_MS, signal)).toMatchObject({
+      counter: expect.any(Number),
+      nonce: expect.stringMatching(/^[0-9a-f]{32}$/),
+    });
+  });
+
+  it('keeps a renewed leadership', async () => {
+    const term = await lead('a');
+    pass(TTL_MS - 1);
+    await ledger().renew(term, TTL_MS, signal);
+    pass(TTL_MS - 1);
+    expect(await ledger().lead('b', TTL_MS, signal)).toBeUndefined();
+  });
+
+  it('is free at once after its holder resigned', async () => {
+    const term = await lead('a');
+    await ledger().resign(term, signal);
+    expect(await ledger().lead('b', TTL_MS, signal)).toBeDefined();
+    await ledger().resign(term, signal);
+    expect(await ledger().lead('c', TTL_MS, signal)).toBeUndefined();
+  });
+
+  it('fences an earlier term of the same holder', async () => {
+    const first = await lead('a');
+    const second = await lead('a');
+    expect(second.nonce).not.toBe(first.nonce);
+    await expect(ledger().renew(first, TTL_MS, signal)).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    await ledger().commit(second, [eventRecord(buildNumber(1), 1)], signal);
+  });
+
+  it.for(['counter', 'nonce', 'incarnation'] as const)('fences a term that differs in its %s only, and writes nothing', async (part) => {
+    const term = await lead();
+    const stale = { ...term, [part]: part === 'counter' ? term.counter + 1 : term[part].toString().replace(/./, 'x') };
+    await expect(ledger().commit(stale, submission(buildNumber(1), ['a']), signal)).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    await expect(ledger().renew(stale, TTL_MS, signal)).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+    expect(await loadAll(ledger())).toEqual([]);
+  });
+
+  it('does nothing for a caller who has given up', async () => {
+    const term = await lead();
+    const gone = AbortSignal.abort();
+    await expect(ledger().commit(term, [holdRecord('agent:a', 'x')], gone)).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(await loadAll(ledger())).toEqual([]);
+  });
+}
+
+function recordContract(ledger: () => Ledger, lead: Lead): void {
+  it('loads the newest record of each key, by class and key', async () => {
+    const term = await lead();
+    await ledger().commit(term, submission(buildNumber(2), ['b', 'a']), signal);
+    await ledger().commit(term, submission(buildNumber(1), ['z']), signal);
+    await ledger().commit(term, [holdRecord('agent:a', 'old'), sessionRecord(1), stepRecord(stepIdOf(buildNumber(2), 'a'), 1)], signal);
+    await ledger().commit(term, [sessionRecord(2), holdRecord('agent:a', 'new'), stepRecord(stepIdOf(buildNumber(2), 'a'), 2)], signal);
+    const [one, two] = [buildNumber(1), buildNumber(2)];
+    expect(await loadAll(ledger())).toEqual([
+      buildRecord(one, ['z']),
+      buildRecord(two, ['b', 'a']),
+      { kind: 'build-state', id: one, state: { kind: 'running', cancelling: undefined } },
+      { kind: 'build-state', id: two, state: { kind: 'running', cancelling: undefined } },
+      specRecord(stepIdOf(one, 'z'), 'z'),
+      specRecord(stepIdOf(two, 'a'), 'a'),
+      specRecord(stepIdOf(two, 'b'), 'b'),
+      stepRecord(stepIdOf(one, 'z')),
+      stepRecord(stepIdOf(two, 'a'), 2),
+      stepRecord(stepIdOf(two, 'b')),
+      sessionRecord(2),
+      holdRecord('agent:a', 'new'),
+    ]);
+  });
+
+  it('applies the records of one commit in their order', async () => {
+    const term = await lead();
+    const target = 'pool:c/p';
+    const lifted: LedgerRecord = { kind: 'hold-lifted', target };
+    await ledger().commit(term, [holdRecord(target, 'one'), lifted, holdRecord(target, 'two')], signal);
+    expect(await loadAll(ledger())).toEqual([holdRecord(target, 'two')]);
+    await ledger().commit(term, [holdRecord(target, 'three'), lifted], signal);
+    expect(await loadAll(ledger())).toEqual([]);
+  });
+
+  it('returns events after a sequence number, oldest first and no more than asked for', async () => {
+    const term = await lead();
+    const build = buildNumber(1);
+    for (const seq of [1, 2, 3, 10, 11]) await ledger().commit(term, [eventRecord(build, seq), eventRecord(buildNumber(2), seq)], signal);
+    expect((await ledger().events(build, 0, 100, signal)).map(({ seq }) => seq)).toEqual([1, 2, 3, 10, 11]);
+    expect((await ledger().events(build, 2, 2, signal)).map(({ seq }) => seq)).toEqual([3, 10]);
+    expect(await ledger().events(build, 11, 100, signal)).toEqual([]);
+    expect(await ledger().events(buildNumber(9), 0, 100, signal)).toEqual([]);
+  });
+
+  it('forgets a build with all that belongs to it, and nothing else', async () => {
+    const term = await lead();
+    const [gone, kept] = [buildNumber(1), buildNumber(2)];
+    await ledger().commit(term, [...submission(gone, ['a', 'b'])], signal);
+    await ledger().commit(term, [...submission(kept, ['a'])], signal);
+    const before = (await loadAll(ledger())).filter((record) => JSON.stringify(record).includes(kept));
+    await ledger().commit(
+      term,
+      [chunk(gone, tokenNumber(1), 0, Uint8Array.of(1)), chunk(kept, tokenNumber(2), 0, Uint8Array.of(2))],
+      signal,
+    );
+    await ledger().commit(term, [{ kind: 'build-forgotten', id: gone }], signal);
+    expect(await loadAll(ledger())).toEqual(before);
+    expect(await ledger().events(gone, 0, 10, signal)).toEqual([]);
+    expect(await ledger().log(tokenNumber(1), signal)).toBeUndefined();
+    expect(await ledger().events(kept, 0, 10, signal)).toHaveLength(1);
+    expect(await ledger().log(tokenNumber(2), signal)).toBeDefined();
+  });
+
+  it('ignores what is left of a submission that broke off, and the next term drops it', async () => {
+    const term = await lead();
+    const build = buildNumber(1);
+    const records = submission(build, ['a', 'b']);
+    await ledger().commit(term, records.slice(0, -1), signal);
+    await ledger().commit(term, [chunk(build, tokenNumber(1), 0, Uint8Array.of(1))], signal);
+    expect(await loadAll(ledger())).toEqual([]);
+    const next = await lead();
+    await ledger().commit(next, records.slice(-1), signal);
+    expect(await loadAll(ledger())).toEqual([buildRecord(build, ['a', 'b'])]);
+    expect(await ledger().events(build, 0, 10, signal)).toEqual([]);
+    expect(await ledger().log(tokenNumber(1), signal)).toBeUndefined();
+  });
+
+  it('keeps any text exactly', async () => {
+    const term = await lead();
+    const build = buildNumber(1);
+    const texts = ['plain', 'Grüße, 世界 🚀', 'nul \u0000 and \u001f', 'lone \ud800 surrogate', '"quoted" \\ \n\t', '\u2028', ''];
+    const step = stepIdOf(build, 'odd[os=a,b]');
+    const records = [specRecord(step, 'odd[os=a,b]', texts), stepRecord(step), buildRecord(build, ['odd[os=a,b]'], texts.join('|'))];
+    await ledger().commit(term, records, signal);
+    const events = texts.map((text, index) => eventRecord(build, index + 1, text));
+    await ledger().commit(term, events, signal);
+    expect(await loadAll(ledger())).toEqual([records[2], records[0], records[1]]);
+    expect(await ledger().events(build, 0, 10, signal)).toEqual(texts.map((text, index) => buildEvent(index + 1, text)));
+  });
+
+  it('takes a submission of 10,000 records in slices and loads all of it', { timeout: 30_000 }, async () => {
+    const term = await lead();
+    const build = buildNumber(1);
+    const names = Array.from({ length: 5_000 }, (_, index) => `step-${index}`);
+    const records = submission(build, names);
+    await using commits = groupCommit(ledger(), term);
+    await commits.commit(records);
+    const loaded = await loadAll(ledger());
+    expect(loaded).toHaveLength(2 + 2 * names.length);
+    expect(new Set(loaded.map((record) => (record.kind === 'step' ? record.id : undefined)))).toHaveProperty('size', names.length + 1);
+  });
+
+  it('refuses a commit that is larger than a shared ledger could take', async () => {
+    const term = await lead();
+    const records = Array.from({ length: COMMIT_RECORDS_MAX + 1 }, (_, index) => eventRecord(buildNumber(1), index + 1));
+    await expect(ledger().commit(term, records, signal)).rejects.toThrow('at most 64 records');
+  });
+
+  it('keeps what it was given when the caller changes it afterwards', async () => {
+    const term = await lead();
+    const names = ['a'];
+    const bytes = Uint8Array.of(1, 2, 3);
+    const commit = ledger().commit(term, [buildRecord(buildNumber(1), names), chunk(buildNumber(1), tokenNumber(1), 0, bytes)], signal);
+    names.push('b');
+    bytes.fill(9);
+    await commit;
+    expect(await loadAll(ledger())).toEqual([buildRecord(buildNumber(1), ['a'])]);
+    expect((await ledger().log(tokenNumber(1), signal))?.chunks).toEqual([{ offset: 0, bytes: Uint8Array.of(1, 2, 3) }]);
+  });
+}
+
+function logContract(ledger: () => Ledger, lead: Lead): void {
+  const build = buildNumber(1);
+  const token = tokenNumber(1);
+  const commit = async (records: readonly LogRecord[]) => ledger().commit(await lead(), [buildRecord(build, [AGENT]), ...records], signal);
+  const every = Uint8Array.from({ length: 256 }, (_, index) => index);
+
+  it('returns chunks by offset, byte for byte', async () => {
+    // Views into a larger buffer, as they come from a socket.
+    await commit([
+      chunk(build, token, 256, every.subarray(3, 7)),
+      chunk(build, token, 0, every),
+      chunk(build, token, 260, new Uint8Array(0)),
+    ]);
+    expect(await ledger().log(token, signal)).toEqual({
+      segments: [],
+      chunks: [
+        { offset: 0, bytes: every },
+        { offset: 256, bytes: Uint8Array.of(3, 4, 5, 6) },
+        { offset: 260, bytes: new Uint8Array(0) },
+      ],
+      sealed: undefined,
+    });
+  });
+
+  it('lets a segment take the place of the chunks that it covers, and of no others', async () => {
+    const digest = digestOf(every.subarray(0, 8));
+    await commit([0, 4, 8].map((offset) => chunk(build, token, offset, every.subarray(offset, offset + 4))));
+    await commit([{ kind: 'log-segment', build, token, offset: 0, digest }]);
+    expect(await ledger().log(token, signal)).toEqual({
+      segments: [{ offset: 0, digest }],
+      chunks: [{ offset: 8, bytes: every.subarray(8, 12).slice() }],
+      sealed: undefined,
+    });
+  });
+
+  it('keeps of a sealed log its digest alone', async () => {
+    const digest = digestOf(every);
+    const head = digestOf(every.subarray(0, 4));
+    await commit([chunk(build, token, 0, every), { kind: 'log-segment', build, token, offset: 0, digest: head }]);
+    await commit([{ kind: 'log-sealed', build, token, digest, truncated: true }]);
+    expect(await ledger().log(token, signal)).toEqual({ segments: [], chunks: [], sealed: { digest, truncated: true } });
+  });
+
+  it('forgets one log and keeps the others', async () => {
+    const other = tokenNumber(2);
+    await commit([chunk(build, token, 0, every), chunk(build, other, 0, every), { kind: 'log-forgotten', build, token }]);
+    expect(await ledger().log(token, signal)).toBeUndefined();
+    expect(await ledger().log(other, signal)).toBeDefined();
+    expect(await ledger().log(tokenNumber(3), signal)).toBeUndefined();
+  });
+}
+
+/** Everything that `load` yields. */
+export async function loadAll(ledger: Ledger): Promise<readonly LedgerRecord[]> {
+  const records: LedgerRecord[] = [];
+  for await (const batch of ledger.load(signal)) records.push(...batch);
+  return records;
+}
