@@ -1,0 +1,68 @@
+import type { Value } from './expression.ts';
+import { nearest } from './nearest.ts';
+import type { Place, Problems } from './problem.ts';
+import type { ParamAsWritten } from './table.ts';
+
+export type ParamDeclarations = ReadonlyMap<string, ParamAsWritten>;
+
+/** A given value and where it was written. */
+export type GivenParam = { readonly value: Value; readonly place: Place; readonly field: string };
+
+/**
+ * The value of every declared parameter: what was given, else its default. Reports wrong types, unknown names and missing
+ * values; a parameter in error has no value.
+ */
+export function bindParams(
+  declared: ParamDeclarations,
+  given: ReadonlyMap<string, GivenParam>,
+  at: { readonly place: Place; readonly field: string; readonly giveWith: string },
+  problems: Problems,
+): Readonly<Record<string, Value>> {
+  const values: Record<string, Value> = {};
+  for (const [name, one] of given) {
+    if (declared.has(name)) continue;
+    const near = nearest(name, [...declared.keys()]);
+    const known = declared.size === 0 ? 'There are none.' : `Known: ${[...declared.keys()].join(', ')}.`;
+    problems.error(one.place, one.field, `there is no parameter "${name}"`, near === undefined ? known : `Did you mean "${near}"?`);
+  }
+  for (const [name, declaration] of declared) {
+    const one = given.get(name);
+    if (one === undefined && declaration.default === undefined) {
+      problems.error(at.place, at.field, `the parameter "${name}" has no value and no default`, at.giveWith.replace('NAME', name));
+    }
+    const value = one === undefined ? declaration.default : one.value;
+    if (value === undefined) continue;
+    const wrong = whyWrong(declaration, value);
+    if (wrong === undefined) values[name] = value;
+    else problems.error(one?.place ?? at.place, one?.field ?? at.field, `the parameter "${name}" ${wrong}`);
+  }
+  return values;
+}
+
+/** Why `value` cannot be a parameter's value; undefined where it can. */
+export function whyWrong(declaration: ParamAsWritten, value: Value): string | undefined {
+  const found = `but is ${JSON.stringify(value)}`;
+  switch (declaration.type) {
+    case 'string':
+      return typeof value === 'string' ? undefined : `must be text, ${found}`;
+    case 'integer':
+      return Number.isSafeInteger(value) ? undefined : `must be a whole number, ${found}`;
+    case 'number':
+      return typeof value === 'number' ? undefined : `must be a number, ${found}`;
+    case 'boolean':
+      return typeof value === 'boolean' ? undefined : `must be true or false, ${found}`;
+    case 'choice':
+      return declaration.values?.includes(value) === true ? undefined : `must be one of ${(declaration.values ?? []).join(', ')}, ${found}`;
+    default:
+      return undefined; // a wrong type was reported where it was declared
+  }
+}
+
+/** A value from the command line, read as the declaration says. */
+export function paramFromText(declaration: ParamAsWritten | undefined, written: string): Value {
+  const type = declaration?.type;
+  if (type === 'boolean' && (written === 'true' || written === 'false')) return written === 'true';
+  if ((type === 'integer' || type === 'number') && written.trim() !== '' && !Number.isNaN(Number(written))) return Number(written);
+  if (type === 'choice') return declaration?.values?.find((value) => String(value) === written) ?? written;
+  return written;
+}

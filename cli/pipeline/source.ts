@@ -1,0 +1,103 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import type { Place, Problems } from './problem.ts';
+
+/** A YAML value that knows where it was written. Aliases are resolved. */
+export type SourceNode =
+  | { readonly kind: 'text'; readonly value: string; readonly place: Place }
+  | { readonly kind: 'number'; readonly value: number; readonly place: Place }
+  | { readonly kind: 'boolean'; readonly value: boolean; readonly place: Place }
+  | { readonly kind: 'empty'; readonly place: Place }
+  | { readonly kind: 'list'; readonly items: readonly SourceNode[]; readonly place: Place }
+  | { readonly kind: 'map'; readonly entries: readonly SourceEntry[]; readonly place: Place };
+
+export type SourceEntry = { readonly key: string; readonly keyPlace: Place; readonly value: SourceNode };
+
+export type SourceMap = Extract<SourceNode, { kind: 'map' }>;
+
+/** Nodes of one file, aliases resolved: no person writes more, and a file of aliases of aliases must end somewhere. */
+const NODES_MAX = 200_000;
+const DEPTH_MAX = 64;
+
+/** Reads YAML 1.2. Syntax errors and repeated keys become problems; undefined where nothing useful could be read. */
+export function parseSource(text: string, problems: Problems): SourceNode | undefined {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const placeOf = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  for (const error of document.errors) {
+    const repeated = error.code === 'DUPLICATE_KEY';
+    const message = repeated ? 'this key is there twice' : `not valid YAML: ${error.message}`;
+    problems.error(placeOf(error.pos[0]), '', message, repeated ? 'Keep one of them.' : undefined);
+  }
+  if (document.errors.length > 0) return undefined;
+  if (document.contents === null) {
+    problems.error({ line: 1, column: 1 }, '', 'the file is empty', 'Start with "version: 1" and "steps:".');
+    return undefined;
+  }
+  return new Reading(document, placeOf, problems).node(document.contents, { line: 1, column: 1 }, 0);
+}
+
+class Reading {
+  readonly #document: Document;
+  readonly #placeOf: (offset: number) => Place;
+  readonly #problems: Problems;
+  #count = 0;
+
+  constructor(document: Document, placeOf: (offset: number) => Place, problems: Problems) {
+    this.#document = document;
+    this.#placeOf = placeOf;
+    this.#problems = problems;
+  }
+
+  node(node: unknown, outer: Place, depth: number): SourceNode {
+    const place = this.#place(node, outer);
+    this.#count += 1;
+    if (this.#count > NODES_MAX || depth > DEPTH_MAX) {
+      if (this.#count === NODES_MAX + 1 || depth === DEPTH_MAX + 1) this.#problems.error(place, '', 'the file is too large or nested too deep');
+      return { kind: 'empty', place };
+    }
+    if (isAlias(node)) {
+      const target: unknown = node.resolve(this.#document);
+      if (target !== undefined) return this.node(target, place, depth + 1);
+      this.#problems.error(place, '', `the alias "*${node.source}" names no anchor`);
+      return { kind: 'empty', place };
+    }
+    if (isSeq(node)) return { kind: 'list', items: node.items.map((item) => this.node(item, place, depth + 1)), place };
+    if (isMap(node)) return { kind: 'map', entries: node.items.map((pair) => this.#entry(pair.key, pair.value, place, depth)), place };
+    return scalar(isScalar(node) ? node.value : null, place);
+  }
+
+  #entry(key: unknown, value: unknown, outer: Place, depth: number): SourceEntry {
+    const keyPlace = this.#place(key, outer);
+    if (!isScalar(key) || isAlias(key)) this.#problems.error(keyPlace, '', 'a key must be plain text');
+    const name = isScalar(key) ? String(key.value) : '';
+    if (name === '<<') this.#problems.error(keyPlace, '<<', 'merge keys are not supported', 'Use "defaults" or a template.');
+    return { key: name, keyPlace, value: this.node(value, keyPlace, depth + 1) };
+  }
+
+  #place(node: unknown, outer: Place): Place {
+    if ((isScalar(node) || isMap(node) || isSeq(node) || isAlias(node)) && node.range) return this.#placeOf(node.range[0]);
+    return outer;
+  }
+}
+
+function scalar(value: unknown, place: Place): SourceNode {
+  if (typeof value === 'string') return { kind: 'text', value, place };
+  if (typeof value === 'number') return { kind: 'number', value, place };
+  if (typeof value === 'boolean') return { kind: 'boolean', value, place };
+  if (typeof value === 'bigint') return { kind: 'number', value: Number(value), place };
+  return { kind: 'empty', place };
+}
+
+/** The value of `key`, or undefined. */
+export function entryOf(map: SourceMap, key: string): SourceEntry | undefined {
+  return map.entries.find((entry) => entry.key === key);
+}
+
+/** What a person would call the node's kind. */
+export function nameOfKind(node: SourceNode): string {
+  const names = { text: 'text', number: 'a number', boolean: 'true or false', empty: 'nothing', list: 'a list', map: 'a map' } as const;
+  return names[node.kind];
+}
