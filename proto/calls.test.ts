@@ -1,0 +1,385 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { systemClock } from '../base/clock.ts';
+import { Fault, FAULTS, isFault, type FaultCode } from '../base/fault.ts';
+import { memoryLogger } from '../base/log.ts';
+import { Secret } from '../base/secret.ts';
+import { callBidi, callClientStream, callServerStream, callUnary, dial } from './dial.ts';
+import type { ByteStreamHandlers } from './gen/google/bytestream/ByteStream.ts';
+import type { AgentHandlers } from './gen/switchyard/v1/Agent.ts';
+import { bidi, clientStream, serverStream, unary, type Call } from './handlers.ts';
+import { loadProto } from './load.ts';
+import { serve } from './serve.ts';
+import { STATUS } from './status.ts';
+
+const log = memoryLogger();
+const env = { log, clock: systemClock };
+const never = new AbortController().signal;
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).toReversed()) await one[Symbol.asyncDispose]();
+});
+
+type Runs = {
+  readonly status?: (name: string, call: Call) => Promise<number>;
+  readonly read?: (offset: number, call: Call) => AsyncIterable<Buffer>;
+  readonly write?: (chunks: AsyncIterable<Buffer>, call: Call) => Promise<number>;
+  readonly session?: (batches: AsyncIterable<number>, call: Call) => AsyncIterable<number>;
+};
+
+const unused = () => {
+  throw new Fault('UNIMPLEMENTED', 'Not part of this test');
+};
+
+async function* mapped<A, B>(source: AsyncIterable<A>, to: (item: A) => B): AsyncGenerator<B, void, void> {
+  for await (const item of source) yield to(item);
+}
+
+/** Real services with plain functions behind them, and a client for each. */
+async function start(runs: Runs, token?: Secret) {
+  const bytes: ByteStreamHandlers = {
+    QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => ({
+      committedSize: await (runs.status ?? unused)(request.resourceName, call),
+    })),
+    Read: serverStream(env, 'Read', (request, call) => mapped((runs.read ?? unused)(Number(request.readOffset), call), (data) => ({ data }))),
+    Write: clientStream(env, 'Write', async (requests, call) => ({
+      committedSize: await (runs.write ?? unused)(
+        mapped(requests, ({ data }) => data),
+        call,
+      ),
+    })),
+  };
+  const agent: AgentHandlers = {
+    Session: bidi(env, 'Session', (requests, call) =>
+      mapped(
+        (runs.session ?? unused)(
+          mapped(requests, ({ messages }) => messages.length),
+          call,
+        ),
+        (count) => ({ messages: Array.from({ length: count }, () => ({ drain: {} })) }),
+      ),
+    ),
+  };
+  const proto = loadProto();
+  const services = [
+    { definition: proto.google.bytestream.ByteStream.service, handlers: bytes },
+    { definition: proto.switchyard.v1.Agent.service, handlers: agent },
+  ];
+  const server = await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 });
+  open.push(server);
+  const link = { address: server.address, token };
+  const byteClient = dial(proto.google.bytestream.ByteStream, link, 'bulk');
+  const agentClient = dial(proto.switchyard.v1.Agent, link, 'control');
+  const close = async () => {
+    byteClient.close();
+    agentClient.close();
+  };
+  open.push({ [Symbol.asyncDispose]: close });
+  return { server, byteClient, agentClient };
+}
+
+async function faultOf(promise: Promise<unknown>): Promise<Fault> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!isFault(error)) throw new Error(`Expected a fault, got ${String(error)}`);
+  return error;
+}
+
+async function collect<T>(source: AsyncIterable<T>): Promise<readonly T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
+
+async function* chunksOf(count: number, bytes: number, onChunk: (index: number) => void = () => {}) {
+  for (let index = 0; index < count; index += 1) {
+    onChunk(index);
+    yield { data: Buffer.alloc(bytes, index) };
+  }
+}
+
+test('a unary call brings the answer, the token and the loopback evidence across', async () => {
+  const seen: unknown[] = [];
+  const { byteClient } = await start({ status: async (name, { evidence }) => seen.push(name, evidence) }, new Secret('abc'));
+  const answer = await callUnary(byteClient, 'QueryWriteStatus', { resourceName: 'x' }, { signal: never });
+  expect(answer.committedSize).toBe('2');
+  expect(seen).toEqual(['x', { authorization: 'Bearer abc', loopback: true }]);
+});
+
+test('a fault crosses with its code, message, field, hint and wait', async () => {
+  const sent = new Fault('LIMIT_EXCEEDED', 'Die Warteschlange ist voll → später', { field: 'steps[3]', hint: 'Wait.', retryAfterMs: 1_500 });
+  const { byteClient } = await start({ status: () => Promise.reject(sent) });
+  const { code, message, field, hint, retryAfterMs } = await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never }));
+  expect({ code, message, field, hint, retryAfterMs }).toEqual({
+    code: 'LIMIT_EXCEEDED',
+    message: 'Die Warteschlange ist voll → später',
+    field: 'steps[3]',
+    hint: 'Wait.',
+    retryAfterMs: 1_500,
+  });
+});
+
+test('every fault code but INTERNAL crosses all four kinds of call', async () => {
+  // INTERNAL hides its text, and CANCELLED by a server is a server that went away.
+  const codes = (Object.keys(STATUS) as FaultCode[]).filter((code) => code !== 'INTERNAL' && code !== 'CANCELLED');
+  expect(Object.keys(STATUS).toSorted()).toEqual(Object.keys(FAULTS).toSorted());
+  let code: FaultCode = 'BAD_REQUEST';
+  const fail = () => {
+    throw new Fault(code, `As ${code}`);
+  };
+  const { byteClient, agentClient } = await start({ status: fail, read: fail, write: fail, session: fail });
+  for (code of codes) {
+    const options = { signal: never };
+    const faults = await Promise.all([
+      faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, options)),
+      faultOf(collect(callServerStream(byteClient, 'Read', {}, options))),
+      faultOf(callClientStream(byteClient, 'Write', chunksOf(1, 1), options)),
+      faultOf(collect(callBidi(agentClient, 'Session', mapped(chunksOf(1, 1), () => ({ messages: [] })), options))),
+    ]);
+    expect(faults.map((fault) => [fault.code, fault.message])).toEqual(Array.from({ length: 4 }, () => [code, `As ${code}`]));
+  }
+});
+
+test('an unknown error is answered as INTERNAL without its text, and logged with it', async () => {
+  const { byteClient } = await start({ status: () => Promise.reject(new Error('the secret cause')) });
+  const fault = await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never }));
+  expect(fault.code).toBe('INTERNAL');
+  expect(fault.message).not.toContain('secret');
+  expect(log.entries.at(-1)).toMatchObject({ level: 'error', event: 'call-failed', fields: { call: 'QueryWriteStatus' } });
+});
+
+test('a message too long for a header, or with a broken surrogate pair, still arrives as its fault', async () => {
+  const { byteClient } = await start({ status: () => Promise.reject(new Fault('BAD_REQUEST', `\ud800${'ä'.repeat(50_000)}`)) });
+  const fault = await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never }));
+  expect(fault.code).toBe('BAD_REQUEST');
+  expect(fault.message).toContain('more characters');
+});
+
+test('a server stream delivers in order, and is pulled no faster than it is read', async () => {
+  let pulled = 0;
+  const { byteClient } = await start({
+    async *read() {
+      for (; pulled < 400; pulled += 1) yield Buffer.alloc(1024 * 1024, pulled);
+    },
+  });
+  const stream = callServerStream(byteClient, 'Read', {}, { signal: never });
+  const first = await stream.next();
+  expect(first.value?.data[0]).toBe(0);
+  // Nobody reads on: the pull stops once windows and buffers are full, far below the 400 MiB that there are.
+  let before = -1;
+  while (before !== pulled) {
+    before = pulled;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(pulled).toBeLessThan(150);
+  let next = 1;
+  for await (const { data } of stream) {
+    expect(data[0]).toBe(next % 256);
+    next += 1;
+  }
+  expect(next).toBe(400);
+});
+
+test('a client that stops reading ends the server side through its signal', async () => {
+  const aborted = Promise.withResolvers<unknown>();
+  const finished = Promise.withResolvers<void>();
+  const { byteClient } = await start({
+    async *read(_offset, { signal }) {
+      signal.addEventListener('abort', () => aborted.resolve(signal.reason));
+      try {
+        while (true) yield Buffer.alloc(64 * 1024);
+      } finally {
+        finished.resolve();
+      }
+    },
+  });
+  for await (const _ of callServerStream(byteClient, 'Read', {}, { signal: never })) break;
+  expect(isFault(await aborted.promise, 'CANCELLED')).toBe(true);
+  await finished.promise;
+});
+
+test('the signal of the caller cancels a unary call on both sides', async () => {
+  const started = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<void>();
+  const { byteClient } = await start({
+    status: (_name, { signal }) => {
+      signal.addEventListener('abort', () => aborted.resolve());
+      started.resolve();
+      return new Promise(() => {});
+    },
+  });
+  const controller = new AbortController();
+  const call = faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: controller.signal }));
+  await started.promise;
+  controller.abort();
+  expect((await call).code).toBe('CANCELLED');
+  await aborted.promise;
+  expect((await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: controller.signal }))).code).toBe('CANCELLED');
+});
+
+test('a deadline ends the call as DEADLINE and reaches the signal', async () => {
+  const aborted = Promise.withResolvers<void>();
+  const { byteClient } = await start({
+    status: (_name, { signal }) => {
+      signal.addEventListener('abort', () => aborted.resolve());
+      return new Promise(() => {});
+    },
+  });
+  expect((await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never, deadlineMs: 50 }))).code).toBe('DEADLINE');
+  await aborted.promise;
+});
+
+test('a client stream arrives whole, and is written no faster than it is taken', async () => {
+  const go = Promise.withResolvers<void>();
+  const { byteClient } = await start({
+    async write(chunks) {
+      await go.promise;
+      let total = 0;
+      for await (const chunk of chunks) total += chunk.length;
+      return total;
+    },
+  });
+  let made = 0;
+  const chunks = chunksOf(300, 1024 * 1024, (index) => (made = index));
+  const call = callClientStream(byteClient, 'Write', chunks, { signal: never });
+  let before = -1;
+  while (before !== made) {
+    before = made;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(made).toBeLessThan(100);
+  go.resolve();
+  expect((await call).committedSize).toBe(String(300 * 1024 * 1024));
+});
+
+test('an early answer ends a client stream without reading the rest', async () => {
+  const returned = Promise.withResolvers<void>();
+  const { byteClient } = await start({ write: async () => 7 });
+  async function* endless() {
+    try {
+      while (true) yield { data: Buffer.alloc(256 * 1024) };
+    } finally {
+      returned.resolve();
+    }
+  }
+  expect((await callClientStream(byteClient, 'Write', endless(), { signal: never })).committedSize).toBe('7');
+  await returned.promise;
+});
+
+test('requests that fail cancel the call, and the caller gets their error', async () => {
+  const got = Promise.withResolvers<void>();
+  const seen = Promise.withResolvers<unknown>();
+  const { byteClient } = await start({
+    async write(chunks) {
+      try {
+        for await (const _ of chunks) got.resolve();
+      } catch (error) {
+        seen.resolve(error);
+      }
+      return 0;
+    },
+  });
+  async function* broken() {
+    yield { data: Buffer.alloc(10) };
+    await got.promise;
+    throw new Error('disk gone');
+  }
+  await expect(callClientStream(byteClient, 'Write', broken(), { signal: never })).rejects.toThrow('disk gone');
+  expect(isFault(await seen.promise, 'CANCELLED')).toBe(true);
+});
+
+test('a bidirectional call carries both ways until both have ended', async () => {
+  const { agentClient } = await start({ session: (counts) => mapped(counts, (count) => count * 2) });
+  async function* batches() {
+    yield { messages: [{ heartbeat: {} }] };
+    yield { messages: [{ heartbeat: {} }, { heartbeat: {} }] };
+  }
+  const answers = await collect(callBidi(agentClient, 'Session', batches(), { signal: never }));
+  expect(answers.map(({ messages }) => messages.length)).toEqual([2, 4]);
+  expect(answers[0]?.messages[0]?.kind).toBe('drain');
+});
+
+/** A TCP relay in front of `target` whose connections can be cut as a lost network cuts them. */
+async function relay(target: string) {
+  const sockets = new Set<Socket>();
+  const [host, port] = [target.slice(0, target.lastIndexOf(':')), Number(target.slice(target.lastIndexOf(':') + 1))];
+  const server = createServer((inbound) => {
+    const outbound = connect(port, host);
+    for (const socket of [inbound, outbound]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+    }
+    inbound.pipe(outbound).pipe(inbound);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('Not a TCP address');
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  open.push({
+    [Symbol.asyncDispose]: async () => {
+      cut();
+      server.close();
+    },
+  });
+  return { address: `127.0.0.1:${bound.port}`, cut };
+}
+
+test('a connection that breaks in mid-upload never looks like the end of the upload', async () => {
+  for (let round = 0; round < 20; round += 1) {
+    const outcome = Promise.withResolvers<string>();
+    const got = Promise.withResolvers<void>();
+    const { server } = await start({
+      async write(chunks) {
+        try {
+          for await (const _ of chunks) got.resolve();
+          outcome.resolve('ended');
+        } catch (error) {
+          outcome.resolve(isFault(error) ? error.code : String(error));
+        }
+        return 0;
+      },
+    });
+    const wire = await relay(server.address);
+    const client = dial(loadProto().google.bytestream.ByteStream, { address: wire.address, token: undefined }, 'bulk');
+    async function* hanging() {
+      yield { data: Buffer.alloc(10) };
+      await outcome.promise;
+    }
+    const call = faultOf(callClientStream(client, 'Write', hanging(), { signal: never }));
+    await got.promise;
+    wire.cut();
+    expect(await outcome.promise).toBe('CANCELLED');
+    expect((await call).code).toBe('PEER_UNAVAILABLE');
+    client.close();
+  }
+});
+
+test('a server that goes away is PEER_UNAVAILABLE to those who wait for it', async () => {
+  const started = Promise.withResolvers<void>();
+  const { server, byteClient } = await start({
+    status: () => {
+      started.resolve();
+      return new Promise(() => {});
+    },
+    async *read(_offset, { signal }) {
+      yield Buffer.alloc(1);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    },
+  });
+  const call = faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never }));
+  const stream = callServerStream(byteClient, 'Read', {}, { signal: never });
+  await stream.next();
+  const rest = faultOf(collect(stream));
+  await started.promise;
+  await server[Symbol.asyncDispose]();
+  expect((await call).code).toBe('PEER_UNAVAILABLE');
+  expect((await rest).code).toBe('PEER_UNAVAILABLE');
+  expect((await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never }))).code).toBe('PEER_UNAVAILABLE');
+});
