@@ -1,0 +1,98 @@
+/**
+ * Bounds bytes in flight rather than calls in flight: one large thing or many small ones at a time. First come, first
+ * served; what is larger than the whole budget is let in alone.
+ */
+export class ByteBudget {
+  readonly #limitBytes: number;
+  readonly #waiting: { readonly bytes: number; readonly start: () => void }[] = [];
+  #usedBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Waits until `bytes` fit, and keeps them taken until what it returns is disposed of. Rejects when `signal` aborts. */
+  async take(bytes: number, signal: AbortSignal): Promise<Disposable> {
+    signal.throwIfAborted();
+    const want = Math.min(bytes, this.#limitBytes);
+    if (this.#waiting.length > 0 || this.#usedBytes + want > this.#limitBytes) await this.#wait(want, signal);
+    else this.#usedBytes += want;
+    let given = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (given) return;
+        given = true;
+        this.#usedBytes -= want;
+        this.#admit();
+      },
+    };
+  }
+
+  #wait(bytes: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+        this.#admit(); // whoever stood behind it may fit
+        reject(signal.reason);
+      };
+      const entry = {
+        bytes,
+        start: () => {
+          signal.removeEventListener('abort', abort);
+          resolve();
+        },
+      };
+      this.#waiting.push(entry);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  #admit(): void {
+    for (let next = this.#waiting[0]; next !== undefined && this.#usedBytes + next.bytes <= this.#limitBytes; next = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#usedBytes += next.bytes;
+      next.start();
+    }
+  }
+}
+
+/**
+ * Runs `work` on each item, as many at once as their bytes allow; `costOf` says an item's. The first error stops the rest
+ * and is thrown once everything under way has ended.
+ */
+export async function forEachWithin<T>(
+  items: Iterable<T>,
+  limitBytes: number,
+  costOf: (item: T) => number,
+  work: (item: T, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const budget = new ByteBudget(limitBytes);
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const running = new Set<Promise<void>>();
+  let failure: { readonly error: unknown } | undefined;
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    stop.abort(error);
+  };
+  const run = async (item: T, room: Disposable) => {
+    using _ = room;
+    await work(item, either);
+  };
+  for (const item of items) {
+    let room: Disposable;
+    try {
+      room = await budget.take(costOf(item), either);
+    } catch (error) {
+      fail(error);
+      break;
+    }
+    const task: Promise<void> = run(item, room)
+      .catch(fail)
+      .finally(() => running.delete(task));
+    running.add(task);
+  }
+  await Promise.all(running);
+  if (failure !== undefined) throw failure.error;
+}

@@ -1,0 +1,60 @@
+import fs from 'node:fs/promises';
+import type { BlobStore } from '../blob-store.ts';
+import { forEachWithin } from '../byte-budget.ts';
+import { sizeOf, type Digest } from '../digest.ts';
+import type { BlobSource } from './build.ts';
+
+/** What an upload sent, and what there was to send. */
+export type Uploaded = { readonly sentBytes: number; readonly sentCount: number; readonly totalBytes: number };
+
+/** Bytes that are read or under way at once; a large file counts with the pieces that it is read in. */
+const IN_FLIGHT_BYTES = 32 * 1024 * 1024;
+const PIECE_BYTES = 1024 * 1024;
+const LARGE_COST_BYTES = 4 * PIECE_BYTES;
+/** What a blob costs beyond its bytes, so that very many tiny ones are bounded too. */
+const OVERHEAD_BYTES = 2 * 1024;
+/** Digests per question: what stays well below the largest message. */
+const ASKED_AT_ONCE = 10_000;
+
+/**
+ * Puts the tree's blobs that `store` lacks into it; asks first, so that an unchanged tree costs one question.
+ * @throws {Fault} DIGEST_MISMATCH where a file changed after it was scanned; whatever the store throws.
+ */
+export async function uploadTree(tree: { readonly blobs: ReadonlyMap<Digest, BlobSource> }, store: BlobStore, signal: AbortSignal): Promise<Uploaded> {
+  const digests = [...tree.blobs.keys()];
+  const totalBytes = digests.reduce((sum, digest) => sum + sizeOf(digest), 0);
+  let sentBytes = 0;
+  let sentCount = 0;
+  for (let start = 0; start < digests.length; start += ASKED_AT_ONCE) {
+    const missing = await store.findMissing(digests.slice(start, start + ASKED_AT_ONCE), signal);
+    const send = async (digest: Digest, stop: AbortSignal) => {
+      const source = tree.blobs.get(digest);
+      if (source === undefined) return; // the store answers with digests that it was asked for only
+      await putSource(digest, source, store, stop);
+      sentBytes += sizeOf(digest);
+      sentCount += 1;
+    };
+    await forEachWithin(missing, IN_FLIGHT_BYTES, costOf, send, signal);
+  }
+  return { sentBytes, sentCount, totalBytes };
+}
+
+function costOf(digest: Digest): number {
+  return Math.min(sizeOf(digest), LARGE_COST_BYTES) + OVERHEAD_BYTES;
+}
+
+async function putSource(digest: Digest, source: BlobSource, store: BlobStore, signal: AbortSignal): Promise<void> {
+  if (source.kind === 'bytes') return store.put(digest, source.bytes, signal);
+  if (sizeOf(digest) <= PIECE_BYTES) return store.put(digest, await fs.readFile(source.path, { signal }), signal);
+  return store.put(digest, readPieces(source.path), signal);
+}
+
+/** A file's bytes in pieces of 1 MiB; each is valid until the next is asked for. */
+export async function* readPieces(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  await using file = await fs.open(path);
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
