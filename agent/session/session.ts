@@ -1,0 +1,210 @@
+import { unreachable } from '../../base/assert.ts';
+import type { Env } from '../../base/env.ts';
+import type { Prng } from '../../base/prng.ts';
+import type { Spool } from '../spool/spool.ts';
+import { SessionCore } from './core.ts';
+import type { AgentProfile, SessionCommand, SessionEvent, SessionOutcome } from './event.ts';
+import type { Attempt, AttemptTerms, Executor } from './executor.ts';
+import type { Offer } from './message.ts';
+import type { Dialler, SessionStream } from './stream.ts';
+
+export type SessionEnd = { readonly ok: boolean; readonly reason: string };
+
+/** The live session of an agent: `SessionCore` with a clock, a timer, streams, a spool and an executor. */
+export interface Session extends AsyncDisposable {
+  /** Resolves when a coordinator has taken the agent for the first time; never rejects. */
+  readonly registered: Promise<void>;
+  /** Resolves when the session is over and its last message is out. */
+  readonly ended: Promise<SessionEnd>;
+  /** Finishes what runs, hands back the rest, then ends. */
+  drain(reason: string): void;
+  /** Stops what runs, then ends. */
+  stop(reason: string): void;
+  /** Takes no new work while there is a reason. */
+  cordon(reason: string | undefined): void;
+}
+
+export type SessionOptions = {
+  readonly profile: AgentProfile;
+  readonly prng: Prng;
+  readonly dialler: Dialler;
+  readonly spool: Pick<Spool, 'results' | 'keepLease' | 'keepResult' | 'forget'>;
+  readonly executor: Executor;
+  readonly env: Env;
+};
+
+/** Begins to dial at once. Disposing it stops what is left without a word to the coordinator. */
+export function startSession(options: SessionOptions): Session {
+  const live = new LiveSession(options);
+  live.post({ kind: 'woke' });
+  return live;
+}
+
+class LiveSession implements Session {
+  readonly #options: SessionOptions;
+  readonly #core: SessionCore;
+  readonly #env: Env;
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #registered = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<SessionEnd>();
+  readonly #inbox: SessionEvent[] = [];
+  #busy = false;
+  #over = false;
+  #stream: SessionStream | undefined;
+  #terms: AttemptTerms | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#env = { ...options.env, log: options.env.log.with({ agent: options.profile.agentId }) };
+    this.#core = new SessionCore(options.profile, options.prng, options.spool.results);
+  }
+
+  get registered(): Promise<void> {
+    return this.#registered.promise;
+  }
+
+  get ended(): Promise<SessionEnd> {
+    return this.#ended.promise;
+  }
+
+  drain(reason: string): void {
+    this.post({ kind: 'drain-requested', reason });
+  }
+
+  stop(reason: string): void {
+    this.post({ kind: 'stop-requested', reason });
+  }
+
+  cordon(reason: string | undefined): void {
+    this.post({ kind: 'cordon-changed', reason });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#finish({ ok: true, reason: 'disposed' });
+    this.#stream?.close();
+    for (const attempt of this.#attempts.values()) attempt.cancel({ class: 'agent-stop', message: 'The agent ends', graceMs: 0 });
+    await this.#ended.promise;
+  }
+
+  /** Takes one event; those that its own commands cause come after it. */
+  post(event: SessionEvent): void {
+    this.#inbox.push(event);
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) this.#step(next);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #step(event: SessionEvent): void {
+    if (this.#over) return this.#afterEnd(event);
+    this.#observe(event);
+    this.#carryOut(this.#core.apply(event, this.#env.clock.monotonic()));
+  }
+
+  /** Attempts that end after the session did are only tidied away. */
+  #afterEnd(event: SessionEvent): void {
+    if (event.kind === 'attempt-finished') this.#attempts.delete(event.token);
+  }
+
+  #carryOut(outcome: SessionOutcome): void {
+    clearTimeout(this.#timer);
+    for (const command of outcome.commands) this.#run(command);
+    if (outcome.sends.length > 0) this.#stream?.send(outcome.sends);
+    if (outcome.ended !== undefined) {
+      this.#finish(outcome.ended);
+    } else if (outcome.wakeAt !== undefined) {
+      const delayMs = Math.max(0, Math.ceil(outcome.wakeAt - this.#env.clock.monotonic()));
+      this.#timer = setTimeout(() => this.post({ kind: 'woke' }), delayMs);
+    }
+  }
+
+  #finish(end: SessionEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#env.log.info('session-ended', end);
+    const flushed = this.#stream?.finish() ?? Promise.resolve();
+    flushed.then(
+      () => this.#ended.resolve(end),
+      () => this.#ended.resolve(end),
+    );
+  }
+
+  #observe(event: SessionEvent): void {
+    const { log } = this.#env;
+    if (event.kind === 'stream-broke') log.warn('session-broke', { code: event.code, reason: event.message });
+    if (event.kind === 'cordon-changed') log.warn(event.reason === undefined ? 'agent-uncordoned' : 'agent-cordoned', { reason: event.reason });
+    if (event.kind === 'attempt-finished') {
+      this.#attempts.delete(event.token);
+      log.info('attempt-finished', { token: event.token, as: event.report.kind === 'failed' ? event.report.class : 'succeeded' });
+    }
+    if (event.kind !== 'message-received') return;
+    const { message } = event;
+    if (message.kind === 'refused') log.error('agent-refused', { reason: message.reason, retry: message.retry });
+    if (message.kind !== 'registered') return;
+    log.info('session-registered', { epoch: message.epoch, heartbeatMs: message.heartbeatMs, leaseTtlMs: message.leaseTtlMs });
+    this.#terms = { dataAddress: message.dataAddress, logBytesMax: message.logBytesMax };
+    this.#registered.resolve();
+  }
+
+  #run(command: SessionCommand): void {
+    const { spool, dialler } = this.#options;
+    switch (command.kind) {
+      case 'dial': {
+        const { stream } = command;
+        this.#stream?.close();
+        this.#stream = dialler.open({
+          message: (message) => this.post({ kind: 'message-received', stream, message }),
+          broken: (code, message) => this.post({ kind: 'stream-broke', stream, code, message }),
+        });
+        return this.post({ kind: 'connected', stream });
+      }
+      case 'hang-up':
+        this.#env.log.warn('session-hung-up', { stream: command.stream });
+        this.#stream?.close();
+        this.#stream = undefined;
+        return;
+      case 'prepare':
+        return this.#prepare(command.offer);
+      case 'run':
+        return this.#attempts.get(command.token)?.run();
+      case 'cancel':
+        return this.#attempts.get(command.token)?.cancel(command);
+      case 'keep':
+        return this.#spooled(() => spool.keepResult(command.token, command.report), command.token);
+      case 'forget':
+        return spool.forget(command.token);
+      default:
+        return unreachable(command);
+    }
+  }
+
+  #prepare(offer: Offer): void {
+    const { token, build, step, attempt } = offer;
+    const terms = this.#terms;
+    if (terms === undefined) return; // offers come on a registered stream only
+    this.#env.log.info('attempt-accepted', { token, build, step, attempt });
+    this.#spooled(() => this.#options.spool.keepLease({ token, build, step, attempt }), token);
+    const started = this.#options.executor.begin(offer, terms, {
+      prepared: () => this.post({ kind: 'attempt-prepared', token }),
+      running: () => this.post({ kind: 'attempt-running', token }),
+      exited: () => this.post({ kind: 'attempt-exited', token }),
+      logged: (size) => this.post({ kind: 'log-grew', token, size }),
+      finished: (report) => this.post({ kind: 'attempt-finished', token, report }),
+    });
+    this.#attempts.set(token, started);
+  }
+
+  /** A disk that takes no journal entry costs crash safety, not the attempt: the result still goes out over the stream. */
+  #spooled(write: () => void, token: string): void {
+    try {
+      write();
+    } catch (error) {
+      this.#env.log.error('spool-not-written', { token, error });
+    }
+  }
+}

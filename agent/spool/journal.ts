@@ -1,0 +1,96 @@
+import { appendFileSync, closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AttemptReport } from '../../cache/action/result.ts';
+
+/** One line of the journal, in the order of a lease's life. */
+export type JournalEntry =
+  | { readonly kind: 'lease'; readonly token: string; readonly build: string; readonly step: string; readonly attempt: number }
+  | { readonly kind: 'result'; readonly token: string; readonly report: AttemptReport }
+  | { readonly kind: 'forgotten'; readonly token: string };
+
+/** What the journal knows of a token that was not forgotten. */
+export type JournalState = { readonly lease: Extract<JournalEntry, { kind: 'lease' }> | undefined; readonly report: AttemptReport | undefined };
+
+/** Rewritten once it is this long and most of it is of no use any more. */
+const COMPACT_BYTES = 256 * 1024;
+
+/**
+ * The durable part of the spool: JSON lines, appended with one write each, rewritten by rename. It survives a kill -9 of
+ * the agent at any moment: a torn last line is ignored. It does not promise to survive a loss of power, which ends all
+ * attempts of the host anyway.
+ */
+export interface Journal extends Disposable {
+  /** What is not forgotten, by token, oldest first. */
+  readonly live: ReadonlyMap<string, JournalState>;
+  /** Returns once the entry is with the operating system. @throws {Error} the file system's, such as ENOSPC. */
+  append(entry: JournalEntry): void;
+}
+
+/** Opens the journal in `dir`, which is there. */
+export function openJournal(dir: string): Journal {
+  const path = join(dir, 'journal.jsonl');
+  const live = new Map<string, JournalState>();
+  for (const line of linesOf(path)) apply(live, line);
+  rewrite(path, live);
+  let fd = openSync(path, 'a');
+  let bytes = 0;
+  return {
+    live,
+    append(entry) {
+      const line = `${JSON.stringify(entry)}\n`;
+      apply(live, entry);
+      appendFileSync(fd, line);
+      bytes += line.length;
+      if (bytes < COMPACT_BYTES) return;
+      rewrite(path, live);
+      closeSync(fd);
+      fd = openSync(path, 'a');
+      bytes = 0;
+    },
+    [Symbol.dispose]() {
+      closeSync(fd);
+    },
+  };
+}
+
+function apply(live: Map<string, JournalState>, entry: JournalEntry): void {
+  const before = live.get(entry.token);
+  if (entry.kind === 'lease') live.set(entry.token, { lease: entry, report: before?.report });
+  else if (entry.kind === 'result') live.set(entry.token, { lease: before?.lease, report: entry.report });
+  else live.delete(entry.token);
+}
+
+/** The entries that can be read; a line that was cut short by a crash, or damaged since, is left out. */
+function linesOf(path: string): readonly JournalEntry[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+  return text.split('\n').flatMap((line) => {
+    const entry = parsed(line);
+    return entry === undefined ? [] : [entry];
+  });
+}
+
+function parsed(line: string): JournalEntry | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    const known = typeof value === 'object' && value !== null && 'kind' in value && 'token' in value && typeof value.token === 'string';
+    return known ? (value as JournalEntry) : undefined; // written by `append` of this file; a torn line does not parse
+  } catch {
+    return undefined;
+  }
+}
+
+function rewrite(path: string, live: ReadonlyMap<string, JournalState>): void {
+  const entries = [...live].flatMap(([token, { lease, report }]): JournalEntry[] => [
+    ...(lease === undefined ? [] : [lease]),
+    ...(report === undefined ? [] : [{ kind: 'result' as const, token, report }]),
+  ]);
+  const next = `${path}.next`;
+  writeFileSync(next, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  renameSync(next, path);
+}
