@@ -46,6 +46,17 @@ export type SandboxExit =
   | ({ readonly kind: 'exited'; readonly code: number; readonly signal: string | undefined; readonly oom: boolean } & SandboxUsage)
   | ({ readonly kind: 'timed-out' | 'cancelled' } & SandboxUsage);
 
+/** As the reason of `Sandbox.run`'s signal: a grace time of its own instead of `SandboxRun.graceMs`. */
+export class StopRequest extends Error {
+  override readonly name = 'StopRequest';
+  readonly graceMs: number;
+
+  constructor(message: string, graceMs: number) {
+    super(message);
+    this.graceMs = graceMs;
+  }
+}
+
 /** Runs commands, several at once, apart from the host as far as `traits` say. */
 export interface Sandbox extends AsyncDisposable {
   readonly name: 'process' | 'bubblewrap';

@@ -1,0 +1,130 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../../base/log.ts';
+import type { LaunchEnd } from '../spawn/launcher.ts';
+import { descendantsOf, listProcesses, processesWithEnv, sendSignal } from '../spawn/processes.ts';
+import type { Cgroup } from './cgroup.ts';
+import { StopRequest } from './sandbox.ts';
+
+/** The longest that a timer of Node can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+const KILL_ROUND_MS = 10;
+/** About ten seconds: longer, and the process hangs in the kernel, out of anybody's reach. */
+const KILL_ROUNDS_MAX = 1000;
+const SAMPLE_MS = 500;
+
+/** All that belongs to an attempt, by every handle that we have on it. */
+export type ProcessTree = {
+  /** The parent of everything that did not daemonise; not a part of the tree. */
+  readonly launcher: number;
+  readonly cgroup: Cgroup | undefined;
+  readonly marker: string | undefined;
+  /** Whether killing the launcher's child takes everything else with it. */
+  readonly namespaced: boolean;
+  /** The first process of the attempt's pid namespace, once known. */
+  readonly namespaceInit: () => number | undefined;
+};
+
+export type TimeLimits = { readonly runTimeoutMs: number; readonly graceMs: number };
+
+/**
+ * Waits for the end of the run, or ends it: TERM to the step at the time limit or when `signal` aborts, KILL to the whole
+ * tree after the grace time.
+ * @throws {Fault} what `ended` rejects with.
+ */
+export async function supervise(
+  ended: Promise<LaunchEnd>,
+  tree: ProcessTree,
+  limits: TimeLimits,
+  signal: AbortSignal,
+): Promise<'exited' | 'timed-out' | 'cancelled'> {
+  const over = new AbortController();
+  // Its rejection is seen through `exited`; without this, one that comes while nobody waits would end the process.
+  const exited = ended.then(() => 'exited' as const).finally(() => over.abort());
+  exited.catch(() => {});
+  const cancelled = new Promise<'cancelled'>((resolve) => {
+    signal.addEventListener('abort', () => resolve('cancelled'), { once: true, signal: over.signal });
+  });
+  const first = await Promise.race([exited, cancelled, after(limits.runTimeoutMs, 'timed-out' as const, over.signal)]);
+  if (first === 'exited') return first;
+  terminate(tree.launcher);
+  const graceMs = first === 'cancelled' && signal.reason instanceof StopRequest ? signal.reason.graceMs : limits.graceMs;
+  if ((await Promise.race([exited, after(graceMs, 'still-there' as const, over.signal)])) === 'exited') return first;
+  for (let round = 0; round < KILL_ROUNDS_MAX; round += 1) {
+    // A whole namespace at once, so that no shell of the step remarks in the log on children that were killed before it.
+    if (tree.namespaced && round === 0) killChildren(tree.launcher);
+    else killOnce(tree, true);
+    if ((await Promise.race([exited, after(KILL_ROUND_MS, 'still-there' as const, over.signal)])) === 'exited') return first;
+  }
+  sendSignal(tree.launcher, 'SIGKILL');
+  await exited;
+  return first;
+}
+
+async function after<T>(ms: number, value: T, signal: AbortSignal): Promise<T> {
+  try {
+    return await delay(Math.min(ms, TIMER_MS_MAX), value, { signal });
+  } catch {
+    return value; // the run has ended and the race is over
+  }
+}
+
+/** TERM to the step's session: the topmost session leaders below the launcher, with their groups. */
+function terminate(launcher: number): void {
+  const below = descendantsOf(launcher, listProcesses());
+  const leaders = below.filter((process) => process.session === process.pid);
+  const leader = leaders[0];
+  if (leader !== undefined) sendSignal(-leader.group, 'SIGTERM');
+  else for (const process of below) sendSignal(process.pid, 'SIGTERM'); // still being set up
+}
+
+function killChildren(launcher: number): void {
+  for (const process of listProcesses()) if (process.parent === launcher) sendSignal(process.pid, 'SIGKILL');
+}
+
+/** KILL to whatever of the tree is there; whether anything was. `whileRunning`: the launcher still has its child. */
+function killOnce(tree: ProcessTree, whileRunning: boolean): boolean {
+  let found = tree.cgroup?.kill() ?? false;
+  const init = tree.namespaceInit();
+  if (init !== undefined && isAlive(init)) {
+    found = true;
+    sendSignal(init, 'SIGKILL');
+  }
+  if (!whileRunning && tree.marker === undefined) return found;
+  const processes = listProcesses().filter((process) => !process.zombie);
+  const marked = tree.marker === undefined ? [] : processesWithEnv(tree.marker, processes);
+  const below = whileRunning ? descendantsOf(tree.launcher, processes) : [];
+  for (const process of [...below, ...marked]) found = sendSignal(process.pid, 'SIGKILL') || found;
+  return found;
+}
+
+/** After the end of the step's own process: kills what is left and returns once nothing is. */
+export async function killTree(tree: ProcessTree, log: Logger): Promise<void> {
+  for (let round = 0; round < KILL_ROUNDS_MAX; round += 1) {
+    if (!killOnce(tree, false)) return;
+    await delay(round < 5 ? 1 : KILL_ROUND_MS);
+  }
+  log.error('processes-left-behind', { launcher: tree.launcher });
+}
+
+/** A process that is a zombie has ended: of a namespace's first one, all others have before. */
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
+  } catch {
+    return existsSync(`/proc/${pid}`);
+  }
+}
+
+/** Looks now and then at the resident memory below the launcher, where no control group counts. Short peaks are missed. */
+export function samplePeakMemory(launcher: number): { peakBytes(): number } & Disposable {
+  const pageBytes = 4096;
+  let peak = 0;
+  const look = () => {
+    const pages = descendantsOf(launcher, listProcesses()).reduce((sum, process) => sum + process.residentPages, 0);
+    peak = Math.max(peak, pages * pageBytes);
+  };
+  const timer = setInterval(look, SAMPLE_MS);
+  return { peakBytes: () => peak, [Symbol.dispose]: () => clearInterval(timer) };
+}
