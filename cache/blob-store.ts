@@ -29,7 +29,8 @@ export interface BlobStore {
 
   /**
    * Stores the blob; returns once it is as durable as `traits` say. Idempotent; a blob that is there already counts as used
-   * and the source need not be read. Nothing becomes visible unless all bytes came and match.
+   * and the source need not be read. Nothing becomes visible unless all bytes came and match. A source that can be iterated
+   * again from its start lets a remote store try again after a passing fault.
    * @throws {Fault} DIGEST_MISMATCH, STORE_FULL, STORE_UNAVAILABLE; whatever `source` throws.
    */
   put(digest: Digest, source: AsyncIterable<Uint8Array> | Uint8Array, signal: AbortSignal): Promise<void>;

@@ -21,6 +21,25 @@ export class WireWriter {
     return this;
   }
 
+  /** An int32 or int64 that may be negative; 0 is left out. */
+  signed(field: number, value: number): this {
+    if (value >= 0) return this.varint(field, value);
+    this.#key(field, 0);
+    this.#room(10);
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (; rest > 127n; rest >>= 7n) this.#buffer[this.#length++] = Number(rest & 127n) | 128;
+    this.#buffer[this.#length++] = Number(rest);
+    return this;
+  }
+
+  /** A repeated field of unsigned numbers; an empty list is left out. */
+  packed(field: number, values: readonly number[]): this {
+    if (values.length === 0) return this;
+    return this.message(field, () => {
+      for (const value of values) this.#number(value);
+    });
+  }
+
   /** Text; '' is left out unless `keepEmpty` (an element of a repeated field). */
   string(field: number, value: string, keepEmpty = false): this {
     if (value === '' && !keepEmpty) return this;
@@ -151,12 +170,27 @@ export class WireReader {
     throw this.#malformed('a number of more than 10 bytes');
   }
 
+  /** The numbers of a repeated field, as many as stand together. */
+  packed(): number[] {
+    if (this.#type === 0) return [this.varint()];
+    const values: number[] = [];
+    const { end } = this.#span();
+    while (this.#at < end) values.push(this.#number());
+    if (this.#at !== end || !values.every(Number.isSafeInteger)) throw this.#malformed('a list of numbers that does not end in a number');
+    return values;
+  }
+
   bytes(): Uint8Array {
+    const { start, end } = this.#span();
+    this.#at = end;
+    return this.#bytes.subarray(start, end);
+  }
+
+  #span(): { readonly start: number; readonly end: number } {
     this.#take(2);
     const size = this.#number();
     if (size > this.#bytes.byteLength - this.#at) throw this.#malformed('a field longer than the message');
-    this.#at += size;
-    return this.#bytes.subarray(this.#at - size, this.#at);
+    return { start: this.#at, end: this.#at + size };
   }
 
   string(): string {

@@ -46,10 +46,11 @@ function costOf(digest: Digest): number {
 async function putSource(digest: Digest, source: BlobSource, store: BlobStore, signal: AbortSignal): Promise<void> {
   if (source.kind === 'bytes') return store.put(digest, source.bytes, signal);
   if (sizeOf(digest) <= PIECE_BYTES) return store.put(digest, await fs.readFile(source.path, { signal }), signal);
-  return store.put(digest, readPieces(source.path), signal);
+  // Can be read again from the start, which lets a remote store try again.
+  return store.put(digest, { [Symbol.asyncIterator]: () => readPieces(source.path) }, signal);
 }
 
-/** A file's bytes in pieces of 1 MiB; each is valid until the next is asked for. */
+/** A file's bytes in pieces of 1 MiB, in order. */
 export async function* readPieces(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   await using file = await fs.open(path);
   for (;;) {

@@ -1,0 +1,201 @@
+import { Fault } from '../../base/fault.ts';
+import type { Digest } from '../digest.ts';
+import { compareNames } from '../tree/directory.ts';
+import { WireReader, WireWriter } from '../wire.ts';
+import { readDigest, writeDigest } from '../wire-digest.ts';
+import { NO_USAGE, type OutputEntry, type StepResult, type Usage } from './result.ts';
+
+/** Type of the metadata that holds what an ActionResult has no field for; `proto/switchyard/v1/cache.proto` defines it. */
+const DETAIL_TYPE = 'type.googleapis.com/switchyard.v1.ResultDetail';
+
+/**
+ * The bytes of a result as a REAPI ActionResult: the log is its standard output. `decodeStepResult` gives back
+ * an equal one, its outputs sorted by path.
+ */
+export function encodeStepResult(result: StepResult): Uint8Array {
+  const writer = new WireWriter(1024);
+  for (const output of result.outputs) {
+    if (output.kind === 'file') writer.message(2, (file) => writeFile(file, output));
+  }
+  for (const output of result.outputs) {
+    if (output.kind === 'directory') writer.message(3, (directory) => writeDirectory(directory, output));
+  }
+  writer.signed(4, result.exitCode);
+  if (result.log !== undefined) writeDigest(writer, 6, result.log.digest);
+  writer.message(9, (metadata) => writeMetadata(metadata, result));
+  for (const output of result.outputs) {
+    if (output.kind === 'symlink') writer.message(12, (link) => link.string(1, output.path).string(2, output.target));
+  }
+  return writer.finish();
+}
+
+function writeFile(writer: WireWriter, output: OutputEntry & { kind: 'file' }): void {
+  writer.string(1, output.path);
+  writeDigest(writer, 2, output.digest);
+  writer.varint(4, output.executable ? 1 : 0);
+}
+
+function writeDirectory(writer: WireWriter, output: OutputEntry & { kind: 'directory' }): void {
+  writer.string(1, output.path);
+  writeDigest(writer, 3, output.tree);
+  writer.varint(4, 1); // our trees have parents first
+  writeDigest(writer, 5, output.root);
+}
+
+function writeMetadata(writer: WireWriter, result: StepResult): void {
+  writer.string(1, result.agent);
+  writer.message(7, (time) => writeTime(time, result.startedAt));
+  writer.message(8, (time) => writeTime(time, result.endedAt));
+  writer.message(11, (any) => {
+    any.string(1, DETAIL_TYPE);
+    const detail = new WireWriter();
+    detail.message(1, (usage) => writeUsage(usage, result.usage));
+    detail.varint(2, result.log?.truncated === true ? 1 : 0);
+    detail.packed(3, result.outputs.filter((output) => output.kind === 'directory').map((output) => output.bytes));
+    any.bytes(2, detail.finish());
+  });
+}
+
+/** The fields of Usage by their numbers, from 1. */
+const USAGE_FIELDS = ['cpuMs', 'peakMemoryBytes', 'bytesIn', 'bytesOut', 'prepareMs', 'runMs', 'uploadMs'] as const satisfies readonly (keyof Usage)[];
+
+function writeUsage(writer: WireWriter, usage: Usage): void {
+  for (const [index, field] of USAGE_FIELDS.entries()) writer.varint(index + 1, Math.round(usage[field]));
+}
+
+function writeTime(writer: WireWriter, atMs: number): void {
+  const whole = Math.round(atMs);
+  writer.varint(1, Math.floor(whole / 1_000)).varint(2, (whole % 1_000) * 1_000_000);
+}
+
+/**
+ * The result that `encodeStepResult` made into these bytes.
+ * @throws {Fault} BAD_REQUEST where they are no ActionResult, or one that was not made by it.
+ */
+export function decodeStepResult(bytes: Uint8Array): StepResult {
+  const outputs: OutputEntry[] = [];
+  let exitCode = 0;
+  let log: Digest | undefined;
+  let metadata: Metadata = { agent: '', startedAt: 0, endedAt: 0, detail: NO_DETAIL };
+  const reader = new WireReader(bytes, 'ActionResult');
+  while (reader.next()) {
+    if (reader.field === 2) outputs.push(readFile(reader.bytes()));
+    else if (reader.field === 3) outputs.push(readDirectory(reader.bytes()));
+    else if (reader.field === 4) exitCode = reader.signed();
+    else if (reader.field === 6) log = readDigest(reader.bytes(), 'stdout_digest');
+    else if (reader.field === 9) metadata = readMetadata(reader.bytes());
+    else if (reader.field === 12) outputs.push(readSymlink(reader.bytes()));
+  }
+  const { agent, startedAt, endedAt, detail } = metadata;
+  let directory = 0;
+  const sized = outputs.map((output) => (output.kind === 'directory' ? { ...output, bytes: detail.directoryBytes[directory++] ?? 0 } : output));
+  return {
+    exitCode,
+    outputs: sized.toSorted((a, b) => compareNames(a.path, b.path)),
+    log: log === undefined ? undefined : { digest: log, truncated: detail.truncated },
+    usage: detail.usage,
+    agent,
+    startedAt,
+    endedAt,
+  };
+}
+
+function readFile(bytes: Uint8Array): OutputEntry {
+  const { path, digest, flag } = readOutput(bytes, 2);
+  return { kind: 'file', path, digest, executable: flag };
+}
+
+function readDirectory(bytes: Uint8Array): OutputEntry {
+  const { path, digest, root } = readOutput(bytes, 3);
+  if (root === undefined) throw new Fault('BAD_REQUEST', `Output directory "${path}": its root_directory_digest is missing`);
+  return { kind: 'directory', path, tree: digest, root, bytes: 0 };
+}
+
+function readOutput(bytes: Uint8Array, digestField: number): { path: string; digest: Digest; flag: boolean; root: Digest | undefined } {
+  let path = '';
+  let digest: Digest | undefined;
+  let root: Digest | undefined;
+  let flag = false;
+  const reader = new WireReader(bytes, 'ActionResult');
+  while (reader.next()) {
+    if (reader.field === 1) path = reader.string();
+    else if (reader.field === digestField) digest = readDigest(reader.bytes(), `Output "${path}"`);
+    else if (reader.field === 4) flag = reader.varint() !== 0;
+    else if (reader.field === 5 && digestField === 3) root = readDigest(reader.bytes(), `Output "${path}"`);
+  }
+  if (digest === undefined) throw new Fault('BAD_REQUEST', `Output "${path}": its digest is missing`);
+  return { path, digest, flag, root };
+}
+
+function readSymlink(bytes: Uint8Array): OutputEntry {
+  let path = '';
+  let target = '';
+  const reader = new WireReader(bytes, 'ActionResult');
+  while (reader.next()) {
+    if (reader.field === 1) path = reader.string();
+    else if (reader.field === 2) target = reader.string();
+  }
+  return { kind: 'symlink', path, target };
+}
+
+type Detail = { readonly usage: Usage; readonly truncated: boolean; readonly directoryBytes: readonly number[] };
+type Metadata = { readonly agent: string; readonly startedAt: number; readonly endedAt: number; readonly detail: Detail };
+
+const NO_DETAIL: Detail = { usage: NO_USAGE, truncated: false, directoryBytes: [] };
+
+function readMetadata(bytes: Uint8Array): Metadata {
+  let agent = '';
+  let startedAt = 0;
+  let endedAt = 0;
+  let detail = NO_DETAIL;
+  const reader = new WireReader(bytes, 'ExecutedActionMetadata');
+  while (reader.next()) {
+    if (reader.field === 1) agent = reader.string();
+    else if (reader.field === 7) startedAt = readTime(reader.bytes());
+    else if (reader.field === 8) endedAt = readTime(reader.bytes());
+    else if (reader.field === 11) detail = readDetail(reader.bytes()) ?? detail;
+  }
+  return { agent, startedAt, endedAt, detail };
+}
+
+function readTime(bytes: Uint8Array): number {
+  let seconds = 0;
+  let nanos = 0;
+  const reader = new WireReader(bytes, 'Timestamp');
+  while (reader.next()) {
+    if (reader.field === 1) seconds = reader.signed();
+    else if (reader.field === 2) nanos = reader.signed();
+  }
+  return seconds * 1_000 + Math.floor(nanos / 1_000_000);
+}
+
+function readDetail(bytes: Uint8Array): Detail | undefined {
+  let type = '';
+  let value: Uint8Array = new Uint8Array(0);
+  const any = new WireReader(bytes, 'Any');
+  while (any.next()) {
+    if (any.field === 1) type = any.string();
+    else if (any.field === 2) value = any.bytes();
+  }
+  if (type !== DETAIL_TYPE) return undefined;
+  let usage = NO_USAGE;
+  let truncated = false;
+  const directoryBytes: number[] = [];
+  const reader = new WireReader(value, 'ResultDetail');
+  while (reader.next()) {
+    if (reader.field === 1) usage = readUsage(reader.bytes());
+    else if (reader.field === 2) truncated = reader.varint() !== 0;
+    else if (reader.field === 3) directoryBytes.push(...reader.packed());
+  }
+  return { usage, truncated, directoryBytes };
+}
+
+function readUsage(bytes: Uint8Array): Usage {
+  const usage = { ...NO_USAGE };
+  const reader = new WireReader(bytes, 'Usage');
+  while (reader.next()) {
+    const field = USAGE_FIELDS[reader.field - 1];
+    if (field !== undefined) usage[field] = reader.varint();
+  }
+  return usage;
+}

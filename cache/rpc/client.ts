@@ -1,0 +1,91 @@
+import { randomInt } from 'node:crypto';
+import type { Env } from '../../base/env.ts';
+import { isFault } from '../../base/fault.ts';
+import { prngFrom } from '../../base/prng.ts';
+import { digestToProto } from '../../proto/convert.ts';
+import { callUnary, dial, type Link } from '../../proto/dial.ts';
+import type { ActionCacheClient } from '../../proto/gen/build/bazel/remote/execution/v2/ActionCache.ts';
+import type { ContentAddressableStorageClient } from '../../proto/gen/build/bazel/remote/execution/v2/ContentAddressableStorage.ts';
+import type { ByteStreamClient } from '../../proto/gen/google/bytestream/ByteStream.ts';
+import { loadProto } from '../../proto/load.ts';
+import { decodeStepResult, encodeStepResult } from '../action/action-result.ts';
+import type { StepResult } from '../action/result.ts';
+import type { BlobStore } from '../blob-store.ts';
+import type { Digest } from '../digest.ts';
+import { remoteStore } from './remote-store.ts';
+import { retrying } from './retry.ts';
+
+/** The data plane as everybody uses it: agents, coordinators, the command line. */
+export interface DataPlane extends AsyncDisposable {
+  /** Blobs under the instance name. */
+  readonly store: BlobStore;
+  readonly actions: ActionResults;
+  /** The same connections under another instance name. Disposing of a view does nothing. */
+  withInstance(instanceName: string): DataPlane;
+}
+
+/** Results of steps by action, in the scope that the instance name says and, for reading, its ancestors. */
+export interface ActionResults {
+  /** The newest complete result that an agent of ours made, or undefined. All its blobs count as used just now. */
+  get(action: Digest, signal: AbortSignal): Promise<StepResult | undefined>;
+  /** Keeps a result. @throws {Fault} FORBIDDEN for callers without the right; BLOB_UNKNOWN is never thrown: see `get`. */
+  put(action: Digest, result: StepResult, signal: AbortSignal): Promise<void>;
+}
+
+/** Connections of their own for batches, for streams and for action results, so that none waits behind another. */
+export type DataPlaneClients = {
+  readonly cas: ContentAddressableStorageClient;
+  readonly bytes: ByteStreamClient;
+  readonly actions: ActionCacheClient;
+};
+
+const UNARY_DEADLINE_MS = 60_000;
+
+/**
+ * Opens the data plane at `link`; the connection is made by the first call. Calls broken by a passing fault are made again
+ * for about ten seconds. Disposal ends calls under way with CANCELLED.
+ */
+export function openDataPlane(options: { readonly link: Link; readonly instanceName: string; readonly env: Env }): DataPlane {
+  const proto = loadProto();
+  const v2 = proto.build.bazel.remote.execution.v2;
+  const clients: DataPlaneClients = {
+    cas: dial(v2.ContentAddressableStorage, options.link, 'bulk'),
+    bytes: dial(proto.google.bytestream.ByteStream, options.link, 'bulk'),
+    actions: dial(v2.ActionCache, options.link, 'control'),
+  };
+  const closing = new AbortController();
+  const prng = prngFrom(randomInt(2 ** 48 - 1));
+  const view = (instanceName: string, dispose: () => void): DataPlane => ({
+    store: remoteStore(clients, instanceName, prng, closing.signal),
+    actions: actionResults(clients, instanceName, prng, closing.signal),
+    withInstance: (name) => view(name, () => {}),
+    [Symbol.asyncDispose]: async () => dispose(),
+  });
+  return view(options.instanceName, () => {
+    closing.abort();
+    for (const client of [clients.cas, clients.bytes, clients.actions]) client.close();
+  });
+}
+
+function actionResults(clients: DataPlaneClients, instanceName: string, prng: ReturnType<typeof prngFrom>, closing: AbortSignal): ActionResults {
+  const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
+  return {
+    async get(action, signal) {
+      const either = AbortSignal.any([signal, closing]);
+      const call = () =>
+        callUnary(clients.actions, 'getActionResult', { instanceName, actionDigest: digestToProto(action) }, { signal: either, deadlineMs: UNARY_DEADLINE_MS });
+      try {
+        return decodeStepResult(codec.serialize(await retrying(call, prng, either)));
+      } catch (error) {
+        if (isFault(error, 'ACTION_UNKNOWN') || isFault(error, 'BLOB_UNKNOWN')) return undefined;
+        throw error;
+      }
+    },
+    async put(action, result, signal) {
+      const either = AbortSignal.any([signal, closing]);
+      const actionResult = codec.deserialize(Buffer.from(encodeStepResult(result)));
+      const request = { instanceName, actionDigest: digestToProto(action), actionResult };
+      await retrying(() => callUnary(clients.actions, 'updateActionResult', request, { signal: either, deadlineMs: UNARY_DEADLINE_MS }), prng, either);
+    },
+  };
+}

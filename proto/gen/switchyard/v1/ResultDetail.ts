@@ -1,0 +1,16 @@
+// Original file: proto/switchyard/v1/cache.proto
+
+import type { Usage as _switchyard_v1_Usage, Usage__Output as _switchyard_v1_Usage__Output } from '../../switchyard/v1/Usage.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface ResultDetail {
+  'usage'?: (_switchyard_v1_Usage | null);
+  'logTruncated'?: (boolean);
+  'directoryBytes'?: (number | string | Long)[];
+}
+
+export interface ResultDetail__Output {
+  'usage': (_switchyard_v1_Usage__Output | null);
+  'logTruncated': (boolean);
+  'directoryBytes': (string)[];
+}
