@@ -1,0 +1,75 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { scanEntries, type EntryKind, type ScannedEntry } from '../../cache/tree/scan.ts';
+import type { StatIndex } from '../../cache/tree/stat-index.ts';
+import { isIgnored, parseIgnore, type IgnoreRules } from './ignore.ts';
+
+/** Never inputs: the history and our own state. */
+const NEVER = new Set(['.git', '.switchyard', '.hg', '.svn']);
+const IGNORE_FILES = ['.gitignore', '.switchyardignore'];
+
+/** The files that a caller may send, scanned once; `ignored` are those that ignore files name. */
+export type WorkTree = {
+  readonly root: string;
+  readonly entries: readonly (ScannedEntry & { readonly ignored: boolean })[];
+};
+
+export type WorkTreeOptions = {
+  /** More patterns of .gitignore's form, relative to the root. */
+  readonly ignore: readonly string[];
+  /** Paths that are wanted though an ignore file names them: these and what is above and below them is scanned. */
+  readonly wanted: (path: string, kind: EntryKind) => boolean;
+  readonly statIndex?: StatIndex;
+  /** What becomes of empty directories. */
+  readonly emptyDirectories: 'keep' | 'drop';
+};
+
+/**
+ * Everything below `root` but version control, our own state and what ignore files name, in one pass.
+ * @throws {Fault} as `scanEntries`.
+ */
+export async function scanWorkTree(root: string, options: WorkTreeOptions, signal: AbortSignal): Promise<WorkTree> {
+  const rules = new RuleFiles(root, options.ignore);
+  const ignored = new Set<string>();
+  const select = (at: string, kind: EntryKind): boolean => {
+    const slash = at.lastIndexOf('/');
+    const parent = slash < 0 ? '' : at.slice(0, slash);
+    if (NEVER.has(at.slice(slash + 1))) return false;
+    if (!ignored.has(parent) && !isIgnored(rules.above(parent), at, kind === 'directory')) return true;
+    ignored.add(at);
+    return options.wanted(at, kind);
+  };
+  const { statIndex, emptyDirectories } = options;
+  const scanned = await scanEntries(root, { select, emptyDirectories, ...(statIndex === undefined ? {} : { statIndex }) }, signal);
+  return { root, entries: scanned.map((entry) => ({ ...entry, ignored: ignored.has(entry.path) })) };
+}
+
+/** The ignore files from the root down to a directory, each read once. */
+class RuleFiles {
+  readonly #root: string;
+  readonly #byDirectory = new Map<string, readonly IgnoreRules[]>();
+
+  constructor(root: string, extra: readonly string[]) {
+    this.#root = root;
+    this.#byDirectory.set('', [parseIgnore(extra.join('\n'), ''), ...this.#read('')]);
+  }
+
+  above(directory: string): readonly IgnoreRules[] {
+    const known = this.#byDirectory.get(directory);
+    if (known !== undefined) return known;
+    const slash = directory.lastIndexOf('/');
+    const all = [...this.above(slash < 0 ? '' : directory.slice(0, slash)), ...this.#read(directory)];
+    this.#byDirectory.set(directory, all);
+    return all;
+  }
+
+  #read(directory: string): readonly IgnoreRules[] {
+    return IGNORE_FILES.flatMap((name) => {
+      try {
+        return [parseIgnore(fs.readFileSync(path.join(this.#root, directory, name), 'utf8'), directory)];
+      } catch {
+        return []; // not there
+      }
+    });
+  }
+}

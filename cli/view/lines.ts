@@ -1,0 +1,65 @@
+import { unreachable } from '../../base/assert.ts';
+import type { BuildEvent } from '../build-view.ts';
+import type { Followed } from '../follow.ts';
+import { count, formatTime, printable, type Style } from './format.ts';
+import { timeOf, type BuildModel, type StepProgress } from './model.ts';
+
+/** What a log of plain lines says about `followed`, which `model` has seen already. Pure. */
+export function linesOf(followed: Followed, model: BuildModel, style: Style): readonly string[] {
+  switch (followed.kind) {
+    case 'snapshot':
+      return snapshotLines(model, style);
+    case 'event':
+      return eventLines(followed.event, model, style);
+    case 'lost':
+      return [style.warn(`Connection lost (${printable(followed.reason)}), trying again: the build goes on meanwhile`)];
+    case 'back':
+      return [style.good('Connected again')];
+    default:
+      return unreachable(followed);
+  }
+}
+
+function snapshotLines(model: BuildModel, style: Style): readonly string[] {
+  const { build } = model;
+  const done = build.stepsEnded === 0 ? '' : `, ${build.stepsEnded} ended already`;
+  return [`${style.bold(`Build ${build.id}`)} "${printable(build.name)}": ${count(build.stepsTotal, 'step')}${done}`];
+}
+
+function eventLines(event: BuildEvent, model: BuildModel, style: Style): readonly string[] {
+  const step = model.step(event.step);
+  const at = formatTime(event.atMs - model.build.acceptedAtMs).padStart(7);
+  const line = (text: string) => [`${style.dim(at)}  ${event.step}  ${text}`];
+  switch (event.kind) {
+    case 'step-queued':
+      return event.why === 'runnable' || event.why === '' ? [] : line(style.warn(`waits again: ${printable(event.why)}`));
+    case 'step-merged':
+      return line(`joins ${printable(event.into)}, which does the same`);
+    case 'attempt-started':
+      return line(`${style.live('runs')} on ${event.agent}${event.number > 1 ? ` (attempt ${event.number})` : ''}`);
+    case 'attempt-ended':
+      return event.why === 'succeeded' ? [] : line(style.warn(`attempt ${event.number} on ${event.agent} ended: ${printable(event.why)}`));
+    case 'step-ended':
+      return step === undefined ? [] : line(endText(step, event.atMs, style));
+    case 'build-accepted':
+    case 'step-ready':
+    case 'attempt-accepted':
+    case 'build-ended':
+    case 'nothing':
+      return [];
+    default:
+      return unreachable(event);
+  }
+}
+
+/** How a step ended, in a few words. */
+export function endText(step: StepProgress, nowMs: number, style: Style): string {
+  const time = formatTime(timeOf(step, nowMs) ?? 0);
+  if (step.verdict === 'succeeded') {
+    if (step.source === 'cache') return style.good('succeeded, from the cache');
+    return `${style.good('succeeded')} in ${time}${step.source === 'merge' ? ', by another step' : ''}`;
+  }
+  const why = step.message === '' ? '' : `: ${printable(step.message)}`;
+  if (step.verdict === 'skipped' || step.verdict === 'cancelled') return style.dim(`${step.verdict}${why}`);
+  return `${style.bad(step.verdict ?? 'ended')}${step.startedAtMs === undefined ? '' : ` after ${time}`}${why}`;
+}
