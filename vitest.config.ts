@@ -1,5 +1,20 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { CapabilityReporter, checkRequired } from './test/fixtures/capability-reporter.ts';
 
-export default defineConfig({
-  test: { include: ['**/*.test.ts'], maxWorkers: 2 },
+/** Tests of the host: they start whole yards or need more than a step's sandbox gives. All others are `plain`. */
+const HOST_TESTS = ['test/e2e/**/*.test.ts', '**/*.host.test.ts'];
+
+export default defineConfig(() => {
+  checkRequired(process.env['SWITCHYARD_REQUIRE']);
+  const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 };
+  return {
+    test: {
+      ...common,
+      reporters: ['default', new CapabilityReporter()],
+      projects: [
+        { test: { ...common, name: 'plain', include: ['**/*.test.ts'], exclude: [...configDefaults.exclude, ...HOST_TESTS, '.switchyard/**'] } },
+        { test: { ...common, name: 'host', include: HOST_TESTS, exclude: [...configDefaults.exclude, '.switchyard/**'] } },
+      ],
+    },
+  };
 });
