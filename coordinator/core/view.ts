@@ -49,6 +49,8 @@ export type AgentView = {
   readonly breaker: 'closed' | 'open' | 'half-open';
   /** Why nothing new goes there; empty where work may come. */
   readonly keptFrom: readonly string[];
+  /** When its newest session began. */
+  readonly registeredAt: TimeMs;
 };
 
 export type LeaseView = { readonly step: StepId; readonly build: BuildId; readonly lease: Lease; readonly accepted: boolean; readonly cancelling: boolean };

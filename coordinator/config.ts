@@ -1,0 +1,75 @@
+import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
+import { Fault } from '../base/fault.ts';
+
+/** Every option of `switchyard coordinator`. */
+export const COORDINATOR_OPTIONS = {
+  program: 'coordinator',
+  prefix: 'SWITCHYARD_COORDINATOR_',
+  about: 'Schedules builds onto agents, keeps the ledger, and runs the data plane beside it.',
+  options: {
+    listen: { type: 'string', default: '127.0.0.1:7410', help: 'Address for callers and agents, host:port; port 0 takes a free one.' },
+    dataListen: { type: 'string', default: '127.0.0.1:7411', help: 'Address of the data plane, host:port; port 0 takes a free one.' },
+    dataAddress: { type: 'string', help: 'Address under which others reach the data plane, where that is not the one it listens on.' },
+    stateDir: { type: 'path', default: '.switchyard/coordinator', help: 'Directory for ledger, blobs and tokens; made with mode 0700.' },
+    ledger: { type: 'choice', choices: ['sqlite', 'memory'], default: 'sqlite', help: 'Where builds are kept; memory forgets them when the process ends.' },
+    synchronous: {
+      type: 'choice',
+      choices: ['full', 'normal'],
+      default: 'full',
+      help: 'full: what was accepted survives loss of power; normal: only the end of the process, and commits are faster.',
+    },
+    tokensFile: { type: 'path', help: 'JSON file of hashed tokens of callers, agents and services.' },
+    allowLocal: { type: 'boolean', default: 'true', help: 'Whether a connection from this host without a token is the local administrator.' },
+    localProject: { type: 'string', default: 'local', help: 'Project of the local administrator.' },
+    localScope: { type: 'string', default: 'main', help: 'Cache scope of the local administrator.' },
+    cacheBytes: { type: 'size', default: '20Gi', min: 1_048_576, help: 'Most bytes that the data plane keeps on disk; the least used go first.' },
+    leaseTtl: { type: 'duration', default: '15s', min: 1_000, max: 600_000, help: 'How long a lease lasts without a heartbeat.' },
+    heartbeat: { type: 'duration', default: '5s', min: 200, max: 200_000, help: 'Time between the heartbeats of an agent; at most a third of the lease.' },
+    offerTtl: { type: 'duration', default: '2s', min: 100, max: 60_000, help: 'How long an agent may take to accept an offer.' },
+    logBytesMax: { type: 'size', default: '64Mi', min: 4_096, help: 'Longest log of one attempt; what is longer is cut, with a mark at its end.' },
+    logSegmentBytes: { type: 'size', default: '1Mi', min: 4_096, max: 67_108_864, help: 'Size at which a part of a running log moves from the ledger to the store.' },
+    retention: { type: 'duration', default: '168h', min: 0, help: 'How long a build is kept after it has ended.' },
+    retentionCount: { type: 'int', default: '10000', min: 1, help: 'How many ended builds are kept at most.' },
+    drain: { type: 'duration', default: '2s', min: 0, max: 600_000, help: 'How long calls may go on after the process was told to stop.' },
+    exitWithParent: { type: 'boolean', default: 'false', help: 'Whether to stop when standard input ends, so as not to outlive who started it.' },
+    logLevel: { type: 'choice', choices: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', help: 'What is written to standard error.' },
+  },
+} as const satisfies OptionTable;
+
+export type CoordinatorConfig = Options<typeof COORDINATOR_OPTIONS>;
+
+/**
+ * The configuration, checked as a whole.
+ * @throws {Fault} CONFIG_INVALID listing every problem; also where it would listen for others without tokens.
+ */
+export function parseCoordinatorConfig(env: Environment, argv: readonly string[]): CoordinatorConfig {
+  const config = parseOptions(COORDINATOR_OPTIONS, env, argv);
+  const problems = [
+    ...addressProblems('--listen', config.listen, config),
+    ...addressProblems('--data-listen', config.dataListen, config),
+    ...(config.heartbeat * 3 > config.leaseTtl ? [`--heartbeat is ${config.heartbeat} ms, but must be at most a third of --lease-ttl, ${config.leaseTtl} ms`] : []),
+    ...nameProblems(config),
+  ];
+  if (problems.length > 0) {
+    throw new Fault('CONFIG_INVALID', `switchyard coordinator cannot start:\n${problems.map((problem) => `  ${problem}`).join('\n')}`, {
+      hint: '"switchyard coordinator --help" lists all options.',
+    });
+  }
+  return config;
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+function addressProblems(flag: string, address: string, config: CoordinatorConfig): readonly string[] {
+  const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+):(\d{1,5})$/.exec(address) ?? [];
+  if (host === undefined || Number(port) > 65_535) return [`${flag} must be host:port, got "${address}"`];
+  if (LOOPBACK.test(host) || config.tokensFile !== undefined) return [];
+  return [`${flag} is ${address}, which others can reach: give --tokens-file, or listen on 127.0.0.1`];
+}
+
+function nameProblems(config: CoordinatorConfig): readonly string[] {
+  const problems: string[] = [];
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(config.localProject)) problems.push('--local-project must be 1 to 63 letters, digits, ".", "_" or "-"');
+  if (!/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/.test(config.localScope)) problems.push('--local-scope must be a path such as main or main/pr-7');
+  return problems;
+}

@@ -1,0 +1,228 @@
+import type { Authenticator } from '../../base/auth.ts';
+import type { Env } from '../../base/env.ts';
+import { Fault, isFault } from '../../base/fault.ts';
+import type { AgentBatch__Output } from '../../proto/gen/switchyard/v1/AgentBatch.ts';
+import type { AgentMessage__Output } from '../../proto/gen/switchyard/v1/AgentMessage.ts';
+import type { CoordinatorBatch } from '../../proto/gen/switchyard/v1/CoordinatorBatch.ts';
+import { bidi, type Call } from '../../proto/handlers.ts';
+import { loadProto } from '../../proto/load.ts';
+import type { ServedService } from '../../proto/serve.ts';
+import type { Labels } from '../../base/labels.ts';
+import type { AgentId, LeaseToken, SessionId } from '../core/ids.ts';
+import type { Reply } from '../core/outcome.ts';
+import type { LeaseView } from '../core/view.ts';
+import type { Driver } from '../shell/driver.ts';
+import type { LogLimits, LogStore } from '../shell/logs.ts';
+import type { Outbox } from '../shell/outbox.ts';
+import type { LogAck, SessionMessage, Sessions } from '../shell/sessions.ts';
+import { bad, wholeField } from './fields.ts';
+import { registrationFromProto, reportOf, tokenField, type AgentIdentity, type Registration } from './registration.ts';
+import { sessionMessageToProto } from './session-message.ts';
+
+export type AgentServiceOptions = {
+  readonly driver: Driver;
+  readonly sessions: Sessions;
+  readonly logs: LogStore;
+  readonly authenticator: Authenticator;
+  /** The lease under the token, if it is current. */
+  readonly lease: (token: LeaseToken) => LeaseView | undefined;
+  /** The labels of the agent that is connected under that id, if one is. */
+  readonly labelsOf: (agent: AgentId) => Labels | undefined;
+  readonly logLimits: LogLimits;
+  /** Where agents find the data plane. */
+  readonly dataAddress: () => string;
+  readonly env: Env;
+  /** How long a new stream may take to say who it is. @default 15 s */
+  readonly registerMs?: number;
+};
+
+const REGISTER_MS = 15_000;
+const HEARTBEAT_TOKENS_MAX = 10_000;
+const CREDITS_MAX = 10_000;
+const REASON_MAX = 1_024;
+
+/**
+ * The agents' side of the coordinator: one stream per agent, which lives as long as both. Log bytes go to the log store,
+ * everything else to the driver; what the core says comes back through the session's outbox.
+ */
+export function agentService(options: AgentServiceOptions): ServedService {
+  return {
+    definition: loadProto().switchyard.v1.Agent.service,
+    handlers: {
+      Session: bidi<AgentBatch__Output, CoordinatorBatch>(options.env, 'Agent.Session', (requests, call) => runSession(requests, call, options)),
+    },
+  };
+}
+
+async function* runSession(
+  requests: AsyncIterable<AgentBatch__Output>,
+  call: Call,
+  options: AgentServiceOptions,
+): AsyncGenerator<CoordinatorBatch> {
+  const identity = agentIdentity(call, options.authenticator);
+  const source = requests[Symbol.asyncIterator]();
+  const first = await firstBatch(source, options.registerMs ?? REGISTER_MS);
+  let registration: Registration;
+  let reply: Reply;
+  let outbox: Outbox<SessionMessage> | undefined;
+  try {
+    registration = registrationOf(first, identity, options);
+    const logs = await logsOf(registration, options);
+    reply = await options.driver.submit({ kind: 'agent-registered', ...registration }, (early) => {
+      if (early.kind === 'session') outbox = options.sessions.attach(early.session, logs);
+    });
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    options.env.log.warn('agent-refused', { agent: first.messages[0]?.register?.agentId, credential: identity.name, reason: error.message });
+    yield refusal(error);
+    return;
+  }
+  if (reply.kind !== 'session' || outbox === undefined) {
+    yield refusal(reply.kind === 'refused' ? new Fault(reply.code, reply.message) : new Fault('INTERNAL', 'The registration was not answered'));
+    return;
+  }
+  yield* serveSession({ ...options, session: reply.session, agent: registration.facts.agent, registration, outbox }, first, source, call);
+}
+
+type Context = AgentServiceOptions & {
+  readonly session: SessionId;
+  readonly agent: AgentId;
+  readonly registration: Registration;
+  readonly outbox: Outbox<SessionMessage>;
+};
+
+async function* serveSession(
+  context: Context,
+  first: AgentBatch__Output,
+  source: AsyncIterator<AgentBatch__Output>,
+  call: Call,
+): AsyncGenerator<CoordinatorBatch> {
+  const { driver, env, session, outbox } = context;
+  const log = env.log.with({ agent: context.agent, session });
+  log.info('agent-connected', { held: context.registration.held.length });
+  const terms = () => ({
+    protocol: context.registration.protocol,
+    logBytesMax: context.logLimits.attemptBytesMax,
+    logWindowBytes: context.logLimits.windowBytes,
+    dataAddress: context.dataAddress(),
+    serverTimeMs: driver.now(),
+  });
+  const reading = readAll(context, first, source).then(
+    () => outbox.close(),
+    (error: unknown) => outbox.close(isFault(error) ? error : new Fault('INTERNAL', 'Reading the session failed', { cause: error })),
+  );
+  try {
+    for await (const batch of outbox.batches(call.signal)) {
+      yield { messages: batch.map((message) => sessionMessageToProto(message, terms)) };
+    }
+  } finally {
+    context.sessions.detach(session, outbox);
+    driver.post({ kind: 'agent-disconnected', session });
+    log.info('agent-disconnected');
+    void reading; // ends with the call: its errors are handled above
+  }
+}
+
+async function readAll(context: Context, first: AgentBatch__Output, source: AsyncIterator<AgentBatch__Output>): Promise<void> {
+  for (const message of first.messages.slice(1)) take(message, context);
+  for (let next = await source.next(); next.done !== true; next = await source.next()) {
+    for (const message of next.value.messages) take(message, context);
+  }
+}
+
+/** One message of a registered agent. @throws {Fault} BAD_REQUEST: the stream ends with it. */
+function take(message: AgentMessage__Output, context: Context): void {
+  const { driver, session } = context;
+  if (message.heartbeat) {
+    const { tokens, credits } = message.heartbeat;
+    if (tokens.length > HEARTBEAT_TOKENS_MAX) throw bad('heartbeat.tokens', `has ${tokens.length} entries, at most ${HEARTBEAT_TOKENS_MAX} are taken`);
+    driver.post({
+      kind: 'heartbeat-received',
+      session,
+      tokens: tokens.map((token, index) => tokenField(token, `heartbeat.tokens[${index}]`)),
+      credits: wholeField(credits, 'heartbeat.credits', 0, CREDITS_MAX),
+    });
+  } else if (message.log) {
+    takeLog(tokenField(message.log.token, 'log.token'), wholeField(message.log.offset, 'log.offset', 0, Number.MAX_SAFE_INTEGER), message.log.data, context);
+  } else if (message.accept) {
+    driver.post({ kind: 'offer-accepted', session, token: tokenField(message.accept.token, 'accept.token') });
+  } else if (message.running) {
+    driver.post({ kind: 'attempt-started', session, token: tokenField(message.running.token, 'running.token') });
+  } else if (message.finished) {
+    const token = tokenField(message.finished.token, 'finished.token');
+    driver.post({ kind: 'attempt-finished', session, token, report: reportOf(message.finished.report) });
+  } else if (message.reject) {
+    const reason = message.reject.reason.slice(0, REASON_MAX);
+    driver.post({ kind: 'offer-rejected', session, token: tokenField(message.reject.token, 'reject.token'), reason });
+  } else if (message.draining) {
+    driver.post({ kind: 'agent-drained', session, reason: message.draining.reason.slice(0, REASON_MAX) });
+  } else if (message.leaving) {
+    driver.post({ kind: 'agent-left', session });
+    context.outbox.close();
+  } else {
+    throw bad('messages', message.register ? 'may hold one register only, as the first of a stream' : 'holds a message without a known kind');
+  }
+}
+
+function takeLog(token: LeaseToken, offset: number, bytes: Uint8Array, context: Context): void {
+  const lease = context.lease(token);
+  if (lease === undefined || lease.lease.agent !== context.agent) return; // not its lease (any more): a verdict says so
+  context.logs.append(lease.build, token, offset, bytes).then(
+    (durable) => {
+      if (durable !== undefined) context.sessions.ackLog(context.session, { token, offset: durable });
+    },
+    (error: unknown) => context.outbox.close(isFault(error) ? error : new Fault('INTERNAL', 'Keeping the log failed', { cause: error })),
+  );
+}
+
+function agentIdentity(call: Call, authenticator: Authenticator): AgentIdentity {
+  const identity = authenticator.identify(call.evidence);
+  if (identity.kind === 'agent') return identity;
+  const name = identity.kind === 'caller' ? identity.caller.name : identity.name;
+  throw new Fault('FORBIDDEN', `A session is for agents, and this credential is for the ${identity.kind} ${name}`, {
+    hint: 'Give the agent a token of its own, with kind "agent" in the tokens file.',
+  });
+}
+
+async function firstBatch(source: AsyncIterator<AgentBatch__Output>, withinMs: number): Promise<AgentBatch__Output> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Fault('DEADLINE', `No register came within ${withinMs} ms`)), withinMs);
+  try {
+    for (;;) {
+      const next = await Promise.race([source.next(), late]);
+      if (next.done === true) throw new Fault('BAD_REQUEST', 'The stream ended before its first message', { field: 'messages' });
+      if (next.value.messages.length > 0) return next.value;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function registrationOf(first: AgentBatch__Output, identity: AgentIdentity, options: AgentServiceOptions): Registration {
+  const register = first.messages[0]?.register;
+  if (register === null || register === undefined) throw bad('messages[0]', 'must be register');
+  const registration = registrationFromProto(register, identity);
+  const known = options.labelsOf(registration.facts.agent);
+  const { labels } = registration.facts;
+  if (known !== undefined && (known['cluster'] !== labels['cluster'] || known['pool'] !== labels['pool'])) {
+    throw new Fault('FORBIDDEN', `An agent ${registration.facts.agent} is connected in another pool: take another id`, { field: 'register.agent_id' });
+  }
+  return registration;
+}
+
+/** From where the logs of the leases that the agent brings are wanted. */
+async function logsOf(registration: Registration, options: AgentServiceOptions): Promise<readonly LogAck[]> {
+  const acks: LogAck[] = [];
+  for (const { token } of registration.held) {
+    const lease = options.lease(token);
+    if (lease === undefined || lease.lease.agent !== registration.facts.agent) continue;
+    acks.push({ token, offset: await options.logs.offsetOf(lease.build, token) });
+  }
+  return acks;
+}
+
+/** The answer that ends a session before it began. */
+function refusal(fault: Fault): CoordinatorBatch {
+  const retry = fault.code === 'LEDGER_UNAVAILABLE' || fault.code === 'DRAINING' || fault.code === 'LIMIT_EXCEEDED';
+  return { messages: [{ refused: { retry, reason: fault.message }, kind: 'refused' }] };
+}

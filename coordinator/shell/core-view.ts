@@ -1,0 +1,17 @@
+import type { TimeMs } from '../../base/clock.ts';
+import type { BuildId, LeaseToken, StepId } from '../core/ids.ts';
+import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, StepView } from '../core/view.ts';
+
+/** What the scheduler shows of itself; it may be ahead of what is durable until the driver has settled. */
+export interface CoreView {
+  build(id: BuildId): BuildView | undefined;
+  /** The build that was accepted under the project's idempotency key. */
+  buildOfKey(project: string, idempotencyKey: string): BuildId | undefined;
+  step(id: StepId): StepView | undefined;
+  /** Newest first. */
+  builds(filter: BuildFilter): readonly BuildView[];
+  agents(): readonly AgentView[];
+  holds(): readonly HoldView[];
+  lease(token: LeaseToken): LeaseView | undefined;
+  explain(step: StepId, now: TimeMs): Explanation | undefined;
+}

@@ -1,0 +1,273 @@
+import { Fault, isFault, wrap } from '../../base/fault.ts';
+import type { Clock, TimeMs } from '../../base/clock.ts';
+import type { Env } from '../../base/env.ts';
+import type { Event } from '../core/event.ts';
+import type { Outbound, Outcome, Reply } from '../core/outcome.ts';
+import type { LedgerRecord } from '../core/record.ts';
+import type { GroupCommit } from '../ledger/group-commit.ts';
+import type { LogRecord } from '../ledger/ledger.ts';
+
+/** The part of the scheduler that changes. */
+export type Core = { apply(event: Event, now: TimeMs): Outcome };
+
+/** Who carries out what the core decided. Called in the order of the decisions, and only once their writes are durable. */
+export type Receivers = {
+  /** The records of one outcome, just made durable. */
+  committed(writes: readonly LedgerRecord[]): void;
+  send(send: Outbound): void;
+};
+
+/**
+ * Runs the core: every event is applied as it comes, its writes go into the next group commit, and its sends and its reply
+ * leave only when that commit, and every one before it, is durable. One timer brings `woke` at the core's `wakeAt`.
+ *
+ * The driver ends for good when a commit fails or the core breaks an invariant: what was applied is then ahead of what is
+ * durable, and only a restart from the ledger brings both together again.
+ */
+export interface Driver extends AsyncDisposable {
+  /**
+   * Applies the event; returns the core's reply once it is durable. `before` sees the reply ahead of the outcome's sends.
+   * @throws {Fault} LEDGER_UNAVAILABLE where the driver has ended (whether the event counts is then unknown), DRAINING
+   * while it is being disposed.
+   */
+  submit(event: Event, before?: (reply: Reply) => void): Promise<Reply>;
+  /** As `submit`, for events that nobody waits for. */
+  post(event: Event): void;
+  /** Makes log records durable, in order with everything else. @throws {Fault} as `submit` */
+  append(records: readonly LogRecord[]): Promise<void>;
+  /** Returns when everything that was applied before the call is durable. @throws {Fault} as `submit` */
+  settled(): Promise<void>;
+  /** The time that events are stamped with. */
+  now(): TimeMs;
+  /** Outcomes whose commit is under way. */
+  readonly backlog: number;
+  /** Resolves when the driver has ended: with the fault that ended it, or undefined after a disposal. */
+  readonly ended: Promise<Fault | undefined>;
+}
+
+export type DriverOptions = {
+  readonly core: Core;
+  /** The first outcome: what recovery left to do. */
+  readonly first: Outcome;
+  readonly commits: GroupCommit;
+  /** Must not go back; see `steadyClock`. */
+  readonly clock: Clock;
+  readonly env: Env;
+  /** Runs `run` once after `delayMs` and returns what takes it back; the simulation has a time of its own. @default setTimeout */
+  readonly after?: (delayMs: number, run: () => void) => () => void;
+  /** Makes the receivers; they may submit events from within their methods. */
+  readonly receivers: (driver: Driver) => Receivers;
+};
+
+type Entry = {
+  readonly writes: readonly LedgerRecord[];
+  readonly sends: readonly Outbound[];
+  readonly settle: ((fault: Fault | undefined) => void) | undefined;
+  durable: boolean;
+};
+
+/** Longest single wait of a timer; Node's own bound is a little above. */
+const TIMER_MS_MAX = 2 ** 30;
+const DONE: Reply = { kind: 'done' };
+const NOTHING: readonly never[] = [];
+
+export function startDriver(options: DriverOptions): Driver {
+  return new RunningDriver(options);
+}
+
+function afterRealTime(delayMs: number, run: () => void): () => void {
+  const timer = setTimeout(run, delayMs);
+  return () => clearTimeout(timer);
+}
+
+class RunningDriver implements Driver {
+  readonly ended: Promise<Fault | undefined>;
+  readonly #core: Core;
+  readonly #commits: GroupCommit;
+  readonly #clock: Clock;
+  readonly #env: Env;
+  readonly #receivers: Receivers;
+  readonly #end: (fault: Fault | undefined) => void;
+  /** Outcomes in the order of their events, from the first that is not delivered yet. */
+  #entries: Entry[] = [];
+  #head = 0;
+  #delivering = false;
+  #fault: Fault | undefined;
+  #draining = false;
+  #wakeAt: TimeMs | undefined;
+  readonly #after: (delayMs: number, run: () => void) => () => void;
+  #timer: { readonly at: TimeMs; readonly cancel: () => void } | undefined;
+
+  constructor(options: DriverOptions) {
+    this.#core = options.core;
+    this.#commits = options.commits;
+    this.#clock = options.clock;
+    this.#env = options.env;
+    this.#after = options.after ?? afterRealTime;
+    const { promise, resolve } = Promise.withResolvers<Fault | undefined>();
+    this.ended = promise;
+    this.#end = resolve;
+    this.#receivers = options.receivers(this);
+    this.#take(options.first, undefined);
+  }
+
+  get backlog(): number {
+    return this.#entries.length - this.#head;
+  }
+
+  now(): TimeMs {
+    return this.#clock.now();
+  }
+
+  submit(event: Event, before?: (reply: Reply) => void): Promise<Reply> {
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      reject(refusal);
+      return promise;
+    }
+    const outcome = this.#apply(event);
+    if (outcome === undefined) {
+      reject(this.#ending());
+      return promise;
+    }
+    const reply = outcome.reply ?? DONE;
+    this.#take(outcome, (fault) => {
+      if (fault !== undefined) return reject(fault);
+      before?.(reply);
+      resolve(reply);
+    });
+    return promise;
+  }
+
+  post(event: Event): void {
+    if (this.#refusal() !== undefined) return;
+    const outcome = this.#apply(event);
+    if (outcome !== undefined) this.#take(outcome, undefined);
+  }
+
+  async append(records: readonly LogRecord[]): Promise<void> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    try {
+      await this.#commits.commit(records);
+    } catch (error) {
+      this.#stepDown(error);
+      throw this.#ending();
+    }
+  }
+
+  settled(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (this.#fault !== undefined) reject(this.#ending());
+    else {
+      const settle = (fault: Fault | undefined) => (fault === undefined ? resolve() : reject(fault));
+      this.#entries.push({ writes: NOTHING, sends: NOTHING, settle, durable: true });
+      this.#deliver();
+    }
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#draining && this.#fault === undefined) {
+      this.#draining = true;
+      this.#disarm();
+      await this.settled().catch(() => {}); // what ended it is reported by `ended`
+    }
+    this.#draining = true;
+    await this.#commits[Symbol.asyncDispose]();
+    this.#end(this.#fault);
+  }
+
+  #refusal(): Fault | undefined {
+    if (this.#fault !== undefined) return this.#ending();
+    if (this.#draining) return new Fault('DRAINING', 'This coordinator is stopping', { retryAfterMs: 1_000 });
+    return undefined;
+  }
+
+  #ending(): Fault {
+    const hint = 'Whether the last change counts is unknown: repeat it with the same key, or look.';
+    return new Fault('LEDGER_UNAVAILABLE', 'This coordinator is stepping down', { hint, cause: this.#fault, retryAfterMs: 1_000 });
+  }
+
+  #apply(event: Event): Outcome | undefined {
+    try {
+      return this.#core.apply(event, this.#clock.now());
+    } catch (error) {
+      this.#env.log.error('core-failed', { event: event.kind, error });
+      this.#stepDown(wrap(error, `Applying ${event.kind}`));
+      return undefined;
+    }
+  }
+
+  #take(outcome: Outcome, settle: Entry['settle']): void {
+    this.#wakeAt = outcome.wakeAt;
+    this.#arm();
+    const entry: Entry = { writes: outcome.writes, sends: outcome.sends, settle, durable: outcome.writes.length === 0 };
+    this.#entries.push(entry);
+    if (entry.durable) return this.#deliver();
+    this.#commits.commit(outcome.writes).then(
+      () => {
+        entry.durable = true;
+        this.#deliver();
+      },
+      (error: unknown) => this.#stepDown(error),
+    );
+  }
+
+  /** Delivers what is durable, in order. Receivers may submit meanwhile: that only lengthens the queue of this loop. */
+  #deliver(): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    try {
+      for (let entry = this.#entries[this.#head]; entry?.durable === true; entry = this.#entries[this.#head]) {
+        if (this.#fault !== undefined) break;
+        this.#head += 1;
+        if (this.#head >= 1_024 && this.#head * 2 >= this.#entries.length) {
+          this.#entries = this.#entries.slice(this.#head);
+          this.#head = 0;
+        }
+        if (entry.writes.length > 0) this.#receivers.committed(entry.writes);
+        entry.settle?.(undefined);
+        for (const send of entry.sends) this.#receivers.send(send);
+      }
+    } catch (error) {
+      this.#env.log.error('delivery-failed', { error });
+      this.#stepDown(wrap(error, 'Delivering'));
+    } finally {
+      this.#delivering = false;
+    }
+  }
+
+  #stepDown(error: unknown): void {
+    if (this.#fault !== undefined) return;
+    const fault = isFault(error) ? error : wrap(error, 'Committing');
+    this.#fault = fault;
+    this.#env.log.error('coordinator-steps-down', { code: fault.code, error: fault });
+    this.#disarm();
+    for (const entry of this.#entries.splice(0).slice(this.#head)) entry.settle?.(this.#ending());
+    this.#head = 0;
+    this.#end(fault);
+  }
+
+  #disarm(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Sees to it that the timer rings at `#wakeAt` or before; one that rings too early arms itself again. */
+  #arm(): void {
+    const at = this.#wakeAt;
+    if (at === undefined || this.#draining || this.#fault !== undefined) return;
+    if (this.#timer !== undefined && this.#timer.at <= at) return;
+    this.#disarm();
+    const delayMs = Math.min(Math.max(0, at - this.#clock.now()), TIMER_MS_MAX);
+    this.#timer = { at, cancel: this.#after(delayMs, () => this.#ring()) };
+  }
+
+  #ring(): void {
+    this.#timer = undefined;
+    if (this.#wakeAt !== undefined && this.#clock.now() >= this.#wakeAt) this.post({ kind: 'woke' });
+    else this.#arm();
+  }
+}

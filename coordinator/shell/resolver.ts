@@ -1,0 +1,167 @@
+import PQueue from 'p-queue';
+import { assert } from '../../base/assert.ts';
+import { scopeChain } from '../../base/caller.ts';
+import { isFault, wrap } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { actionOf } from '../../cache/action/action.ts';
+import type { StepResult } from '../../cache/action/result.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import { EMPTY_DIGEST, sizeOf, type Digest } from '../../cache/digest.ts';
+import { blobReader } from '../../cache/read-blob.ts';
+import type { DataPlane } from '../../cache/rpc/client.ts';
+import { graftOutputs } from '../../cache/tree/graft.ts';
+import type { Event, Resolution } from '../core/event.ts';
+import type { StepId } from '../core/ids.ts';
+import type { StepSpec } from '../core/spec.ts';
+import type { ResolvedAction } from '../core/state.ts';
+
+/** What the coordinator uses of the data plane for one build: blobs, and results of its scope and the scope's ancestors. */
+export type BuildCache = Pick<DataPlane, 'store' | 'actions'>;
+
+/** What a needed step left behind, and where it ran. */
+export type NeededOutputs = { readonly step: string; readonly workingDirectory: string; readonly result: StepResult };
+
+/** All that a step's action is made of. */
+export type Resolvable = {
+  readonly spec: StepSpec;
+  readonly scope: string;
+  readonly needed: readonly NeededOutputs[];
+  readonly cache: BuildCache;
+};
+
+/** Works out steps' actions and looks them up. Answers each `resolve` with one `step-resolved`. */
+export interface Resolver extends AsyncDisposable {
+  resolve(step: StepId): void;
+}
+
+export type ResolverOptions = {
+  /** What the step is made of now; undefined where it has gone. */
+  readonly describe: (step: StepId) => Resolvable | undefined;
+  readonly post: (event: Event) => void;
+  readonly log: Logger;
+  /** Longest time of one resolution. */
+  readonly deadlineMs: number;
+  /** Resolutions that ask the data plane at once. */
+  readonly concurrency: number;
+};
+
+export const RESOLVER_DEFAULTS = { deadlineMs: 30_000, concurrency: 64 } as const;
+
+/** Steps that are resolved without the data plane in one turn of the loop, so that nothing else waits long. */
+const LOCAL_BATCH = 128;
+
+export function openResolver(options: ResolverOptions): Resolver {
+  const remote = new PQueue({ concurrency: options.concurrency });
+  const closing = new AbortController();
+  let local: { readonly step: StepId; readonly resolvable: Resolvable }[] = [];
+  let turn: NodeJS.Immediate | undefined;
+  const answer = (step: StepId, resolution: Resolution) => {
+    if (!closing.signal.aborted) options.post({ kind: 'step-resolved', step, resolution });
+  };
+  const runLocal = () => {
+    turn = undefined;
+    const batch = local.slice(0, LOCAL_BATCH);
+    local = local.slice(LOCAL_BATCH);
+    if (local.length > 0) turn = setImmediate(runLocal);
+    for (const { step, resolvable } of batch) answer(step, { kind: 'ready', action: ungrafted(resolvable.spec) });
+  };
+  const runRemote = async (step: StepId, resolvable: Resolvable): Promise<void> => {
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(options.deadlineMs)]);
+    try {
+      answer(step, await resolveStep(resolvable, signal));
+    } catch (error) {
+      if (closing.signal.aborted) return;
+      options.log.warn('step-not-resolved', { step, error });
+      answer(step, failed(error));
+    }
+  };
+  return {
+    resolve(step) {
+      const resolvable = options.describe(step);
+      if (resolvable === undefined) return;
+      if (resolvable.spec.cacheable || resolvable.needed.length > 0) {
+        void remote.add(() => runRemote(step, resolvable));
+        return;
+      }
+      local.push({ step, resolvable });
+      turn ??= setImmediate(runLocal);
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      if (turn !== undefined) clearImmediate(turn);
+      remote.clear();
+      await remote.onIdle();
+    },
+  };
+}
+
+/** Faults that say something about the step's inputs, not about the world. */
+const INPUT_FAULTS = ['BAD_REQUEST', 'PATH_ESCAPES', 'BLOB_UNKNOWN', 'BLOB_CORRUPT', 'TOO_LARGE', 'WRONG_STATE'] as const;
+
+function failed(error: unknown): Resolution {
+  const isInput = INPUT_FAULTS.some((code) => isFault(error, code));
+  const message = error instanceof Error ? error.message : String(error);
+  return isInput ? { kind: 'invalid', message } : { kind: 'unavailable', message };
+}
+
+/** The step's action, from the cache where it has an entry; what is new of its input tree is in the store when this returns. */
+async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise<Resolution> {
+  const { spec, scope, cache } = resolvable;
+  const grafted = await graftAll(resolvable, signal);
+  const parts = [{ root: spec.inputRoot, bytes: spec.inputBytes }, ...resolvable.needed.flatMap((needed) => partsOf(needed.result))];
+  const inputBytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+  const { action, blobs } = actionOf({ ...spec, inputRoot: grafted.root });
+  const resolved: ResolvedAction = { action, inputRoot: grafted.root, inputBytes, parts: parts.filter((part) => part.bytes > 0) };
+  if (!spec.cacheable) {
+    await putAll(grafted.added, cache.store, signal);
+    return { kind: 'ready', action: resolved };
+  }
+  const result = await cache.actions.get(action, signal);
+  if (result !== undefined && result.exitCode === 0) return { kind: 'hit', action: resolved, result };
+  await putAll(new Map([...grafted.added, ...blobs]), cache.store, signal);
+  return { kind: 'ready', action: resolved, cache: [`no complete result of action ${action} in the scopes ${scopeChain(scope).join(', ')}`] };
+}
+
+/** The action of a step that nothing is grafted into and nothing looked up for: it needs no store. */
+function ungrafted(spec: StepSpec): ResolvedAction {
+  const parts = spec.inputBytes > 0 ? [{ root: spec.inputRoot, bytes: spec.inputBytes }] : [];
+  return { action: actionOf(spec).action, inputRoot: spec.inputRoot, inputBytes: spec.inputBytes, parts };
+}
+
+type Grafted = { readonly root: Digest; readonly added: ReadonlyMap<Digest, Uint8Array> };
+
+/** The step's input tree with its needs' outputs in their places, one need after the other. */
+async function graftAll(resolvable: Resolvable, signal: AbortSignal): Promise<Grafted> {
+  const added = new Map<Digest, Uint8Array>();
+  const fromStore = blobReader(resolvable.cache.store);
+  const read = async (digest: Digest, at: AbortSignal) => added.get(digest) ?? fromStore(digest, at);
+  let root = resolvable.spec.inputRoot;
+  for (const { step, workingDirectory, result } of resolvable.needed) {
+    try {
+      const grafted = await graftOutputs(root, workingDirectory, result.outputs, read, signal);
+      for (const [digest, bytes] of grafted.added) added.set(digest, bytes);
+      root = grafted.root;
+    } catch (error) {
+      throw wrap(error, `Outputs of step ${step} as inputs`);
+    }
+  }
+  return { root, added };
+}
+
+function partsOf(result: StepResult): readonly { readonly root: Digest; readonly bytes: number }[] {
+  return result.outputs.flatMap((output) => {
+    if (output.kind === 'directory') return [{ root: output.root, bytes: output.bytes }];
+    return output.kind === 'file' ? [{ root: output.digest, bytes: sizeOf(output.digest) }] : [];
+  });
+}
+
+async function putAll(blobs: ReadonlyMap<Digest, Uint8Array>, store: BlobStore, signal: AbortSignal): Promise<void> {
+  const missing = blobs.size === 0 ? [] : await store.findMissing([...blobs.keys()], signal);
+  await Promise.all(
+    missing.map(async (digest) => {
+      const bytes = blobs.get(digest);
+      assert(bytes !== undefined, 'what is missing was asked for');
+      if (digest !== EMPTY_DIGEST) await store.put(digest, bytes, signal);
+    }),
+  );
+}

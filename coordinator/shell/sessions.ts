@@ -1,0 +1,88 @@
+import type { Digest } from '../../cache/digest.ts';
+import type { Logger } from '../../base/log.ts';
+import type { LeaseToken, SessionId, StepId } from '../core/ids.ts';
+import type { AgentMessage } from '../core/outcome.ts';
+import type { StepSpec } from '../core/spec.ts';
+import { openOutbox, type Outbox } from './outbox.ts';
+
+type CoreMessage<K extends AgentMessage['kind']> = Extract<AgentMessage, { kind: K }>;
+
+/** An offer with everything that an agent needs to run it. */
+export type FullOffer = CoreMessage<'offer'> & {
+  readonly spec: StepSpec;
+  /** Root of the whole input tree. */
+  readonly inputRoot: Digest;
+  readonly instanceName: string;
+  readonly scope: string;
+};
+
+/** A durable log offset: what is below it can be served by any coordinator. */
+export type LogAck = { readonly token: LeaseToken; readonly offset: number };
+
+/** What goes out on an agent's stream. */
+export type SessionMessage =
+  | Exclude<AgentMessage, { kind: 'offer' | 'registered' }>
+  | (CoreMessage<'registered'> & { readonly logs: readonly LogAck[] })
+  | FullOffer
+  | ({ readonly kind: 'log-ack' } & LogAck);
+
+/**
+ * The agents' open streams by session. A message for a session without a stream is dropped: its agent dials again and
+ * learns from its registration what it missed. A stream whose agent does not read is cut; its leases stay until they end.
+ */
+export interface Sessions {
+  /** Opens the session's stream. `logs` are the offsets from which the coordinator wants the logs of held leases. */
+  attach(session: SessionId, logs: readonly LogAck[]): Outbox<SessionMessage>;
+  /** Forgets the stream, if it is still the session's. */
+  detach(session: SessionId, outbox: Outbox<SessionMessage>): void;
+  tell(session: SessionId, message: AgentMessage): void;
+  ackLog(session: SessionId, ack: LogAck): void;
+  /** Ends every stream after what is on its way; agents dial again. */
+  closeAll(): void;
+}
+
+export type SessionsOptions = {
+  /** Completes an offer; undefined where step or action have gone meanwhile. */
+  readonly complete: (step: StepId) => Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName' | 'scope'> | undefined;
+  readonly log: Logger;
+  readonly limits?: { readonly waitingMax: number; readonly batchMax: number };
+};
+
+/** Sixteen messages a batch already carry most of what batching gives; the bound on waiting ones is a few megabytes. */
+const DEFAULT_LIMITS = { waitingMax: 8_192, batchMax: 128 };
+
+export function openSessions(options: SessionsOptions): Sessions {
+  const streams = new Map<SessionId, { readonly outbox: Outbox<SessionMessage>; readonly logs: readonly LogAck[] }>();
+  return {
+    attach(session, logs) {
+      const outbox = openOutbox<SessionMessage>(options.limits ?? DEFAULT_LIMITS);
+      streams.get(session)?.outbox.close();
+      streams.set(session, { outbox, logs });
+      return outbox;
+    },
+    detach(session, outbox) {
+      if (streams.get(session)?.outbox === outbox) streams.delete(session);
+    },
+    tell(session, message) {
+      const stream = streams.get(session);
+      if (stream === undefined) return;
+      if (message.kind === 'registered') {
+        stream.outbox.push({ ...message, logs: stream.logs });
+      } else if (message.kind === 'offer') {
+        const rest = options.complete(message.step);
+        if (rest === undefined) options.log.warn('offer-without-step', { step: message.step, token: message.token });
+        else stream.outbox.push({ ...message, ...rest });
+      } else {
+        stream.outbox.push(message);
+        if (message.kind === 'superseded') stream.outbox.close();
+      }
+    },
+    ackLog(session, ack) {
+      streams.get(session)?.outbox.push({ kind: 'log-ack', ...ack });
+    },
+    closeAll() {
+      for (const stream of streams.values()) stream.outbox.close();
+      streams.clear();
+    },
+  };
+}
