@@ -12,7 +12,14 @@ export default defineConfig(() => {
       ...common,
       reporters: ['default', new CapabilityReporter()],
       projects: [
-        { test: { ...common, name: 'plain', include: ['**/*.test.ts'], exclude: [...configDefaults.exclude, ...HOST_TESTS, '.switchyard/**'] } },
+        {
+          test: {
+            ...common,
+            name: 'plain',
+            include: ['**/*.test.ts'],
+            exclude: [...configDefaults.exclude, ...HOST_TESTS, '.switchyard/**'],
+          },
+        },
         { test: { ...common, name: 'host', include: HOST_TESTS, exclude: [...configDefaults.exclude, '.switchyard/**'] } },
       ],
     },

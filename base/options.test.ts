@@ -118,7 +118,8 @@ test('a flag given twice is refused', () => {
 test('help and reference name every option, its variable and its default', () => {
   const [help, markdown] = [renderHelp(TABLE), renderMarkdown(TABLE)];
   for (const text of [help, markdown]) {
-    for (const part of ['--lease-ttl', 'SWITCHYARD_AGENT_LEASE_TTL', '30s', 'SWITCHYARD_AGENT_TOKEN', 'bubblewrap']) expect(text).toContain(part);
+    for (const part of ['--lease-ttl', 'SWITCHYARD_AGENT_LEASE_TTL', '30s', 'SWITCHYARD_AGENT_TOKEN', 'bubblewrap'])
+      expect(text).toContain(part);
     expect(text).not.toContain('--token');
   }
   expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);

@@ -120,7 +120,9 @@ function readFlags(table: OptionTable, argv: readonly string[], problems: string
     const equals = word.indexOf('=');
     const flag = equals < 0 ? word : word.slice(0, equals);
     const negated = keys.get(flag.replace(/^--no-/, '--'));
-    const key = keys.get(flag) ?? (flag.startsWith('--no-') && negated !== undefined && table.options[negated]?.type === 'boolean' ? negated : undefined);
+    const key =
+      keys.get(flag) ??
+      (flag.startsWith('--no-') && negated !== undefined && table.options[negated]?.type === 'boolean' ? negated : undefined);
     const spec = key === undefined ? undefined : table.options[key];
     if (key === undefined || spec === undefined) {
       problems.push(word.startsWith('-') ? `Unknown option ${flag}${didYouMean(flag, keys.keys())}` : `Unexpected argument "${word}"`);
@@ -134,7 +136,8 @@ function readFlags(table: OptionTable, argv: readonly string[], problems: string
       index += 1;
       text = argv[index];
     }
-    if (spec.type === 'secret') problems.push(`${flag} would show the secret to every user of the host: set ${variableOf(table, key)} instead`);
+    if (spec.type === 'secret')
+      problems.push(`${flag} would show the secret to every user of the host: set ${variableOf(table, key)} instead`);
     else if (text === undefined) problems.push(`${flag} needs a value`);
     else if (spec.type !== 'list' && found.has(key)) problems.push(`${flag} is given twice`);
     else found.set(key, [...(found.get(key) ?? []), text]);
@@ -157,7 +160,8 @@ function readValue(spec: OptionSpec, texts: readonly string[] | undefined, label
   const [text] = texts ?? [];
   if (spec.type === 'list') return Object.freeze((texts ?? []).map((word) => word.trim()).filter((word) => word !== ''));
   if (text === undefined) return undefined;
-  const refuse = (wanted: string): undefined => void problems.push(`${label} must be ${wanted}, got "${spec.type === 'secret' ? '***' : text}"`);
+  const refuse = (wanted: string): undefined =>
+    void problems.push(`${label} must be ${wanted}, got "${spec.type === 'secret' ? '***' : text}"`);
   switch (spec.type) {
     case 'string':
     case 'path':

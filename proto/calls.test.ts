@@ -43,7 +43,9 @@ async function start(runs: Runs, token?: Secret) {
     QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => ({
       committedSize: await (runs.status ?? unused)(request.resourceName, call),
     })),
-    Read: serverStream(env, 'Read', (request, call) => mapped((runs.read ?? unused)(Number(request.readOffset), call), (data) => ({ data }))),
+    Read: serverStream(env, 'Read', (request, call) =>
+      mapped((runs.read ?? unused)(Number(request.readOffset), call), (data) => ({ data })),
+    ),
     Write: clientStream(env, 'Write', async (requests, call) => ({
       committedSize: await (runs.write ?? unused)(
         mapped(requests, ({ data }) => data),
@@ -111,7 +113,11 @@ test('a unary call brings the answer, the token and the loopback evidence across
 });
 
 test('a fault crosses with its code, message, field, hint and wait', async () => {
-  const sent = new Fault('LIMIT_EXCEEDED', 'Die Warteschlange ist voll → später', { field: 'steps[3]', hint: 'Wait.', retryAfterMs: 1_500 });
+  const sent = new Fault('LIMIT_EXCEEDED', 'Die Warteschlange ist voll → später', {
+    field: 'steps[3]',
+    hint: 'Wait.',
+    retryAfterMs: 1_500,
+  });
   const { byteClient } = await start({ status: () => Promise.reject(sent) });
   const { code, message, field, hint, retryAfterMs } = await faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never }));
   expect({ code, message, field, hint, retryAfterMs }).toEqual({
@@ -138,7 +144,16 @@ test('every fault code but INTERNAL crosses all four kinds of call', async () =>
       faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, options)),
       faultOf(collect(callServerStream(byteClient, 'Read', {}, options))),
       faultOf(callClientStream(byteClient, 'Write', chunksOf(1, 1), options)),
-      faultOf(collect(callBidi(agentClient, 'Session', mapped(chunksOf(1, 1), () => ({ messages: [] })), options))),
+      faultOf(
+        collect(
+          callBidi(
+            agentClient,
+            'Session',
+            mapped(chunksOf(1, 1), () => ({ messages: [] })),
+            options,
+          ),
+        ),
+      ),
     ]);
     expect(faults.map((fault) => [fault.code, fault.message])).toEqual(Array.from({ length: 4 }, () => [code, `As ${code}`]));
   }

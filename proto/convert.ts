@@ -29,7 +29,10 @@ export function digestFromProto(message: DigestMessage | Absent, field: string):
   if (message === null || message === undefined) throw bad(field, 'is missing: name a blob by hash and size');
   const digest = digestFrom(message.hash, countFromProto(message.sizeBytes, `${field}.size_bytes`));
   if (digest !== undefined) return digest;
-  throw bad(field, `is no digest: got hash "${message.hash.slice(0, 80)}" and size ${message.sizeBytes}, want 64 lower-case hex digits (SHA-256)`);
+  throw bad(
+    field,
+    `is no digest: got hash "${message.hash.slice(0, 80)}" and size ${message.sizeBytes}, want 64 lower-case hex digits (SHA-256)`,
+  );
 }
 
 /** As `digestFromProto`; undefined where there is none. */
@@ -44,13 +47,16 @@ export function digestToProto(digest: Digest): { hash: string; sizeBytes: string
 /** An int64 or int32 that counts something: whole, at least 0, at most 2^53 - 1. */
 export function countFromProto(value: string | number, field: string): number {
   const count = Number(value);
-  if (!Number.isSafeInteger(count) || count < 0) throw bad(field, `must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, got ${value}`);
+  if (!Number.isSafeInteger(count) || count < 0)
+    throw bad(field, `must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, got ${value}`);
   return count;
 }
 
 /** What is stated, without defaults: what an agent has. Absent means nothing at all. */
 export function resourcesFromProto(message: Resources__Output | Absent, field: string): Resources {
-  const custom = Object.entries(message?.custom ?? {}).map(([name, count]) => [name, countFromProto(count, `${field}.custom["${name}"]`)] as const);
+  const custom = Object.entries(message?.custom ?? {}).map(
+    ([name, count]) => [name, countFromProto(count, `${field}.custom["${name}"]`)] as const,
+  );
   return {
     cpuMillis: countFromProto(message?.cpuMillis ?? 0, `${field}.cpu_millis`),
     memoryBytes: countFromProto(message?.memoryBytes ?? 0, `${field}.memory_bytes`),
@@ -179,7 +185,13 @@ export function usageToProto(usage: Usage): UsageMessage {
 /** @throws {Fault} PATH_ESCAPES where the path does not lie below the working directory. */
 export function outputFromProto(message: OutputEntry__Output, field: string): OutputEntry {
   const path = relativePath(message.path, `${field}.path`);
-  if (message.file) return { kind: 'file', path, digest: digestFromProto(message.file.digest, `${field}.file.digest`), executable: message.file.executable };
+  if (message.file)
+    return {
+      kind: 'file',
+      path,
+      digest: digestFromProto(message.file.digest, `${field}.file.digest`),
+      executable: message.file.executable,
+    };
   if (message.directory) {
     const tree = digestFromProto(message.directory.tree, `${field}.directory.tree`);
     const root = digestFromProto(message.directory.root, `${field}.directory.root`);
@@ -198,7 +210,10 @@ export function outputToProto(entry: OutputEntry): OutputEntryMessage {
     case 'file':
       return { path: entry.path, file: { digest: digestToProto(entry.digest), executable: entry.executable } };
     case 'directory':
-      return { path: entry.path, directory: { tree: digestToProto(entry.tree), root: digestToProto(entry.root), bytes: String(entry.bytes) } };
+      return {
+        path: entry.path,
+        directory: { tree: digestToProto(entry.tree), root: digestToProto(entry.root), bytes: String(entry.bytes) },
+      };
     case 'symlink':
       return { path: entry.path, symlink: { target: entry.target } };
   }

@@ -15,6 +15,7 @@ import {
   type requestCallback,
   type ServiceError,
   type StatusObject,
+  status as grpcStatus,
 } from '@grpc/grpc-js';
 import { systemClock } from '../base/clock.ts';
 import { Fault } from '../base/fault.ts';
@@ -229,7 +230,7 @@ async function* responsesOf<Res>(call: ClientReadableStream<Res>, end: CallEnd, 
     yield* readMessages<Res>(call, stop.signal);
     await end.settled;
     const status = end.status();
-    if (status !== undefined && status.code !== 0) throw faultOf(Object.assign(new Error(status.details), status), signal);
+    if (status !== undefined && status.code !== grpcStatus.OK) throw faultOf(Object.assign(new Error(status.details), status), signal);
   } finally {
     signal.removeEventListener('abort', onAbort);
     call.cancel(); // changes nothing where the call has ended

@@ -92,12 +92,7 @@ export function bidi<Req, Res>(
 }
 
 /** Runs `work` with the call's context and hands on how it ended; `work` may throw at once. */
-function settle<T>(
-  work: (context: Call) => Promise<T>,
-  call: Surface,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
-): void {
+function settle<T>(work: (context: Call) => Promise<T>, call: Surface, done: (value: T) => void, failed: (error: unknown) => void): void {
   const controller = new AbortController();
   call.on('cancelled', () => controller.abort(new Fault('CANCELLED', 'The client gave up on the call')));
   const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');

@@ -33,8 +33,11 @@ async function rawCall(address: string, path: string, request: Buffer): Promise<
 /** The answer of the health service for `service`, by name. */
 async function healthOf(address: string, service: string): Promise<string> {
   const codec = loadPackageDefinition(loadSync(protoPath, { enums: String, defaults: true }));
-  const check = (codec as unknown as { grpc: { health: { v1: Record<string, { serialize(value: object): Buffer; deserialize(bytes: Buffer): { status: string } }> } } })
-    .grpc.health.v1; // the shape of the package's own proto
+  const check = (
+    codec as unknown as {
+      grpc: { health: { v1: Record<string, { serialize(value: object): Buffer; deserialize(bytes: Buffer): { status: string } }> } };
+    }
+  ).grpc.health.v1; // the shape of the package's own proto
   const answer = await rawCall(address, HEALTH, check['HealthCheckRequest']?.serialize({ service }) ?? Buffer.alloc(0));
   if (answer instanceof Error) return answer.details;
   return check['HealthCheckResponse']?.deserialize(answer).status ?? '';

@@ -99,7 +99,7 @@ export function faultFromStatus(error: ServiceError): Fault {
 
 /** The fault in a google.rpc.Status message, or undefined where it says OK. */
 export function faultFromRpcStatus(message: Status__Output | null | undefined): Fault | undefined {
-  if (message === null || message === undefined || message.code === status.OK) return undefined;
+  if (message === null || message === undefined || message.code === Number(status.OK)) return undefined;
   return faultFrom(message.code, message.message, message.details, undefined);
 }
 
@@ -118,7 +118,10 @@ function detailsOf(fault: Fault): Detail[] {
     add('BadRequest', rpc.BadRequest.serialize({ fieldViolations: [{ field, description }] }));
   }
   if (STATUS[fault.code] === status.FAILED_PRECONDITION) {
-    add('PreconditionFailure', rpc.PreconditionFailure.serialize({ violations: [{ type: fault.code, subject: field ?? '', description }] }));
+    add(
+      'PreconditionFailure',
+      rpc.PreconditionFailure.serialize({ violations: [{ type: fault.code, subject: field ?? '', description }] }),
+    );
   }
   if (fault.retryAfterMs !== undefined) {
     const seconds = Math.floor(fault.retryAfterMs / 1_000);

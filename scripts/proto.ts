@@ -43,7 +43,7 @@ function drift(fresh: string): readonly string[] {
   const changed = wanted.filter((file) => {
     return !missing.includes(file) && readFileSync(join(fresh, file), 'utf8') !== readFileSync(join(GENERATED, file), 'utf8');
   });
-  return [...missing, ...extra, ...changed].sort();
+  return [...missing, ...extra, ...changed].toSorted();
 }
 
 const fresh = mkdtempSync(join(tmpdir(), 'switchyard-proto-'));
