@@ -1,0 +1,225 @@
+import { unreachable } from '../../base/assert.ts';
+import type { Env } from '../../base/env.ts';
+import type { AttemptReport, OutputEntry, SealedLog, StepResult, Usage } from '../../cache/action/result.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import type { Sandbox, SandboxExit } from '../sandbox/sandbox.ts';
+import type { AttemptListener } from '../session/executor.ts';
+import type { Offer } from '../session/message.ts';
+import type { AttemptLog } from '../spool/attempt-log.ts';
+import { collectOutputs } from '../workspace/outputs.ts';
+import type { Workspace, Workspaces } from '../workspace/workspace.ts';
+import type { LogPipe, LogPipes } from './log-pipe.ts';
+import { reportOf, type Stage } from './report.ts';
+
+/** What all attempts of an agent share. */
+export type AttemptHost = {
+  readonly agent: string;
+  readonly sandbox: Sandbox;
+  readonly workspaces: Workspaces;
+  readonly pipes: LogPipes;
+  /** Variables that steps may ask for by `passEnv`. */
+  readonly passable: Readonly<Record<string, string>>;
+  /** Something went wrong that may be the host's fault. */
+  readonly onTrouble: (error: unknown) => void;
+  readonly env: Env;
+};
+
+/** One attempt's own things; its caller ends them. */
+export type AttemptScope = {
+  readonly offer: Offer;
+  readonly store: BlobStore;
+  readonly log: AttemptLog;
+  /** Called after every piece of the log. */
+  readonly logged: () => void;
+  readonly listener: Pick<AttemptListener, 'prepared' | 'running' | 'exited'>;
+  /** Resolves when the command may start. */
+  readonly go: Promise<void>;
+  /** Aborts with an `AttemptStopped`. */
+  readonly signal: AbortSignal;
+  /** What is to be tidied away once the report is out. */
+  readonly leftovers: AsyncDisposableStack;
+};
+
+/** The exit code that stands for "ran too long", as the program `timeout` has it. */
+const TIMED_OUT_CODE = 124;
+
+/** How far the attempt came, for a report from any point of it. */
+type Progress = { stage: Stage; bytesIn: number; begunAt: number; startedAt: number; exitedAt: number; startedWallMs: number; endedWallMs: number };
+
+/** Carries one attempt out, from its inputs to its stored outputs. Never rejects; nothing of the step runs afterwards. */
+export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<AttemptReport> {
+  const now = host.env.clock.monotonic();
+  const progress: Progress = { stage: 'prepare', bytesIn: 0, begunAt: now, startedAt: now, exitedAt: now, startedWallMs: 0, endedWallMs: 0 };
+  try {
+    const { workspace, pipe } = await prepare(host, scope, progress);
+    scope.listener.prepared();
+    await settledOrAborted(scope.go, scope.signal);
+    const exit = await runCommand(host, scope, workspace, pipe, progress);
+    if (exit.kind === 'cancelled') throw scope.signal.reason;
+    return await store(host, scope, workspace, exit, progress);
+  } catch (error) {
+    if (!scope.signal.aborted) {
+      host.env.log.warn('attempt-error', { token: scope.offer.token, stage: progress.stage, error });
+      host.onTrouble(error);
+    }
+    return reportOf(error, progress.stage, scope.signal, undefined);
+  }
+}
+
+async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progress): Promise<{ workspace: Workspace; pipe: LogPipe }> {
+  const { offer, signal, leftovers } = scope;
+  const opening = host.pipes.open((bytes) => {
+    scope.log.append(bytes);
+    scope.logged();
+  });
+  const [workspace, pipe] = await Promise.allSettled([
+    host.workspaces.prepare(
+      { inputRoot: offer.inputRoot, scope: offer.scope, workingDirectory: offer.workingDirectory, outputs: offer.outputs },
+      scope.store,
+      signal,
+    ),
+    opening,
+  ]);
+  if (workspace.status === 'fulfilled') leftovers.use(workspace.value);
+  if (pipe.status === 'fulfilled') leftovers.use(pipe.value);
+  if (workspace.status === 'rejected') throw workspace.reason;
+  if (pipe.status === 'rejected') throw pipe.reason;
+  progress.bytesIn = workspace.value.bytesIn;
+  return { workspace: workspace.value, pipe: pipe.value };
+}
+
+/** @throws {AttemptStopped} as soon as `signal` aborts. */
+async function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function runCommand(host: AttemptHost, scope: AttemptScope, workspace: Workspace, pipe: LogPipe, progress: Progress): Promise<SandboxExit> {
+  const { offer, signal, listener } = scope;
+  const { clock } = host.env;
+  progress.stage = 'run';
+  progress.startedAt = clock.monotonic();
+  progress.startedWallMs = clock.now();
+  listener.running();
+  try {
+    return await host.sandbox.run(
+      {
+        command: offer.command,
+        env: { ...passed(offer.passEnv, host.passable), ...offer.env },
+        root: workspace.root,
+        workingDirectory: offer.workingDirectory,
+        network: offer.network,
+        resources: offer.resources,
+        logFd: pipe.writeFd,
+        runTimeoutMs: offer.runTimeoutMs,
+        graceMs: offer.graceMs,
+        binds: workspace.binds,
+      },
+      signal,
+    );
+  } finally {
+    await pipe.drained();
+    progress.exitedAt = clock.monotonic();
+    progress.endedWallMs = clock.now();
+    listener.exited();
+  }
+}
+
+function passed(names: readonly string[], passable: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (passable[name] === undefined ? [] : [[name, passable[name]]])));
+}
+
+async function store(host: AttemptHost, scope: AttemptScope, workspace: Workspace, exit: SandboxExit, progress: Progress): Promise<AttemptReport> {
+  progress.stage = 'store';
+  const verdict = verdictOf(exit, scope.offer);
+  const { signal } = scope;
+  const [collected, log] = await Promise.allSettled([collect(host, scope, workspace, exit, signal), storeLog(host, scope, signal)]);
+  signal.throwIfAborted();
+  const stored = collected.status === 'fulfilled' ? collected.value : NOTHING_STORED;
+  const usage = usageOf(host, exit, stored.bytesOut, progress);
+  const result: StepResult = {
+    exitCode: exit.kind === 'exited' ? exit.code : TIMED_OUT_CODE,
+    outputs: stored.entries,
+    log: log.status === 'fulfilled' ? log.value : undefined,
+    usage,
+    agent: host.agent,
+    startedAt: progress.startedWallMs,
+    endedAt: progress.endedWallMs,
+  };
+  if (verdict !== undefined) return { kind: 'failed', ...verdict, result };
+  if (collected.status === 'rejected') {
+    host.onTrouble(collected.reason);
+    return reportOf(collected.reason, 'store', signal, result);
+  }
+  return { kind: 'succeeded', result };
+}
+
+const NOTHING_STORED: { readonly entries: readonly OutputEntry[]; readonly bytesOut: number } = { entries: [], bytesOut: 0 };
+
+/** What the step is to blame for by the way its command ended; undefined = nothing. */
+function verdictOf(exit: SandboxExit, offer: Offer): { readonly class: 'timeout' | 'oom' | 'exit'; readonly message: string } | undefined {
+  switch (exit.kind) {
+    case 'timed-out':
+      return { class: 'timeout', message: `The command was still running after ${offer.runTimeoutMs / 1000} s` };
+    case 'exited':
+      if (exit.code === 0) return undefined;
+      if (exit.oom) return { class: 'oom', message: `The command took more memory than its ${offer.resources.memoryBytes} bytes` };
+      return { class: 'exit', message: exit.signal === undefined ? `The command ended with code ${exit.code}` : `The command was ended by ${exit.signal}` };
+    case 'cancelled':
+      return undefined;
+    default:
+      return unreachable(exit);
+  }
+}
+
+/** The outputs of a command that ran to its end; those of one that failed are a bonus, without which it still failed. */
+async function collect(
+  host: AttemptHost,
+  scope: AttemptScope,
+  workspace: Workspace,
+  exit: SandboxExit,
+  signal: AbortSignal,
+): Promise<{ readonly entries: readonly OutputEntry[]; readonly bytesOut: number }> {
+  const { offer } = scope;
+  if (exit.kind !== 'exited' || offer.outputs.length === 0) return NOTHING_STORED;
+  try {
+    return await collectOutputs(workspace.root, offer.workingDirectory, offer.outputs, scope.store, signal);
+  } catch (error) {
+    if (exit.code === 0 || signal.aborted) throw error;
+    host.env.log.warn('outputs-of-failure-lost', { token: offer.token, error });
+    return NOTHING_STORED;
+  }
+}
+
+/** Stores the whole log; a log that cannot be stored costs the log, not the attempt. */
+async function storeLog(host: AttemptHost, scope: AttemptScope, signal: AbortSignal): Promise<SealedLog | undefined> {
+  const sealed = scope.log.sealed();
+  if (sealed === undefined) return undefined;
+  try {
+    await scope.store.put(sealed.digest, scope.log.stream(), signal);
+    return sealed;
+  } catch (error) {
+    if (!signal.aborted) host.env.log.warn('log-not-stored', { token: scope.offer.token, error });
+    return undefined;
+  }
+}
+
+function usageOf(host: AttemptHost, exit: SandboxExit, bytesOut: number, progress: Progress): Usage {
+  const { begunAt, startedAt, exitedAt, bytesIn } = progress;
+  return {
+    cpuMs: exit.cpuMs,
+    peakMemoryBytes: exit.peakMemoryBytes,
+    bytesIn,
+    bytesOut,
+    prepareMs: Math.round(startedAt - begunAt),
+    runMs: Math.round(exitedAt - startedAt),
+    uploadMs: Math.round(host.env.clock.monotonic() - exitedAt),
+  };
+}

@@ -1,0 +1,85 @@
+import { carryOut, type AttemptHost } from './attempt/attempt.ts';
+import { AttemptStopped, reportOf } from './attempt/report.ts';
+import type { AttemptReport } from '../cache/action/result.ts';
+import type { BlobStore } from '../cache/blob-store.ts';
+import type { AttemptListener, AttemptTerms, Executor } from './session/executor.ts';
+import type { Offer } from './session/message.ts';
+import type { Spool } from './spool/spool.ts';
+
+/** At most one `logged` in this time, so that a chatty step does not keep the session busy. */
+const LOGGED_EVERY_MS = 25;
+
+export type RunnerOptions = AttemptHost & {
+  readonly spool: Pick<Spool, 'createLog'>;
+  /** The data plane as an attempt sees it: `instanceName` names the part of it that inputs come from and outputs go to. */
+  readonly store: (dataAddress: string, instanceName: string) => BlobStore;
+};
+
+/** Runs attempts for real. Disposing it waits until all of them have ended and left nothing: cancel them before. */
+export interface Runner extends Executor, AsyncDisposable {}
+
+export function startRunner(options: RunnerOptions): Runner {
+  const running = new Set<Promise<void>>();
+  return {
+    begin(offer, terms, listener) {
+      const control = new AbortController();
+      const go = Promise.withResolvers<void>();
+      const done = attempt(options, { offer, terms, listener, go: go.promise, signal: control.signal })
+        .catch((error: unknown) => options.env.log.error('attempt-not-tidied', { token: offer.token, error }))
+        .finally(() => running.delete(done));
+      running.add(done);
+      return { run: go.resolve, cancel: (cause) => control.abort(new AttemptStopped(cause)) };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled(running);
+    },
+  };
+}
+
+type Begun = {
+  readonly offer: Offer;
+  readonly terms: AttemptTerms;
+  readonly listener: AttemptListener;
+  readonly go: Promise<void>;
+  readonly signal: AbortSignal;
+};
+
+/** The report goes out before the workspace is removed: nobody waits for the tidying up. */
+async function attempt(options: RunnerOptions, { offer, terms, listener, go, signal }: Begun): Promise<void> {
+  await using leftovers = new AsyncDisposableStack();
+  let report: AttemptReport;
+  try {
+    const log = options.spool.createLog(offer.token, terms.logBytesMax, options.onTrouble);
+    using logged = throttle(() => listener.logged(log.size), LOGGED_EVERY_MS);
+    const store = options.store(terms.dataAddress, offer.instanceName);
+    report = await carryOut(options, { offer, store, log, logged: logged.call, listener, go, signal, leftovers });
+  } catch (error) {
+    options.onTrouble(error);
+    report = reportOf(error, 'prepare', signal, undefined);
+  }
+  listener.finished(report);
+}
+
+/** Calls `run` at once, then at most every `everyMs` as long as `call` is called; a last time when disposed, where it is owed. */
+function throttle(run: () => void, everyMs: number): { readonly call: () => void } & Disposable {
+  let timer: NodeJS.Timeout | undefined;
+  let owed = false;
+  const tick = () => {
+    timer = undefined;
+    if (owed) call();
+  };
+  const call = () => {
+    owed = timer !== undefined;
+    if (owed) return;
+    run();
+    timer = setTimeout(tick, everyMs);
+  };
+  return {
+    call,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      timer = undefined;
+      if (owed) run();
+    },
+  };
+}
