@@ -61,6 +61,9 @@ const FOREIGN: Readonly<Record<status, FaultCode>> = {
   [status.UNAUTHENTICATED]: 'UNAUTHENTICATED',
 };
 
+/** As a plain number, as it stands in messages. */
+const OK_CODE: number = status.OK;
+
 /** The metadata key that carries a serialized google.rpc.Status; gRPC's own convention. */
 const DETAILS_KEY = 'grpc-status-details-bin';
 
@@ -99,7 +102,7 @@ export function faultFromStatus(error: ServiceError): Fault {
 
 /** The fault in a google.rpc.Status message, or undefined where it says OK. */
 export function faultFromRpcStatus(message: Status__Output | null | undefined): Fault | undefined {
-  if (message === null || message === undefined || message.code === Number(status.OK)) return undefined;
+  if (message === null || message === undefined || message.code === OK_CODE) return undefined;
   return faultFrom(message.code, message.message, message.details, undefined);
 }
 
