@@ -58,10 +58,12 @@ export async function startWatchdog(shell: string, targets: WatchdogTargets): Pr
     child.once('spawn', resolve);
     child.once('error', (cause) => reject(new Fault('SANDBOX_UNAVAILABLE', `Cannot start ${shell}: ${cause.message}`, { cause })));
   });
-  child.stdin.on('error', () => {}); // shows as `gone`
+  const { stdin } = child;
+  if (stdin === null) throw new Fault('SANDBOX_UNAVAILABLE', 'The watchdog has no pipe');
+  stdin.on('error', () => {}); // shows as `gone`
   return {
     gone: gone.promise,
-    watch: (pids) => void child.stdin.write(`${pids.join(' ')}\n`),
-    dismiss: () => void child.stdin.end('bye\n'),
+    watch: (pids) => void stdin.write(`${pids.join(' ')}\n`),
+    dismiss: () => void stdin.end('bye\n'),
   };
 }

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Env } from '../../base/env.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import { parseDigest, type Digest } from '../../cache/digest.ts';
+import type { FileSource } from '../../cache/tree/materialise.ts';
+import { removeTree } from '../workspace/remove.ts';
+import { LruIndex } from './lru.ts';
+import { openTierSource } from './source.ts';
+
+/** What an agent keeps of the data plane on its own disk, for the next step. */
+export interface LocalTier extends AsyncDisposable {
+  /** Bytes that blobs and trees take; a blob that is also in a tree counts twice though its bytes are shared. */
+  readonly usedBytes: number;
+  /** The tier of one scope in front of `store`, for one attempt. Scopes share nothing. */
+  view(scope: string, store: BlobStore): TierView;
+}
+
+/** Reads through the tier. Bytes are verified when they come in; what is read whole is verified again. */
+export interface TierView extends FileSource {
+  /** Bytes fetched from the store so far. */
+  readonly bytesIn: number;
+  /**
+   * The materialised tree of a directory, made if it is not there, kept until the lease is disposed of. Nobody may write
+   * into it: its files share their bytes with the tier's blobs.
+   * @throws {Fault} as `materialise`.
+   */
+  tree(root: Digest, signal: AbortSignal): Promise<TreeLease>;
+}
+
+export type TreeLease = Disposable & { readonly path: string };
+
+export type TierOptions = {
+  /** Made if missing. One process uses it at a time. */
+  readonly dir: string;
+  /** The least recently used blobs and trees go beyond this; leased trees stay. */
+  readonly maxBytes: number;
+  readonly env: Env;
+};
+
+/** Where things of the tier are, and who is making which. Shared by the views. */
+export type TierState = {
+  readonly index: LruIndex;
+  /** Blobs and trees that are being made, by path. */
+  readonly making: Map<string, Promise<void>>;
+  readonly newPath: () => string;
+  /** Counts a finished thing, and makes room. */
+  readonly added: (target: string, bytes: number) => void;
+  /** Takes a thing out that turned out bad. */
+  readonly drop: (target: string) => void;
+};
+
+/**
+ * Opens the tier and takes over what is there. Things are named by their digest and appear by a rename, so that what a
+ * killed process left half done is told apart and removed. The order of use is not kept over a restart.
+ */
+export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
+  const incoming = path.join(dir, 'incoming');
+  const trash = path.join(dir, 'trash');
+  const index = new LruIndex();
+  const removals = new Set<Promise<void>>();
+  const removeSoon = (target: string) => {
+    const removal: Promise<void> = removeTree(target)
+      .catch((error: unknown) => env.log.warn('tier-not-removed', { path: target, error }))
+      .finally(() => removals.delete(removal));
+    removals.add(removal);
+  };
+  const throwAway = (target: string) => {
+    const aside = path.join(trash, crypto.randomUUID());
+    try {
+      fs.renameSync(target, aside);
+    } catch (error) {
+      env.log.warn('tier-not-removed', { path: target, error });
+      return;
+    }
+    removeSoon(aside);
+  };
+  for (const leftOver of [incoming, trash]) {
+    // Removed under another name, so that the directory can be used at once.
+    if (fs.existsSync(leftOver)) {
+      const aside = `${leftOver}.${crypto.randomUUID()}`;
+      fs.renameSync(leftOver, aside);
+    }
+    fs.mkdirSync(leftOver, { recursive: true, mode: 0o700 });
+  }
+  for (const name of fs.readdirSync(dir)) if (/^(incoming|trash)\./.test(name)) removeSoon(path.join(dir, name));
+  loadIndex(path.join(dir, 'scopes'), index, removeSoon);
+  for (const key of index.evictTo(maxBytes)) throwAway(key);
+
+  const state: TierState = {
+    index,
+    making: new Map(),
+    newPath: () => path.join(incoming, crypto.randomUUID()),
+    added(target, bytes) {
+      index.add(target, bytes);
+      for (const key of index.evictTo(maxBytes)) throwAway(key);
+    },
+    drop(target) {
+      index.remove(target);
+      throwAway(target);
+    },
+  };
+  return {
+    get usedBytes() {
+      return index.totalBytes;
+    },
+    view: (scope, store) => openTierSource(path.join(dir, 'scopes', scopeName(scope)), store, state),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(removals);
+    },
+  };
+}
+
+/** A directory name that no two scopes share, whatever is in theirs. */
+function scopeName(scope: string): string {
+  return createHash('sha256').update(scope).digest('hex').slice(0, 32);
+}
+
+/** Blobs are `blobs/<2 hex>/<digest>`; trees `trees/<digest>.<bytes>`. The names say all that the index needs. */
+function loadIndex(scopes: string, index: LruIndex, remove: (target: string) => void): void {
+  for (const scope of listNames(scopes)) {
+    const blobs = path.join(scopes, scope, 'blobs');
+    for (const fan of listNames(blobs)) {
+      for (const name of listNames(path.join(blobs, fan))) {
+        if (parseDigest(name) !== undefined) index.add(path.join(blobs, fan, name), Number(name.slice(65)));
+      }
+    }
+    const trees = path.join(scopes, scope, 'trees');
+    for (const name of listNames(trees)) {
+      const bytes = /^[0-9a-f]{64}-[0-9]+\.([0-9]+)$/.exec(name)?.[1];
+      if (bytes === undefined) remove(path.join(trees, name));
+      else index.add(path.join(trees, name), Number(bytes));
+    }
+  }
+}
+
+function listNames(directory: string): string[] {
+  return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+}
