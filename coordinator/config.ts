@@ -19,7 +19,7 @@ export const COORDINATOR_OPTIONS = {
       help: 'full: what was accepted survives loss of power; normal: only the end of the process, and commits are faster.',
     },
     tokensFile: { type: 'path', help: 'JSON file of hashed tokens of callers, agents and services.' },
-    allowLocal: { type: 'boolean', default: 'true', help: 'Whether a connection from this host without a token is the local administrator.' },
+    allowLocal: { type: 'boolean', default: 'true', help: 'Whether a connection without a token is the local administrator, where both addresses are on loopback.' },
     localProject: { type: 'string', default: 'local', help: 'Project of the local administrator.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local administrator.' },
     cacheBytes: { type: 'size', default: '20Gi', min: 1_048_576, help: 'Most bytes that the data plane keeps on disk; the least used go first.' },
@@ -59,6 +59,11 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Whether only this host can connect: then a connection without a token may count as local. */
+export function isLocalOnly(config: Pick<CoordinatorConfig, 'listen' | 'dataListen'>): boolean {
+  return [config.listen, config.dataListen].every((address) => LOOPBACK.test(address.slice(0, address.lastIndexOf(':'))));
+}
 
 function addressProblems(flag: string, address: string, config: CoordinatorConfig): readonly string[] {
   const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+):(\d{1,5})$/.exec(address) ?? [];

@@ -37,6 +37,8 @@ export interface Driver extends AsyncDisposable {
   append(records: readonly LogRecord[]): Promise<void>;
   /** Returns when everything that was applied before the call is durable. @throws {Fault} as `submit` */
   settled(): Promise<void>;
+  /** Ends the driver as a failed commit does: for whoever finds that this coordinator leads no more. */
+  stepDown(fault: Fault): void;
   /** The time that events are stamped with. */
   now(): TimeMs;
   /** Outcomes whose commit is under way. */
@@ -71,9 +73,14 @@ const TIMER_MS_MAX = 2 ** 30;
 const DONE: Reply = { kind: 'done' };
 const NOTHING: readonly never[] = [];
 
+/** Makes the receivers, and starts with the outcome of recovery. */
 export function startDriver(options: DriverOptions): Driver {
-  return new RunningDriver(options);
+  const driver = new RunningDriver(options);
+  driver.start(options.receivers(driver), options.first);
+  return driver;
 }
+
+const NOBODY: Receivers = { committed: () => {}, send: () => {} };
 
 function afterRealTime(delayMs: number, run: () => void): () => void {
   const timer = setTimeout(run, delayMs);
@@ -86,7 +93,7 @@ class RunningDriver implements Driver {
   readonly #commits: GroupCommit;
   readonly #clock: Clock;
   readonly #env: Env;
-  readonly #receivers: Receivers;
+  #receivers: Receivers = NOBODY;
   readonly #end: (fault: Fault | undefined) => void;
   /** Outcomes in the order of their events, from the first that is not delivered yet. */
   #entries: Entry[] = [];
@@ -98,7 +105,7 @@ class RunningDriver implements Driver {
   readonly #after: (delayMs: number, run: () => void) => () => void;
   #timer: { readonly at: TimeMs; readonly cancel: () => void } | undefined;
 
-  constructor(options: DriverOptions) {
+  constructor(options: Omit<DriverOptions, 'first' | 'receivers'>) {
     this.#core = options.core;
     this.#commits = options.commits;
     this.#clock = options.clock;
@@ -107,8 +114,11 @@ class RunningDriver implements Driver {
     const { promise, resolve } = Promise.withResolvers<Fault | undefined>();
     this.ended = promise;
     this.#end = resolve;
-    this.#receivers = options.receivers(this);
-    this.#take(options.first, undefined);
+  }
+
+  start(receivers: Receivers, first: Outcome): void {
+    this.#receivers = receivers;
+    this.#take(first, undefined);
   }
 
   get backlog(): number {
@@ -152,7 +162,7 @@ class RunningDriver implements Driver {
     try {
       await this.#commits.commit(records);
     } catch (error) {
-      this.#stepDown(error);
+      this.stepDown(faultOf(error));
       throw this.#ending();
     }
   }
@@ -195,7 +205,7 @@ class RunningDriver implements Driver {
       return this.#core.apply(event, this.#clock.now());
     } catch (error) {
       this.#env.log.error('core-failed', { event: event.kind, error });
-      this.#stepDown(wrap(error, `Applying ${event.kind}`));
+      this.stepDown(wrap(error, `Applying ${event.kind}`));
       return undefined;
     }
   }
@@ -211,7 +221,7 @@ class RunningDriver implements Driver {
         entry.durable = true;
         this.#deliver();
       },
-      (error: unknown) => this.#stepDown(error),
+      (error: unknown) => this.stepDown(faultOf(error)),
     );
   }
 
@@ -233,15 +243,14 @@ class RunningDriver implements Driver {
       }
     } catch (error) {
       this.#env.log.error('delivery-failed', { error });
-      this.#stepDown(wrap(error, 'Delivering'));
+      this.stepDown(wrap(error, 'Delivering'));
     } finally {
       this.#delivering = false;
     }
   }
 
-  #stepDown(error: unknown): void {
+  stepDown(fault: Fault): void {
     if (this.#fault !== undefined) return;
-    const fault = isFault(error) ? error : wrap(error, 'Committing');
     this.#fault = fault;
     this.#env.log.error('coordinator-steps-down', { code: fault.code, error: fault });
     this.#disarm();
@@ -270,4 +279,8 @@ class RunningDriver implements Driver {
     if (this.#wakeAt !== undefined && this.#clock.now() >= this.#wakeAt) this.post({ kind: 'woke' });
     else this.#arm();
   }
+}
+
+function faultOf(error: unknown): Fault {
+  return isFault(error) ? error : wrap(error, 'Committing');
 }

@@ -1,0 +1,154 @@
+import { randomInt } from 'node:crypto';
+import type { Env } from '../../base/env.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import type { DataPlane } from '../../cache/rpc/client.ts';
+import { present, unreachable } from '../../base/assert.ts';
+import { buildOf, type BuildId, type LeaseToken, type StepId } from '../core/ids.ts';
+import type { Timings } from '../core/limits.ts';
+import type { Outbound } from '../core/outcome.ts';
+import { Scheduler } from '../core/scheduler.ts';
+import { groupCommit } from '../ledger/group-commit.ts';
+import type { Ledger, Term } from '../ledger/ledger.ts';
+import type { CoreView } from './core-view.ts';
+import { describeOffer, describeStep, instanceOf } from './describe.ts';
+import { startDriver, type Driver, type Receivers } from './driver.ts';
+import { logOf } from './log-target.ts';
+import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
+import { openPublisher, type Publisher } from './publisher.ts';
+import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
+import { openSessions, type Sessions } from './sessions.ts';
+import { steadyClock } from './steady-clock.ts';
+import { openWatch, type Watch } from './watch.ts';
+
+/** Everything around the core: what turns its outcomes into deeds, and what the services ask. */
+export interface Shell extends AsyncDisposable {
+  readonly core: CoreView;
+  readonly driver: Driver;
+  readonly sessions: Sessions;
+  readonly watch: Watch;
+  readonly logs: LogStore;
+  /** Where a build's blobs are. */
+  readonly storeOf: (build: BuildId) => BlobStore;
+}
+
+export type ShellOptions = {
+  readonly ledger: Ledger;
+  /** The term that this coordinator leads. */
+  readonly term: Term;
+  readonly data: Pick<DataPlane, 'withInstance'>;
+  readonly timings: Partial<Timings>;
+  readonly logLimits: LogLimits;
+  readonly signOfLifeMs: number;
+  readonly env: Env;
+};
+
+/** Recovers the core from the ledger and sets it going: what was under way goes on. @throws {Fault} LEDGER_UNAVAILABLE */
+export async function startShell(options: ShellOptions): Promise<Shell> {
+  const { ledger, term, data, env } = options;
+  const core = new Scheduler({ nonce: term.nonce, timings: options.timings, seed: randomInt(2 ** 48 - 1) });
+  for await (const records of ledger.load(new AbortController().signal)) core.restore(records);
+  const clock = steadyClock(env.clock);
+  const cacheOf = (instanceName: string) => data.withInstance(instanceName);
+  const storeOf = (build: BuildId) => data.withInstance(instanceOf(core, build) ?? '').store;
+  const watch = openWatch({
+    ledger,
+    incarnation: term.incarnation,
+    stateOf: (build) => watchedState(core, build),
+    signOfLifeMs: options.signOfLifeMs,
+  });
+  const sessions = openSessions({ complete: (step) => describeOffer(core, step), log: env.log });
+  let parts: Parts | undefined;
+  const driver = startDriver({
+    core,
+    first: core.resume(clock.now()),
+    commits: groupCommit(ledger, term),
+    clock,
+    env,
+    receivers: (started) => {
+      parts = openParts(options, { core, driver: started, sessions, watch, cacheOf, storeOf });
+      return receiversOf(parts);
+    },
+  });
+  const { logs, publisher, resolver } = present(parts, 'a started driver has made its receivers');
+  return {
+    core,
+    driver,
+    sessions,
+    watch,
+    logs,
+    storeOf,
+    async [Symbol.asyncDispose]() {
+      sessions.closeAll();
+      await resolver[Symbol.asyncDispose]();
+      await driver[Symbol.asyncDispose]();
+      await logs[Symbol.asyncDispose]();
+      await publisher[Symbol.asyncDispose]();
+    },
+  };
+}
+
+type Common = {
+  readonly core: CoreView;
+  readonly driver: Driver;
+  readonly sessions: Sessions;
+  readonly watch: Watch;
+  readonly cacheOf: (instanceName: string) => BuildCache;
+  readonly storeOf: (build: BuildId) => BlobStore;
+};
+
+type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & { readonly resolver: Resolver; readonly publisher: Publisher; readonly logs: LogStore };
+
+/** The parts that answer the core's sends. */
+function openParts({ env, ledger, logLimits, term }: ShellOptions, common: Common): Parts {
+  const { core, driver, sessions, watch, cacheOf, storeOf } = common;
+  const resolver = openResolver({
+    describe: (step) => describeStep(core, step, cacheOf),
+    post: (event) => driver.post(event),
+    log: env.log,
+    ...RESOLVER_DEFAULTS,
+  });
+  const publisher = openPublisher({ actionsOf: (step) => describeStep(core, step, cacheOf)?.cache.actions, log: env.log });
+  const logs = openLogStore({
+    commit: (records) => driver.append(records),
+    stored: (token, signal) => ledger.log(token, signal),
+    storeOf,
+    isOwn: (token) => token.startsWith(`${term.nonce}.`),
+    limits: logLimits,
+    log: env.log,
+  });
+  return { core, sessions, watch, resolver, publisher, logs };
+}
+
+/** Who carries out which send. */
+function receiversOf(parts: Parts): Receivers {
+  return {
+    committed: (writes) => parts.watch.committed(writes),
+    send(send: Outbound) {
+      switch (send.kind) {
+        case 'tell-agent':
+          return parts.sessions.tell(send.session, send.message);
+        case 'resolve':
+          return parts.resolver.resolve(send.step);
+        case 'publish':
+          return parts.publisher.publish(send.step, send.action, send.result);
+        case 'close-log':
+          return parts.logs.close(buildOf(send.step), send.token, sealedLog(parts.core, send.step, send.token));
+        case 'forget-build':
+          return parts.logs.forget(send.tokens);
+        default:
+          return unreachable(send);
+      }
+    },
+  };
+}
+
+/** The whole log of the lease's attempt, where its agent reported one. */
+function sealedLog(core: CoreView, step: StepId, token: LeaseToken) {
+  const record = core.step(step)?.record.attempts.find((attempt) => attempt.token === token);
+  return record === undefined ? undefined : logOf(record);
+}
+
+function watchedState(core: CoreView, build: BuildId) {
+  const view = core.build(build);
+  return view === undefined ? undefined : { ended: view.state.kind === 'ended', lastSeq: view.lastEventSeq };
+}

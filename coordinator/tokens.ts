@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashToken, parseTokens, type Identity, type TokenEntry } from '../base/auth.ts';
+import { wrap } from '../base/fault.ts';
+import { Secret } from '../base/secret.ts';
+
+/** Who may connect, and what the processes that the coordinator starts show of themselves. */
+export type Tokens = {
+  readonly entries: readonly TokenEntry[];
+  /** The coordinator's own, towards the data plane. New at every start. */
+  readonly service: Secret;
+  /** The entries with the service's, for the data plane; a file of mode 0600 that holds hashes only. */
+  readonly dataTokensFile: string;
+};
+
+export type TokensOptions = {
+  readonly stateDir: string;
+  readonly tokensFile: string | undefined;
+  /** Whether to keep a token for agents of this host in `<state dir>/agent-token`. */
+  readonly localAgents: boolean;
+};
+
+/** What agents with the host's own token are. */
+const LOCAL_AGENT: Identity = { kind: 'agent', name: 'local-agent', cluster: 'local', pool: 'default', zone: 'trusted' };
+
+/** @throws {Fault} CONFIG_INVALID where the tokens file cannot be read or is wrong. */
+export async function openTokens(options: TokensOptions): Promise<Tokens> {
+  const entries = options.tokensFile === undefined ? [] : [...(await readTokens(options.tokensFile))];
+  if (options.localAgents) {
+    const token = await keptToken(join(options.stateDir, 'agent-token'));
+    entries.push({ sha256: hashToken(token), identity: LOCAL_AGENT });
+  }
+  const service = randomBytes(32).toString('hex');
+  const dataTokensFile = join(options.stateDir, 'data-tokens.json');
+  await writePrivate(dataTokensFile, formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]));
+  return { entries, service: new Secret(service), dataTokensFile };
+}
+
+/** Entries as a tokens file: what `parseTokens` reads. */
+export function formatTokens(entries: readonly TokenEntry[]): string {
+  const lines = entries.map(({ sha256, identity }) => {
+    if (identity.kind === 'caller') return { sha256, kind: identity.kind, ...identity.caller };
+    return { sha256, ...identity };
+  });
+  return `${JSON.stringify(lines, undefined, 2)}\n`;
+}
+
+async function readTokens(path: string): Promise<readonly TokenEntry[]> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw wrap(error, `Reading the tokens file ${path}`);
+  }
+  return parseTokens(text);
+}
+
+/** The token in the file, made at the first start, so that agents find the same one after a restart. */
+async function keptToken(path: string): Promise<string> {
+  try {
+    const text = (await readFile(path, 'utf8')).trim();
+    if (/^[0-9a-f]{64}$/.test(text)) return text;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw wrap(error, `Reading ${path}`);
+  }
+  const token = randomBytes(32).toString('hex');
+  await writePrivate(path, `${token}\n`);
+  return token;
+}
+
+async function writePrivate(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { mode: 0o600 });
+  await chmod(path, 0o600); // the mode above is for new files only
+}
