@@ -23,7 +23,7 @@ export function claimWorkDir(dir: string): Disposable {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
     const [pid, start] = ownerOf(path);
-    if (pid !== undefined && startOf(pid) === start) {
+    if (pid !== undefined && start !== undefined && startOf(pid) === start) {
       throw new Fault('WRONG_STATE', `${dir} is in use by the agent with process id ${pid}`, { hint: 'Give each agent of a host its own --work-dir.' });
     }
     rmSync(path, { force: true });

@@ -1,0 +1,98 @@
+import { systemClock } from '../base/clock.ts';
+import { isFault } from '../base/fault.ts';
+import { jsonLogger } from '../base/log.ts';
+import { renderHelp } from '../base/options-text.ts';
+import type { Environment } from '../base/options.ts';
+import { AGENT_OPTIONS, parseAgentConfig, type AgentConfig } from './config.ts';
+import { startAgent, type RunningAgent } from './start.ts';
+
+/** Exit codes: 0 told to end, 1 could not go on, 2 wrong configuration. */
+type ExitCode = 0 | 1 | 2;
+
+/**
+ * The whole life of an agent's process, from its options to its exit code. Once a coordinator has taken it, it prints one
+ * line on standard output: `{"ready":true,"agent":...,"sandbox":...,"missing":[...]}`. SIGTERM and SIGINT let it finish what
+ * runs; a second one, SIGQUIT, or the end of a parent that it is to end with, stops that; a third ends the process at once.
+ */
+export async function runAgent(argv: readonly string[], variables: Environment): Promise<ExitCode> {
+  if (argv.includes('--help')) {
+    process.stdout.write(renderHelp(AGENT_OPTIONS));
+    return 0;
+  }
+  let config: AgentConfig;
+  try {
+    config = parseAgentConfig(variables, argv);
+  } catch (error) {
+    return failed(error);
+  }
+  const wishes = listen(config.exitWithParent);
+  try {
+    await using agent = await startAgent(config, variables, { log: jsonLogger(config.logLevel), clock: systemClock });
+    wishes.pass(agent.session);
+    const { session, sandbox } = agent;
+    session.registered.then(
+      () => process.stdout.write(`${JSON.stringify({ ready: true, agent: agent.id, sandbox: sandbox.name, missing: sandbox.missing })}\n`),
+      () => {},
+    );
+    const end = await session.ended;
+    if (!end.ok) process.stderr.write(`${end.reason}\n`);
+    return end.ok ? 0 : 1;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+type Wishes = {
+  /** Who is told of what was and will be wished. */
+  readonly pass: (session: Pick<RunningAgent['session'], 'drain' | 'stop'>) => void;
+};
+
+/** Listens from the start, so that a signal during start-up is not lost. */
+function listen(withParent: boolean): Wishes {
+  let session: Pick<RunningAgent['session'], 'drain' | 'stop'> | undefined;
+  let drain: string | undefined;
+  let stop: string | undefined;
+  const tell = () => {
+    if (stop !== undefined) session?.stop(stop);
+    else if (drain !== undefined) session?.drain(drain);
+  };
+  const wantStop = (reason: string) => {
+    if (stop !== undefined) process.exit(1);
+    stop = reason;
+    tell();
+  };
+  const wantDrain = (reason: string) => {
+    if (drain !== undefined || stop !== undefined) return wantStop(reason);
+    drain = reason;
+    tell();
+  };
+  process.on('SIGTERM', () => wantDrain('SIGTERM'));
+  process.on('SIGINT', () => wantDrain('SIGINT'));
+  process.on('SIGQUIT', () => wantStop('SIGQUIT'));
+  if (withParent) onParentEnd(() => wantStop('the parent ended'));
+  return {
+    pass(to) {
+      session = to;
+      tell();
+    },
+  };
+}
+
+/** Standard input is a pipe that the parent holds open for as long as it lives. */
+function onParentEnd(run: () => void): void {
+  let called = false;
+  const once = () => {
+    if (!called) run();
+    called = true;
+  };
+  process.stdin.on('end', once);
+  process.stdin.on('error', once);
+  process.stdin.resume();
+}
+
+function failed(error: unknown): ExitCode {
+  const hint = isFault(error) && error.hint !== undefined ? `\n${error.hint}` : '';
+  const text = error instanceof Error ? (isFault(error) && error.code !== 'INTERNAL' ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`${text}${hint}\n`);
+  return isFault(error, 'CONFIG_INVALID') ? 2 : 1;
+}

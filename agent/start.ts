@@ -1,0 +1,118 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Env } from '../base/env.ts';
+import { wrap } from '../base/fault.ts';
+import type { Environment } from '../base/options.ts';
+import { prngFrom } from '../base/prng.ts';
+import { Secret } from '../base/secret.ts';
+import type { BlobStore } from '../cache/blob-store.ts';
+import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
+import { openLogPipes } from './attempt/log-pipe.ts';
+import { shortageOf } from './attempt/report.ts';
+import type { AgentConfig } from './config.ts';
+import { detectHost } from './host.ts';
+import { sessionDialler } from './rpc/session-client.ts';
+import { startRunner } from './runner.ts';
+import { openSandbox } from './sandbox/open.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import type { AgentProfile } from './session/event.ts';
+import { startSession, type Session } from './session/session.ts';
+import { watchSpace } from './space.ts';
+import { openSpool } from './spool/spool.ts';
+import { openTier } from './tier/tier.ts';
+import { claimWorkDir } from './work-dir.ts';
+import { openWorkspaces } from './workspace/workspace.ts';
+
+/** An agent that dials its coordinator and runs what that offers. Disposal stops what is left of it. */
+export interface RunningAgent extends AsyncDisposable {
+  readonly id: string;
+  readonly session: Pick<Session, 'registered' | 'ended' | 'drain' | 'stop'>;
+  readonly sandbox: Pick<Sandbox, 'name' | 'traits' | 'missing'>;
+}
+
+/** Names of the agent's own variables: no step gets them, whatever it asks for. */
+const OWN_VARIABLE = /^SWITCHYARD_/;
+
+/**
+ * Claims the work directory, tries the sandbox, takes up what an earlier life left behind and begins to dial.
+ * `environment` is what steps may ask for by `passEnv`.
+ * @throws {Fault} WRONG_STATE where another agent uses the directory; SANDBOX_UNAVAILABLE; CONFIG_INVALID for the token file.
+ */
+export async function startAgent(config: AgentConfig, environment: Environment, env: Env): Promise<RunningAgent> {
+  const dir = resolve(config.workDir);
+  const token = tokenOf(config);
+  await using stack = new AsyncDisposableStack();
+  stack.use(claimWorkDir(dir));
+  const spool = stack.use(openSpool({ dir: join(dir, 'spool'), bytesMax: config.spoolBytes, env }));
+  for (const lease of spool.lost) env.log.warn('attempt-lost-in-crash', lease);
+  const hostPath = environment['PATH'] ?? '';
+  const sandbox = stack.use(await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env));
+  const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, env }));
+  const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, canBind: sandbox.canBind, env });
+  const planes = stack.use(openPlanes(token, env));
+  const space = stack.use(watchSpace({ dir, env, onChange: (reason) => session.cordon(reason) }));
+  const onTrouble = (error: unknown) => {
+    const shortage = shortageOf(error);
+    if (shortage !== undefined) space.short(shortage);
+  };
+  const passable = Object.fromEntries(Object.entries(environment).filter(([name]) => !OWN_VARIABLE.test(name)));
+  const pipes = openLogPipes(join(dir, 'pipes'));
+  const executor = stack.use(startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: planes.store, onTrouble, env }));
+  const dialler = stack.use(sessionDialler({ link: { address: config.coordinator, token }, readLog: spool.readLog, env }));
+  const profile = profileOf(config, sandbox);
+  const session = stack.use(startSession({ profile, prng: prngFrom(randomInt(2 ** 47)), dialler, spool, executor, env }));
+  const parts = stack.move();
+  return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function profileOf(config: AgentConfig, sandbox: Sandbox): AgentProfile {
+  const host = detectHost();
+  const cpuMillis = config.cpuMillis ?? host.cpuMillis;
+  return {
+    agentId: config.id,
+    bootId: randomUUID(),
+    labels: { ...host.labels, ...config.labels },
+    capacity: {
+      cpuMillis,
+      memoryBytes: config.memoryBytes ?? host.memoryBytes,
+      slots: config.slots ?? Math.max(1, Math.floor(cpuMillis / 1000)),
+      custom: config.custom,
+    },
+    sandbox: sandbox.traits,
+    version: versionOf(),
+    drainTimeoutMs: config.drainTimeoutMs,
+  };
+}
+
+/** Connections to data planes, one for each address that a coordinator has named. */
+function openPlanes(token: Secret | undefined, env: Env): AsyncDisposable & { readonly store: (address: string, instanceName: string) => BlobStore } {
+  const planes = new Map<string, DataPlane>();
+  return {
+    store(address, instanceName) {
+      let plane = planes.get(address);
+      if (plane === undefined) {
+        plane = openDataPlane({ link: { address, token }, instanceName, env });
+        planes.set(address, plane);
+      }
+      return plane.withInstance(instanceName).store;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const plane of planes.values()) await plane[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function tokenOf(config: AgentConfig): Secret | undefined {
+  if (config.tokenFile === undefined) return config.token;
+  try {
+    return new Secret(readFileSync(config.tokenFile, 'utf8').trim());
+  } catch (error) {
+    throw wrap(error, `Reading the token file ${config.tokenFile}`);
+  }
+}
+
+function versionOf(): string {
+  const json: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return typeof json === 'object' && json !== null && 'version' in json && typeof json.version === 'string' ? json.version : 'unknown';
+}
