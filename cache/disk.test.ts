@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../base/clock.ts';
+import { silentLogger } from '../base/log.ts';
+import { blobStoreContract, chunked, expectFault, readAll } from '../test/contract/blob-store.ts';
+import { digestOf, type Digest } from './digest.ts';
+import { diskStore } from './disk.ts';
+import { LruDir } from './lru-dir.ts';
+
+const { signal } = new AbortController();
+const env = { log: silentLogger, clock: systemClock };
+
+type Options = { readonly dir?: string; readonly limitBytes?: number; readonly durability?: 'process' | 'power' };
+
+async function openDisk(options: Options = {}) {
+  const dir = options.dir ?? fs.mkdtempSync(path.join(os.tmpdir(), 'disk-'));
+  const durability = options.durability ?? 'process';
+  const files = LruDir.open({ dir, limitBytes: options.limitBytes ?? 2 ** 30, durability, env });
+  return {
+    dir,
+    files,
+    store: diskStore(files, 'web', durability),
+    damage: (digest: Digest) => {
+      const file = files.pathOf('web', digest);
+      const bytes = fs.readFileSync(file);
+      bytes[bytes.byteLength - 1] = (bytes[bytes.byteLength - 1] ?? 0) ^ 1;
+      fs.writeFileSync(file, bytes);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await files[Symbol.asyncDispose]();
+      if (options.dir === undefined) fs.rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+blobStoreContract({ name: 'disk', damageable: true, open: () => openDisk() });
+blobStoreContract({ name: 'disk with durability against loss of power', damageable: true, open: () => openDisk({ durability: 'power' }) });
+
+describe('a disk store', () => {
+  test('keeps its blobs when it is opened again, and forgets the least recently used ones when it is full', async () => {
+    await using first = await openDisk({ limitBytes: 300_000 });
+    const blobs = Array.from({ length: 3 }, () => randomBytes(90_000));
+    const [oldest, middle, newest] = blobs.map(digestOf);
+    const hourAgo = Date.now() / 1_000 - 3_600;
+    for (const [index, bytes] of blobs.entries()) {
+      await first.store.put(digestOf(bytes), bytes, signal);
+      fs.utimesSync(first.files.pathOf('web', digestOf(bytes)), hourAgo + index, hourAgo + index);
+    }
+    await using again = await openDisk({ dir: first.dir, limitBytes: 300_000 });
+    if (oldest === undefined || middle === undefined || newest === undefined) throw new Error('three blobs');
+    expect((await readAll(again.store, oldest)).byteLength).toBe(90_000);
+    const more = randomBytes(100_000);
+    await again.store.put(digestOf(more), more, signal);
+    await again.files.scanned();
+    expect(await again.store.findMissing([oldest, middle, newest, digestOf(more)], signal)).toEqual([middle]);
+  });
+
+  test('finishes a read of a blob that is evicted meanwhile', async () => {
+    await using disk = await openDisk({ limitBytes: 5_000_000 });
+    const bytes = randomBytes(4_000_000);
+    await disk.store.put(digestOf(bytes), bytes, signal);
+    const read: Uint8Array[] = [];
+    for await (const chunk of disk.store.get(digestOf(bytes), undefined, signal)) {
+      read.push(Uint8Array.from(chunk));
+      if (read.length > 1) continue;
+      const other = randomBytes(4_000_000);
+      await disk.store.put(digestOf(other), other, signal);
+      expect(await disk.store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
+    }
+    expect(Buffer.compare(Buffer.concat(read), bytes)).toBe(0);
+  });
+
+  test('a flood in one partition evicts nothing of another', async () => {
+    await using disk = await openDisk({ limitBytes: 1_000_000 });
+    const quiet = diskStore(disk.files, 'quiet', 'process');
+    const bytes = randomBytes(100_000);
+    await quiet.put(digestOf(bytes), bytes, signal);
+    for (let round = 0; round < 30; round += 1) {
+      const flood = randomBytes(100_000);
+      await disk.store.put(digestOf(flood), flood, signal);
+    }
+    expect(await quiet.findMissing([digestOf(bytes)], signal)).toEqual([]);
+    expect(await disk.store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
+  });
+
+  test('refuses what can never fit, and what does not fit beside the writes under way', async () => {
+    await using disk = await openDisk({ limitBytes: 1_000 });
+    const large = randomBytes(1_001);
+    await expectFault('STORE_FULL', disk.store.put(digestOf(large), large, signal));
+    const [first, second] = [randomBytes(900), randomBytes(900)];
+    const gate = Promise.withResolvers<void>();
+    const slow = async function* () {
+      await gate.promise;
+      yield* chunked(first, 100);
+    };
+    const writing = disk.store.put(digestOf(first), slow(), signal);
+    await expectFault('STORE_FULL', disk.store.put(digestOf(second), second, signal));
+    gate.resolve();
+    await writing;
+    await disk.store.put(digestOf(second), second, signal);
+    expect(await disk.store.findMissing([digestOf(first), digestOf(second)], signal)).toEqual([digestOf(first)]);
+  });
+
+  test('a truncated file is missing, not served', async () => {
+    await using disk = await openDisk();
+    const bytes = randomBytes(10_000);
+    await disk.store.put(digestOf(bytes), bytes, signal);
+    fs.truncateSync(disk.files.pathOf('web', digestOf(bytes)), 9_999);
+    expect(await disk.store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
+    await disk.store.put(digestOf(bytes), bytes, signal);
+    expect((await readAll(disk.store, digestOf(bytes))).byteLength).toBe(10_000);
+  });
+
+  test('removes what a dead writer left, and nothing of a live one', async () => {
+    await using disk = await openDisk();
+    const temporary = path.join(disk.dir, '.tmp');
+    fs.writeFileSync(path.join(temporary, '4194305.abc'), 'left behind'); // above the largest pid of Linux
+    fs.writeFileSync(path.join(temporary, `${process.ppid}.abc`), 'being written');
+    await using _ = await openDisk({ dir: disk.dir });
+    expect(fs.readdirSync(temporary)).toEqual([`${process.ppid}.abc`]);
+  });
+
+  test('two stores on one directory see each other, and spare what the other uses', async () => {
+    await using first = await openDisk({ limitBytes: 250_000 });
+    const blobs = Array.from({ length: 2 }, () => randomBytes(100_000));
+    const [used, unused] = blobs.map(digestOf);
+    if (used === undefined || unused === undefined) throw new Error('two blobs');
+    const hourAgo = Date.now() / 1_000 - 3_600;
+    for (const [index, bytes] of blobs.entries()) {
+      await first.store.put(digestOf(bytes), bytes, signal);
+      fs.utimesSync(first.files.pathOf('web', digestOf(bytes)), hourAgo + index, hourAgo + index);
+    }
+    await using second = await openDisk({ dir: first.dir, limitBytes: 250_000 });
+    await second.files.scanned();
+    await first.store.findMissing([used], signal);
+    const more = randomBytes(100_000);
+    await second.store.put(digestOf(more), more, signal);
+    expect(await first.store.findMissing([used, unused, digestOf(more)], signal)).toEqual([unused]);
+  });
+});

@@ -1,0 +1,139 @@
+import fs from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Fault } from '../base/fault.ts';
+import type { BlobStore } from './blob-store.ts';
+import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
+import { ioFault, type LruDir } from './lru-dir.ts';
+import { spanOf } from './range.ts';
+import { verified, verifyBytes } from './verify.ts';
+
+/** Up to this size a blob is read or written in one go, without a thread of the pool. */
+const SMALL_BYTES = 256 * 1024;
+const PIECE_BYTES = 1024 * 1024;
+/** Files looked for before other work of the process gets its turn. */
+const TURN_FILES = 512;
+
+/**
+ * The blobs of one partition (a project) of a directory of files, named by digest. What is read is hashed: a whole blob on
+ * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first. A file
+ * that is damaged or has the wrong size is removed.
+ */
+export function diskStore(files: LruDir, partition: string, durability: 'process' | 'power'): BlobStore {
+  /** Whether the blob is there, by name and size; a file of another size (a crash can leave one) is removed. */
+  const isThere = (digest: Digest): boolean => {
+    const size = files.use(partition, digest);
+    if (size !== undefined && size !== sizeOf(digest)) files.remove(partition, digest);
+    return size === sizeOf(digest);
+  };
+  return {
+    traits: { durability, shared: true },
+    async *get(digest, range, signal) {
+      signal.throwIfAborted();
+      const { start, length } = spanOf(digest, range);
+      if (digest === EMPTY_DIGEST) return;
+      const fd = isThere(digest) ? open(files.pathOf(partition, digest)) : undefined;
+      if (fd === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+      try {
+        if (sizeOf(digest) <= SMALL_BYTES) {
+          const bytes = readSmall(fd, digest);
+          if (length > 0) yield bytes.subarray(start, start + length);
+        } else if (length === sizeOf(digest)) yield* verified(digest, pieces(fd, 0, length, signal), 'BLOB_CORRUPT');
+        else {
+          for await (const _ of verified(digest, pieces(fd, 0, sizeOf(digest), signal), 'BLOB_CORRUPT'));
+          yield* pieces(fd, start, length, signal);
+        }
+      } catch (error) {
+        if (error instanceof Fault && error.code === 'BLOB_CORRUPT') files.remove(partition, digest);
+        throw error;
+      } finally {
+        fs.closeSync(fd);
+      }
+    },
+    async put(digest, source, signal) {
+      signal.throwIfAborted();
+      if (isThere(digest)) return;
+      if (source instanceof Uint8Array) verifyBytes(digest, source, 'DIGEST_MISMATCH');
+      if (digest === EMPTY_DIGEST) {
+        if (!(source instanceof Uint8Array)) for await (const _ of verified(digest, source, 'DIGEST_MISMATCH'));
+        return;
+      }
+      await files.write(partition, digest, sizeOf(digest), async (fd) => {
+        if (source instanceof Uint8Array && source.byteLength <= SMALL_BYTES) writeSmall(fd, source);
+        else if (source instanceof Uint8Array) await writePiece(fd, source);
+        else {
+          for await (const chunk of verified(digest, source, 'DIGEST_MISMATCH')) {
+            signal.throwIfAborted();
+            await writePiece(fd, chunk);
+          }
+        }
+        signal.throwIfAborted();
+      });
+    },
+    async findMissing(digests, signal) {
+      const missing = new Set<Digest>();
+      let looked = 0;
+      for (const digest of digests) {
+        if (digest === EMPTY_DIGEST || missing.has(digest)) continue;
+        if (!isThere(digest)) missing.add(digest);
+        looked += 1;
+        if (looked % TURN_FILES === 0) await nextTurn(undefined, { signal });
+      }
+      signal.throwIfAborted();
+      return [...missing];
+    },
+  };
+}
+
+function open(path: string): number | undefined {
+  try {
+    return fs.openSync(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined; // removed by another process
+    throw ioFault(error, path);
+  }
+}
+
+function readSmall(fd: number, digest: Digest): Uint8Array {
+  const bytes = Buffer.allocUnsafe(sizeOf(digest));
+  let length = 0;
+  try {
+    while (length < bytes.byteLength) {
+      const count = fs.readSync(fd, bytes, length, bytes.byteLength - length, length);
+      if (count === 0) break;
+      length += count;
+    }
+  } catch (error) {
+    throw ioFault(error, digest);
+  }
+  verifyBytes(digest, bytes.subarray(0, length), 'BLOB_CORRUPT');
+  return bytes;
+}
+
+async function* pieces(fd: number, start: number, length: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let done = 0; done < length; ) {
+    signal.throwIfAborted();
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, length - done));
+    const count = await new Promise<number>((resolve, reject) =>
+      fs.read(fd, piece, 0, piece.byteLength, start + done, (error, read) => (error === null ? resolve(read) : reject(ioFault(error, 'reading a blob')))),
+    );
+    if (count === 0) return; // shorter than it was: the digest tells
+    yield piece.subarray(0, count);
+    done += count;
+  }
+}
+
+function writeSmall(fd: number, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(fd, bytes, at);
+  } catch (error) {
+    throw ioFault(error, 'writing a blob');
+  }
+}
+
+async function writePiece(fd: number, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.byteLength; ) {
+    at += await new Promise<number>((resolve, reject) =>
+      fs.write(fd, bytes, at, bytes.byteLength - at, null, (error, written) => (error === null ? resolve(written) : reject(ioFault(error, 'writing a blob')))),
+    );
+  }
+}

@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Env } from '../base/env.ts';
+import { Fault } from '../base/fault.ts';
+import { LruIndex } from './lru-index.ts';
+
+export type LruDirOptions = {
+  readonly dir: string;
+  /** Most bytes of all files together; what was used least goes first, from the partition that has most. */
+  readonly limitBytes: number;
+  /**
+   * `process`: a file that was written survives the end of the process, however it ends. `power`: it survives loss of power
+   * too (fdatasync of the file, fsync of its directory), at the price of two disk flushes each.
+   */
+  readonly durability: 'process' | 'power';
+  readonly env: Env;
+};
+
+/** A use is written to the file's time at most this often; it orders files across processes and restarts. */
+const TOUCH_MS = 30_000;
+const TEMPORARY = '.tmp';
+/** Temporary files of processes that cannot be asked (another host) count as left behind after this time. */
+const STALE_MS = 3_600_000;
+
+/**
+ * Files by partition and name in a directory, bounded by bytes. A file appears under its name whole or not at all: it is
+ * written under `.tmp/` and renamed. Several processes may share the directory: each believes the disk and not its own
+ * memory as to what is there, and nothing is removed that another has used since. A file that is open stays readable
+ * when it is removed. Names begin with two characters that spread well; neither they nor partitions hold slashes.
+ */
+export class LruDir implements AsyncDisposable {
+  readonly #options: LruDirOptions;
+  readonly #index: LruIndex;
+  readonly #closing = new AbortController();
+  #writtenBytes = 0;
+  #scan: Promise<void>;
+
+  private constructor(options: LruDirOptions) {
+    this.#options = options;
+    this.#index = new LruIndex();
+    this.#scan = this.#rescan();
+  }
+
+  /** Opens or makes the directory and removes what a killed process left half-written. @throws {Fault} STORE_UNAVAILABLE. */
+  static open(options: LruDirOptions): LruDir {
+    try {
+      fs.mkdirSync(path.join(options.dir, TEMPORARY), { recursive: true, mode: 0o700 });
+      removeLeftovers(path.join(options.dir, TEMPORARY), options.env.clock.now());
+    } catch (error) {
+      throw ioFault(error, options.dir);
+    }
+    return new LruDir(options);
+  }
+
+  /** Where a file is, or would be. */
+  pathOf(partition: string, name: string): string {
+    return path.join(this.#options.dir, partition, name.slice(0, 2), name);
+  }
+
+  /** The file's size, and it counts as used just now; undefined where there is none. */
+  use(partition: string, name: string): number | undefined {
+    const file = this.pathOf(partition, name);
+    try {
+      const stat = fs.lstatSync(file, { throwIfNoEntry: false });
+      if (stat === undefined) {
+        this.#index.remove(partition, name);
+        return undefined;
+      }
+      const now = this.#options.env.clock.now();
+      if (now - stat.mtimeMs > TOUCH_MS) fs.utimesSync(file, now / 1_000, now / 1_000);
+      this.#index.use(partition, name, stat.size, now + 1, true);
+      return stat.size;
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return undefined; // removed between the two calls
+      throw ioFault(error, file);
+    }
+  }
+
+  remove(partition: string, name: string): void {
+    fs.rmSync(this.pathOf(partition, name), { force: true });
+    this.#index.remove(partition, name);
+  }
+
+  /**
+   * Makes a file, or replaces it. `fill` writes it, through the descriptor, and throws where it must not appear
+   * (a fault for errors of the disk: see `ioFault`).
+   * @throws {Fault} STORE_FULL where `sizeBytes` do not fit; STORE_UNAVAILABLE; whatever `fill` throws.
+   */
+  async write(partition: string, name: string, sizeBytes: number, fill: (fd: number) => Promise<void> | void): Promise<void> {
+    const { dir, durability } = this.#options;
+    using _ = await this.#makeRoom(sizeBytes);
+    const file = this.pathOf(partition, name);
+    const temporary = path.join(dir, TEMPORARY, `${process.pid}.${randomBytes(8).toString('hex')}`);
+    let renamed = false;
+    let filling = false;
+    try {
+      const fd = fs.openSync(temporary, 'wx', 0o600);
+      try {
+        filling = true;
+        await fill(fd);
+        filling = false;
+        if (durability === 'power') await new Promise<void>((done, failed) => fs.fdatasync(fd, (error) => (error === null ? done() : failed(error))));
+      } finally {
+        fs.closeSync(fd);
+      }
+      renameInto(temporary, file);
+      renamed = true;
+      if (durability === 'power') for (const parent of parents(file, dir)) syncDirectory(parent);
+    } catch (error) {
+      throw filling || error instanceof Fault ? error : ioFault(error, file);
+    } finally {
+      if (!renamed) fs.rmSync(temporary, { force: true });
+    }
+    this.#index.use(partition, name, sizeBytes, this.#options.env.clock.now() + 1, true);
+    this.#writtenBytes += sizeBytes;
+  }
+
+  /** Until all that the disk had when this was opened is known. Nothing needs to wait for it. */
+  async scanned(): Promise<void> {
+    await this.#scan;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#scan;
+  }
+
+  /** Keeps `bytes` free for a write until disposed of, at the cost of what was used least. */
+  async #makeRoom(bytes: number): Promise<Disposable> {
+    const { limitBytes } = this.#options;
+    if (bytes > limitBytes) throw new Fault('STORE_FULL', `${bytes} bytes are more than the whole store may hold (${limitBytes})`);
+    if (this.#writtenBytes > limitBytes / 16) {
+      this.#writtenBytes = 0;
+      this.#scan = this.#scan.then(() => this.#rescan());
+    }
+    const reservation = this.#index.reserve(bytes);
+    if (this.#index.totalBytes > limitBytes) {
+      await this.#scan; // until then the index may not know what was used least
+      while (this.#index.totalBytes > limitBytes && this.#evictOne());
+    }
+    if (this.#index.totalBytes <= limitBytes) return reservation;
+    reservation[Symbol.dispose]();
+    throw new Fault('STORE_FULL', `The store has no room for ${bytes} more bytes while so many are being written (${limitBytes} in all)`);
+  }
+
+  /** Whether there was something to remove. What another process has used since goes to the end of the queue instead. */
+  #evictOne(): boolean {
+    const oldest = this.#index.oldest();
+    if (oldest === undefined) return false;
+    const { partition, name, usedMs } = oldest;
+    const file = this.pathOf(partition, name);
+    try {
+      const stat = fs.lstatSync(file, { throwIfNoEntry: false });
+      if (stat !== undefined && stat.mtimeMs > usedMs) {
+        this.#index.use(partition, name, stat.size, stat.mtimeMs, false);
+        return true;
+      }
+      fs.rmSync(file, { force: true });
+    } catch (error) {
+      this.#options.env.log.warn('eviction-failed', { file, error });
+    }
+    this.#index.remove(partition, name);
+    return true;
+  }
+
+  /** Learns what is there from the disk: at start, and now and then because of other processes. Never rejects. */
+  async #rescan(): Promise<void> {
+    const { dir, env } = this.#options;
+    try {
+      const found: { partition: string; name: string; sizeBytes: number; usedMs: number }[] = [];
+      for (const partition of fs.readdirSync(dir, { withFileTypes: true })) {
+        if (!partition.isDirectory() || partition.name === TEMPORARY) continue;
+        for (const prefix of fs.readdirSync(path.join(dir, partition.name))) {
+          await nextTurn();
+          if (this.#closing.signal.aborted) return;
+          const parent = path.join(dir, partition.name, prefix);
+          for (const name of fs.readdirSync(parent)) {
+            const stat = fs.lstatSync(path.join(parent, name), { throwIfNoEntry: false });
+            if (stat?.isFile() === true) found.push({ partition: partition.name, name, sizeBytes: stat.size, usedMs: stat.mtimeMs });
+          }
+        }
+      }
+      found.sort((a, b) => a.usedMs - b.usedMs);
+      this.#index.learn(found);
+      while (this.#index.totalBytes > this.#options.limitBytes && this.#evictOne());
+    } catch (error) {
+      env.log.warn('cache-scan-failed', { dir, error });
+    }
+  }
+}
+
+function removeLeftovers(dir: string, now: number): void {
+  for (const name of fs.readdirSync(dir)) {
+    const file = path.join(dir, name);
+    const stat = fs.lstatSync(file, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    const writer = Number(name.split('.')[0]);
+    if (now - stat.mtimeMs > STALE_MS || !isAlive(writer)) fs.rmSync(file, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return isCode(error, 'EPERM');
+  }
+}
+
+function renameInto(temporary: string, file: string): void {
+  try {
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    fs.renameSync(temporary, file);
+  }
+}
+
+/** The directories from the file's own up to the top. */
+function parents(file: string, top: string): string[] {
+  const parent = path.dirname(file);
+  return [parent, path.dirname(parent), top];
+}
+
+function syncDirectory(dir: string): void {
+  const fd = fs.openSync(dir, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/** An error of the file system as a fault: STORE_FULL for a full disk, else STORE_UNAVAILABLE. */
+export function ioFault(error: unknown, file: string): Fault {
+  if (isCode(error, 'ENOSPC') || isCode(error, 'EDQUOT')) {
+    return new Fault('STORE_FULL', `The disk is full: ${file}`, { cause: error, hint: 'Make room on that disk, or lower the limit of the store.' });
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  return new Fault('STORE_UNAVAILABLE', `The store's disk fails (${code}): ${file}`, { cause: error });
+}
