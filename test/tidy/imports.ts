@@ -1,0 +1,93 @@
+import { posix } from 'node:path';
+import { isTest, withoutComments, type Check } from './source.ts';
+
+/** Files of base/ that are pure: no I/O, no clock, no process. */
+const PURE_BASE =
+  /^base\/(assert|prng|backoff|selector|labels|resources|zone|failure|fault|clock|caller|sandbox-trait|quantity|suggest)\.ts$/;
+
+/** What the action cache keeps and digests: values that the whole house shares. */
+const CACHE_VALUES = /^cache\/(digest|action\/result)\.ts$/;
+
+type Rule = {
+  /** The files that the rule is for; the first rule that fits a file is the one. */
+  readonly of: RegExp;
+  /** Which of our files they may import. */
+  readonly ours: readonly RegExp[];
+  /** Which packages; `node` for Node's own modules. */
+  readonly packages: readonly RegExp[];
+};
+
+const NODE = /^node:/;
+const ANY_PACKAGE = /^/;
+const GRPC = /^(@grpc\/|grpc-)/;
+const NOT_GRPC = /^(?!@grpc\/|grpc-)/;
+
+/** Who may import whom. */
+const RULES: readonly Rule[] = [
+  { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/] },
+  { of: /^proto\//, ours: [/^base\//, /^proto\//, CACHE_VALUES], packages: [ANY_PACKAGE] },
+  { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, PURE_BASE, CACHE_VALUES], packages: [] },
+  { of: /^coordinator\/ledger\//, ours: [/^coordinator\/(ledger|core)\//, /^base\//, CACHE_VALUES], packages: [NOT_GRPC] },
+  {
+    of: /^coordinator\/shell\//,
+    ours: [
+      /^coordinator\/(shell|core)\//,
+      /^coordinator\/ledger\/(ledger|group-commit)\.ts$/,
+      /^base\//,
+      /^cache\/(?!rpc\/|main\.|start\.)/,
+      /^cache\/rpc\/client\.ts$/,
+    ],
+    packages: [NOT_GRPC],
+  },
+  {
+    of: /^coordinator\/rpc\//,
+    ours: [/^coordinator\/(rpc|shell|core)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
+    packages: [NODE, GRPC],
+  },
+  { of: /^coordinator\/[^/]+\.ts$/, ours: [/^coordinator\//, /^base\//, /^cache\//, /^proto\//], packages: [ANY_PACKAGE] },
+  { of: /^agent\/session\/core\.ts$/, ours: [/^agent\/session\//, PURE_BASE, CACHE_VALUES], packages: [] },
+  { of: /^agent\/rpc\//, ours: [/^agent\//, /^base\//, /^cache\//, /^proto\//], packages: [NODE, GRPC] },
+  { of: /^agent\/[^/]+\.ts$/, ours: [/^agent\//, /^base\//, /^cache\//, /^proto\//], packages: [ANY_PACKAGE] },
+  { of: /^agent\//, ours: [/^agent\/(?!rpc\/)/, /^base\//, /^cache\/(?!main\.|start\.)/], packages: [NOT_GRPC] },
+  { of: /^cache\/rpc\//, ours: [/^cache\//, /^base\//, /^proto\//], packages: [ANY_PACKAGE] },
+  { of: /^cache\/(start|main)\.ts$/, ours: [/^cache\//, /^base\//, /^proto\//], packages: [ANY_PACKAGE] },
+  { of: /^cache\//, ours: [/^cache\/(?!rpc\/)/, /^base\//], packages: [NOT_GRPC] },
+  {
+    of: /^cli\//,
+    ours: [
+      /^cli\//,
+      /^base\//,
+      /^cache\//,
+      /^proto\//,
+      /^(coordinator|agent)\/(start|config|host)\.ts$/,
+      /^coordinator\/core\/(spec|limits|ids)\.ts$/,
+    ],
+    packages: [ANY_PACKAGE],
+  },
+  { of: /^(bin|scripts|docs)\//, ours: [ANY_PACKAGE], packages: [ANY_PACKAGE] },
+  { of: /^[^/]+$/, ours: [ANY_PACKAGE], packages: [ANY_PACKAGE] },
+];
+
+const IMPORT =
+  /(?:^|\n|;)\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g;
+
+/** Every module that `text` imports, as it is written there. */
+export function importsOf(text: string): readonly string[] {
+  return [...withoutComments(text).matchAll(IMPORT)].flatMap((match) => match[1] ?? match[2] ?? match[3] ?? []);
+}
+
+/** The import table; tests are free to import anything, and nobody but tests may import tests. */
+export const checkImports: Check = ({ path, text }) => {
+  if (isTest(path)) return [];
+  const rule = RULES.find(({ of }) => of.test(path));
+  if (rule === undefined) return [`no rule in test/tidy/imports.ts says what it may import`];
+  return importsOf(text).flatMap((specifier) => {
+    if (!specifier.startsWith('.')) {
+      return rule.packages.some((allowed) => allowed.test(specifier)) ? [] : [`must not import the package "${specifier}"`];
+    }
+    const target = posix.normalize(posix.join(posix.dirname(path), specifier));
+    if (isTest(target)) return [`must not import the test file ${target}`];
+    if (target.endsWith('main.ts') && path !== 'bin/switchyard.js') return [`must not import ${target}: a main.ts is only ever run`];
+    return rule.ours.some((allowed) => allowed.test(target)) ? [] : [`must not import ${target}`];
+  });
+};
