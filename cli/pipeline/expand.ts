@@ -3,7 +3,7 @@ import { entryOf, type SourceEntry, type SourceMap, type SourceNode } from './so
 import { combinationsOf, matrix as matrixType, suffixOf, type Combination } from './matrix-type.ts';
 import { interpolate, valueOf } from './interpolate.ts';
 import { bindParams, type GivenParam, type ParamDeclarations } from './params.ts';
-import { nearest } from './nearest.ts';
+import { suggest } from '../../base/suggest.ts';
 import type { Problems } from './problem.ts';
 
 /** A step's fields with nothing left to work out. */
@@ -103,7 +103,7 @@ class StepExpansion {
     }
     const template = this.#input.templates.get(written.value.value);
     if (template === undefined) {
-      const near = nearest(written.value.value, [...this.#input.templates.keys()]);
+      const near = suggest(written.value.value, [...this.#input.templates.keys()]);
       const hint = near === undefined ? undefined : `Did you mean "${near}"?`;
       this.#problems.error(written.value.place, `${this.#at}.template`, `there is no template "${written.value.value}"`, hint);
       return undefined;

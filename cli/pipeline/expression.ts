@@ -1,5 +1,5 @@
 import { unreachable } from '../../base/assert.ts';
-import { nearest } from './nearest.ts';
+import { suggest } from '../../base/suggest.ts';
 
 /** What an expression can yield and refer to. */
 export type Value = string | number | boolean;
@@ -153,7 +153,7 @@ function found(token: Token): string {
 }
 
 function unknown(message: string, word: string, known: readonly string[], at: number): ExpressionError {
-  const near = nearest(word, known);
+  const near = suggest(word, known);
   const all = known.length === 0 ? 'There are none here.' : `Known: ${known.join(', ')}.`;
   return new ExpressionError(message, at, near === undefined ? all : `Did you mean "${near}"?`);
 }
@@ -186,7 +186,7 @@ function lookUp(path: string, at: number, names: Names): Value {
   const found = Object.hasOwn(names, group) ? names[group] : undefined;
   if (dot < 0 || found === undefined) {
     const groups = Object.keys(names).map((name) => `${name}.…`);
-    const near = nearest(group, Object.keys(names));
+    const near = suggest(group, Object.keys(names));
     const hint = near === undefined ? `Known: ${groups.join(', ')}. Put text in quotes: '${path}'.` : `Did you mean "${near}.…"?`;
     throw new ExpressionError(`there is no name "${path}"`, at, hint);
   }

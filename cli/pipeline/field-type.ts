@@ -1,6 +1,6 @@
 import type { SourceNode } from './source.ts';
 import { entryOf, nameOfKind } from './source.ts';
-import { nearest } from './nearest.ts';
+import { suggest } from '../../base/suggest.ts';
 import type { Problems } from './problem.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
@@ -86,7 +86,7 @@ export function choice<const W extends readonly string[]>(words: W): FieldType<W
       if (node.kind !== 'text') return expected(what, node, field, reading);
       const word = words.find((known) => known === node.value);
       if (word !== undefined) return word;
-      const near = nearest(node.value, words);
+      const near = suggest(node.value, words);
       reading.problems.error(node.place, field, `"${node.value}" is not ${what}`, near === undefined ? undefined : `Did you mean "${near}"?`);
       return undefined;
     },
@@ -195,7 +195,7 @@ export function record<const F extends Fields>(what: string, fields: F, refused:
         if (known !== undefined) values[key] = known.type.read(value, at(key), reading);
         else if (Object.hasOwn(refused, key)) reading.problems.error(keyPlace, at(key), refused[key] ?? '');
         else {
-          const near = nearest(key, Object.keys(fields));
+          const near = suggest(key, Object.keys(fields));
           const hint = near === undefined ? `Known here: ${Object.keys(fields).join(', ')}.` : `Did you mean "${near}"?`;
           reading.problems.error(keyPlace, at(key), `there is no field "${key}"`, hint);
         }

@@ -1,5 +1,5 @@
 import type { Value } from './expression.ts';
-import { nearest } from './nearest.ts';
+import { suggest } from '../../base/suggest.ts';
 import type { Place, Problems } from './problem.ts';
 import type { ParamAsWritten } from './table.ts';
 
@@ -21,7 +21,7 @@ export function bindParams(
   const values: Record<string, Value> = {};
   for (const [name, one] of given) {
     if (declared.has(name)) continue;
-    const near = nearest(name, [...declared.keys()]);
+    const near = suggest(name, [...declared.keys()]);
     const known = declared.size === 0 ? 'There are none.' : `Known: ${[...declared.keys()].join(', ')}.`;
     problems.error(one.place, one.field, `there is no parameter "${name}"`, near === undefined ? known : `Did you mean "${near}"?`);
   }

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../coordinator/core/limits.ts';
 import type { ExpandedStep, Expansion } from './expand.ts';
-import { nearest } from './nearest.ts';
+import { suggest } from '../../base/suggest.ts';
 import type { PlannedStep } from './plan.ts';
 import type { Problems } from './problem.ts';
 import { retryPolicyOf } from './retry-policy.ts';
@@ -99,7 +99,7 @@ function needsOf(step: ExpandedStep, written: readonly NeedAsWritten[], names: S
     const targets = names.instances.get(need.step) ?? (names.all.has(need.step) ? [need.step] : undefined);
     if (targets === undefined && !names.left.has(need.step)) {
       const known = [...names.instances.keys(), ...names.all].filter((name) => name !== step.key);
-      const near = nearest(need.step, known);
+      const near = suggest(need.step, known);
       const { place, field } = itemAt(node, index, step);
       problems.error(place, field, `there is no step "${need.step}"`, near === undefined ? undefined : `Did you mean "${near}"?`);
     }

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Followed } from '../follow.ts';
 import type { Output } from '../terminal.ts';
 import { frame } from './frame.ts';
-import type { Style } from './format.ts';
+import { printable, type Style } from './format.ts';
 import { linesOf } from './lines.ts';
 import type { BuildModel } from './model.ts';
 
@@ -10,6 +10,8 @@ import type { BuildModel } from './model.ts';
 export interface Progress extends Disposable {
   /** `followed` has happened; `model` knows. */
   show(followed: Followed, model: BuildModel): void;
+  /** The server has said why a step waits. */
+  waits(step: string, why: string): void;
   /** Lines that stay, such as the end of a failed step's log. */
   say(lines: readonly string[]): void;
   /** A line that belongs to the moment, such as "cancelling"; '' takes it away. */
@@ -23,18 +25,20 @@ export function plainProgress(output: Output, style: Style): Progress {
   };
   return {
     show: (followed, model) => say(linesOf(followed, model, style)),
+    waits: (step, why) => say([style.dim(`         ${step}  waits: ${printable(why)}`)]),
     say,
     notice: (text) => (text === '' ? undefined : say([style.warn(text)])),
     [Symbol.dispose]: () => {},
   };
 }
 
-/** One JSON object per event: `{"kind":"snapshot",…}`, `{"kind":"event",…}`, `{"kind":"lost",…}`, `{"kind":"back"}`. */
+/** One JSON object per event: `{"kind":"snapshot",…}`, `{"kind":"event",…}`, `{"kind":"lost",…}`, `{"kind":"waits",…}`. */
 export function jsonProgress(output: Output): Progress {
   return {
     show: (followed) => {
       if (followed.kind !== 'event' || followed.event.kind !== 'nothing') output.write(`${JSON.stringify(followed)}\n`);
     },
+    waits: (step, why) => void output.write(`${JSON.stringify({ kind: 'waits', step, why })}\n`),
     say: () => {},
     notice: () => {},
     [Symbol.dispose]: () => {},
@@ -63,6 +67,7 @@ export function liveProgress(output: Output, style: Style, clock: Clock): Progre
       if (followed.kind === 'lost') notice = 'connection lost, trying again: the build goes on meanwhile';
       if (followed.kind === 'back') notice = '';
     },
+    waits: () => {}, // the next picture shows it
     say: draw,
     notice(text) {
       notice = text;

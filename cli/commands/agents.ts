@@ -1,0 +1,64 @@
+import { parseDurationMs } from '../../base/quantity.ts';
+import type { AgentView, HoldView } from '../build-view.ts';
+import { EXIT, UsageError } from '../exit.ts';
+import { openServer, printJson, printLines, say, type Session } from '../session.ts';
+import { columns, formatBytes, formatTime, printable } from '../view/format.ts';
+
+/** Lists agents and what keeps work away from them. */
+export async function agentsCommand(session: Session): Promise<number> {
+  using server = await openServer(session);
+  const { agents, holds } = await server.agents(session.signal);
+  if (session.json) printJson(session, { agents, holds });
+  else printLines(session, [...agentTable(agents, session), ...holdLines(holds, session)]);
+  return EXIT.ok;
+}
+
+function agentTable(agents: readonly AgentView[], { style }: Session): readonly string[] {
+  if (agents.length === 0) return ['No agents.'];
+  const [head = '', ...rows] = columns([
+    ['AGENT', 'STATE', 'RUNS', 'FREE SLOTS', 'CPU', 'MEMORY', 'LABELS'],
+    ...agents.map((agent) => [
+      agent.agent,
+      agent.connected ? (agent.draining ? 'draining' : 'connected') : 'away',
+      String(agent.running.length),
+      `${agent.free.slots}/${agent.capacity.slots}`,
+      `${agent.capacity.cpuMillis / 1_000}`,
+      formatBytes(agent.capacity.memoryBytes),
+      Object.entries(agent.labels)
+        .map(([key, value]) => `${key}=${printable(value)}`)
+        .join(','),
+    ]),
+  ]);
+  return [style.bold(head), ...rows];
+}
+
+function holdLines(holds: readonly HoldView[], { style, terminal }: Session): readonly string[] {
+  const now = terminal.clock.now();
+  return holds.map((hold) => {
+    const end = hold.expiresAtMs === undefined ? 'until it is lifted' : `for another ${formatTime(hold.expiresAtMs - now)}`;
+    return style.warn(`${hold.target}: ${hold.kind} by ${printable(hold.by)} ${end}: ${printable(hold.reason)}`);
+  });
+}
+
+export type HoldOptions = { readonly reason: string; readonly for?: string };
+
+/** Keeps new work away from a target, or lets it come back. */
+export async function holdCommand(session: Session, kind: 'pause' | 'drain' | 'resume', target: string, options: HoldOptions): Promise<number> {
+  const full = targetOf(target);
+  const lasts = options.for === undefined ? undefined : parseDurationMs(options.for);
+  if (options.for !== undefined && (lasts === undefined || lasts === 0)) throw new UsageError(`"${options.for}" is not a duration`, 'Write one such as 30m or 2h.');
+  using server = await openServer(session);
+  const expiresAtMs = lasts === undefined ? 0 : session.terminal.clock.now() + lasts;
+  await server.hold({ target: full, kind, reason: options.reason, expiresAtMs }, session.signal);
+  const done = { pause: 'is paused', drain: 'is draining', resume: 'takes work again' }[kind];
+  if (session.json) printJson(session, { target: full, kind, reason: options.reason, ...(expiresAtMs === 0 ? {} : { expiresAtMs }) });
+  else say(session, `${full} ${done}${lasts === undefined ? '' : ` for ${options.for}`}`);
+  return EXIT.ok;
+}
+
+/** A bare name is an agent's. */
+function targetOf(written: string): string {
+  if (/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(written)) return `agent:${written}`;
+  if (/^(agent:[a-z0-9.-]+|pool:[^/\s]+\/[^/\s]+|cluster:[^/\s]+)$/.test(written)) return written;
+  throw new UsageError(`"${written}" is not a target`, 'Write an agent\'s name, agent:NAME, pool:CLUSTER/POOL or cluster:NAME.');
+}

@@ -1,0 +1,58 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { readToken, readYardFile, STATE_DIR, type Located } from '../locate.ts';
+import { connect, say, type Session } from '../session.ts';
+import type { ChildEvent } from '../yard/child.ts';
+import { holderOf } from '../yard/lock.ts';
+import { defaultAgents, startYard } from '../yard/yard.ts';
+import { printable } from '../view/format.ts';
+
+/** A yard for the duration: one that runs already, or one of our own that ends with us. */
+export type EmbeddedYard = AsyncDisposable & { readonly located: Located };
+
+export type EmbeddedOptions = { readonly sandbox: string; readonly port: number };
+
+/** The yard of `root`: joins the one that runs there, else starts one. Throws as `startYard`. */
+export async function openEmbedded(session: Session, root: string, options: EmbeddedOptions): Promise<EmbeddedYard> {
+  const stateDir = path.join(root, STATE_DIR);
+  const running = holderOf(path.join(stateDir, 'yard.lock')) === undefined ? undefined : await joinYard(session, stateDir);
+  if (running !== undefined) return { located: running, [Symbol.asyncDispose]: async () => {} };
+  fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  return startYard({
+    stateDir,
+    agents: defaultAgents(),
+    port: options.port,
+    sandbox: options.sandbox,
+    env: session.terminal.env,
+    clock: session.terminal.clock,
+    prng: session.prng,
+    onEvent: yardReporter(session, false),
+  });
+}
+
+/** The yard that runs in `stateDir`, if it answers. */
+async function joinYard(session: Session, stateDir: string): Promise<Located | undefined> {
+  const file = readYardFile(stateDir);
+  if (file === undefined) return undefined;
+  const located: Located = { link: { address: file.address, token: readToken(file.tokenFile) }, from: 'yard' };
+  using server = await connect(located);
+  await server.server(session.signal);
+  return located;
+}
+
+/** Says on standard error what happens in the yard; what the sandbox does not guarantee is said once. */
+export function yardReporter(session: Session, verbose: boolean): (event: ChildEvent) => void {
+  let told = false;
+  return (event) => {
+    if (event.kind === 'died') {
+      say(session, `switchyard: ${event.name} ended (${event.how}); it is started again in ${event.restartInMs} ms`);
+    } else if (event.kind === 'given-up') say(session, `switchyard: ${event.name} does not start: ${event.how}`);
+    else if (event.line.has('sandbox')) {
+      const missing = event.line.get('missing');
+      const lacks = Array.isArray(missing) ? missing.map((one) => printable(String(one))) : [];
+      if (verbose) say(session, `${event.name} is ready (sandbox: ${printable(String(event.line.get('sandbox')))})`);
+      if (lacks.length > 0 && !told) say(session, `Steps run in the sandbox "${printable(String(event.line.get('sandbox')))}", which does not guarantee: ${lacks.join('; ')}`);
+      told = true;
+    } else if (verbose) say(session, `${event.name} is ready at ${String(event.line.get('address') ?? '')}`);
+  };
+}

@@ -1,0 +1,140 @@
+import type { BuildEvent, BuildVerdict } from '../build-view.ts';
+import { logTail } from '../commands/logs.ts';
+import { EXIT } from '../exit.ts';
+import { follow, type Followed } from '../follow.ts';
+import type { BuildServer } from '../rpc/client.ts';
+import { printLines, say, type Session } from '../session.ts';
+import { wantsLiveView } from '../terminal.ts';
+import { sizeOf } from '../../cache/digest.ts';
+import { printableLog } from '../view/format.ts';
+import { BuildModel } from '../view/model.ts';
+import { jsonProgress, liveProgress, plainProgress, type Progress } from '../view/progress.ts';
+import { criticalPath } from '../view/critical-path.ts';
+import { summary, totalsOf, type UploadCount } from '../view/summary.ts';
+import { explainWaiting } from './explain-waiting.ts';
+
+export type WatchOptions = {
+  /** Whether Ctrl-C cancels the build; else it only ends the watching. */
+  readonly cancelOnInterrupt: boolean;
+  readonly upload: UploadCount | undefined;
+  /** Lines of the log of a failed step to show. */
+  readonly tailLines: number;
+  /** For callers that do more with the events. */
+  readonly onFollowed?: (followed: Followed) => void;
+};
+
+/** How long a server may be away before we give up following; the build goes on without us. */
+const PATIENCE_MS = 120_000;
+
+/** Shows a build until it ends. The exit code says how; `detached` is set where the user left it running. */
+export async function watchBuild(
+  session: Session,
+  server: BuildServer,
+  build: string,
+  options: WatchOptions,
+): Promise<{ readonly code: number; readonly detached: boolean; readonly model: BuildModel | undefined }> {
+  const leaving = new AbortController();
+  using progress = progressFor(session);
+  using _interrupts = interrupts(session, server, build, options, progress, leaving);
+  let model: BuildModel | undefined;
+  try {
+    const followOptions = { clock: session.terminal.clock, prng: session.prng, patienceMs: PATIENCE_MS };
+    using waiting = explainWaiting(server, build, session.terminal.clock, (name, why) => {
+      if (model === undefined || model.step(name)?.waiting === why) return;
+      model.explain(name, why);
+      progress.waits(name, why);
+    });
+    for await (const followed of follow(server, build, followOptions, leaving.signal)) {
+      if (followed.kind === 'snapshot') {
+        if (model === undefined) model = new BuildModel(followed.snapshot);
+        else model.replace(followed.snapshot);
+      }
+      if (model === undefined) continue; // nothing to show before the first snapshot
+      if (followed.kind === 'event') model.apply(followed.event);
+      waiting.look(model);
+      progress.show(followed, model);
+      options.onFollowed?.(followed);
+      if (followed.kind === 'event') await showTail(session, server, build, followed.event, options, progress, leaving.signal);
+    }
+  } catch (error) {
+    if (!leaving.signal.aborted) {
+      progress[Symbol.dispose]();
+      say(session, reattachText(build));
+      throw error;
+    }
+  }
+  progress[Symbol.dispose]();
+  if (leaving.signal.aborted) {
+    say(session, `Left running. ${reattachText(build)}`);
+    return { code: EXIT.cancelled, detached: true, model };
+  }
+  if (model !== undefined) printEnd(session, model, options.upload);
+  return { code: codeOf(model?.build.verdict), detached: false, model };
+}
+
+export function reattachText(build: string): string {
+  return `Come back with "switchyard watch ${build}", "switchyard show ${build}" or "switchyard logs -f ${build} STEP".`;
+}
+
+function progressFor(session: Session): Progress {
+  const { stdout, env, clock } = session.terminal;
+  if (session.json) return jsonProgress(stdout);
+  return wantsLiveView(stdout, env) ? liveProgress(stdout, session.style, clock) : plainProgress(stdout, session.style);
+}
+
+/** First Ctrl-C: cancel in good order; second: leave at once. */
+function interrupts(
+  session: Session,
+  server: BuildServer,
+  build: string,
+  options: WatchOptions,
+  progress: Progress,
+  leaving: AbortController,
+): Disposable {
+  let asked = false;
+  return session.terminal.onInterrupt(() => {
+    if (asked || !options.cancelOnInterrupt) return leaving.abort();
+    asked = true;
+    progress.notice('Cancelling the build; Ctrl-C again leaves it to itself');
+    server.cancel(build, '', 'interrupted at the command line', leaving.signal).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      if (!leaving.signal.aborted) progress.notice(`The build could not be cancelled: ${why}. Ctrl-C again leaves it running`);
+    });
+  });
+}
+
+/** The end of a failed step's log, under its line. */
+async function showTail(
+  session: Session,
+  server: BuildServer,
+  build: string,
+  event: BuildEvent,
+  options: WatchOptions,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  if (event.kind !== 'step-ended' || (event.verdict !== 'failed' && event.verdict !== 'timed-out') || options.tailLines === 0 || session.json) return;
+  const log = event.result?.log;
+  try {
+    const lines = await logTail(server, { build, step: event.step, sizeBytes: log === undefined ? undefined : sizeOf(log.digest) }, options.tailLines, signal);
+    if (lines.length === 0) return;
+    const bar = session.style.dim('│');
+    // Colours of the step's own end with the line.
+    const shown = lines.map((line) => `${bar} ${printableLog(line)}${line.includes('\u001b[') ? '\u001b[0m' : ''}`);
+    progress.say([session.style.bad(`✗ ${event.step}: the end of its log`), ...shown]);
+  } catch {
+    // The log is a courtesy here; "switchyard logs" says what is wrong with it.
+  }
+}
+
+function printEnd(session: Session, model: BuildModel, upload: UploadCount | undefined): void {
+  if (!session.json) return printLines(session, ['', ...summary(model, upload, session.style)]);
+  const { build, steps } = model;
+  const end = { kind: 'summary', build: build.id, verdict: build.verdict, totals: totalsOf(steps, upload), criticalPath: criticalPath(steps) };
+  session.terminal.stdout.write(`${JSON.stringify(end)}\n`);
+}
+
+function codeOf(verdict: BuildVerdict | undefined): number {
+  if (verdict === 'succeeded') return EXIT.ok;
+  return verdict === 'cancelled' ? EXIT.cancelled : EXIT.failed;
+}
