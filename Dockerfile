@@ -27,8 +27,8 @@ COPY . .
 VOLUME /var/lib/switchyard
 USER 10001:10001
 WORKDIR /var/lib/switchyard
-# 7070: coordinator; 7071: data plane.
-EXPOSE 7070 7071
+# 7410: coordinator; 7411: data plane.
+EXPOSE 7410 7411
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["node", "/app/bin/switchyard.js", "doctor", "--health"]
 ENTRYPOINT ["node", "/app/bin/switchyard.js"]
 CMD ["--help"]
