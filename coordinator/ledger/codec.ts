@@ -41,6 +41,8 @@ export function encodeRecord(record: LedgerRecord | LogRecord): RowChange {
       return { kind: 'put', class: 'step', key: record.id, body: bodyOf(record.step) };
     case 'session':
       return { kind: 'put', class: 'session', key: record.agent, body: bodyOf(record.session) };
+    case 'agent-forgotten':
+      return { kind: 'drop', class: 'session', key: record.agent };
     case 'hold':
       return { kind: 'put', class: 'hold', key: record.hold.target, body: bodyOf(record.hold) };
     case 'hold-lifted':

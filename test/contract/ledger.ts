@@ -156,7 +156,7 @@ function recordContract(ledger: () => Ledger, lead: Lead): void {
     const lifted: LedgerRecord = { kind: 'hold-lifted', target };
     await ledger().commit(term, [holdRecord(target, 'one'), lifted, holdRecord(target, 'two')], signal);
     expect(await loadAll(ledger())).toEqual([holdRecord(target, 'two')]);
-    await ledger().commit(term, [holdRecord(target, 'three'), lifted], signal);
+    await ledger().commit(term, [holdRecord(target, 'three'), sessionRecord(1), lifted, { kind: 'agent-forgotten', agent: AGENT }], signal);
     expect(await loadAll(ledger())).toEqual([]);
   });
 

@@ -1,0 +1,31 @@
+import type { CheckerFactory } from './checker.ts';
+import { capacity } from './checkers/capacity.ts';
+import { ends } from './checkers/ends.ts';
+import { events } from './checkers/events.ts';
+import { expiry } from './checkers/expiry.ts';
+import { fairShare } from './checkers/fair-share.ts';
+import { fencing } from './checkers/fencing.ts';
+import { holds } from './checkers/holds.ts';
+import { oneResult } from './checkers/one-result.ts';
+import { quarantine } from './checkers/quarantine.ts';
+import { retryClass } from './checkers/retry-class.ts';
+import { selector } from './checkers/selector.ts';
+import { sharing } from './checkers/sharing.ts';
+import { zone } from './checkers/zone.ts';
+
+/** All checkers but the one of replay, which needs the core itself at quiet points (`simulation.ts`). */
+export const CHECKERS: readonly CheckerFactory[] = [
+  oneResult,
+  fencing,
+  expiry,
+  capacity,
+  selector,
+  zone,
+  fairShare,
+  retryClass,
+  quarantine,
+  sharing,
+  holds,
+  events,
+  ends,
+];

@@ -1,0 +1,52 @@
+import type { LedgerRecord } from '../../../coordinator/core/record.ts';
+import type { MemoryLedger } from '../../../coordinator/ledger/memory.ts';
+import type { SimCore } from '../coordinator.ts';
+import { Violation } from '../world.ts';
+
+/**
+ * At a quiet point the ledger alone makes the scheduler that is running: what the ledger loads, what a core restored from it
+ * says of itself, and what one restored from the running core's snapshot says, are all the running core's snapshot.
+ */
+export async function checkReplay(core: SimCore, ledger: MemoryLedger, makeCore: () => SimCore): Promise<void> {
+  const live = core.snapshot();
+  const expected = textOf(live);
+  const stored: LedgerRecord[] = [];
+  for await (const batch of ledger.load(new AbortController().signal)) stored.push(...batch);
+  compare(expected, textOf(stored), 'the ledger');
+  const again = makeCore();
+  again.restore(stored);
+  compare(expected, textOf(again.snapshot()), 'a core restored from the ledger');
+  const copy = makeCore();
+  copy.restore(live);
+  compare(expected, textOf(copy.snapshot()), "a core restored from the running one's snapshot");
+}
+
+/** Records by their key. Renewals of leases are not written: the time that a lease has left is known to the running core only. */
+function textOf(records: readonly LedgerRecord[]): ReadonlyMap<string, string> {
+  const withoutExpiry = (key: string, value: unknown) => (key === 'lease' && typeof value === 'object' ? { ...value, expiresAt: 0 } : value);
+  return new Map(records.map((record) => [keyOf(record), JSON.stringify(record, withoutExpiry)]));
+}
+
+function keyOf(record: LedgerRecord): string {
+  switch (record.kind) {
+    case 'build':
+      return `build ${record.build.id}`;
+    case 'build-state':
+    case 'step-spec':
+    case 'step':
+      return `${record.kind} ${record.id}`;
+    case 'session':
+      return `session ${record.agent}`;
+    case 'hold':
+      return `hold ${record.hold.target}`;
+    default:
+      return `${record.kind}, which no snapshot has`;
+  }
+}
+
+function compare(expected: ReadonlyMap<string, string>, actual: ReadonlyMap<string, string>, what: string): void {
+  for (const [key, text] of expected) {
+    if (actual.get(key) !== text) throw new Violation('replay', `${what} has ${actual.get(key) ?? `no ${key}`}, the running core ${text}`);
+  }
+  for (const [key, text] of actual) if (!expected.has(key)) throw new Violation('replay', `${what} has ${text}, the running core has no ${key}`);
+}

@@ -1,0 +1,29 @@
+import { LIMITS, type Timings } from '../../coordinator/core/limits.ts';
+import { Scheduler } from '../../coordinator/core/scheduler.ts';
+import type { SimCore } from './coordinator.ts';
+
+type SchedulerOptions = ConstructorParameters<typeof Scheduler>[0];
+
+/** A fault in the core, made on purpose: the checker of the invariant must notice it. */
+export type Mutation = {
+  /** The invariant that it breaks, as its checker is called. */
+  readonly invariant: string;
+  readonly about: string;
+  readonly options?: Partial<SchedulerOptions>;
+  /** The core with the fault. Checkers see what comes to `apply` and what it returns. */
+  readonly wrap?: (core: SimCore) => SimCore;
+};
+
+export type CoreOptions = { readonly nonce: string; readonly timings: Timings; readonly seed: number; readonly mutation: Mutation | undefined };
+
+/** The scheduler as coordinators run it, or with a fault. */
+export function productionCore({ nonce, timings, seed, mutation }: CoreOptions): SimCore {
+  const scheduler = new Scheduler({ nonce, timings, seed, limits: LIMITS, ...mutation?.options });
+  const core: SimCore = {
+    apply: (event, now) => scheduler.apply(event, now),
+    restore: (records) => scheduler.restore(records),
+    resume: (now) => scheduler.resume(now),
+    snapshot: () => scheduler.snapshot(),
+  };
+  return mutation?.wrap === undefined ? core : mutation.wrap(core);
+}

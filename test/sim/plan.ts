@@ -1,0 +1,133 @@
+import type { Prng } from '../../base/prng.ts';
+import type { Resources } from '../../base/resources.ts';
+import { SANDBOX_TRAITS, type SandboxTrait } from '../../base/sandbox-trait.ts';
+import { ZONES, type Zone } from '../../base/zone.ts';
+import { present } from '../../base/assert.ts';
+import { parseAgentId, type AgentId } from '../../coordinator/core/ids.ts';
+import { DEFAULT_TIMINGS, type Timings } from '../../coordinator/core/limits.ts';
+
+/** An agent of the simulated yard. */
+export type AgentPlan = {
+  readonly id: AgentId;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly zone: Zone;
+  readonly capacity: Resources;
+  readonly sandbox: readonly SandboxTrait[];
+};
+
+/** Mean time between faults of a kind; undefined = the kind is off in this run. */
+export type FaultRates = {
+  readonly linkBreakMs: number | undefined;
+  readonly partitionMs: number | undefined;
+  readonly agentCrashMs: number | undefined;
+  readonly agentStallMs: number | undefined;
+  readonly agentDrainMs: number | undefined;
+  readonly coordinatorCrashMs: number | undefined;
+  readonly holdMs: number | undefined;
+  readonly cancelMs: number | undefined;
+  readonly retryMs: number | undefined;
+  readonly expireMs: number | undefined;
+};
+
+/** Everything that is drawn at the beginning of a run. */
+export type Plan = {
+  readonly steps: number;
+  /** In a calm run nothing fails and all steps are alike: what is left is who gets his turn. */
+  readonly calm: boolean;
+  readonly agents: readonly AgentPlan[];
+  readonly timings: Timings;
+  readonly faults: FaultRates;
+  readonly latencyMaxMs: number;
+  readonly commitMaxMs: number;
+  /** Chances in 1. */
+  readonly callLost: number;
+  readonly stepFails: number;
+  readonly stepErrs: number;
+  readonly poison: number;
+  readonly cacheDown: number;
+  /** When faults stop. */
+  readonly faultsEndMs: number;
+};
+
+const NO_FAULTS: FaultRates = {
+  linkBreakMs: undefined,
+  partitionMs: undefined,
+  agentCrashMs: undefined,
+  agentStallMs: undefined,
+  agentDrainMs: undefined,
+  coordinatorCrashMs: undefined,
+  holdMs: undefined,
+  cancelMs: undefined,
+  retryMs: undefined,
+  expireMs: undefined,
+};
+
+/** Draws a plan. Whole kinds of faults are off in many runs: what they would have hidden comes to light there. */
+export function drawPlan(prng: Prng, steps: number): Plan {
+  const calm = prng.below(8) === 0;
+  const on = (chance: number) => !calm && prng.next() < chance;
+  const rate = (low: number, high: number) => (on(0.5) ? low + prng.below(high - low) : undefined);
+  const chance = (highest: number) => (on(0.6) ? prng.next() * highest : 0);
+  const leaseTtlMs = [6_000, 15_000, 30_000][prng.below(3)] ?? DEFAULT_TIMINGS.leaseTtlMs;
+  return {
+    steps,
+    calm,
+    agents: drawAgents(prng, calm),
+    timings: { ...DEFAULT_TIMINGS, leaseTtlMs, heartbeatMs: leaseTtlMs / 3 },
+    faults: calm
+      ? NO_FAULTS
+      : {
+          linkBreakMs: rate(3_000, 60_000),
+          partitionMs: rate(20_000, 120_000),
+          agentCrashMs: rate(10_000, 120_000),
+          agentStallMs: rate(10_000, 120_000),
+          agentDrainMs: rate(40_000, 200_000),
+          coordinatorCrashMs: rate(10_000, 120_000),
+          holdMs: rate(20_000, 120_000),
+          cancelMs: rate(5_000, 60_000),
+          retryMs: rate(10_000, 60_000),
+          expireMs: rate(20_000, 60_000),
+        },
+    latencyMaxMs: calm ? 5 : (present([2, 40, 400, 2_500][prng.below(4)], 'one of four')),
+    commitMaxMs: calm ? 2 : (present([0, 5, 50, 800][prng.below(4)], 'one of four')),
+    callLost: chance(0.4),
+    stepFails: chance(0.3),
+    stepErrs: chance(0.3),
+    poison: chance(0.08),
+    cacheDown: chance(0.3),
+    faultsEndMs: 60_000 + prng.below(240_000),
+  };
+}
+
+function drawAgents(prng: Prng, calm: boolean): readonly AgentPlan[] {
+  const count = calm ? 1 + prng.below(2) : 2 + prng.below(6);
+  return Array.from({ length: count }, (_, index) => drawAgent(prng, calm, index));
+}
+
+/** The first agent fits every step, so that every build can end; the others are of all kinds. */
+function drawAgent(prng: Prng, calm: boolean, index: number): AgentPlan {
+  const universal = index === 0 || calm;
+  const zone = universal ? 'production' : present(ZONES[prng.below(ZONES.length)], 'a zone');
+  const cluster = `c${prng.below(2)}`;
+  const slots = 1 + prng.below(calm ? 2 : 4);
+  return {
+    id: present(parseAgentId(`agent-${index}`), 'an agent id'),
+    zone,
+    labels: {
+      cluster,
+      pool: prng.below(2) === 0 ? 'edge' : 'central',
+      zone,
+      class: prng.below(2) === 0 ? 'edge' : 'central',
+      arch: universal || prng.below(3) > 0 ? 'amd64' : 'arm64',
+      cores: universal ? '16' : String(1 + prng.below(16)),
+      ...(!universal && prng.below(4) === 0 ? { gpu: 'yes' } : {}),
+    },
+    capacity: {
+      cpuMillis: universal ? 8_000 : 1_000 * (1 + prng.below(8)),
+      memoryBytes: 2 ** 30 * (universal ? 8 : 1 + prng.below(8)),
+      slots,
+      custom: universal || prng.below(2) === 0 ? { license: 1 } : {},
+    },
+    sandbox: universal ? SANDBOX_TRAITS : SANDBOX_TRAITS.filter(() => prng.below(2) === 0),
+  };
+}

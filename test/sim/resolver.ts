@@ -1,0 +1,71 @@
+import { present } from '../../base/assert.ts';
+import type { Prng } from '../../base/prng.ts';
+import type { StepResult } from '../../cache/action/result.ts';
+import { digestOf, type Digest } from '../../cache/digest.ts';
+import type { Resolution } from '../../coordinator/core/event.ts';
+import { buildOf, stepIdOf, type StepId } from '../../coordinator/core/ids.ts';
+import type { Image } from './image.ts';
+import type { StepPlan } from './workload.ts';
+
+export type ResolverOptions = {
+  readonly prng: Prng;
+  readonly durable: () => Image;
+  readonly stepPlan: (step: StepId) => StepPlan;
+  /** Chance that the cache cannot be asked. */
+  readonly down: () => number;
+};
+
+/** The shell's work on inputs and the action cache, with digests in place of bytes. The cache outlives coordinators. */
+export class Resolver {
+  readonly #options: ResolverOptions;
+  readonly #cache = new Map<string, StepResult>();
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+  }
+
+  delayMs(): number {
+    return this.#options.prng.below(50);
+  }
+
+  resolve(step: StepId): Resolution | undefined {
+    const { prng, durable, stepPlan, down } = this.#options;
+    const plan = stepPlan(step);
+    if (durable().steps.get(step) === undefined) return undefined;
+    if (prng.next() < down()) return { kind: 'unavailable', message: 'drawn to be down' };
+    if (plan.invalid) return { kind: 'invalid', message: 'drawn to contradict itself' };
+    const inputRoot = present(this.#inputRoot(step), 'the step is in the ledger');
+    const action = digestOf(Buffer.from(`action ${inputRoot} ${plan.spec.command.join(' ')} ${plan.spec.salt}`));
+    const resolved = { action, inputRoot, inputBytes: 1_000, parts: [{ root: inputRoot, bytes: 1_000 }] };
+    const hit = plan.spec.cacheable ? this.#cache.get(this.#key(step, action)) : undefined;
+    return hit === undefined ? { kind: 'ready', action: resolved } : { kind: 'hit', action: resolved, result: hit };
+  }
+
+  publish(step: StepId, action: Digest, result: StepResult): void {
+    if (this.#options.durable().builds.has(buildOf(step))) this.#cache.set(this.#key(step, action), result);
+  }
+
+  /** Root of the whole input, as it was worked out for the step; undefined where the step has gone. */
+  inputRootOf(step: StepId): Digest | undefined {
+    return this.#options.durable().steps.get(step)?.action?.inputRoot;
+  }
+
+  #key(step: StepId, action: Digest): string {
+    const spec = present(this.#options.durable().builds.get(buildOf(step)), 'the build of a step').spec;
+    return `${spec.project}/${spec.scope}/${spec.zoneCeiling}/${action}`;
+  }
+
+  /** The step's own input and, at its place, what each needed step left. */
+  #inputRoot(step: StepId): Digest | undefined {
+    const { durable, stepPlan } = this.#options;
+    const { spec } = stepPlan(step);
+    const outputs = spec.needs
+      .filter((need) => need.outputs)
+      .map((need) => {
+        const state = durable().steps.get(stepIdOf(buildOf(step), need.step))?.state;
+        const result = state?.kind === 'ended' && state.outcome.kind === 'succeeded' ? state.outcome.result : undefined;
+        return result === undefined ? 'nothing' : JSON.stringify(result.outputs);
+      });
+    return outputs.length === 0 ? spec.inputRoot : digestOf(Buffer.from(`${spec.inputRoot} ${outputs.join(' ')}`));
+  }
+}
