@@ -44,8 +44,18 @@ export type AttemptPlan = {
   readonly namespaceInit: (status: string) => number | undefined;
 };
 
-/** Shell that runs inside, as the last thing before the step's command: no core dumps, and a plain 127 for a missing program. */
+/** Shell that runs inside, shortly before the step's command: no core dumps, and a plain 127 for a missing program. */
 export const INNERMOST = 'ulimit -c 0; exec "$@"';
+
+/**
+ * Words for the program `env` that set variables and run `command`. Goes after the innermost shell, because shells drop
+ * variables whose names they could not have themselves.
+ */
+export function withVariables(envWords: readonly string[], variables: readonly (readonly [string, string])[], command: readonly string[]): readonly string[] {
+  // `env` would take a program with "=" in its name for one more variable.
+  const program = command[0]?.includes('=') === true ? ['/bin/sh', '-c', 'exec "$@"', 'sh', ...command] : command;
+  return [...envWords, ...variables.map(([name, value]) => `${name}=${value}`), ...program];
+}
 
 /**
  * Runs one attempt: scratch directory, control group, launch, time limits, killing what is left, accounting, tidying up.

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { quoteAll } from '../spawn/words.ts';
-import { INNERMOST, type AttemptPlan, type Scratch } from './attempt.ts';
+import { INNERMOST, withVariables, type AttemptPlan, type Scratch } from './attempt.ts';
 import { resolverBinds, systemBinds } from './host-files.ts';
 import type { Bind, SandboxRun } from './sandbox.ts';
 import { stepEnv } from './step-env.ts';
@@ -11,6 +11,9 @@ import { stepEnv } from './step-env.ts';
 export const INSIDE_ROOT = '/build';
 const INSIDE_HOME = '/home/step';
 const INSIDE_USER_ID = '1000';
+
+/** Names that a shell passes on. */
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** How overlays are mounted: by the agent's own right, or inside a user namespace. */
 export type OverlayMode = 'root' | 'user-namespace';
@@ -45,8 +48,12 @@ export function writeSyntheticEtc(directory: string): void {
  * its own session; everything dies with the launcher.
  */
 export function bubblewrapPlan(options: BubblewrapOptions, spec: SandboxRun, scratch: Scratch): AttemptPlan {
-  const bwrap = [options.bwrap, ...isolation(spec), ...files(options, spec, scratch), ...variables(options, spec)];
-  const command = [...bwrap, '--json-status-fd', '3', '--', '/bin/sh', '-c', INNERMOST, 'sh', ...spec.command];
+  const variables = Object.entries(variablesOf(options, spec));
+  const plain = variables.filter(([name]) => SHELL_NAME.test(name));
+  const odd = variables.filter(([name]) => !SHELL_NAME.test(name));
+  const inner = odd.length === 0 ? spec.command : withVariables(['env'], odd, spec.command);
+  const bwrap = [options.bwrap, ...isolation(spec), ...files(options, spec, scratch), '--clearenv', ...plain.flatMap(([name, value]) => ['--setenv', name, value])];
+  const command = [...bwrap, '--json-status-fd', '3', '--', '/bin/sh', '-c', INNERMOST, 'sh', ...inner];
   return {
     command: spec.binds.length === 0 ? command : withOverlays(options, spec, scratch, command),
     directory: '/',
@@ -80,10 +87,9 @@ function files(options: BubblewrapOptions, spec: SandboxRun, scratch: Scratch): 
   ];
 }
 
-function variables(options: BubblewrapOptions, spec: SandboxRun): readonly string[] {
+function variablesOf(options: BubblewrapOptions, spec: SandboxRun): Readonly<Record<string, string>> {
   const pathPrefix = options.readOnlyPaths.map((path) => join(path, 'bin')).filter((path) => existsSync(path));
-  const env = stepEnv(spec.env, { home: INSIDE_HOME, tmp: '/tmp', pathPrefix });
-  return ['--clearenv', ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value])];
+  return stepEnv(spec.env, { home: INSIDE_HOME, tmp: '/tmp', pathPrefix });
 }
 
 /**

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { unreachable } from '../../base/assert.ts';
 import type { Env } from '../../base/env.ts';
-import { Fault, isFault } from '../../base/fault.ts';
+import { isFault, type Fault } from '../../base/fault.ts';
 import { openBubblewrapSandbox } from './open-bubblewrap.ts';
 import { openProcessSandbox } from './open-process.ts';
 import type { Sandbox } from './sandbox.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { findProgram } from '../spawn/tools.ts';
 import { quoteAll } from '../spawn/words.ts';
-import { INNERMOST, type AttemptPlan, type Scratch } from './attempt.ts';
+import { INNERMOST, withVariables, type AttemptPlan, type Scratch } from './attempt.ts';
 import type { SandboxRun } from './sandbox.ts';
 import { stepEnv } from './step-env.ts';
 
@@ -58,10 +58,10 @@ export function processPlan(
   const tmp = join(scratch.directory, 'tmp');
   mkdirSync(tmp, { mode: 0o700 });
   const env = stepEnv(spec.env, { home: scratch.home, tmp, pathPrefix: [] });
-  const assignments = [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...(marker === undefined ? [] : [marker])];
   // Descriptor 3 tells that everything before the step's command worked, and is closed before the command starts.
-  const inner = ['/bin/sh', '-c', `echo reached >&3 && exec 3>&- && ${INNERMOST}`, 'sh', ...spec.command];
-  const step = [tools.setsid, tools.env, '-i', ...assignments, ...inner];
+  const envWords = [tools.env, '-i', ...(marker === undefined ? [] : [marker])];
+  const inner = ['/bin/sh', '-c', `echo reached >&3 && exec 3>&- && ${INNERMOST}`, 'sh'];
+  const step = [tools.setsid, ...inner, ...withVariables(envWords, Object.entries(env), spec.command)];
   return {
     command: inNamespaces(tools, { ...namespaces, network: namespaces.network && !spec.network }, step),
     reached: (status) => status.includes('reached'),

@@ -1,14 +1,24 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 
 const O_CLOEXEC = 0o2000000;
 
 /**
- * Standard streams for a child that shall have no other descriptor of ours. Node opens its own so that children do not get
+ * Streams for a child that shall have no other descriptor of ours. Node opens its own so that children do not get
  * them, but what this process itself inherited goes on to every child: such numbers are taken by the null device instead.
  */
-export function withoutLeaks<T>(streams: readonly T[]): (T | 'ignore')[] {
-  const last = Math.max(-1, ...inheritedDescriptors());
-  return [...streams, ...Array.from({ length: Math.max(0, last + 1 - streams.length) }, () => 'ignore' as const)];
+export function withoutLeaks(streams: readonly ('pipe' | 'ignore')[]): { readonly stdio: ('pipe' | 'ignore' | number)[] } & Disposable {
+  const leaks = inheritedDescriptors();
+  const nothing = leaks.length === 0 ? undefined : openSync('/dev/null', 'r+');
+  const stdio: ('pipe' | 'ignore' | number)[] = [...streams];
+  for (let fd = streams.length; fd <= Math.max(-1, ...leaks); fd += 1) {
+    stdio.push(nothing !== undefined && leaks.includes(fd) ? nothing : 'ignore');
+  }
+  return {
+    stdio,
+    [Symbol.dispose]() {
+      if (nothing !== undefined) closeSync(nothing);
+    },
+  };
 }
 
 /** Open descriptors beyond the standard ones that a child would get. */

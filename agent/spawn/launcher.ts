@@ -34,11 +34,12 @@ export interface Launcher {
 /** `shell` is the program with its arguments; `-c` and the loop are added. @throws {Fault} SANDBOX_UNAVAILABLE */
 export async function startLauncher(shell: readonly string[]): Promise<Launcher> {
   const [program = '/bin/sh', ...args] = shell;
+  using streams = withoutLeaks(['pipe', 'pipe', 'ignore']);
   const child = spawn(program, [...args, '-c', LOOP], {
     cwd: '/',
     detached: true,
     env: { PATH: SYSTEM_PATH },
-    stdio: withoutLeaks(['pipe', 'pipe', 'ignore']),
+    stdio: streams.stdio,
   });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);

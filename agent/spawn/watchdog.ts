@@ -46,11 +46,12 @@ export type WatchdogTargets = { readonly marker: string | undefined; readonly cg
 
 /** @throws {Fault} SANDBOX_UNAVAILABLE */
 export async function startWatchdog(shell: string, targets: WatchdogTargets): Promise<Watchdog> {
+  using streams = withoutLeaks(['pipe', 'ignore', 'ignore']);
   const child = spawn(shell, ['-c', SCRIPT, 'sh', targets.marker ?? '', ...targets.cgroups], {
     cwd: '/',
     detached: true,
     env: { PATH: SYSTEM_PATH },
-    stdio: withoutLeaks(['pipe', 'ignore', 'ignore']),
+    stdio: streams.stdio,
   });
   const gone = Promise.withResolvers<void>();
   child.once('exit', () => gone.resolve());

@@ -6,7 +6,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { parseDigest, type Digest } from '../../cache/digest.ts';
 import type { FileSource } from '../../cache/tree/materialise.ts';
 import { removeTree } from '../workspace/remove.ts';
-import { LruIndex } from './lru.ts';
+import { TierIndex } from './tier-index.ts';
 import { openTierSource } from './source.ts';
 
 /** What an agent keeps of the data plane on its own disk, for the next step. */
@@ -41,7 +41,7 @@ export type TierOptions = {
 
 /** Where things of the tier are, and who is making which. Shared by the views. */
 export type TierState = {
-  readonly index: LruIndex;
+  readonly index: TierIndex;
   /** Blobs and trees that are being made, by path. */
   readonly making: Map<string, Promise<void>>;
   readonly newPath: () => string;
@@ -58,7 +58,7 @@ export type TierState = {
 export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
   const incoming = path.join(dir, 'incoming');
   const trash = path.join(dir, 'trash');
-  const index = new LruIndex();
+  const index = new TierIndex();
   const removals = new Set<Promise<void>>();
   const removeSoon = (target: string) => {
     const removal: Promise<void> = removeTree(target)
@@ -118,7 +118,7 @@ function scopeName(scope: string): string {
 }
 
 /** Blobs are `blobs/<2 hex>/<digest>`; trees `trees/<digest>.<bytes>`. The names say all that the index needs. */
-function loadIndex(scopes: string, index: LruIndex, remove: (target: string) => void): void {
+function loadIndex(scopes: string, index: TierIndex, remove: (target: string) => void): void {
   for (const scope of listNames(scopes)) {
     const blobs = path.join(scopes, scope, 'blobs');
     for (const fan of listNames(blobs)) {

@@ -2,7 +2,7 @@
 type Entry = { readonly bytes: number; pinCount: number };
 
 /** Which of many things was used how recently, and how much room they take. Knows nothing of what they are. */
-export class LruIndex {
+export class TierIndex {
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
   #totalBytes = 0;
