@@ -12,23 +12,49 @@ export const AGENT_OPTIONS = {
   prefix: 'SWITCHYARD_AGENT_',
   about: 'Runs steps for a coordinator, to which it dials out.',
   options: {
-    coordinator: { type: 'string', default: '127.0.0.1:7420', help: 'Where the coordinator listens (host:port).' },
-    token: { type: 'secret', help: 'The token of this agent. Not needed on loopback, where the coordinator allows it.' },
-    tokenFile: { type: 'path', help: 'A file with the token, in place of the token itself.' },
+    coordinator: { type: 'string', default: '127.0.0.1:7410', help: 'Where the coordinator listens (host:port).' },
+    token: { type: 'secret', help: 'The token that says what this agent is: its cluster, pool and zone.' },
+    tokenFile: {
+      type: 'path',
+      help: 'A file with the token, in its place. A coordinator on loopback keeps one as agent-token in its state directory.',
+    },
     id: { type: 'string', help: 'Stable name of the agent: letters, digits, "." and "-". The host name where it is absent.' },
     label: { type: 'list', help: 'A label as key=value, for steps to select by; may be repeated. os and arch are always there.' },
-    workDir: { type: 'path', default: '.switchyard/agent', help: 'Where the agent keeps its spool, cache and workspaces. One agent uses it at a time.' },
+    workDir: {
+      type: 'path',
+      default: '.switchyard/agent',
+      help: 'Where the agent keeps its spool, cache and workspaces. One agent uses it at a time.',
+    },
     slots: { type: 'int', min: 1, max: 1024, help: 'Steps at once. One for each core where it is absent.' },
     cpu: { type: 'string', help: 'Cores for steps, such as 4 or 1500m. What the host or its control group has where it is absent.' },
     memory: { type: 'size', min: 1, help: 'Memory for steps. What the host or its control group has where it is absent.' },
     resource: { type: 'list', help: 'Another countable thing as name=count, such as gpu=1; may be repeated.' },
-    sandbox: { type: 'choice', choices: ['auto', 'bubblewrap', 'process'], default: 'auto', help: 'What steps run in: auto takes bubblewrap where it works, else process.' },
+    sandbox: {
+      type: 'choice',
+      choices: ['auto', 'bubblewrap', 'process'],
+      default: 'auto',
+      help: 'What steps run in: auto takes bubblewrap where it works, else process.',
+    },
     sandboxPath: { type: 'list', help: 'A directory of the host that steps may read, beside the system directories; may be repeated.' },
     cacheSize: { type: 'size', default: '10Gi', min: 0, help: 'Most bytes of the local tier of inputs.' },
-    spoolSize: { type: 'size', default: '1Gi', min: 1048576, help: 'Most bytes of logs that wait for the coordinator; longer ones are cut.' },
+    spoolSize: {
+      type: 'size',
+      default: '1Gi',
+      min: 1048576,
+      help: 'Most bytes of logs that wait for the coordinator; longer ones are cut.',
+    },
     drainTimeout: { type: 'duration', default: '10m', help: 'How long steps may go on after SIGTERM; a second signal stops them at once.' },
-    exitWithParent: { type: 'boolean', default: 'false', help: 'Stop when standard input is closed, for agents that another process starts.' },
-    logLevel: { type: 'choice', choices: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', help: 'What goes to standard error.' },
+    exitWithParent: {
+      type: 'boolean',
+      default: 'false',
+      help: 'Stop when standard input is closed, for agents that another process starts.',
+    },
+    logLevel: {
+      type: 'choice',
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      help: 'What goes to standard error.',
+    },
   },
 } as const satisfies OptionTable;
 
@@ -58,12 +84,17 @@ const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
 const RESOURCE_NAME = /^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/;
 
-/** The configuration that `argv` (without program names) and `env` give. @throws {Fault} CONFIG_INVALID naming each option that is wrong. */
+/** The configuration that `argv` (without program names) and `env` give. @throws {Fault} CONFIG_INVALID naming what is wrong. */
 export function parseAgentConfig(env: Environment, argv: readonly string[]): AgentConfig {
   const options = parseOptions(AGENT_OPTIONS, env, argv);
-  const id = options.id ?? hostname().toLowerCase().replaceAll(/[^a-z0-9.-]/g, '-');
+  const id =
+    options.id ??
+    hostname()
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9.-]/g, '-');
   if (!AGENT_ID.test(id)) throw bad('--id', `"${id}" must be 1 to 63 of a-z, 0-9, "." and "-", and begin and end with a letter or digit`);
-  if (options.token !== undefined && options.tokenFile !== undefined) throw bad('--token-file', 'goes without SWITCHYARD_AGENT_TOKEN: give one of the two');
+  if (options.token !== undefined && options.tokenFile !== undefined)
+    throw bad('--token-file', 'goes without SWITCHYARD_AGENT_TOKEN: give one of the two');
   return {
     coordinator: options.coordinator,
     token: options.token,
@@ -104,7 +135,8 @@ function parseResources(words: readonly string[]): Readonly<Record<string, numbe
   const custom: Record<string, number> = {};
   for (const word of words) {
     const [name, count] = pairOf(word, '--resource', 'name=count, such as gpu=1');
-    if (!RESOURCE_NAME.test(name) || !/^[0-9]{1,15}$/.test(count)) throw bad('--resource', `"${word}" must be a name and a whole number, such as gpu=1`);
+    if (!RESOURCE_NAME.test(name) || !/^[0-9]{1,15}$/.test(count))
+      throw bad('--resource', `"${word}" must be a name and a whole number, such as gpu=1`);
     custom[name] = Number(count);
   }
   return custom;

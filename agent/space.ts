@@ -22,7 +22,13 @@ export interface SpaceWatch extends Disposable {
   short(reason: string): void;
 }
 
-export function watchSpace({ dir, onChange, env, freeBytesMin = FREE_BYTES_MIN, lookEveryMs = LOOK_EVERY_MS }: SpaceWatchOptions): SpaceWatch {
+export function watchSpace({
+  dir,
+  onChange,
+  env,
+  freeBytesMin = FREE_BYTES_MIN,
+  lookEveryMs = LOOK_EVERY_MS,
+}: SpaceWatchOptions): SpaceWatch {
   let timer: NodeJS.Timeout | undefined;
   let over = false;
   async function look(): Promise<void> {

@@ -47,7 +47,9 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const spool = stack.use(openSpool({ dir: join(dir, 'spool'), bytesMax: config.spoolBytes, env }));
   for (const lease of spool.lost) env.log.warn('attempt-lost-in-crash', lease);
   const hostPath = environment['PATH'] ?? '';
-  const sandbox = stack.use(await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env));
+  const sandbox = stack.use(
+    await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env),
+  );
   const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, env }));
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, canBind: sandbox.canBind, env });
   const planes = stack.use(openPlanes(token, env));
@@ -58,8 +60,16 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   };
   const passable = Object.fromEntries(Object.entries(environment).filter(([name]) => !OWN_VARIABLE.test(name)));
   const pipes = openLogPipes(join(dir, 'pipes'));
-  const executor = stack.use(startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: planes.store, onTrouble, env }));
-  const dialler = stack.use(sessionDialler({ link: { address: config.coordinator, token }, readLog: spool.readLog, env }));
+  const executor = stack.use(
+    startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: planes.store, onTrouble, env }),
+  );
+  const dialler = stack.use(
+    sessionDialler({
+      link: { address: config.coordinator, token },
+      readLog: (token, offset, length) => spool.readLog(token, offset, length),
+      env,
+    }),
+  );
   const profile = profileOf(config, sandbox);
   const session = stack.use(startSession({ profile, prng: prngFrom(randomInt(2 ** 47)), dialler, spool, executor, env }));
   const parts = stack.move();
@@ -86,7 +96,10 @@ function profileOf(config: AgentConfig, sandbox: Sandbox): AgentProfile {
 }
 
 /** Connections to data planes, one for each address that a coordinator has named. */
-function openPlanes(token: Secret | undefined, env: Env): AsyncDisposable & { readonly store: (address: string, instanceName: string) => BlobStore } {
+function openPlanes(
+  token: Secret | undefined,
+  env: Env,
+): AsyncDisposable & { readonly store: (address: string, instanceName: string) => BlobStore } {
   const planes = new Map<string, DataPlane>();
   return {
     store(address, instanceName) {

@@ -24,7 +24,9 @@ export function claimWorkDir(dir: string): Disposable {
     }
     const [pid, start] = ownerOf(path);
     if (pid !== undefined && start !== undefined && startOf(pid) === start) {
-      throw new Fault('WRONG_STATE', `${dir} is in use by the agent with process id ${pid}`, { hint: 'Give each agent of a host its own --work-dir.' });
+      throw new Fault('WRONG_STATE', `${dir} is in use by the agent with process id ${pid}`, {
+        hint: 'Give each agent of a host its own --work-dir.',
+      });
     }
     rmSync(path, { force: true });
   }

@@ -18,7 +18,7 @@ export type AttemptHost = {
   readonly workspaces: Workspaces;
   readonly pipes: LogPipes;
   /** Variables that steps may ask for by `passEnv`. */
-  readonly passable: Readonly<Record<string, string>>;
+  readonly passable: Readonly<Record<string, string | undefined>>;
   /** Something went wrong that may be the host's fault. */
   readonly onTrouble: (error: unknown) => void;
   readonly env: Env;
@@ -44,12 +44,28 @@ export type AttemptScope = {
 const TIMED_OUT_CODE = 124;
 
 /** How far the attempt came, for a report from any point of it. */
-type Progress = { stage: Stage; bytesIn: number; begunAt: number; startedAt: number; exitedAt: number; startedWallMs: number; endedWallMs: number };
+type Progress = {
+  stage: Stage;
+  bytesIn: number;
+  begunAt: number;
+  startedAt: number;
+  exitedAt: number;
+  startedWallMs: number;
+  endedWallMs: number;
+};
 
 /** Carries one attempt out, from its inputs to its stored outputs. Never rejects; nothing of the step runs afterwards. */
 export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<AttemptReport> {
   const now = host.env.clock.monotonic();
-  const progress: Progress = { stage: 'prepare', bytesIn: 0, begunAt: now, startedAt: now, exitedAt: now, startedWallMs: 0, endedWallMs: 0 };
+  const progress: Progress = {
+    stage: 'prepare',
+    bytesIn: 0,
+    begunAt: now,
+    startedAt: now,
+    exitedAt: now,
+    startedWallMs: 0,
+    endedWallMs: 0,
+  };
   try {
     const { workspace, pipe } = await prepare(host, scope, progress);
     scope.listener.prepared();
@@ -101,7 +117,13 @@ async function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Pr
   }
 }
 
-async function runCommand(host: AttemptHost, scope: AttemptScope, workspace: Workspace, pipe: LogPipe, progress: Progress): Promise<SandboxExit> {
+async function runCommand(
+  host: AttemptHost,
+  scope: AttemptScope,
+  workspace: Workspace,
+  pipe: LogPipe,
+  progress: Progress,
+): Promise<SandboxExit> {
   const { offer, signal, listener } = scope;
   const { clock } = host.env;
   progress.stage = 'run';
@@ -132,11 +154,22 @@ async function runCommand(host: AttemptHost, scope: AttemptScope, workspace: Wor
   }
 }
 
-function passed(names: readonly string[], passable: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(names.flatMap((name) => (passable[name] === undefined ? [] : [[name, passable[name]]])));
+function passed(names: readonly string[], passable: AttemptHost['passable']): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const name of names) {
+    const value = Object.hasOwn(passable, name) ? passable[name] : undefined;
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
 }
 
-async function store(host: AttemptHost, scope: AttemptScope, workspace: Workspace, exit: SandboxExit, progress: Progress): Promise<AttemptReport> {
+async function store(
+  host: AttemptHost,
+  scope: AttemptScope,
+  workspace: Workspace,
+  exit: SandboxExit,
+  progress: Progress,
+): Promise<AttemptReport> {
   progress.stage = 'store';
   const verdict = verdictOf(exit, scope.offer);
   const { signal } = scope;
@@ -171,7 +204,10 @@ function verdictOf(exit: SandboxExit, offer: Offer): { readonly class: 'timeout'
     case 'exited':
       if (exit.code === 0) return undefined;
       if (exit.oom) return { class: 'oom', message: `The command took more memory than its ${offer.resources.memoryBytes} bytes` };
-      return { class: 'exit', message: exit.signal === undefined ? `The command ended with code ${exit.code}` : `The command was ended by ${exit.signal}` };
+      return {
+        class: 'exit',
+        message: exit.signal === undefined ? `The command ended with code ${exit.code}` : `The command was ended by ${exit.signal}`,
+      };
     case 'cancelled':
       return undefined;
     default:

@@ -39,7 +39,10 @@ export function openLogPipes(dir: string): LogPipes {
     try {
       await run('mkfifo', ['-m', '600', '--', ...paths], { env: { PATH: '/usr/bin:/bin' } });
     } catch (cause) {
-      throw new Fault('SANDBOX_UNAVAILABLE', 'The log pipe of the attempt cannot be made', { cause, hint: 'Agents need the program mkfifo (coreutils).' });
+      throw new Fault('SANDBOX_UNAVAILABLE', 'The log pipe of the attempt cannot be made', {
+        cause,
+        hint: 'Agents need the program mkfifo (coreutils).',
+      });
     }
     stock.push(...paths);
   }

@@ -25,7 +25,9 @@ export function agentMessageToProto(message: AgentMessage, readLog: ReadLog): Ag
     case 'register': {
       const { kind: _, capacity, sandbox, held, labels, ...rest } = message;
       const traits = sandbox.map(sandboxTraitToProto);
-      return { register: { ...rest, labels: { ...labels }, capacity: resourcesToProto(capacity), sandbox: traits, held: held.map(heldToProto) } };
+      return {
+        register: { ...rest, labels: { ...labels }, capacity: resourcesToProto(capacity), sandbox: traits, held: held.map(heldToProto) },
+      };
     }
     case 'heartbeat':
       return { heartbeat: { tokens: [...message.tokens], credits: message.credits } };
@@ -149,6 +151,8 @@ function resultVerdictFromProto({ verdict }: FinishedReply__Output): ResultVerdi
     case 'FENCED':
       return 'fenced';
     default:
-      throw new Fault('BAD_REQUEST', 'finished_reply.verdict must be ACCEPTED, ALREADY_ACCEPTED or FENCED', { field: 'finished_reply.verdict' });
+      throw new Fault('BAD_REQUEST', 'finished_reply.verdict must be ACCEPTED, ALREADY_ACCEPTED or FENCED', {
+        field: 'finished_reply.verdict',
+      });
   }
 }

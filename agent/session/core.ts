@@ -223,7 +223,11 @@ export class SessionCore {
   #onRegistered(terms: Registered, now: number): void {
     if (this.#connection.kind !== 'registering') return;
     if (terms.protocol < PROTOCOL.min || terms.protocol > PROTOCOL.max) {
-      return this.#onRefused(false, `The coordinator chose protocol ${terms.protocol}; this agent speaks ${PROTOCOL.min} to ${PROTOCOL.max}`, now);
+      return this.#onRefused(
+        false,
+        `The coordinator chose protocol ${terms.protocol}; this agent speaks ${PROTOCOL.min} to ${PROTOCOL.max}`,
+        now,
+      );
     }
     const { since: sentAt, credits: granted } = this.#connection;
     this.#registeredOnce = true;

@@ -13,7 +13,10 @@ import type { Digest } from '../../cache/digest.ts';
 export const PROTOCOL = { min: 1, max: 1 } as const;
 
 /** How far an attempt has come, as the agent tells it when it registers. */
-export type HeldPhase = { readonly kind: 'accepted' } | { readonly kind: 'started' } | { readonly kind: 'finished'; readonly report: AttemptReport };
+export type HeldPhase =
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'started' }
+  | { readonly kind: 'finished'; readonly report: AttemptReport };
 
 /** A lease that the agent still holds, or has an unacknowledged result for. */
 export type HeldLease = { readonly token: string; readonly phase: HeldPhase };

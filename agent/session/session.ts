@@ -137,7 +137,8 @@ class LiveSession implements Session {
   #observe(event: SessionEvent): void {
     const { log } = this.#env;
     if (event.kind === 'stream-broke') log.warn('session-broke', { code: event.code, reason: event.message });
-    if (event.kind === 'cordon-changed') log.warn(event.reason === undefined ? 'agent-uncordoned' : 'agent-cordoned', { reason: event.reason });
+    if (event.kind === 'cordon-changed')
+      log.warn(event.reason === undefined ? 'agent-uncordoned' : 'agent-cordoned', { reason: event.reason });
     if (event.kind === 'attempt-finished') {
       this.#attempts.delete(event.token);
       log.info('attempt-finished', { token: event.token, as: event.report.kind === 'failed' ? event.report.class : 'succeeded' });

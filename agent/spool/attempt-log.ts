@@ -47,7 +47,7 @@ export function createAttemptLog(options: AttemptLogOptions): AttemptLog {
   let truncated = false;
 
   const write = (bytes: Uint8Array): void => {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const written = writeSync(fd, bytes, done, bytes.length - done, size);
       hash.update(bytes.subarray(done, done + written));
       size += written;

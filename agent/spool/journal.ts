@@ -9,7 +9,10 @@ export type JournalEntry =
   | { readonly kind: 'forgotten'; readonly token: string };
 
 /** What the journal knows of a token that was not forgotten. */
-export type JournalState = { readonly lease: Extract<JournalEntry, { kind: 'lease' }> | undefined; readonly report: AttemptReport | undefined };
+export type JournalState = {
+  readonly lease: Extract<JournalEntry, { kind: 'lease' }> | undefined;
+  readonly report: AttemptReport | undefined;
+};
 
 /** Rewritten once it is this long and most of it is of no use any more. */
 const COMPACT_BYTES = 256 * 1024;

@@ -118,7 +118,8 @@ describe('what survives the agent', () => {
       `import { openSpool } from ${JSON.stringify(join(ROOT, 'agent/spool/spool.ts'))};
        const quiet = () => {};
        const log = { debug: quiet, info: quiet, warn: quiet, error: quiet, with: () => log };
-       const spool = openSpool({ dir: ${JSON.stringify(join(dir.path, 'spool'))}, bytesMax: 1e9, env: { log, clock: { now: () => 0, monotonic: () => 0 } } });
+       const env = { log, clock: { now: () => 0, monotonic: () => 0 } };
+       const spool = openSpool({ dir: ${JSON.stringify(join(dir.path, 'spool'))}, bytesMax: 1e9, env });
        const report = ${JSON.stringify(REPORT)};
        for (let n = 1; ; n += 1) {
          spool.keepLease({ token: 't.' + n, build: 'b', step: 's', attempt: 1 });

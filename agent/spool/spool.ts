@@ -96,10 +96,7 @@ export function openSpool({ dir, bytesMax, env }: SpoolOptions): Spool {
   };
 }
 
-function sortOut(
-  live: ReturnType<typeof openJournal>['live'],
-  logBytes: (token: string) => number,
-): Pick<Spool, 'results' | 'lost'> {
+function sortOut(live: ReturnType<typeof openJournal>['live'], logBytes: (token: string) => number): Pick<Spool, 'results' | 'lost'> {
   const results: SpooledResult[] = [];
   const lost: SpooledLease[] = [];
   for (const [token, { lease, report }] of live) {
