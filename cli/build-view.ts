@@ -130,6 +130,8 @@ export type ServerView = {
   readonly role: string;
   readonly zoneCeiling: Zone;
   readonly instanceName: string;
+  /** The server's clock; undefined where it does not say. */
+  readonly nowMs: number | undefined;
 };
 
 /** A piece of a log; `offset` is its place in it. */

@@ -82,7 +82,9 @@ export function connectBuildServer(link: Link): BuildServer {
     async server(signal) {
       const answer = await callUnary(client, 'getServer', {}, options(signal));
       const { version, dataAddress, project, scope, role, instanceName } = answer;
-      return { version, dataAddress, project, scope, role, instanceName, zoneCeiling: zoneFromProto(answer.zoneCeiling, 'zone_ceiling', 'untrusted') };
+      const zoneCeiling = zoneFromProto(answer.zoneCeiling, 'zone_ceiling', 'untrusted');
+      const nowMs = answer.nowMs === '0' ? undefined : Number(answer.nowMs);
+      return { version, dataAddress, project, scope, role, instanceName, zoneCeiling, nowMs };
     },
     async submit(request, signal) {
       const { buildId, existing } = await callUnary(client, 'submitBuild', request, { signal, deadlineMs: 120_000 });

@@ -108,6 +108,7 @@ function serverOf(options: BuildServiceOptions, caller: Caller): GetServerRespon
     instanceName: instanceNameOf(caller.project, caller.scope),
     requestBytesMax: MESSAGE_BYTES_MAX,
     stepsPerBuildMax: LIMITS.stepsPerBuild,
+    nowMs: options.env.clock.now(),
   };
 }
 

@@ -13,6 +13,7 @@ export interface GetServerResponse {
   'instanceName'?: (string);
   'requestBytesMax'?: (number | string | Long);
   'stepsPerBuildMax'?: (number);
+  'nowMs'?: (number | string | Long);
 }
 
 export interface GetServerResponse__Output {
@@ -25,4 +26,5 @@ export interface GetServerResponse__Output {
   'instanceName': (string);
   'requestBytesMax': (string);
   'stepsPerBuildMax': (number);
+  'nowMs': (string);
 }
