@@ -12,7 +12,8 @@ export type HeldLease = {
 
 /** How the shell worked out a step's action. */
 export type Resolution =
-  | { readonly kind: 'ready'; readonly action: ResolvedAction }
+  /** `cache` says, for people, why the action cache had no answer. */
+  | { readonly kind: 'ready'; readonly action: ResolvedAction; readonly cache?: readonly string[] }
   | { readonly kind: 'hit'; readonly action: ResolvedAction; readonly result: StepResult }
   /** The inputs contradict each other or have gone; a failure of the step, with a message for people. */
   | { readonly kind: 'invalid'; readonly message: string }

@@ -24,8 +24,12 @@ export const LIMITS = {
   agentsLostToQuarantine: 3,
   /** Agents that a step avoids after they failed it. */
   avoidedAgents: 8,
-  /** Different agents that the core remembers; the longest disconnected idle one makes room. */
+  /** Different agents that are known at once; more are refused. */
   agents: 10_000,
+  /** How long an agent that is gone and holds nothing is remembered: a day. */
+  agentKeptMs: 86_400_000,
+  /** Queued steps of one class that wait for a better agent than the free ones. */
+  parkedPerClass: 64,
   /** Requirement classes without queued steps that are kept for the next step of their kind. */
   idleClasses: 1_024,
   /** Retries that one project may have at once, and how fast it earns new ones: a broken build must not eat the cluster. */

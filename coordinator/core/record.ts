@@ -37,6 +37,8 @@ export type LedgerRecord =
   | { readonly kind: 'step-spec'; readonly id: StepId; readonly spec: StepSpec }
   | { readonly kind: 'step'; readonly id: StepId; readonly step: StepRecord }
   | { readonly kind: 'session'; readonly agent: AgentId; readonly session: SessionRecord }
+  /** The agent has been away for so long that its sessions need no remembering. */
+  | { readonly kind: 'agent-forgotten'; readonly agent: AgentId }
   | { readonly kind: 'hold'; readonly hold: Hold }
   | { readonly kind: 'hold-lifted'; readonly target: string }
   | { readonly kind: 'event'; readonly build: BuildId; readonly event: BuildEvent }

@@ -1,0 +1,181 @@
+import { present } from '../../base/assert.ts';
+import { checkBuild } from './admission.ts';
+import type { Event } from './event.ts';
+import { stepIdOf } from './ids.ts';
+import { cancelRunning } from './leases.ts';
+import { endAndHandOver } from './merge.ts';
+import type { BuildNode, StepNode } from './nodes.ts';
+import type { StepSpec } from './spec.ts';
+import type { StepOutcome, StepRecord } from './state.ts';
+import { end, resolve, unended, withdraw } from './step-moves.ts';
+import { FRESH_STEP, isSuccess } from './step-record.ts';
+import type { Turn } from './turn.ts';
+import { keyOf, stepName } from './yard.ts';
+
+/** What people do with builds: submit, cancel, retry, forget. */
+
+type Submitted = Extract<Event, { kind: 'build-submitted' }>;
+
+export function submit(turn: Turn, event: Submitted): void {
+  const { spec, id } = event;
+  const existing = turn.yard.byKey.get(keyOf(spec.project, event.idempotencyKey));
+  if (existing !== undefined) {
+    if (existing.record.requestDigest === event.requestDigest) return void (turn.reply = { kind: 'build', id: existing.id, existing: true });
+    const message = `The idempotency key "${event.idempotencyKey}" belongs to build ${existing.id}, which is another request`;
+    return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
+  }
+  const refusal = checkBuild(spec, turn.yard.limits);
+  if (refusal !== undefined) return void (turn.reply = { kind: 'refused', ...refusal });
+  const unfinished = turn.yard.projects.get(spec.project)?.unfinishedCount ?? 0;
+  const { unfinishedStepsPerProject } = turn.yard.limits;
+  if (unfinished + spec.steps.length > unfinishedStepsPerProject) {
+    const message = `Project ${spec.project} has ${unfinished} unfinished steps; with these ${spec.steps.length} it would have more than ${unfinishedStepsPerProject}`;
+    return void (turn.reply = { kind: 'refused', code: 'LIMIT_EXCEEDED', message, field: 'steps', retryAfterMs: 10_000 });
+  }
+  writeBuild(turn, event);
+  turn.reply = { kind: 'build', id, existing: false };
+}
+
+/**
+ * The build record goes last: with it the submission is accepted, without it the rest is garbage. Steps that need nothing
+ * are ready from the start.
+ */
+function writeBuild(turn: Turn, event: Submitted): void {
+  const { steps, ...spec } = event.spec;
+  const { id, idempotencyKey, requestDigest } = event;
+  const at = turn.now;
+  turn.put({ kind: 'event', build: id, event: { seq: 1, at, kind: 'build-accepted' } });
+  for (const step of steps) turn.put({ kind: 'step-spec', id: stepIdOf(id, step.name), spec: step });
+  let seq = 1;
+  for (const step of steps) {
+    if (!isRoot(step)) {
+      turn.put({ kind: 'step', id: stepIdOf(id, step.name), step: FRESH_STEP });
+      continue;
+    }
+    seq += 1;
+    turn.put({ kind: 'event', build: id, event: { seq, at, kind: 'step-ready', step: step.name } });
+    turn.put({ kind: 'step', id: stepIdOf(id, step.name), step: { ...FRESH_STEP, state: { kind: 'resolving' }, readyAt: at, lastEventSeq: seq } });
+  }
+  turn.put({ kind: 'build', build: { id, spec, stepNames: steps.map((step) => step.name), acceptedAt: at, idempotencyKey, requestDigest } });
+  for (const step of steps) if (isRoot(step)) turn.send({ kind: 'resolve', step: stepIdOf(id, step.name) });
+  const build = present(turn.yard.builds.get(id), 'the build was put just now');
+  for (const step of build.steps) if (step.waiting === 0 && step.record.state.kind === 'blocked') turn.yard.index.unblocked.push(step);
+}
+
+function isRoot(step: StepSpec): boolean {
+  return step.needs.length === 0 && step.runIf !== 'failed';
+}
+
+export function cancelBuild(turn: Turn, event: Extract<Event, { kind: 'build-cancelled' }>): void {
+  const build = turn.yard.builds.get(event.id);
+  if (build === undefined) return void (turn.reply = { kind: 'refused', code: 'BUILD_UNKNOWN', message: `There is no build ${event.id}` });
+  turn.reply = { kind: 'done' };
+  if (build.state.kind === 'ended' || build.state.cancelling !== undefined) return;
+  const { by, reason } = event;
+  turn.changeBuild(build, { ...build.state, cancelling: { by, reason } });
+  for (const step of unended(build)) cancelStep(turn, step, { kind: 'cancelled', by, reason });
+}
+
+export function cancelOne(turn: Turn, event: Extract<Event, { kind: 'step-cancelled' }>): void {
+  const step = turn.yard.steps.get(event.step);
+  if (step === undefined) return void (turn.reply = { kind: 'refused', code: 'STEP_UNKNOWN', message: `There is no step ${event.step}` });
+  turn.reply = { kind: 'done' };
+  cancelStep(turn, step, { kind: 'cancelled', by: event.by, reason: event.reason });
+}
+
+type Stop = Extract<StepOutcome, { kind: 'cancelled' } | { kind: 'timed-out' }>;
+
+/** Ends the step at once where nothing runs for it alone; otherwise its agent is told to stop. */
+export function cancelStep(turn: Turn, step: StepNode, stop: Stop): void {
+  const { state } = step.record;
+  switch (state.kind) {
+    case 'ended':
+      return;
+    case 'blocked':
+    case 'resolving':
+    case 'merged':
+      return end(turn, step, stop);
+    case 'queued':
+      return endAndHandOver(turn, step, stop);
+    case 'offered':
+      if (!turn.yard.index.followers.has(step.id)) {
+        withdraw(turn, step);
+        turn.yard.shares.refund(step, turn.yard.fleet.classOf(step).cost);
+      }
+      return endAndHandOver(turn, step, stop);
+    case 'running':
+      if (state.cancelling === undefined && turn.yard.index.followers.has(step.id)) return endAndHandOver(turn, step, stop);
+      if (stop.kind === 'cancelled') {
+        return cancelRunning(turn, step, { kind: 'cancelled', by: stop.by, reason: stop.reason, at: turn.now }, `${stop.by}: ${stop.reason}`);
+      }
+      if (stop.bound === 'queue') return;
+      return cancelRunning(turn, step, { kind: 'timed-out', bound: stop.bound, at: turn.now }, `the ${stop.bound} time is over`);
+  }
+}
+
+/** The build's time is over. */
+export function timeOutBuild(turn: Turn, build: BuildNode): void {
+  if (build.state.kind === 'ended') return;
+  for (const step of unended(build)) cancelStep(turn, step, { kind: 'timed-out', bound: 'build' });
+}
+
+export function retryStep(turn: Turn, event: Extract<Event, { kind: 'step-retried' }>): void {
+  const step = turn.yard.steps.get(event.step);
+  if (step === undefined) return void (turn.reply = { kind: 'refused', code: 'STEP_UNKNOWN', message: `There is no step ${event.step}` });
+  const refusal = whyNoRetry(step);
+  if (refusal !== undefined) return void (turn.reply = { kind: 'refused', code: 'WRONG_STATE', message: refusal });
+  turn.reply = { kind: 'done' };
+  const { build } = step;
+  const revived = skippedBecauseOf(step);
+  if (build.state.kind === 'ended' || build.state.cancelling !== undefined) {
+    turn.changeBuild(build, { kind: 'running', cancelling: undefined, since: turn.now });
+  }
+  for (const other of revived) turn.change(other, { ...freshTry(other), state: { kind: 'blocked' }, readyAt: undefined });
+  resolve(turn, step, { ...freshTry(step), readyAt: turn.now });
+  // Steps skipped by fail-fast may have had nothing else to wait for.
+  for (const other of revived) if (other.waiting === 0 && other.record.state.kind === 'blocked') turn.yard.index.unblocked.push(other);
+}
+
+export function forgetBuild(turn: Turn, event: Extract<Event, { kind: 'build-expired' }>): void {
+  const build = turn.yard.builds.get(event.id);
+  if (build === undefined) return void (turn.reply = { kind: 'refused', code: 'BUILD_UNKNOWN', message: `There is no build ${event.id}` });
+  if (build.state.kind !== 'ended') return void (turn.reply = { kind: 'refused', code: 'WRONG_STATE', message: `Build ${event.id} has not ended` });
+  const { tokens } = turn.yard.index;
+  const own = build.steps.flatMap((step) => step.record.attempts.map((attempt) => attempt.token).filter((token) => tokens.get(token) === step));
+  turn.put({ kind: 'build-forgotten', id: build.id });
+  turn.send({ kind: 'forget-build', id: build.id, tokens: own });
+  turn.reply = { kind: 'done' };
+}
+
+function whyNoRetry(step: StepNode): string | undefined {
+  const { state } = step.record;
+  if (state.kind !== 'ended') return `Step ${step.id} has not ended`;
+  if (state.outcome.kind === 'succeeded') return `Step ${step.id} succeeded: there is nothing to retry`;
+  const missing = step.needs.filter((need) => !isSuccess(need.record));
+  if (step.spec.runIf !== 'succeeded' || missing.length === 0) return undefined;
+  return `Step ${step.id} needs ${missing.map(stepName).slice(0, 5).join(', ')}, which did not succeed: retry that`;
+}
+
+/** What a person's retry forgets: the tries so far count no more, their records stay. */
+function freshTry(step: StepNode): Partial<StepRecord> {
+  return { action: undefined, failures: {}, lostAgents: [], avoid: step.record.avoid };
+}
+
+/** Those that were skipped because of the step, in the order of the submission. */
+function skippedBecauseOf(step: StepNode): readonly StepNode[] {
+  const found = new Set<StepNode>();
+  const pending = [step];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const dependent of next.dependents) {
+      if (found.has(dependent) || !wasSkipped(dependent, 'needs')) continue;
+      found.add(dependent);
+      pending.push(dependent);
+    }
+  }
+  return step.build.steps.filter((other) => other !== step && (found.has(other) || wasSkipped(other, 'fail-fast')));
+}
+
+function wasSkipped(step: StepNode, why: 'needs' | 'fail-fast'): boolean {
+  const { state } = step.record;
+  return state.kind === 'ended' && state.outcome.kind === 'skipped' && state.outcome.why === why;
+}

@@ -1,0 +1,146 @@
+import type { TimeMs } from '../../base/clock.ts';
+import { formatDurationMs, formatSizeBytes } from '../../base/quantity.ts';
+import { describe } from './build-end.ts';
+import { hasRoom, lacks, zoneFits } from './classes.ts';
+import type { AgentNode, RequirementClass, StepNode } from './nodes.ts';
+import { TERMS } from './placement.ts';
+import { isSuccess } from './step-record.ts';
+import type { Explanation, ScoreTerm } from './view.ts';
+import { stepName, type Yard } from './yard.ts';
+
+const PHASES = { blocked: 'blocked', resolving: 'resolving', queued: 'queued', offered: 'running', running: 'running', merged: 'merged', ended: 'ended' } as const;
+
+/** Why a step is where it is. Reads only; costs what the cluster and the step's queue have in size. */
+export function explain(yard: Yard, step: StepNode, now: TimeMs): Explanation {
+  const { state } = step.record;
+  const queued = state.kind === 'queued';
+  const wanted = yard.fleet.classOf(step);
+  const reasons = [...reasonsOf(yard, step, wanted, now), ...(step.waitNote === undefined ? [] : [step.waitNote])];
+  return {
+    phase: PHASES[state.kind],
+    summary: summaryOf(step, reasons),
+    reasons,
+    queuePosition: queued ? wanted.queue.positionOf(step) : 0,
+    nearest: queued ? nearest(yard, step, wanted) : [],
+    placement: placementOf(step),
+    cache: cacheOf(step),
+  };
+}
+
+function summaryOf(step: StepNode, reasons: readonly string[]): string {
+  const { state } = step.record;
+  switch (state.kind) {
+    case 'blocked':
+      return `It waits for ${list(step.needs.filter((need) => need.record.state.kind !== 'ended').map(stepName))}.`;
+    case 'resolving':
+      return 'Its inputs are being put together and looked up in the cache.';
+    case 'queued':
+      return `It waits for an agent: ${reasons[0] ?? 'it is about to be placed'}.`;
+    case 'offered':
+      return `It is offered to agent ${state.lease.agent}.`;
+    case 'running': {
+      const doing = state.startedAt === undefined ? 'is being prepared' : 'runs';
+      return `Attempt ${state.lease.attempt} ${doing} on agent ${state.lease.agent}${state.cancelling === undefined ? '' : ' and was told to stop'}.`;
+    }
+    case 'merged':
+      return `It does the same as ${state.into}, which is under way, and will take its result.`;
+    case 'ended':
+      return `It has ended: ${describe(state.outcome)}.`;
+  }
+}
+
+function reasonsOf(yard: Yard, step: StepNode, wanted: RequirementClass, now: TimeMs): readonly string[] {
+  const { state, failures } = step.record;
+  if (state.kind === 'blocked') {
+    return step.needs.filter((need) => need.record.state.kind !== 'ended').map((need) => `${stepName(need)} is ${PHASES[need.record.state.kind]}`);
+  }
+  if (state.kind === 'ended') {
+    const missing = state.outcome.kind === 'skipped' ? step.needs.filter((need) => !isSuccess(need.record)) : [];
+    return missing.map((need) => (need.record.state.kind === 'ended' ? `${stepName(need)}: ${describe(need.record.state.outcome)}` : stepName(need)));
+  }
+  if (state.kind !== 'queued') return [];
+  if (step.delayed && state.notBefore !== undefined) {
+    const tries = Object.entries(failures).map(([cls, count]) => `${cls} ${count} times`);
+    return [`it is tried again in ${formatDurationMs(Math.max(0, state.notBefore - now))}${tries.length === 0 ? '' : ` after ${tries.join(', ')}`}`];
+  }
+  return waitingReasons(yard, step, wanted, now);
+}
+
+function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, now: TimeMs): readonly string[] {
+  const reasons: string[] = [];
+  if (step.parkedUntil !== undefined) {
+    const left = formatDurationMs(Math.max(0, step.parkedUntil - now));
+    reasons.push(
+      step.awaited === undefined
+        ? `it avoids the free agents, which failed or refused it before, for up to ${left}`
+        : `it waits up to ${left} for ${list([...step.awaited].map((agent) => agent.id))}, which has most of its ${formatSizeBytes(step.record.action?.inputBytes ?? 0)} of inputs`,
+    );
+  }
+  const members = [...wanted.groups].flatMap((group) => [...group.members]);
+  if (members.length === 0) {
+    reasons.push(yard.fleet.groups.size === 0 ? 'no agent is known' : 'no agent has what it asks for');
+  } else {
+    const usable = members.filter((agent) => yard.fleet.keptFrom(agent) === undefined);
+    if (usable.length === 0) reasons.push(`no agent that fits takes work: ${list(members.map((agent) => `${agent.id}: ${yard.fleet.keptFrom(agent) ?? ''}`))}`);
+    else if (wanted.stuck) reasons.push(`all ${usable.length} agents that fit and take work are busy`);
+    if (wanted.reserved !== undefined) reasons.push(`agent ${wanted.reserved.id} is kept free for it`);
+  }
+  const position = wanted.queue.positionOf(step);
+  if (position > 0) reasons.push(`about ${position} steps go before it`);
+  return reasons;
+}
+
+/** The agents that come nearest: those that lack least, the connected ones first. */
+function nearest(yard: Yard, step: StepNode, wanted: RequirementClass): Explanation['nearest'] {
+  const fits = [...yard.fleet.agents.values()].flatMap((agent) => {
+    if (agent.group === undefined) return [];
+    const missing = [...lacks(agent.group, wanted)];
+    const total = missing.length + (agent.connected ? 0 : 0.5);
+    if (missing.length === 0) missing.push(...busyWith(yard, step, wanted, agent));
+    return [{ agent: agent.id, lacks: missing, total }];
+  });
+  fits.sort((left, right) => left.total - right.total || (left.agent < right.agent ? -1 : 1));
+  return fits.slice(0, yard.limits.explainedAgents).map(({ agent, lacks: missing }) => ({ agent, lacks: missing }));
+}
+
+/** What keeps the step from an agent that has all it asks for; nothing where the agent is merely full. */
+function busyWith(yard: Yard, step: StepNode, wanted: RequirementClass, agent: AgentNode): readonly string[] {
+  const kept = yard.fleet.keptFrom(agent);
+  if (kept !== undefined) return [kept];
+  const notes: string[] = [];
+  if (!zoneFits(agent, wanted)) notes.push("it runs another zone's steps and its sandbox does not isolate the host");
+  if (agent.reservedFor !== undefined && agent.reservedFor !== wanted) notes.push('it is kept free for a larger step');
+  if (step.record.avoid.includes(agent.id)) notes.push('it failed this step before');
+  if (hasRoom(agent, wanted) && agent.credits <= 0) notes.push('it takes no offers at the moment');
+  return notes;
+}
+
+const TERM_TEXT: Readonly<Record<(typeof TERMS)[number], string>> = {
+  labels: 'things of the agent that the step does not ask for, kept for those that do',
+  inputs: 'input bytes that the agent had already',
+  cluster: 'needed outputs that were made in the same cluster',
+  fit: 'full agents first in central pools, empty ones first at the edge',
+  light: 'light steps go to the edge',
+  errors: 'recent errors of the agent',
+  avoided: 'the agent failed or refused the step before',
+};
+
+function placementOf(step: StepNode): readonly ScoreTerm[] {
+  const { placement } = step;
+  if (placement === undefined) return [];
+  const terms = TERMS.map((term, index) => ({ term, score: placement.terms[index] ?? 0, why: TERM_TEXT[term] }));
+  return [{ term: 'agent', score: 0, why: `${placement.agent}, the best of ${placement.candidateCount} with room` }, ...terms.filter(({ score }) => score !== 0)];
+}
+
+function cacheOf(step: StepNode): readonly string[] {
+  if (!step.spec.cacheable) return ['the step is not cacheable'];
+  const { state, action } = step.record;
+  if (state.kind === 'ended' && state.outcome.kind === 'succeeded' && state.outcome.from === 'cache') return [];
+  if (action === undefined) return [];
+  return step.cacheNotes.length > 0 ? step.cacheNotes : [`no usable result of action ${action.action} was found`];
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 5);
+  return names.length <= shown.length ? shown.join(', ') : `${shown.join(', ')} and ${names.length - shown.length} more`;
+}

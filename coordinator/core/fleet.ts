@@ -1,0 +1,263 @@
+import { assert } from '../../base/assert.ts';
+import { parseZone } from '../../base/zone.ts';
+import type { Digest } from '../../cache/digest.ts';
+import { classKeyOf, classOf, groupKeyOf, hasRoom, matches } from './classes.ts';
+import type { AgentId } from './ids.ts';
+import type { Limits } from './limits.ts';
+import { AgentGroup, AgentNode, type HoldNode, type RequirementClass, type StepNode } from './nodes.ts';
+import type { SessionRecord } from './state.ts';
+
+/**
+ * Agents and the classes of steps that wait for them. Keeps which groups of agents match which class, what is free, and
+ * which classes are worth a try (`hot`). It holds no rule of its own about who gets what: `placement.ts` has those.
+ */
+export class Fleet {
+  readonly agents = new Map<AgentId, AgentNode>();
+  readonly groups = new Map<string, AgentGroup>();
+  /** Classes with queued or parked steps. */
+  readonly active = new Set<RequirementClass>();
+  /** Classes whose first step may find an agent now. */
+  readonly hot = new Set<RequirementClass>();
+  readonly holds = new Map<string, HoldNode>();
+  readonly #limits: Limits;
+  readonly #classes = new Map<string, RequirementClass>();
+  /** Classes without steps, longest idle first; a prefix of them makes room for others. */
+  readonly #idle = new Set<RequirementClass>();
+  /** Agents by the trees that they hold. */
+  readonly #holders = new Map<Digest, Set<AgentNode>>();
+  #ordinal = 0;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+  }
+
+  nextOrdinal(): number {
+    this.#ordinal += 1;
+    return this.#ordinal;
+  }
+
+  /** The agent of that name; one that only leases speak of so far has no session. */
+  agent(id: AgentId): AgentNode {
+    const known = this.agents.get(id);
+    if (known !== undefined) return known;
+    const agent = new AgentNode(id, this.nextOrdinal());
+    this.agents.set(id, agent);
+    return agent;
+  }
+
+  setSession(session: SessionRecord): void {
+    const agent = this.agent(session.facts.agent);
+    agent.session = session;
+    const { labels, capacity, sandbox } = session.facts;
+    const key = groupKeyOf(labels, capacity, sandbox);
+    if (agent.group?.key === key) return;
+    this.#leaveGroup(agent);
+    this.#joinGroup(agent, session, key);
+  }
+
+  forget(id: AgentId): void {
+    const agent = this.agents.get(id);
+    if (agent === undefined) return;
+    assert(agent.leases.size === 0, 'an agent with leases is not forgotten');
+    this.#leaveGroup(agent);
+    for (const root of agent.parts.keys()) this.#dropPart(agent, root);
+    this.agents.delete(id);
+  }
+
+  /** The step's class; made on first use. */
+  classOf(step: StepNode): RequirementClass {
+    if (step.requirements?.retired === false) return step.requirements;
+    const key = classKeyOf(step.spec);
+    let wanted = this.#classes.get(key);
+    if (wanted === undefined) {
+      wanted = classOf(step.spec, key, this.nextOrdinal());
+      for (const group of this.groups.values()) if (matches(group, wanted)) wanted.groups.add(group);
+      this.#classes.set(key, wanted);
+      this.#setIdle(wanted);
+    }
+    step.requirements = wanted;
+    return wanted;
+  }
+
+  enqueue(step: StepNode): void {
+    const wanted = this.classOf(step);
+    wanted.parked.delete(step);
+    wanted.queue.push(step);
+    this.#activate(wanted);
+    if (!wanted.stuck) this.hot.add(wanted);
+  }
+
+  /** Takes a queued step out of its class, wherever it waits there. */
+  dequeue(step: StepNode): void {
+    const wanted = this.classOf(step);
+    wanted.queue.remove(step);
+    wanted.parked.delete(step);
+    step.parkedUntil = undefined;
+    if (wanted.queue.size + wanted.parked.size > 0) return;
+    this.active.delete(wanted);
+    this.hot.delete(wanted);
+    wanted.stuck = false;
+    this.unreserve(wanted);
+    this.#setIdle(wanted);
+  }
+
+  /** Sets a queued step aside until a better agent has room; `unpark` or `dequeue` bring it back. */
+  park(step: StepNode, until: number): void {
+    const wanted = this.classOf(step);
+    wanted.queue.remove(step);
+    wanted.parked.add(step);
+    step.parkedUntil = until;
+  }
+
+  unpark(step: StepNode): void {
+    if (step.parkedUntil === undefined) return;
+    step.parkedUntil = undefined;
+    this.enqueue(step);
+  }
+
+  reserve(agent: AgentNode, wanted: RequirementClass): void {
+    agent.reservedFor = wanted;
+    wanted.reserved = agent;
+  }
+
+  unreserve(wanted: RequirementClass): void {
+    const agent = wanted.reserved;
+    if (agent === undefined) return;
+    wanted.reserved = undefined;
+    agent.reservedFor = undefined;
+    this.refresh(agent);
+  }
+
+  charge(agent: AgentNode, step: StepNode, sign: 1 | -1): void {
+    const { resources } = step.spec;
+    agent.usedSlots += sign * resources.slots;
+    agent.usedCpuMillis += sign * resources.cpuMillis;
+    agent.usedMemoryBytes += sign * resources.memoryBytes;
+    for (const name in resources.custom) agent.usedCustom.set(name, (agent.usedCustom.get(name) ?? 0) + sign * (resources.custom[name] ?? 0));
+    this.refresh(agent);
+  }
+
+  /**
+   * To be called after anything changed that decides whether the agent may be offered steps: session, credits, drain, holds,
+   * breaker, leases. Wakes the classes and parked steps that it has room for.
+   */
+  refresh(agent: AgentNode): void {
+    const { group } = agent;
+    if (group === undefined) return;
+    const usable = agent.credits > 0 && this.keptFrom(agent) === undefined && agent.usedSlots < group.capacity.slots;
+    if (!usable) return makeUnavailable(group, agent);
+    if (agent.availableAt < 0) agent.availableAt = group.available.push(agent) - 1;
+    for (const wanted of this.active) {
+      if (!wanted.groups.has(group) || !hasRoom(agent, wanted)) continue;
+      wanted.stuck = false;
+      for (const step of wanted.parked) if (suitsParked(step, agent)) this.unpark(step);
+      if (wanted.queue.size > 0) this.hot.add(wanted);
+    }
+  }
+
+  /** Why the agent gets nothing new whatever room it has; undefined = it may. */
+  keptFrom(agent: AgentNode): string | undefined {
+    if (!agent.connected) return 'it is not connected';
+    if (agent.draining !== undefined) return `it is draining: ${agent.draining}`;
+    if (agent.breaker.kind === 'open') return `its breaker is open after ${agent.errorCount} errors in a row`;
+    if (agent.breaker.kind === 'half-open' && agent.leases.size > 0) return 'its breaker is half open and one step is probing it';
+    const hold = this.holdOn(agent);
+    return hold === undefined ? undefined : `${hold.hold.target} is on ${hold.hold.kind} (${hold.hold.reason})`;
+  }
+
+  holdOn(agent: AgentNode): HoldNode | undefined {
+    if (this.holds.size === 0) return undefined;
+    const labels = agent.session?.facts.labels ?? {};
+    const cluster = labels['cluster'] ?? '';
+    return (
+      this.holds.get(`agent:${agent.id}`) ?? this.holds.get(`pool:${cluster}/${labels['pool'] ?? ''}`) ?? this.holds.get(`cluster:${cluster}`)
+    );
+  }
+
+  /** The agent holds that tree from now on; the least recently used one makes room. */
+  remember(agent: AgentNode, root: Digest, bytes: number): void {
+    const known = agent.parts.delete(root);
+    agent.parts.set(root, bytes);
+    if (known) return;
+    const holders = this.#holders.get(root);
+    if (holders === undefined) this.#holders.set(root, new Set([agent]));
+    else holders.add(agent);
+    if (agent.parts.size <= this.#limits.partsPerAgent) return;
+    for (const oldest of agent.parts.keys()) {
+      this.#dropPart(agent, oldest);
+      return;
+    }
+  }
+
+  holdersOf(root: Digest): ReadonlySet<AgentNode> | undefined {
+    return this.#holders.get(root);
+  }
+
+  /** Its host's disk may be another one now. */
+  forgetParts(agent: AgentNode): void {
+    for (const root of agent.parts.keys()) this.#dropPart(agent, root);
+  }
+
+  #dropPart(agent: AgentNode, root: Digest): void {
+    agent.parts.delete(root);
+    const holders = this.#holders.get(root);
+    holders?.delete(agent);
+    if (holders?.size === 0) this.#holders.delete(root);
+  }
+
+  #joinGroup(agent: AgentNode, { facts }: SessionRecord, key: string): void {
+    let group = this.groups.get(key);
+    if (group === undefined) {
+      const zone = parseZone(facts.labels['zone'] ?? '') ?? 'untrusted';
+      group = new AgentGroup(key, facts.labels, facts.capacity, new Set(facts.sandbox), zone);
+      this.groups.set(key, group);
+      for (const wanted of this.#classes.values()) if (matches(group, wanted)) wanted.groups.add(group);
+    }
+    group.members.add(agent);
+    agent.group = group;
+  }
+
+  #leaveGroup(agent: AgentNode): void {
+    const { group } = agent;
+    if (group === undefined) return;
+    if (agent.reservedFor !== undefined) this.unreserve(agent.reservedFor);
+    makeUnavailable(group, agent);
+    group.members.delete(agent);
+    agent.group = undefined;
+    if (group.members.size > 0) return;
+    this.groups.delete(group.key);
+    for (const wanted of this.#classes.values()) wanted.groups.delete(group);
+  }
+
+  #activate(wanted: RequirementClass): void {
+    this.active.add(wanted);
+    this.#idle.delete(wanted);
+  }
+
+  #setIdle(wanted: RequirementClass): void {
+    this.#idle.add(wanted);
+    if (this.#idle.size <= this.#limits.idleClasses) return;
+    for (const oldest of this.#idle) {
+      this.#idle.delete(oldest);
+      this.#classes.delete(oldest.key);
+      oldest.retired = true;
+      return;
+    }
+  }
+}
+
+/** Whether a step that waits for a better agent than the free ones takes this one. */
+function suitsParked(step: StepNode, agent: AgentNode): boolean {
+  if (step.record.avoid.includes(agent.id)) return false;
+  return step.awaited === undefined || step.awaited.has(agent);
+}
+
+function makeUnavailable(group: AgentGroup, agent: AgentNode): void {
+  const at = agent.availableAt;
+  if (at < 0) return;
+  agent.availableAt = -1;
+  const last = group.available.pop();
+  if (last === undefined || last === agent) return;
+  group.available[at] = last;
+  last.availableAt = at;
+}

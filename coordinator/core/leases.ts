@@ -1,0 +1,189 @@
+import type { AttemptReport } from '../../cache/action/result.ts';
+import { noteEnd } from './breaker.ts';
+import type { LeaseToken } from './ids.ts';
+import type { AgentNode, StepNode } from './nodes.ts';
+import type { LeaseVerdict, ResultVerdict } from './outcome.ts';
+import { retryOrEnd, withoutOutputs, type AttemptEnd } from './retry.ts';
+import type { CancelCause, Lease, StepOutcome, StepState } from './state.ts';
+import { closeAttempt, end, queue } from './step-moves.ts';
+import type { Turn } from './turn.ts';
+import { stepName } from './yard.ts';
+
+/**
+ * A lease from its offer to its end. Its token is the fence: whoever speaks of an attempt must name it, and only the
+ * current one is listened to. Agents are trusted to stop at their local expiry; until a lease is over here, nobody else
+ * gets the step.
+ */
+
+/** How long an agent that turned a step down is not asked again. */
+const REJECTED_MS = 10_000;
+
+/** Offers the step to the agent: the lease is granted, no attempt is charged yet. */
+export function offer(turn: Turn, step: StepNode, agent: AgentNode): void {
+  const { leaseTtlMs, offerTtlMs } = turn.yard.timings;
+  const attempt = step.record.attemptCount + 1;
+  const lease: Lease = { token: turn.newToken(), agent: agent.id, attempt, grantedAt: turn.now, expiresAt: turn.now + leaseTtlMs };
+  const wanted = turn.yard.fleet.classOf(step);
+  turn.yard.fleet.unreserve(wanted);
+  agent.credits -= 1;
+  step.patienceOver = false;
+  step.waitNote = undefined;
+  turn.yard.shares.grant(step, wanted.cost);
+  turn.change(step, { state: { kind: 'offered', lease, offerExpiresAt: turn.now + offerTtlMs } });
+  turn.tell(agent, { kind: 'offer', token: lease.token, step: step.id, attempt, leaseTtlMs });
+}
+
+/** An offer came to nothing: the step is where it was before, and nobody is charged. */
+export function returnOffer(turn: Turn, step: StepNode, why: string, avoid?: AgentNode): void {
+  if (step.record.state.kind !== 'offered') return;
+  if (avoid !== undefined) {
+    step.rejectedBy ??= new Map();
+    step.rejectedBy.set(avoid.id, turn.now + REJECTED_MS);
+  }
+  turn.yard.shares.refund(step, turn.yard.fleet.classOf(step).cost);
+  queue(turn, step, undefined, why);
+}
+
+/** The agent takes the offer: from here on the attempt counts. */
+export function accept(turn: Turn, step: StepNode): void {
+  const { state, attempts, attemptCount } = step.record;
+  if (state.kind !== 'offered') return;
+  const lease = { ...state.lease, expiresAt: turn.now + turn.yard.timings.leaseTtlMs };
+  const { token, agent, attempt } = lease;
+  step.frozenUntil = 0;
+  const kept = attempts.slice(-(turn.yard.limits.attemptsKept - 1));
+  turn.change(
+    step,
+    {
+      state: { kind: 'running', lease, startedAt: undefined, cancelling: undefined },
+      attempts: [...kept, { attempt, token, agent, acceptedAt: turn.now, endedAt: undefined, report: undefined }],
+      attemptCount: Math.max(attempt, attemptCount),
+    },
+    { kind: 'attempt-accepted', step: stepName(step), attempt, token, agent },
+  );
+}
+
+/** The command runs. An agent that says so has accepted, whatever became of that message. */
+export function start(turn: Turn, step: StepNode): void {
+  accept(turn, step);
+  const { state } = step.record;
+  if (state.kind !== 'running' || state.startedAt !== undefined) return;
+  const { agent, attempt } = state.lease;
+  turn.change(step, { state: { ...state, startedAt: turn.now } }, { kind: 'attempt-started', step: stepName(step), attempt, agent });
+}
+
+/** The agent still has the lease: it is renewed, as far as the step's bounds go. */
+export function renew(turn: Turn, step: StepNode): LeaseVerdict {
+  accept(turn, step);
+  const { state } = step.record;
+  if (state.kind !== 'running') return 'lost';
+  const bound = runBound(turn, step, state);
+  const expiresAt = Math.max(state.lease.expiresAt, Math.min(turn.now + turn.yard.timings.leaseTtlMs, bound));
+  if (expiresAt > state.lease.expiresAt) turn.change(step, { state: { ...state, lease: { ...state.lease, expiresAt } } });
+  return state.cancelling === undefined && turn.now < bound ? 'continue' : 'cancel';
+}
+
+/** The result under a token, accepted exactly once and only while the lease is current. */
+export function finish(turn: Turn, agent: AgentNode, token: LeaseToken, report: AttemptReport): ResultVerdict {
+  const step = turn.yard.stepOf(token);
+  if (step !== undefined && agent.leases.get(token) === step) {
+    accept(turn, step);
+    const { state } = step.record;
+    if (state.kind === 'running') takeReport(turn, step, agent, state, report);
+    return 'accepted';
+  }
+  const ended = turn.yard.index.tokens.get(token)?.record.attempts.find((attempt) => attempt.token === token);
+  return ended?.agent === agent.id && ended.report !== undefined ? 'already-accepted' : 'fenced';
+}
+
+/** The lease is over: its agent was not heard of in time, came back without it, or went. */
+export function lose(turn: Turn, step: StepNode, ending: { readonly message: string; readonly agentLost: boolean }): void {
+  const { state } = step.record;
+  if (state.kind === 'offered') return returnOffer(turn, step, ending.message);
+  if (state.kind !== 'running') return;
+  const { agent } = state.lease;
+  if (state.cancelling !== undefined) return endCancelled(turn, step, state, undefined);
+  const overdue = state.startedAt !== undefined && turn.now >= runBound(turn, step, state);
+  const cause: AttemptEnd = overdue
+    ? { class: 'timeout', message: 'it ran longer than it may, and its agent did not stop it', result: undefined, report: undefined, agentLost: false }
+    : { class: 'agent-lost', message: ending.message, result: undefined, report: undefined, agentLost: ending.agentLost };
+  turn.send({ kind: 'close-log', token: state.lease.token, step: step.id });
+  noteEnd(turn, turn.yard.fleet.agent(agent), cause.class);
+  retryOrEnd(turn, step, agent, state.lease.attempt, cause);
+}
+
+/** The agent stops: what it had not started goes back for nothing, the rest is an error of its own class. */
+export function handBack(turn: Turn, step: StepNode): void {
+  const { state } = step.record;
+  if (state.kind === 'offered') return returnOffer(turn, step, 'its agent left');
+  if (state.kind !== 'running') return;
+  if (state.cancelling !== undefined) return endCancelled(turn, step, state, undefined);
+  const { agent, attempt, token } = state.lease;
+  turn.send({ kind: 'close-log', token, step: step.id });
+  if (state.startedAt !== undefined) {
+    const cause: AttemptEnd = { class: 'agent-stop', message: 'its agent left', result: undefined, report: undefined, agentLost: false };
+    return retryOrEnd(turn, step, agent, attempt, cause);
+  }
+  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent, why: 'agent-stop: its agent left before it began' });
+  queue(turn, step, undefined, 'its agent left before it began', { attempts: closeAttempt(step, { endedAt: turn.now }) });
+}
+
+/** Tells the agent to stop; the step ends when it has, or when the lease is over. */
+export function cancelRunning(turn: Turn, step: StepNode, cause: CancelCause, reason: string): void {
+  const { state } = step.record;
+  if (state.kind !== 'running' || state.cancelling !== undefined) return;
+  turn.change(step, { state: { ...state, cancelling: cause } });
+  turn.tell(turn.yard.fleet.agent(state.lease.agent), { kind: 'cancel', token: state.lease.token, reason, graceMs: step.spec.graceMs });
+}
+
+type Running = Extract<StepState, { kind: 'running' }>;
+
+function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running, report: AttemptReport): void {
+  const { token, attempt } = state.lease;
+  const ending = report.kind === 'failed' ? report.class : undefined;
+  turn.send({ kind: 'close-log', token, step: step.id });
+  noteEnd(turn, agent, ending);
+  if (report.kind === 'failed' && state.cancelling !== undefined) return endCancelled(turn, step, state, report);
+  if (report.kind === 'failed') {
+    // Nobody here asked for a stop, so it was the agent's own doing.
+    const cls = report.class === 'cancelled' ? 'agent-stop' : report.class;
+    return retryOrEnd(turn, step, agent.id, attempt, { class: cls, message: report.message, result: report.result, report, agentLost: false });
+  }
+  rememberParts(turn, step, agent, report.result.outputs);
+  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent: agent.id, why: 'succeeded' });
+  const attempts = closeAttempt(step, { endedAt: turn.now, report: withoutOutputs(report) });
+  end(turn, step, { kind: 'succeeded', from: 'run', result: report.result }, { attempts });
+  const { action } = step.record;
+  if (step.spec.cacheable && action !== undefined && report.result.exitCode === 0) {
+    turn.send({ kind: 'publish', step: step.id, action: action.action, result: report.result });
+  }
+}
+
+function endCancelled(turn: Turn, step: StepNode, state: Running, report: AttemptReport | undefined): void {
+  const { cancelling, lease } = state;
+  if (cancelling === undefined) return;
+  const outcome: StepOutcome =
+    cancelling.kind === 'cancelled'
+      ? { kind: 'cancelled', by: cancelling.by, reason: cancelling.reason }
+      : { kind: 'timed-out', bound: cancelling.bound };
+  if (report === undefined) turn.send({ kind: 'close-log', token: lease.token, step: step.id });
+  const why = report?.kind === 'failed' ? `${report.class}: ${report.message}` : 'cancelled';
+  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt: lease.attempt, agent: lease.agent, why });
+  const attempts = closeAttempt(step, { endedAt: turn.now, report: report === undefined ? undefined : withoutOutputs(report) });
+  end(turn, step, outcome, { attempts });
+}
+
+/** Until when the attempt may be renewed: its run time and its grace, with a lease's time to report. */
+function runBound(turn: Turn, step: StepNode, state: Running): number {
+  const { graceMs, runTimeoutMs } = step.spec;
+  const slackMs = graceMs + turn.yard.timings.leaseTtlMs;
+  const running = state.startedAt === undefined ? Number.POSITIVE_INFINITY : state.startedAt + runTimeoutMs + slackMs;
+  return state.cancelling === undefined ? running : Math.min(running, state.cancelling.at + slackMs);
+}
+
+/** What the agent has on its disk after the step: placing others there saves the transfer. */
+function rememberParts(turn: Turn, step: StepNode, agent: AgentNode, outputs: Extract<AttemptReport, { kind: 'succeeded' }>['result']['outputs']): void {
+  const { fleet } = turn.yard;
+  for (const part of step.record.action?.parts ?? []) fleet.remember(agent, part.root, part.bytes);
+  for (const entry of outputs) if (entry.kind === 'directory') fleet.remember(agent, entry.root, entry.bytes);
+}

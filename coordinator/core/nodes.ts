@@ -1,0 +1,253 @@
+import type { TimeMs } from '../../base/clock.ts';
+import type { Labels } from '../../base/labels.ts';
+import type { Resources } from '../../base/resources.ts';
+import type { SandboxTrait } from '../../base/sandbox-trait.ts';
+import type { Selector } from '../../base/selector.ts';
+import type { Zone } from '../../base/zone.ts';
+import type { Digest } from '../../cache/digest.ts';
+import type { ClassQueue, BuildQueue, ProjectQueue } from './queue.ts';
+import { FRESH_STEP } from './step-record.ts';
+import { Timer } from './timers.ts';
+import type { AgentId, BuildId, LeaseToken, StepId } from './ids.ts';
+import type { BuildRecord } from './record.ts';
+import type { StepSpec } from './spec.ts';
+import type { BuildState, Hold, SessionRecord, StepRecord } from './state.ts';
+
+/**
+ * The core's working memory. `record`, `state`, `session` are durable and change by `Yard.evolve` only; everything else is
+ * an index over them, or knowledge that may be lost with the process (marked as such).
+ */
+export type TimerOwner = StepNode | BuildNode | HoldNode | AgentNode | RequirementClass;
+
+/** Something that gets a share of the agents: a project of all, a build of its project's. */
+export type Share = {
+  weight: number;
+  /** Cost of what it holds now; the durable leases give it back after a restart. */
+  load: number;
+  /** Cost of all that it was granted, by weight; it starts level with the others. Lost with the process. */
+  virtualTime: number;
+};
+
+export class ProjectNode implements Share {
+  weight: number;
+  load = 0;
+  virtualTime = 0;
+  /** Virtual time of its newest grant to one of its builds: where a new build starts. */
+  buildsAt = 0;
+  readonly name: string;
+  readonly ordinal: number;
+  readonly queues = new Set<ProjectQueue>();
+  unfinishedCount = 0;
+  buildCount = 0;
+  /** Retries that it may still have, as of `budgetAt`; below 0 it is in debt. Lost with the process. */
+  budget: number;
+  budgetAt: TimeMs = 0;
+
+  constructor(name: string, ordinal: number, weight: number, budget: number) {
+    this.name = name;
+    this.ordinal = ordinal;
+    this.weight = weight;
+    this.budget = budget;
+  }
+}
+
+export class BuildNode implements Share {
+  readonly kind = 'build';
+  readonly id: BuildId;
+  readonly record: BuildRecord;
+  readonly project: ProjectNode;
+  readonly ordinal: number;
+  readonly timer: Timer<TimerOwner>;
+  /** By position in the submission; complete once `linked`. */
+  readonly steps: StepNode[] = [];
+  readonly byName = new Map<string, StepNode>();
+  readonly queues = new Set<BuildQueue>();
+  state: BuildState = { kind: 'running', cancelling: undefined };
+  linked = false;
+  weight: number;
+  load = 0;
+  virtualTime = 0;
+  endedCount = 0;
+  fromCacheCount = 0;
+  eventSeq = 0;
+
+  constructor(record: BuildRecord, project: ProjectNode, ordinal: number) {
+    this.id = record.id;
+    this.record = record;
+    this.project = project;
+    this.ordinal = ordinal;
+    this.weight = record.spec.weight;
+    this.timer = new Timer<TimerOwner>(this, ordinal);
+  }
+}
+
+export class StepNode {
+  readonly kind = 'step';
+  readonly id: StepId;
+  readonly spec: StepSpec;
+  readonly build: BuildNode;
+  /** Position in the submission. */
+  readonly index: number;
+  readonly timer: Timer<TimerOwner>;
+  needs: readonly StepNode[] = [];
+  readonly dependents: StepNode[] = [];
+  record: StepRecord = FRESH_STEP;
+  /** Needs that have not ended. */
+  waiting = 0;
+  /** Steps on the longest chain from here on, this one included. */
+  criticalPath = 1;
+  /** Place in its queue, -1 outside. */
+  heapAt = -1;
+  queue: BuildQueue | undefined;
+  requirements: RequirementClass | undefined;
+  /** Order within a build's queue; see `queue.ts`. */
+  rank = 0;
+  /** Where its record is among the writes of the current turn. */
+  writeTurn = -1;
+  writeAt = 0;
+  // From here on: lost with the process.
+  /** Backoff is not over yet. */
+  delayed = false;
+  /** Waits for a better agent than the free ones until then; undefined = does not. */
+  parkedUntil: TimeMs | undefined;
+  /** The agents that it waits for while parked; undefined = any that it does not avoid. */
+  awaited: ReadonlySet<AgentNode> | undefined;
+  /** It has waited for a better agent already. */
+  patienceOver = false;
+  /** When to ask for its action again. */
+  resolveAt: TimeMs | undefined;
+  resolveTries = 0;
+  /** Its lease is not over before, whatever the record says: a takeover or a stall of ours was no fault of the agent. */
+  frozenUntil: TimeMs = 0;
+  /** Why its newest wait is longer than its backoff. */
+  waitNote: string | undefined;
+  cacheNotes: readonly string[] = [];
+  /** Agents that turned an offer of it down, and until when they are not asked again. */
+  rejectedBy: Map<AgentId, TimeMs> | undefined;
+  placement: Placement | undefined;
+
+  constructor(id: StepId, spec: StepSpec, build: BuildNode, index: number) {
+    this.id = id;
+    this.spec = spec;
+    this.build = build;
+    this.index = index;
+    this.timer = new Timer<TimerOwner>(this, index);
+  }
+}
+
+/** The terms of the score that won, by the order of `TERMS`. */
+export type Placement = { readonly agent: AgentId; readonly terms: readonly number[]; readonly candidateCount: number };
+
+/** Agents that are the same to every step: what can be said of one is said of all. */
+export class AgentGroup {
+  readonly key: string;
+  readonly labels: Labels;
+  readonly capacity: Resources;
+  readonly traits: ReadonlySet<SandboxTrait>;
+  readonly zone: Zone;
+  readonly cluster: string;
+  readonly isEdge: boolean;
+  readonly members = new Set<AgentNode>();
+  /** Members that may be offered something, in no useful order. */
+  readonly available: AgentNode[] = [];
+  /** Where the next search begins. */
+  cursor = 0;
+
+  constructor(key: string, labels: Labels, capacity: Resources, traits: ReadonlySet<SandboxTrait>, zone: Zone) {
+    this.key = key;
+    this.labels = labels;
+    this.capacity = capacity;
+    this.traits = traits;
+    this.zone = zone;
+    this.cluster = labels['cluster'] ?? '';
+    this.isEdge = labels['class'] === 'edge';
+  }
+}
+
+export class AgentNode {
+  readonly kind = 'agent';
+  readonly id: AgentId;
+  readonly timer: Timer<TimerOwner>;
+  readonly leases = new Map<LeaseToken, StepNode>();
+  session: SessionRecord | undefined;
+  group: AgentGroup | undefined;
+  usedCpuMillis = 0;
+  usedMemoryBytes = 0;
+  usedSlots = 0;
+  readonly usedCustom = new Map<string, number>();
+  /** Leases that are offered and not accepted. */
+  offeredCount = 0;
+  // From here on: lost with the process.
+  connected = false;
+  draining: string | undefined;
+  credits = 0;
+  disconnectedAt: TimeMs = 0;
+  /** Place in its group's `available`, -1 outside. */
+  availableAt = -1;
+  /** Ends by our fault in a row, and what follows from them. */
+  errorCount = 0;
+  breaker: { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' } = { kind: 'closed' };
+  breakerTrips = 0;
+  /** The class that it is kept free for. */
+  reservedFor: RequirementClass | undefined;
+  /** Trees that it holds with their bytes, least recently used first. */
+  readonly parts = new Map<Digest, number>();
+
+  constructor(id: AgentId, ordinal: number) {
+    this.id = id;
+    this.timer = new Timer<TimerOwner>(this, ordinal);
+  }
+}
+
+export class HoldNode {
+  readonly kind = 'hold';
+  readonly hold: Hold;
+  readonly timer: Timer<TimerOwner>;
+
+  constructor(hold: Hold, ordinal: number) {
+    this.hold = hold;
+    this.timer = new Timer<TimerOwner>(this, ordinal);
+  }
+}
+
+/** Steps that ask for the same: what one of them fits on, all do. */
+export class RequirementClass {
+  readonly kind = 'class';
+  readonly key: string;
+  readonly ordinal: number;
+  readonly selector: Selector;
+  readonly resources: Resources;
+  readonly zone: Zone;
+  readonly traits: readonly SandboxTrait[];
+  /** Share of the cluster that one step takes, a whole number. */
+  readonly cost: number;
+  readonly timer: Timer<TimerOwner>;
+  /** Groups whose agents fit when they are empty, in the order in which they appeared. */
+  readonly groups = new Set<AgentGroup>();
+  readonly queue: ClassQueue;
+  /** Queued steps that wait for a better agent than the free ones. */
+  readonly parked = new Set<StepNode>();
+  /** No available agent fits; an agent that gains room says when that changes. */
+  stuck = false;
+  /** It made room for others and learns of nothing any more. */
+  retired = false;
+  /** The agent that is kept free for it. */
+  reserved: AgentNode | undefined;
+
+  constructor(
+    key: string,
+    ordinal: number,
+    needs: { readonly selector: Selector; readonly resources: Resources; readonly zone: Zone; readonly traits: readonly SandboxTrait[]; readonly cost: number },
+    queue: ClassQueue,
+  ) {
+    this.key = key;
+    this.ordinal = ordinal;
+    this.selector = needs.selector;
+    this.resources = needs.resources;
+    this.zone = needs.zone;
+    this.traits = needs.traits;
+    this.cost = needs.cost;
+    this.queue = queue;
+    this.timer = new Timer<TimerOwner>(this, ordinal);
+  }
+}

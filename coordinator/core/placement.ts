@@ -1,0 +1,195 @@
+import { hasRoom } from './classes.ts';
+import type { AgentGroup, AgentNode, RequirementClass, StepNode } from './nodes.ts';
+import type { ResolvedAction } from './state.ts';
+import type { Turn } from './turn.ts';
+
+/**
+ * Which of the agents with room gets a step. Candidates are those that hold its inputs and a sample of the others; the
+ * score of each is a sum of terms, every one of which `explain` can name.
+ */
+export const TERMS = ['labels', 'inputs', 'cluster', 'fit', 'light', 'errors', 'avoided'] as const;
+
+/** The largest part of an agent that still counts as light. */
+const LIGHT = 0.25;
+/** Input bytes from which on having all of them weighs fully. */
+const FULL_WEIGHT_BYTES = 256 * 1024 * 1024;
+/** Trees of a step, largest first, whose holders are looked for. */
+const PARTS_LOOKED_AT = 4;
+
+export type Choice =
+  | { readonly kind: 'agent'; readonly agent: AgentNode; readonly terms: readonly number[]; readonly candidateCount: number }
+  /** No available agent fits the class. */
+  | { readonly kind: 'none' }
+  /** Some fit the class, but this step waits for `awaited` (undefined = any that it does not avoid). */
+  | { readonly kind: 'wait'; readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined };
+
+export function choose(turn: Turn, step: StepNode, wanted: RequirementClass): Choice {
+  const sample = candidates(turn, step, wanted);
+  if (sample.length === 0) return { kind: 'none' };
+  const { until, awaited } = patience(turn, step, wanted);
+  const liked = sample.filter((agent) => !isAvoided(turn, step, agent));
+  if (liked.length === 0 && !step.patienceOver) {
+    const bound = retryAt(turn, step, sample);
+    if (bound !== undefined && bound > turn.now) return { kind: 'wait', until: bound, awaited: undefined };
+  }
+  const usable = liked.length === 0 ? sample : liked;
+  if (awaited !== undefined && until > turn.now && !usable.some((agent) => awaited.has(agent))) return { kind: 'wait', until, awaited };
+  const first = usable[0];
+  if (first === undefined) return { kind: 'none' };
+  let agent = first;
+  let terms = score(turn, step, wanted, first);
+  let best = sum(terms);
+  for (const other of usable.slice(1)) {
+    const otherTerms = score(turn, step, wanted, other);
+    const total = sum(otherTerms);
+    if (total <= best) continue;
+    agent = other;
+    terms = otherTerms;
+    best = total;
+  }
+  return { kind: 'agent', agent, terms, candidateCount: usable.length };
+}
+
+/** Whether the step would rather go elsewhere. */
+export function isAvoided(turn: Turn, step: StepNode, agent: AgentNode): boolean {
+  return step.record.avoid.includes(agent.id) || (step.rejectedBy?.get(agent.id) ?? 0) > turn.now;
+}
+
+/** Agents with room for the class, at most as many as are scored: holders of inputs first, then a rotating sample. */
+function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): AgentNode[] {
+  const { limits } = turn.yard;
+  const found: AgentNode[] = [];
+  for (const agent of holders(turn, step)) {
+    if (agent.availableAt < 0 || agent.group === undefined || !wanted.groups.has(agent.group) || !takes(agent, wanted)) continue;
+    found.push(agent);
+    if (found.length * 2 >= limits.candidatesScored) break;
+  }
+  const avoids = step.record.avoid.length > 0 || step.rejectedBy !== undefined;
+  let likedCount = avoids ? found.filter((agent) => !isAvoided(turn, step, agent)).length : found.length;
+  for (const group of wanted.groups) {
+    const { available } = group;
+    for (let offset = 0; offset < available.length; offset += 1) {
+      // An avoided agent does not fill the sample: there may be a better one behind it.
+      if (found.length >= limits.candidatesScored && likedCount > 0) break;
+      const agent = available[(group.cursor + offset) % available.length];
+      if (agent === undefined || !takes(agent, wanted) || found.includes(agent)) continue;
+      found.push(agent);
+      if (!avoids || !isAvoided(turn, step, agent)) likedCount += 1;
+    }
+    if (available.length > 0) group.cursor = (group.cursor + 1) % available.length;
+  }
+  return found;
+}
+
+function takes(agent: AgentNode, wanted: RequirementClass): boolean {
+  return (agent.reservedFor === undefined || agent.reservedFor === wanted) && hasRoom(agent, wanted);
+}
+
+function holders(turn: Turn, step: StepNode): ReadonlySet<AgentNode> {
+  const found = new Set<AgentNode>();
+  for (const { root } of largestParts(step)) for (const agent of turn.yard.fleet.holdersOf(root) ?? []) found.add(agent);
+  return found;
+}
+
+function largestParts(step: StepNode): ResolvedAction['parts'] {
+  const parts = step.record.action?.parts ?? [];
+  return parts.length <= PARTS_LOOKED_AT ? parts : parts.toSorted((left, right) => right.bytes - left.bytes).slice(0, PARTS_LOOKED_AT);
+}
+
+/** How long the step waits for agents that hold most of its inputs and are busy, where it does. */
+function patience(turn: Turn, step: StepNode, wanted: RequirementClass): { readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined } {
+  const { localityMinBytes, localityWaitMs } = turn.yard.timings;
+  const { action, readyAt } = step.record;
+  if (step.patienceOver || action === undefined || action.inputBytes < localityMinBytes) return { until: 0, awaited: undefined };
+  const awaited = new Set<AgentNode>();
+  for (const agent of holders(turn, step)) {
+    const fits = agent.group !== undefined && wanted.groups.has(agent.group) && turn.yard.fleet.keptFrom(agent) === undefined;
+    if (fits && !isAvoided(turn, step, agent) && localBytes(step, agent) * 2 > action.inputBytes) awaited.add(agent);
+  }
+  return { until: (readyAt ?? turn.now) + localityWaitMs, awaited: awaited.size === 0 ? undefined : awaited };
+}
+
+/** Until when the step waits for an agent that it does not avoid; undefined where there is nothing to wait for. */
+function retryAt(turn: Turn, step: StepNode, sample: readonly AgentNode[]): number | undefined {
+  const wanted = turn.yard.fleet.classOf(step);
+  const rejectedUntil = Math.min(...sample.map((agent) => step.rejectedBy?.get(agent.id) ?? 0));
+  for (const group of wanted.groups) {
+    for (const agent of group.members) {
+      if (isAvoided(turn, step, agent) || turn.yard.fleet.keptFrom(agent) !== undefined) continue;
+      return turn.now + turn.yard.timings.ageingMs / 2;
+    }
+  }
+  return rejectedUntil > turn.now ? rejectedUntil : undefined;
+}
+
+function localBytes(step: StepNode, agent: AgentNode): number {
+  let bytes = 0;
+  for (const part of step.record.action?.parts ?? []) if (agent.parts.has(part.root)) bytes += part.bytes;
+  return bytes;
+}
+
+function score(turn: Turn, step: StepNode, wanted: RequirementClass, agent: AgentNode): readonly number[] {
+  const { group } = agent;
+  if (group === undefined) return TERMS.map(() => 0);
+  const use = utilisation(agent, group, wanted);
+  const light = wanted.cost <= 1 && dominant(group, wanted) <= LIGHT;
+  return [
+    -10 * unneeded(group, wanted),
+    40 * inputTerm(step, agent),
+    5 * clusterTerm(step, group, turn),
+    10 * (group.isEdge ? 1 - use : use),
+    light && group.isEdge ? 8 : 0,
+    -15 * agent.errorCount,
+    isAvoided(turn, step, agent) ? -100 : 0,
+  ];
+}
+
+/** Countables of the group that the class does not ask for: they are kept for those that do. */
+function unneeded(group: AgentGroup, wanted: RequirementClass): number {
+  let count = 0;
+  for (const name in group.capacity.custom) if ((wanted.resources.custom[name] ?? 0) === 0) count += 1;
+  return count;
+}
+
+function inputTerm(step: StepNode, agent: AgentNode): number {
+  const bytes = step.record.action?.inputBytes ?? 0;
+  if (bytes === 0 || agent.parts.size === 0) return 0;
+  return Math.min(1, localBytes(step, agent) / bytes) * Math.min(1, bytes / FULL_WEIGHT_BYTES + 0.1);
+}
+
+/** The part of the needed outputs that was made in the group's cluster. */
+function clusterTerm(step: StepNode, group: AgentGroup, turn: Turn): number {
+  let made = 0;
+  let here = 0;
+  for (const [index, need] of step.needs.entries()) {
+    const { state } = need.record;
+    if (step.spec.needs[index]?.outputs !== true || state.kind !== 'ended' || state.outcome.kind !== 'succeeded') continue;
+    made += 1;
+    const producer = need.record.attempts.at(-1)?.agent;
+    if (producer !== undefined && turn.yard.fleet.agents.get(producer)?.group?.cluster === group.cluster) here += 1;
+  }
+  return made === 0 ? 0 : here / made;
+}
+
+/** The fullest resource of the agent, with the step on it, from 0 to 1. */
+function utilisation(agent: AgentNode, { capacity }: AgentGroup, { resources }: RequirementClass): number {
+  return Math.max(
+    part(agent.usedSlots + resources.slots, capacity.slots),
+    part(agent.usedCpuMillis + resources.cpuMillis, capacity.cpuMillis),
+    part(agent.usedMemoryBytes + resources.memoryBytes, capacity.memoryBytes),
+  );
+}
+
+function dominant({ capacity }: AgentGroup, { resources }: RequirementClass): number {
+  return Math.max(part(resources.cpuMillis, capacity.cpuMillis), part(resources.memoryBytes, capacity.memoryBytes));
+}
+
+function part(used: number, capacity: number): number {
+  return capacity === 0 ? 0 : used / capacity;
+}
+
+function sum(terms: readonly number[]): number {
+  let total = 0;
+  for (const term of terms) total += term;
+  return total;
+}

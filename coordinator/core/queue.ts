@@ -1,0 +1,154 @@
+import { Heap } from './heap.ts';
+import type { BuildNode, ProjectNode, Share, StepNode } from './nodes.ts';
+
+/**
+ * The queued steps of one requirement class: projects by fair share, in each its builds by fair share, in each its steps
+ * by rank. Shares are those of the whole cluster, not of the class. Everything costs O(log n).
+ *
+ * A share goes first that holds least for its weight; among equals the one that was granted least so far. A share that was
+ * idle starts level with the others (`Yard` sees to it): having waited for nothing earns nothing.
+ */
+export class ClassQueue {
+  readonly #projects = new Heap<ProjectQueue>((left, right) => shareBefore(left.project, right.project) ?? left.project.ordinal < right.project.ordinal);
+  readonly #byProject = new Map<ProjectNode, ProjectQueue>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The step whose turn it is. */
+  peek(): StepNode | undefined {
+    return this.#projects.peek()?.builds.peek()?.steps.peek();
+  }
+
+  push(step: StepNode): void {
+    const project = this.#projectQueue(step.build.project);
+    const build = this.#buildQueue(project, step.build);
+    build.steps.push(step);
+    step.queue = build;
+    this.#size += 1;
+    if (build.heapAt < 0) project.builds.push(build);
+    if (project.heapAt < 0) this.#projects.push(project);
+    else this.#projects.update(project);
+  }
+
+  remove(step: StepNode): void {
+    const build = step.queue;
+    if (build === undefined) return;
+    build.steps.remove(step);
+    step.queue = undefined;
+    this.#size -= 1;
+    if (build.steps.size > 0) return;
+    const { project } = build;
+    project.builds.remove(build);
+    project.byBuild.delete(build.build);
+    build.build.queues.delete(build);
+    if (project.builds.size > 0) return;
+    this.#projects.remove(project);
+    this.#byProject.delete(project.project);
+    project.project.queues.delete(project);
+  }
+
+  /** To be called for each of a project's queues after its share has changed. */
+  moveProject(queue: ProjectQueue): void {
+    this.#projects.update(queue);
+  }
+
+  /** How many steps go before `step`, as well as can be told while shares change: others of its size take turns with it. */
+  positionOf(step: StepNode): number {
+    const own = step.queue;
+    if (own === undefined) return 0;
+    const before = own.steps.items().filter((other) => other !== step && stepBefore(other, step)).length;
+    let inProject = before;
+    for (const build of own.project.builds.items()) if (build !== own) inProject += Math.min(build.steps.size, before);
+    let position = inProject;
+    for (const project of this.#projects.items()) {
+      if (project === own.project) continue;
+      let size = 0;
+      for (const build of project.builds.items()) size += build.steps.size;
+      position += Math.min(size, inProject);
+    }
+    return position;
+  }
+
+  #projectQueue(project: ProjectNode): ProjectQueue {
+    const known = this.#byProject.get(project);
+    if (known !== undefined) return known;
+    const queue = new ProjectQueue(project, this);
+    this.#byProject.set(project, queue);
+    project.queues.add(queue);
+    return queue;
+  }
+
+  #buildQueue(project: ProjectQueue, build: BuildNode): BuildQueue {
+    const known = project.byBuild.get(build);
+    if (known !== undefined) return known;
+    const queue = new BuildQueue(build, project);
+    project.byBuild.set(build, queue);
+    build.queues.add(queue);
+    return queue;
+  }
+}
+
+/** A project's queued steps of one class. */
+export class ProjectQueue {
+  heapAt = -1;
+  readonly project: ProjectNode;
+  readonly owner: ClassQueue;
+  readonly builds = new Heap<BuildQueue>((left, right) => shareBefore(left.build, right.build) ?? left.build.ordinal < right.build.ordinal);
+  readonly byBuild = new Map<BuildNode, BuildQueue>();
+
+  constructor(project: ProjectNode, owner: ClassQueue) {
+    this.project = project;
+    this.owner = owner;
+  }
+}
+
+/** A build's queued steps of one class. */
+export class BuildQueue {
+  heapAt = -1;
+  readonly build: BuildNode;
+  readonly project: ProjectQueue;
+  readonly steps = new Heap<StepNode>(stepBefore);
+
+  constructor(build: BuildNode, project: ProjectQueue) {
+    this.build = build;
+    this.project = project;
+  }
+}
+
+/** Which of two steps, of whatever class, goes first. */
+export function headBefore(left: StepNode, right: StepNode): boolean {
+  const { build: leftBuild } = left;
+  const { build: rightBuild } = right;
+  if (leftBuild.project !== rightBuild.project) {
+    return shareBefore(leftBuild.project, rightBuild.project) ?? leftBuild.project.ordinal < rightBuild.project.ordinal;
+  }
+  if (leftBuild !== rightBuild) return shareBefore(leftBuild, rightBuild) ?? leftBuild.ordinal < rightBuild.ordinal;
+  return stepBefore(left, right);
+}
+
+/**
+ * The rank of a step that became ready then: its priority, and one point for every `ageingMs` that it has waited. Because
+ * all age alike, the difference of two ranks never changes, and a heap may be ordered by them.
+ */
+export function rankOf(priority: number, readyAt: number, ageingMs: number): number {
+  return priority - Math.floor(readyAt / ageingMs);
+}
+
+function shareBefore(left: Share, right: Share): boolean | undefined {
+  const leftLoad = left.load / left.weight;
+  const rightLoad = right.load / right.weight;
+  if (leftLoad !== rightLoad) return leftLoad < rightLoad;
+  return left.virtualTime === right.virtualTime ? undefined : left.virtualTime < right.virtualTime;
+}
+
+/** By rank, then the longest chain of dependents, then who waited longest, then the submission's order. */
+function stepBefore(left: StepNode, right: StepNode): boolean {
+  if (left.rank !== right.rank) return left.rank > right.rank;
+  if (left.criticalPath !== right.criticalPath) return left.criticalPath > right.criticalPath;
+  const leftReady = left.record.readyAt ?? 0;
+  const rightReady = right.record.readyAt ?? 0;
+  return leftReady === rightReady ? left.index < right.index : leftReady < rightReady;
+}

@@ -1,0 +1,48 @@
+import { unreachable } from '../../base/assert.ts';
+import { backoffMs } from '../../base/backoff.ts';
+import type { Resolution } from './event.ts';
+import { follow } from './merge.ts';
+import type { StepNode } from './nodes.ts';
+import type { ResolvedAction } from './state.ts';
+import { end, queue } from './step-moves.ts';
+import { mergeKeyOf } from './step-index.ts';
+import type { Turn } from './turn.ts';
+
+/** Waits between two tries to work out an action while the cache cannot be asked. */
+const TRY_AGAIN = { initialMs: 500, maxMs: 30_000 };
+
+/** The shell has worked out a step's action, or could not. */
+export function takeResolution(turn: Turn, step: StepNode, resolution: Resolution): void {
+  if (step.record.state.kind !== 'resolving' || step.resolveAt !== undefined) return;
+  switch (resolution.kind) {
+    case 'ready':
+      step.cacheNotes = resolution.cache ?? [];
+      return queueOrFollow(turn, step, resolution.action);
+    case 'hit':
+      return end(turn, step, { kind: 'succeeded', from: 'cache', result: resolution.result }, { action: resolution.action });
+    case 'invalid':
+      return end(turn, step, { kind: 'failed', class: 'output', message: resolution.message, result: undefined });
+    case 'unavailable':
+      step.waitNote = `the cache could not be asked: ${resolution.message}`;
+      step.resolveAt = turn.now + 100 + backoffMs(TRY_AGAIN, step.resolveTries, turn.prng);
+      step.resolveTries += 1;
+      return turn.yard.index.setTimer(step);
+    default:
+      return unreachable(resolution);
+  }
+}
+
+function queueOrFollow(turn: Turn, step: StepNode, action: ResolvedAction): void {
+  const key = mergeKeyOf(step, action);
+  const primary = key === undefined ? undefined : turn.yard.index.primaries.get(key);
+  step.waitNote = undefined;
+  if (primary === undefined || isStopping(primary)) return queue(turn, step, undefined, 'runnable', { action });
+  turn.change(step, { action });
+  follow(turn, step, primary);
+}
+
+/** A primary that was told to stop will have no result to share. */
+function isStopping(primary: StepNode): boolean {
+  const { state } = primary.record;
+  return state.kind === 'running' && state.cancelling !== undefined;
+}

@@ -1,0 +1,61 @@
+import { cancelStep } from './builds.ts';
+import { endBuildIfOver } from './build-end.ts';
+import { settleFollowers } from './merge.ts';
+import type { BuildNode, StepNode } from './nodes.ts';
+import { failFast } from './settle.ts';
+import { unended } from './step-moves.ts';
+import type { Turn } from './turn.ts';
+
+/**
+ * Goes on from what the ledger held. Agents could not reach anybody meanwhile, so a lease that ran out goes on for one TTL,
+ * but for no longer than one TTL after its durable expiry: takeovers in a row do not add up. What a crash cut short between
+ * two commits (dependents not told, a cancel half done) is finished here.
+ */
+export function resume(turn: Turn): void {
+  const { builds, index, timings, fleet } = turn.yard;
+  index.unblocked.length = 0;
+  for (const agent of fleet.agents.values()) agent.disconnectedAt = turn.now;
+  for (const build of builds.values()) {
+    if (build.state.kind === 'ended') continue;
+    for (const step of build.steps) {
+      freeze(turn, step, timings.leaseTtlMs);
+      reviveStep(turn, step);
+    }
+    finishCancel(turn, build);
+    const failed = build.record.spec.failFast ? build.steps.find(failedCritically) : undefined;
+    if (failed !== undefined) failFast(turn, build, `${failed.spec.name} did not succeed`);
+    endBuildIfOver(turn, build);
+  }
+}
+
+function freeze(turn: Turn, step: StepNode, ttlMs: number): void {
+  const { state } = step.record;
+  if (state.kind !== 'offered' && state.kind !== 'running') return;
+  step.frozenUntil = Math.min(state.lease.expiresAt + ttlMs, turn.now + ttlMs);
+  turn.sawToken(state.lease.token);
+  turn.yard.index.setTimer(step);
+}
+
+function reviveStep(turn: Turn, step: StepNode): void {
+  const { state } = step.record;
+  for (const { token } of step.record.attempts) turn.sawToken(token);
+  if (state.kind === 'blocked' && step.waiting === 0) turn.yard.index.unblocked.push(step);
+  if (state.kind === 'resolving') turn.send({ kind: 'resolve', step: step.id });
+  if (state.kind === 'merged') {
+    const primary = turn.yard.steps.get(state.into);
+    if (primary !== undefined) settleFollowers(turn, primary);
+    // Its primary's build has left the ledger.
+    else cancelStep(turn, step, { kind: 'cancelled', by: 'switchyard', reason: `${state.into} is not known any more` });
+  }
+}
+
+function finishCancel(turn: Turn, build: BuildNode): void {
+  if (build.state.kind !== 'running' || build.state.cancelling === undefined) return;
+  const { by, reason } = build.state.cancelling;
+  for (const step of unended(build)) cancelStep(turn, step, { kind: 'cancelled', by, reason });
+}
+
+function failedCritically(step: StepNode): boolean {
+  const { state } = step.record;
+  return state.kind === 'ended' && step.spec.critical && !['succeeded', 'skipped', 'cancelled'].includes(state.outcome.kind);
+}

@@ -1,0 +1,204 @@
+import { unreachable } from '../../base/assert.ts';
+import type { TimeMs } from '../../base/clock.ts';
+import { prngFrom } from '../../base/prng.ts';
+import { cancelBuild, cancelOne, forgetBuild, retryStep, submit } from './builds.ts';
+import { dispatch } from './dispatch.ts';
+import type { Event } from './event.ts';
+import { explain } from './explain.ts';
+import { liftHold, placeHold } from './holds.ts';
+import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
+import { finish } from './leases.ts';
+import { DEFAULT_TIMINGS, LIMITS, type Limits, type Timings } from './limits.ts';
+import type { AgentNode } from './nodes.ts';
+import type { Outcome } from './outcome.ts';
+import type { LedgerRecord } from './record.ts';
+import { takeResolution } from './resolutions.ts';
+import { resume } from './resume.ts';
+import { acceptOffer, agentOf, disconnect, drain, heartbeat, leave, register, rejectOffer, startAttempt } from './sessions.ts';
+import { settle } from './settle.ts';
+import type { Hold } from './state.ts';
+import { ring } from './timeouts.ts';
+import { Turn } from './turn.ts';
+import { agentView, buildView, leaseView, listBuilds } from './queries.ts';
+import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, StepView } from './view.ts';
+import { keyOf, Yard } from './yard.ts';
+
+export type SchedulerOptions = {
+  /** The term's nonce: part of every token. */
+  readonly nonce: string;
+  readonly timings?: Partial<Timings>;
+  readonly limits?: Partial<Limits>;
+  /** Of the jitter; any whole number. */
+  readonly seed: number;
+  /** A project's weight, above 0; 1 where this is absent. */
+  readonly weights?: (project: string) => number;
+};
+
+/**
+ * The whole of scheduling as a value machine: an event and the time in, `{writes, sends, wakeAt}` out. No clock, I/O,
+ * logging or randomness of its own; the same events at the same times give the same outcomes.
+ *
+ * Each application rings what is due, handles the event, settles what follows from steps that ended, then hands free room
+ * to queued steps. All durable state changes through `Yard.evolve`, here and in `restore`.
+ */
+export class Scheduler {
+  readonly #yard: Yard;
+  readonly #turn: Turn;
+
+  constructor(options: SchedulerOptions) {
+    const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    const limits = { ...LIMITS, ...options.limits };
+    this.#yard = new Yard({ timings, limits, weights: options.weights ?? (() => 1) });
+    this.#turn = new Turn(this.#yard, prngFrom(options.seed), options.nonce);
+  }
+
+  /** Takes an event. A time before that of an earlier call counts as that one. */
+  apply(event: Event, now: TimeMs): Outcome {
+    const turn = this.#turn;
+    turn.begin(now);
+    this.#ringDue();
+    this.#on(event);
+    settle(turn);
+    dispatch(turn);
+    return turn.finish();
+  }
+
+  /**
+   * Feeds what the ledger holds, in its order or in that of the commits; may be called in batches, before the first
+   * `apply`.
+   */
+  restore(records: readonly LedgerRecord[]): void {
+    for (const record of records) this.#yard.evolve(record);
+  }
+
+  /** The first outcome after `restore`. */
+  resume(now: TimeMs): Outcome {
+    const turn = this.#turn;
+    turn.begin(now);
+    resume(turn);
+    settle(turn);
+    this.#ringDue();
+    dispatch(turn);
+    return turn.finish();
+  }
+
+  /** Why the step is where it is; undefined where there is no such step. */
+  explain(step: StepId, now: TimeMs): Explanation | undefined {
+    const node = this.#yard.steps.get(step);
+    return node === undefined ? undefined : explain(this.#yard, node, now);
+  }
+
+  /** The durable state: `restore` of it gives an equal scheduler. */
+  snapshot(): readonly LedgerRecord[] {
+    return this.#yard.snapshot();
+  }
+
+  build(id: BuildId): BuildView | undefined {
+    const build = this.#yard.builds.get(id);
+    return build === undefined ? undefined : buildView(build);
+  }
+
+  /** The build that was accepted under the project's idempotency key. */
+  buildOfKey(project: string, idempotencyKey: string): BuildId | undefined {
+    return this.#yard.byKey.get(keyOf(project, idempotencyKey))?.id;
+  }
+
+  /** The build that was accepted under the project's idempotency key. */
+  buildOfKey(project: string, idempotencyKey: string): BuildId | undefined {
+    return this.#yard.byKey.get(keyOf(project, idempotencyKey))?.id;
+  }
+
+  /** Builds that pass the filter, newest first. */
+  builds(filter: BuildFilter): readonly BuildView[] {
+    return listBuilds(this.#yard, filter);
+  }
+
+  step(id: StepId): StepView | undefined {
+    return this.#yard.steps.get(id);
+  }
+
+  /** The live lease under a token. */
+  lease(token: LeaseToken): LeaseView | undefined {
+    const step = this.#yard.stepOf(token);
+    return step === undefined ? undefined : leaseView(step);
+  }
+
+  /** The step that remembers an attempt under the token, live or ended. */
+  stepOfToken(token: LeaseToken): StepView | undefined {
+    return this.#yard.stepOf(token) ?? this.#yard.index.tokens.get(token);
+  }
+
+  /** Every agent with a session, by name. */
+  agents(): readonly AgentView[] {
+    const agents = [...this.#yard.fleet.agents.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
+    return agents.flatMap((agent) => agentView(this.#yard, agent) ?? []);
+  }
+
+  holds(): readonly Hold[] {
+    return [...this.#yard.fleet.holds.values()].map((node) => node.hold);
+  }
+
+  /** Rings everything that is due. What rings may set the time of something else, but never to before now. */
+  #ringDue(): void {
+    const turn = this.#turn;
+    for (let owner = this.#yard.timers.due(turn.now); owner !== undefined; owner = this.#yard.timers.due(turn.now)) {
+      ring(turn, owner);
+      settle(turn);
+    }
+  }
+
+  #on(event: Event): void {
+    const turn = this.#turn;
+    switch (event.kind) {
+      case 'build-submitted':
+        return submit(turn, event);
+      case 'build-cancelled':
+        return cancelBuild(turn, event);
+      case 'step-cancelled':
+        return cancelOne(turn, event);
+      case 'step-retried':
+        return retryStep(turn, event);
+      case 'step-resolved': {
+        const step = this.#yard.steps.get(event.step);
+        return step === undefined ? undefined : takeResolution(turn, step, event.resolution);
+      }
+      case 'build-expired':
+        return forgetBuild(turn, event);
+      case 'agent-registered':
+        return register(turn, event);
+      case 'agent-disconnected':
+        return disconnect(turn, event.session);
+      case 'heartbeat-received':
+        return this.#from(event.session, (agent) => heartbeat(turn, agent, event.tokens, event.credits));
+      case 'offer-accepted':
+        return this.#from(event.session, (agent) => acceptOffer(turn, agent, event.token));
+      case 'offer-rejected':
+        return this.#from(event.session, (agent) => rejectOffer(turn, agent, event.token, event.reason));
+      case 'attempt-started':
+        return this.#from(event.session, (agent) => startAttempt(turn, agent, event.token));
+      case 'attempt-finished':
+        return this.#from(event.session, (agent) => {
+          const verdict = finish(turn, agent, event.token, event.report);
+          turn.tell(agent, { kind: 'result-reply', token: event.token, verdict });
+        });
+      case 'agent-drained':
+        return this.#from(event.session, (agent) => drain(turn, agent, event.reason));
+      case 'agent-left':
+        return this.#from(event.session, (agent) => leave(turn, agent));
+      case 'hold-placed':
+        return placeHold(turn, event);
+      case 'hold-lifted':
+        return liftHold(turn, event);
+      case 'woke':
+        return;
+      default:
+        return unreachable(event);
+    }
+  }
+
+  /** Hands the event to its session's agent, where that session is the newest one. */
+  #from(session: SessionId, handle: (agent: AgentNode) => void): void {
+    const agent = agentOf(this.#turn, session);
+    if (agent !== undefined) handle(agent);
+  }
+}

@@ -1,0 +1,65 @@
+import { present } from '../../base/assert.ts';
+import { isSuccess, leaseOf } from './step-record.ts';
+import type { BuildNode, StepNode } from './nodes.ts';
+import type { AttemptRecord, StepOutcome, StepRecord } from './state.ts';
+import type { Turn } from './turn.ts';
+import { stepName } from './yard.ts';
+
+/** The moves of a step that more than one rule makes. */
+
+/** Its needs have ended: the step is resolved, or skipped where its condition does not hold. */
+export function unblock(turn: Turn, step: StepNode): void {
+  const unsuccessful = step.needs.filter((need) => !isSuccess(need.record));
+  const { runIf } = step.spec;
+  if (runIf === 'succeeded' && unsuccessful.length > 0) {
+    const first = present(unsuccessful[0], 'there is at least one');
+    const more = unsuccessful.length > 1 ? ` and ${unsuccessful.length - 1} more` : '';
+    return skip(turn, step, 'needs', `${stepName(first)}${more} did not succeed`);
+  }
+  if (runIf === 'failed' && unsuccessful.length === 0) return skip(turn, step, 'needs', 'everything that it needs succeeded');
+  resolve(turn, step, { readyAt: turn.now });
+}
+
+/** Its action is to be worked out. */
+export function resolve(turn: Turn, step: StepNode, changes: Partial<StepRecord>): void {
+  turn.change(step, { ...changes, state: { kind: 'resolving' } }, { kind: 'step-ready', step: stepName(step) });
+  step.resolveTries = 0;
+  step.resolveAt = undefined;
+  turn.send({ kind: 'resolve', step: step.id });
+}
+
+/** It waits for an agent, not before `notBefore`. */
+export function queue(turn: Turn, step: StepNode, notBefore: number | undefined, why: string, changes: Partial<StepRecord> = {}): void {
+  turn.change(step, { ...changes, state: { kind: 'queued', notBefore } }, { kind: 'step-queued', step: stepName(step), notBefore, why });
+}
+
+/** The end of a step for good. Its dependents and followers hear of it in `settle`. */
+export function end(turn: Turn, step: StepNode, outcome: StepOutcome, changes: Partial<StepRecord> = {}): void {
+  const state = { kind: 'ended', outcome, at: turn.now } as const;
+  turn.change(step, { ...changes, state }, { kind: 'step-ended', step: stepName(step), outcome });
+  turn.ended.push(step);
+}
+
+export function skip(turn: Turn, step: StepNode, why: 'needs' | 'fail-fast' | 'lagged', detail: string, dependentsRun = false): void {
+  end(turn, step, { kind: 'skipped', why, detail, dependentsRun });
+}
+
+/** Takes back an offer that was not accepted, from an agent that may still hold it. */
+export function withdraw(turn: Turn, step: StepNode): void {
+  const lease = leaseOf(step.record);
+  if (step.record.state.kind !== 'offered' || lease === undefined) return;
+  turn.tell(turn.yard.fleet.agent(lease.agent), { kind: 'offer-withdrawn', token: lease.token });
+}
+
+/** The newest attempt with what is known of its end; the others as they are. */
+export function closeAttempt(step: StepNode, changes: Partial<AttemptRecord>): readonly AttemptRecord[] {
+  const { attempts } = step.record;
+  const newest = attempts.at(-1);
+  return newest === undefined ? attempts : [...attempts.slice(0, -1), { ...newest, ...changes }];
+}
+
+/** Steps of the build that have not ended, those first that only wait for another one's run. */
+export function unended(build: BuildNode): readonly StepNode[] {
+  const open = build.steps.filter((step) => step.record.state.kind !== 'ended');
+  return [...open.filter((step) => step.record.state.kind === 'merged'), ...open.filter((step) => step.record.state.kind !== 'merged')];
+}

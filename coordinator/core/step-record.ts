@@ -1,0 +1,25 @@
+import type { Lease, StepRecord } from './state.ts';
+
+/** A step of which nothing is known but its spec. */
+export const FRESH_STEP: StepRecord = {
+  state: { kind: 'blocked' },
+  readyAt: undefined,
+  action: undefined,
+  attempts: [],
+  attemptCount: 0,
+  failures: {},
+  lostAgents: [],
+  avoid: [],
+};
+
+/** The lease that the step is under. */
+export function leaseOf(record: StepRecord): Lease | undefined {
+  return record.state.kind === 'offered' || record.state.kind === 'running' ? record.state.lease : undefined;
+}
+
+/** Whether the step gives those that need it what they wait for. */
+export function isSuccess(record: StepRecord): boolean {
+  if (record.state.kind !== 'ended') return false;
+  const { outcome } = record.state;
+  return outcome.kind === 'succeeded' || (outcome.kind === 'skipped' && outcome.dependentsRun);
+}

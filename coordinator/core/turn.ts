@@ -1,0 +1,99 @@
+import type { TimeMs } from '../../base/clock.ts';
+import type { Prng } from '../../base/prng.ts';
+import { leaseTokenOf, type LeaseToken } from './ids.ts';
+import type { AgentNode, BuildNode, StepNode } from './nodes.ts';
+import type { AgentMessage, Outbound, Outcome, Reply } from './outcome.ts';
+import type { BuildEvent, LedgerRecord } from './record.ts';
+import type { BuildState, StepRecord } from './state.ts';
+import type { Yard } from './yard.ts';
+
+/** A build's event without what every one has. */
+export type EventBody = BuildEvent extends infer Each ? (Each extends BuildEvent ? Omit<Each, 'seq' | 'at'> : never) : never;
+
+/**
+ * One application of an event: the rules call it to change things, and it collects the outcome. What it is told to change
+ * has changed when the call returns, for the rules that follow in the same turn.
+ */
+export class Turn {
+  readonly yard: Yard;
+  readonly prng: Prng;
+  now: TimeMs = 0;
+  reply: Reply | undefined;
+  /** Steps that have ended in this turn and whose dependents and followers have not been told. */
+  readonly ended: StepNode[] = [];
+  readonly #nonce: string;
+  #tokens = 0;
+  #number = 0;
+  #writes: (LedgerRecord | undefined)[] = [];
+  #sends: Outbound[] = [];
+
+  constructor(yard: Yard, prng: Prng, nonce: string) {
+    this.yard = yard;
+    this.prng = prng;
+    this.#nonce = nonce;
+  }
+
+  begin(now: TimeMs): void {
+    this.now = Math.max(this.now, now);
+    this.#number += 1;
+    this.#writes = [];
+    this.#sends = [];
+    this.reply = undefined;
+  }
+
+  finish(): Outcome {
+    const writes = this.#writes.filter((record) => record !== undefined);
+    return { writes, sends: this.#sends, reply: this.reply, wakeAt: this.yard.timers.next() };
+  }
+
+  /** Makes the record durable and true. */
+  put(record: LedgerRecord): void {
+    this.#writes.push(record);
+    this.yard.evolve(record);
+  }
+
+  /** Changes a step, and tells the build's watchers where an event is given. Of a step's records in one turn the last is written. */
+  change(step: StepNode, changes: Partial<StepRecord>, event?: EventBody): void {
+    let { lastEventSeq } = step.record;
+    if (event !== undefined) lastEventSeq = this.say(step.build, event);
+    const record: StepRecord = { ...step.record, ...changes, ...(lastEventSeq === undefined ? {} : { lastEventSeq }) };
+    if (step.writeTurn === this.#number) this.#writes[step.writeAt] = undefined;
+    step.writeTurn = this.#number;
+    step.writeAt = this.#writes.length;
+    this.put({ kind: 'step', id: step.id, step: record });
+  }
+
+  changeBuild(build: BuildNode, state: BuildState, event?: EventBody): void {
+    if (event !== undefined) this.say(build, event);
+    this.put({ kind: 'build-state', id: build.id, state: { ...state, lastEventSeq: build.eventSeq } });
+  }
+
+  /** Appends to the build's history; returns the event's number. */
+  say(build: BuildNode, event: EventBody): number {
+    const seq = build.eventSeq + 1;
+    const numbered: BuildEvent = { seq, at: this.now, ...event };
+    this.put({ kind: 'event', build: build.id, event: numbered });
+    return seq;
+  }
+
+  send(outbound: Outbound): void {
+    this.#sends.push(outbound);
+  }
+
+  /** To the agent's newest session, where it is connected. */
+  tell(agent: AgentNode, message: AgentMessage): void {
+    if (agent.connected && agent.session !== undefined) this.send({ kind: 'tell-agent', session: agent.session.session, message });
+  }
+
+  newToken(): LeaseToken {
+    this.#tokens += 1;
+    return leaseTokenOf(this.#nonce, this.#tokens);
+  }
+
+  /** A token of this nonce is in use already: new ones start above it. */
+  sawToken(token: LeaseToken): void {
+    const dot = token.indexOf('.');
+    if (token.slice(0, dot) === this.#nonce) this.#tokens = Math.max(this.#tokens, Number(token.slice(dot + 1)));
+  }
+}
+

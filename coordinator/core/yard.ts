@@ -1,0 +1,217 @@
+import { assert, present, unreachable } from '../../base/assert.ts';
+import { Fleet } from './fleet.ts';
+import { link } from './graph.ts';
+import { buildOf, nameOf, type BuildId, type LeaseToken, type StepId } from './ids.ts';
+import type { Limits, Timings } from './limits.ts';
+import { BuildNode, HoldNode, ProjectNode, StepNode, type TimerOwner } from './nodes.ts';
+import type { BuildRecord, LedgerRecord } from './record.ts';
+import { Shares } from './share.ts';
+import type { StepSpec } from './spec.ts';
+import type { StepRecord } from './state.ts';
+import { StepIndex } from './step-index.ts';
+import { Timers } from './timers.ts';
+
+export type YardOptions = { readonly limits: Limits; readonly timings: Timings; readonly weights: (project: string) => number };
+
+/**
+ * Everything that the core knows. Durable state changes by `evolve` alone, whether the record was decided just now or comes
+ * from the ledger, so that a restart ends up where live traffic was. `evolve` decides nothing and sends nothing: it keeps
+ * the records and the indexes over them.
+ */
+export class Yard {
+  readonly limits: Limits;
+  readonly timings: Timings;
+  readonly builds = new Map<BuildId, BuildNode>();
+  readonly steps = new Map<StepId, StepNode>();
+  readonly projects = new Map<string, ProjectNode>();
+  /** By project and idempotency key. */
+  readonly byKey = new Map<string, BuildNode>();
+  readonly timers = new Timers<TimerOwner>();
+  readonly shares = new Shares();
+  readonly fleet: Fleet;
+  readonly index: StepIndex;
+  readonly #weights: (project: string) => number;
+  /** What came ahead of its build record: a submission that is not whole yet. */
+  readonly #early = new Map<BuildId, { readonly specs: Map<StepId, StepSpec>; readonly steps: Map<StepId, StepRecord> }>();
+
+  constructor(options: YardOptions) {
+    this.limits = options.limits;
+    this.timings = options.timings;
+    this.#weights = options.weights;
+    this.fleet = new Fleet(options.limits);
+    this.index = new StepIndex(this);
+  }
+
+  evolve(record: LedgerRecord): void {
+    switch (record.kind) {
+      case 'build':
+        return this.#addBuild(record.build);
+      case 'build-state': {
+        const build = this.builds.get(record.id);
+        if (build === undefined) return;
+        build.state = record.state;
+        build.eventSeq = Math.max(build.eventSeq, record.state.lastEventSeq ?? 1);
+        return this.setBuildTimer(build);
+      }
+      case 'step-spec':
+        return this.#addSpec(record.id, record.spec);
+      case 'step':
+        return this.#setStep(record.id, record.step);
+      case 'session':
+        return this.fleet.setSession(record.session);
+      case 'agent-forgotten':
+        return this.fleet.forget(record.agent);
+      case 'hold':
+        this.#liftHold(record.hold.target);
+        return this.#addHold(new HoldNode(record.hold, this.fleet.nextOrdinal()));
+      case 'hold-lifted':
+        return this.#liftHold(record.target);
+      case 'event': {
+        const build = this.builds.get(record.build);
+        if (build !== undefined) build.eventSeq = record.event.seq;
+        return;
+      }
+      case 'build-forgotten':
+        return this.#forgetBuild(record.id);
+      default:
+        return unreachable(record);
+    }
+  }
+
+  /** The durable state, in an order that `evolve` takes and that two equal yards share. */
+  snapshot(): readonly LedgerRecord[] {
+    const records: LedgerRecord[] = [];
+    for (const build of [...this.builds.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1))) {
+      records.push({ kind: 'build', build: build.record }, { kind: 'build-state', id: build.id, state: build.state });
+      for (const step of build.steps) records.push({ kind: 'step-spec', id: step.id, spec: step.spec });
+      for (const step of build.steps) records.push({ kind: 'step', id: step.id, step: step.record });
+    }
+    for (const agent of [...this.fleet.agents.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1))) {
+      if (agent.session !== undefined) records.push({ kind: 'session', agent: agent.id, session: agent.session });
+    }
+    for (const [, { hold }] of [...this.fleet.holds].toSorted(([left], [right]) => (left < right ? -1 : 1))) records.push({ kind: 'hold', hold });
+    return records;
+  }
+
+  stepOf(token: LeaseToken): StepNode | undefined {
+    return this.index.leases.get(token);
+  }
+
+  setBuildTimer(build: BuildNode): void {
+    const { timeoutMs } = build.record.spec;
+    const runs = build.state.kind === 'running' && timeoutMs !== undefined;
+    this.timers.set(build.timer, runs ? buildSince(build) + timeoutMs : undefined);
+  }
+
+  project(name: string): ProjectNode {
+    let project = this.projects.get(name);
+    if (project === undefined) {
+      const weight = this.#weights(name);
+      assert(weight > 0, 'the weight of a project is above 0');
+      project = new ProjectNode(name, this.fleet.nextOrdinal(), weight, this.limits.retryBudgetBurst);
+      this.projects.set(name, project);
+    }
+    return project;
+  }
+
+  #addBuild(record: BuildRecord): void {
+    const build = new BuildNode(record, this.project(record.spec.project), this.fleet.nextOrdinal());
+    assert(!this.builds.has(record.id), 'a build is accepted once');
+    this.builds.set(record.id, build);
+    this.byKey.set(buildKeyOf(record), build);
+    build.project.buildCount += 1;
+    build.eventSeq = 1;
+    this.setBuildTimer(build);
+    const early = this.#early.get(record.id);
+    this.#early.delete(record.id);
+    for (const [id, spec] of early?.specs ?? []) this.#addSpec(id, spec);
+    for (const [id, step] of early?.steps ?? []) this.#setStep(id, step);
+  }
+
+  #addSpec(id: StepId, spec: StepSpec): void {
+    const build = this.builds.get(buildOf(id));
+    if (build === undefined) return void this.#earlyOf(buildOf(id)).specs.set(id, spec);
+    if (build.byName.has(spec.name)) return;
+    const step = new StepNode(id, spec, build, build.byName.size);
+    build.byName.set(spec.name, step);
+    if (build.byName.size === build.record.stepNames.length) this.#link(build);
+  }
+
+  /** All specs are there: the steps come to life, blocked until a record says otherwise. */
+  #link(build: BuildNode): void {
+    for (const [index, name] of build.record.stepNames.entries()) {
+      const loaded = present(build.byName.get(name), 'a build has a spec for each step name');
+      const step = loaded.index === index ? loaded : new StepNode(loaded.id, loaded.spec, build, index);
+      build.byName.set(name, step);
+      build.steps.push(step);
+      this.steps.set(step.id, step);
+    }
+    link(build.steps, build.byName);
+    build.linked = true;
+    build.project.unfinishedCount += build.steps.length;
+    const early = this.#early.get(build.id);
+    this.#early.delete(build.id);
+    for (const [id, step] of early?.steps ?? []) this.#setStep(id, step);
+  }
+
+  #setStep(id: StepId, record: StepRecord): void {
+    const step = this.steps.get(id);
+    if (step === undefined) return void this.#earlyOf(buildOf(id)).steps.set(id, record);
+    this.index.set(step, record);
+    step.build.eventSeq = Math.max(step.build.eventSeq, record.lastEventSeq ?? 0);
+  }
+
+  #earlyOf(id: BuildId): { readonly specs: Map<StepId, StepSpec>; readonly steps: Map<StepId, StepRecord> } {
+    let early = this.#early.get(id);
+    if (early === undefined) this.#early.set(id, (early = { specs: new Map(), steps: new Map() }));
+    return early;
+  }
+
+  #addHold(node: HoldNode): void {
+    this.fleet.holds.set(node.hold.target, node);
+    this.timers.set(node.timer, node.hold.expiresAt);
+    for (const agent of this.fleet.agents.values()) this.fleet.refresh(agent);
+  }
+
+  #liftHold(target: string): void {
+    const node = this.fleet.holds.get(target);
+    if (node === undefined) return;
+    this.fleet.holds.delete(target);
+    this.timers.set(node.timer, undefined);
+    for (const agent of this.fleet.agents.values()) this.fleet.refresh(agent);
+  }
+
+  #forgetBuild(id: BuildId): void {
+    this.#early.delete(id);
+    const build = this.builds.get(id);
+    if (build === undefined) return;
+    for (const step of build.steps) {
+      this.index.drop(step);
+      this.steps.delete(step.id);
+    }
+    this.timers.set(build.timer, undefined);
+    this.byKey.delete(buildKeyOf(build.record));
+    this.builds.delete(id);
+    const { project } = build;
+    project.buildCount -= 1;
+    if (project.buildCount === 0) this.projects.delete(project.name);
+  }
+}
+
+/** When the build's timeout began to count. */
+export function buildSince(build: BuildNode): number {
+  return build.state.kind === 'running' && build.state.since !== undefined ? build.state.since : build.record.acceptedAt;
+}
+
+export function keyOf(project: string, idempotencyKey: string): string {
+  return `${project}\n${idempotencyKey}`;
+}
+
+function buildKeyOf(record: BuildRecord): string {
+  return keyOf(record.spec.project, record.idempotencyKey);
+}
+
+/** The name by which a step's build knows it. */
+export function stepName(step: StepNode): string {
+  return nameOf(step.id);
+}
