@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Env } from '../../base/env.ts';
+import type { SealedLog } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { present, unreachable } from '../../base/assert.ts';
@@ -143,7 +144,7 @@ function receiversOf(parts: Parts): Receivers {
 }
 
 /** The whole log of the lease's attempt, where its agent reported one. */
-function sealedLog(core: CoreView, step: StepId, token: LeaseToken) {
+function sealedLog(core: CoreView, step: StepId, token: LeaseToken): SealedLog | undefined {
   const record = core.step(step)?.record.attempts.find((attempt) => attempt.token === token);
   return record === undefined ? undefined : logOf(record);
 }
