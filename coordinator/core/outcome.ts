@@ -39,7 +39,7 @@ export type Outbound =
   /** Write the action-cache entry into the build's scope. */
   | { readonly kind: 'publish'; readonly step: StepId; readonly action: Digest; readonly result: StepResult }
   /** The lease is over: its log takes no more bytes. `kept` where a result refers to it. */
-  | { readonly kind: 'close-log'; readonly token: LeaseToken }
+  | { readonly kind: 'close-log'; readonly token: LeaseToken; readonly step: StepId }
   /** Nothing refers to the build any more: drop its logs. */
   | { readonly kind: 'forget-build'; readonly id: BuildId; readonly tokens: readonly LeaseToken[] };
 

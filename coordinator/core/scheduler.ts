@@ -103,11 +103,6 @@ export class Scheduler {
     return this.#yard.byKey.get(keyOf(project, idempotencyKey))?.id;
   }
 
-  /** The build that was accepted under the project's idempotency key. */
-  buildOfKey(project: string, idempotencyKey: string): BuildId | undefined {
-    return this.#yard.byKey.get(keyOf(project, idempotencyKey))?.id;
-  }
-
   /** Builds that pass the filter, newest first. */
   builds(filter: BuildFilter): readonly BuildView[] {
     return listBuilds(this.#yard, filter);
