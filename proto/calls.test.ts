@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { Fault, FAULTS, isFault, type FaultCode } from '../base/fault.ts';
 import { memoryLogger } from '../base/log.ts';
 import { Secret } from '../base/secret.ts';
+import { until } from '../test/fixtures/until.ts';
 import { callBidi, callClientStream, callServerStream, callUnary, dial } from './dial.ts';
 import type { ByteStreamHandlers } from './gen/google/bytestream/ByteStream.ts';
 import type { AgentHandlers } from './gen/switchyard/v1/Agent.ts';
@@ -33,8 +35,23 @@ const unused = () => {
   throw new Fault('UNIMPLEMENTED', 'Not part of this test');
 };
 
-async function* mapped<A, B>(source: AsyncIterable<A>, to: (item: A) => B): AsyncGenerator<B, void, void> {
-  for await (const item of source) yield to(item);
+/** `source` with every item changed; passes `return()` on even while an item is awaited, which a generator would not. */
+function mapped<A, B>(source: AsyncIterable<A>, to: (item: A) => B): AsyncIterable<B> {
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = source[Symbol.asyncIterator]();
+      return {
+        async next() {
+          const item = await inner.next();
+          return item.done === true ? { done: true, value: undefined } : { done: false, value: to(item.value) };
+        },
+        async return() {
+          await inner.return?.();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
 }
 
 /** Real services with plain functions behind them, and a client for each. */
@@ -305,6 +322,70 @@ test('requests that fail cancel the call, and the caller gets their error', asyn
   }
   await expect(callClientStream(byteClient, 'Write', broken(), { signal: never })).rejects.toThrow('disk gone');
   expect(isFault(await seen.promise, 'CANCELLED')).toBe(true);
+});
+
+test('work that a client breaks off is no error of the server', async () => {
+  const started = Promise.withResolvers<void>();
+  const { byteClient } = await start({
+    status: async (_name, { signal }) => {
+      started.resolve();
+      await sleep(60_000, undefined, { signal });
+      return 0;
+    },
+  });
+  const controller = new AbortController();
+  const call = faultOf(callUnary(byteClient, 'QueryWriteStatus', {}, { signal: controller.signal }));
+  await started.promise;
+  const before = log.entries.length;
+  controller.abort();
+  await call;
+  await until('the server has noticed', () => log.entries.length > before);
+  expect(log.entries.slice(before).map(({ level, event }) => [level, event])).toEqual([['debug', 'call-abandoned']]);
+});
+
+test('a server that ends a bidirectional call ends requests that wait for something to send', async () => {
+  const ended = Promise.withResolvers<void>();
+  const { agentClient } = await start({
+    async *session() {
+      yield 1;
+    },
+  });
+  const requests: AsyncIterable<object> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => {}),
+      return: async () => {
+        ended.resolve();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+  expect(await collect(callBidi(agentClient, 'Session', requests, { signal: never }))).toHaveLength(1);
+  await ended.promise;
+});
+
+test('a server stream that waits for its next message is left alone once its client has gone', async () => {
+  const waiting = Promise.withResolvers<void>();
+  const returned = Promise.withResolvers<void>();
+  const { byteClient } = await start({
+    read: () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          waiting.resolve();
+          return new Promise(() => {});
+        },
+        return: async () => {
+          returned.resolve();
+          return { done: true, value: undefined };
+        },
+      }),
+    }),
+  });
+  const controller = new AbortController();
+  const reading = faultOf(collect(callServerStream(byteClient, 'Read', {}, { signal: controller.signal })));
+  await waiting.promise;
+  controller.abort();
+  expect((await reading).code).toBe('CANCELLED');
+  await returned.promise;
 });
 
 test('a bidirectional call carries both ways until both have ended', async () => {

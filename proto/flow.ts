@@ -41,14 +41,35 @@ export async function* readMessages<T>(source: Source<T>, stop: AbortSignal): As
 }
 
 /**
- * Writes `messages` to `sink`, never ahead of what it takes. Stops early, and ends `messages`, when `stop` fires: the
- * other side has gone or has answered already, which is for the caller to judge.
+ * Writes `messages` to `sink`, never ahead of what it takes. Returns as soon as `stop` fires, even while a message is
+ * awaited, and tells `messages` to end by `return()`: the other side has gone or has answered already, which is for the
+ * caller to judge. Whatever `messages` throws after that is dropped.
  */
 export async function writeMessages<T>(sink: Sink<T>, messages: AsyncIterable<T>, stop: AbortSignal): Promise<void> {
-  for await (const message of messages) {
-    if (stop.aborted) return;
-    if (!sink.write(message)) await drained(sink, stop);
-    if (stop.aborted) return;
+  const iterator = messages[Symbol.asyncIterator]();
+  let release: () => void = () => {};
+  const onStop = () => release();
+  stop.addEventListener('abort', onStop);
+  let done = false;
+  try {
+    while (!stop.aborted) {
+      const next = await new Promise<IteratorResult<T, unknown> | undefined>((resolve, reject) => {
+        release = () => resolve(undefined);
+        iterator.next().then(resolve, reject);
+      });
+      if (next === undefined || stop.aborted) return;
+      if (next.done === true) {
+        done = true;
+        return;
+      }
+      if (!sink.write(next.value)) await drained(sink, stop);
+    }
+  } catch (error) {
+    done = true; // an iterator that threw has ended
+    throw error;
+  } finally {
+    stop.removeEventListener('abort', onStop);
+    if (!done) Promise.resolve(iterator.return?.()).catch(() => {});
   }
 }
 

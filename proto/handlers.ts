@@ -38,7 +38,7 @@ export function unary<Req, Res>(env: Env, name: string, run: (request: Req, call
       (context) => run(call.request, context),
       call,
       (response) => answer(null, response),
-      (error) => answer(statusOf(env, name, error)),
+      (error, abandoned) => answer(statusOf(env, name, error, abandoned)),
     );
   };
 }
@@ -54,7 +54,7 @@ export function serverStream<Req, Res>(
       (context) => writeMessages(call, run(call.request, context), context.signal),
       call,
       () => call.end(),
-      (error) => void call.emit('error', statusOf(env, name, error)),
+      (error, abandoned) => void call.emit('error', statusOf(env, name, error, abandoned)),
     );
   };
 }
@@ -70,7 +70,7 @@ export function clientStream<Req, Res>(
       (context) => run(requestsOf(call, context.signal), context),
       call,
       (response) => answer(null, response),
-      (error) => answer(statusOf(env, name, error)),
+      (error, abandoned) => answer(statusOf(env, name, error, abandoned)),
     );
   };
 }
@@ -86,19 +86,24 @@ export function bidi<Req, Res>(
       (context) => writeMessages(call, run(requestsOf(call, context.signal), context), context.signal),
       call,
       () => call.end(),
-      (error) => void call.emit('error', statusOf(env, name, error)),
+      (error, abandoned) => void call.emit('error', statusOf(env, name, error, abandoned)),
     );
   };
 }
 
 /** Runs `work` with the call's context and hands on how it ended; `work` may throw at once. */
-function settle<T>(work: (context: Call) => Promise<T>, call: Surface, done: (value: T) => void, failed: (error: unknown) => void): void {
+function settle<T>(
+  work: (context: Call) => Promise<T>,
+  call: Surface,
+  done: (value: T) => void,
+  failed: (error: unknown, abandoned: boolean) => void,
+): void {
   const controller = new AbortController();
   call.on('cancelled', () => controller.abort(new Fault('CANCELLED', 'The client gave up on the call')));
   const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
   const evidence: Evidence = { authorization, loopback: isLoopback(call.getPeer()) };
   const running = (async () => work({ signal: controller.signal, evidence, metadata: call.metadata }))();
-  running.then(done, failed);
+  running.then(done, (error: unknown) => failed(error, controller.signal.aborted));
 }
 
 /**
@@ -115,8 +120,13 @@ function isLoopback(peer: string): boolean {
   return /^(127\.|\[?::1\]?:|\[?::ffff:127\.)/.test(peer);
 }
 
-function statusOf(env: Env, name: string, error: unknown): CallStatus {
+/** `abandoned`: nobody waits for the answer any more, and `error` is most likely how the work was broken off. */
+function statusOf(env: Env, name: string, error: unknown, abandoned: boolean): CallStatus {
   if (isFault(error) && error.code !== 'INTERNAL') return faultToStatus(error);
+  if (abandoned && !(error instanceof AssertionFailure)) {
+    env.log.debug('call-abandoned', { call: name, error });
+    return faultToStatus(new Fault('CANCELLED', 'The client gave up on the call'));
+  }
   env.log.error('call-failed', { call: name, error });
   if (error instanceof AssertionFailure) {
     // A broken invariant ends the process; the answer has the time of one turn to leave.
