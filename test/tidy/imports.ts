@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { isTest, withoutComments, type Check } from './source.ts';
+import { isCode, isTest, withoutComments, type Check } from './source.ts';
 
 /** Files of base/ that are pure: no I/O, no clock, no process. */
 const PURE_BASE =
@@ -79,7 +79,7 @@ export function importsOf(text: string): readonly string[] {
 
 /** The import table; tests are free to import anything, and nobody but tests may import tests. */
 export const checkImports: Check = ({ path, text }) => {
-  if (isTest(path)) return [];
+  if (isTest(path) || !isCode(path)) return [];
   const rule = RULES.find(({ of }) => of.test(path));
   if (rule === undefined) return [`no rule in test/tidy/imports.ts says what it may import`];
   return importsOf(text).flatMap((specifier) => {
