@@ -44,6 +44,15 @@ export async function scanWorkTree(root: string, options: WorkTreeOptions, signa
   return { root, entries: scanned.map((entry) => ({ ...entry, ignored: ignored.has(entry.path) })) };
 }
 
+/** Whether the ignore files below `root` name a path or one of the directories above it. */
+export function ignoredIn(root: string): (path: string) => boolean {
+  const rules = new RuleFiles(root, []);
+  return (at) => {
+    const names = at.split('/');
+    return names.some((_, index) => isIgnored(rules.above(names.slice(0, index).join('/')), names.slice(0, index + 1).join('/'), true));
+  };
+}
+
 /** The ignore files from the root down to a directory, each read once. */
 class RuleFiles {
   readonly #root: string;

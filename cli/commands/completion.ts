@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import { EXIT } from '../exit.ts';
+import type { Session } from '../session.ts';
+
+type Known = { readonly name: string; readonly about: string; readonly flags: readonly string[] };
+
+/** Prints a script that completes commands and options in `shell`. */
+export async function completionCommand(session: Session, shell: string, program: Command): Promise<number> {
+  const commands = program.commands.map((command) => ({
+    name: command.name(),
+    about: command.description().split('. ')[0]?.replace(/\.$/, '') ?? '',
+    flags: ['--help', ...command.options.flatMap((option) => [option.long, option.short].filter((flag) => flag !== undefined && flag !== null))],
+  }));
+  const scripts: Readonly<Record<string, (known: readonly Known[]) => string>> = { bash, zsh, fish };
+  session.terminal.stdout.write(scripts[shell]?.(commands) ?? '');
+  return EXIT.ok;
+}
+
+function bash(known: readonly Known[]): string {
+  const cases = known.map(({ name, flags }) => `    ${name}) words="${flags.join(' ')}" ;;`);
+  return `# switchyard completion for bash: source it, or save it as /etc/bash_completion.d/switchyard
+_switchyard() {
+  local word="\${COMP_WORDS[COMP_CWORD]}" words=""
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "${known.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
+    return
+  fi
+  case "\${COMP_WORDS[1]}" in
+${cases.join('\n')}
+  esac
+  case "$word" in
+    -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
+    *) COMPREPLY=($(compgen -f -- "$word")) ;;
+  esac
+}
+complete -o filenames -F _switchyard switchyard
+`;
+}
+
+function zsh(known: readonly Known[]): string {
+  const quoted = (text: string) => text.replaceAll("'", "'\\''").replaceAll(':', '\\:');
+  const commands = known.map(({ name, about }) => `    '${name}:${quoted(about)}'`);
+  const cases = known.map(({ name, flags }) => `    ${name}) compadd -- ${flags.join(' ')} ;;`);
+  return `#compdef switchyard
+_switchyard() {
+  local -a commands=(
+${commands.join('\n')}
+  )
+  if (( CURRENT == 2 )); then
+    _describe command commands
+    return
+  fi
+  [[ "$words[CURRENT]" == -* ]] || { _files; return }
+  case "$words[2]" in
+${cases.join('\n')}
+  esac
+}
+if [ "$funcstack[1]" = _switchyard ]; then _switchyard "$@"; else compdef _switchyard switchyard; fi
+`;
+}
+
+function fish(known: readonly Known[]): string {
+  const quoted = (text: string) => text.replaceAll("'", "\\'");
+  const lines = known.flatMap(({ name, about, flags }) => [
+    `complete -c switchyard -n __fish_use_subcommand -f -a ${name} -d '${quoted(about)}'`,
+    ...flags.map((flag) => `complete -c switchyard -n '__fish_seen_subcommand_from ${name}' ${flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`}`),
+  ]);
+  return `# switchyard completion for fish: save it as ~/.config/fish/completions/switchyard.fish\n${lines.join('\n')}\n`;
+}

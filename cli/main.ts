@@ -1,0 +1,43 @@
+import { systemClock } from '../base/clock.ts';
+import type { Environment } from '../base/options.ts';
+
+/** Processes with options of their own. */
+const PROCESSES: Readonly<Record<string, (argv: readonly string[], env: Environment) => Promise<number>>> = {
+  coordinator: async (argv, env) => (await import('../coordinator/run.ts')).runCoordinator(argv, env),
+  agent: async (argv, env) => (await import('../agent/run.ts')).runAgent(argv, env),
+};
+
+/** The command line from its arguments to the end of the process. */
+export async function main(argv: readonly string[], env: Environment): Promise<never> {
+  const [command = '', ...rest] = argv;
+  const run = Object.hasOwn(PROCESSES, command) ? PROCESSES[command] : undefined;
+  // What is still open, such as an idle connection, does not keep a process that is done.
+  process.exit(run === undefined ? await commandLine(argv, env) : await run(rest, env));
+}
+
+async function commandLine(argv: readonly string[], env: Environment): Promise<number> {
+  const [{ runCli }, { streamOutput }, { jsonLogger }] = await Promise.all([import('./cli.ts'), import('./terminal.ts'), import('../base/log.ts')]);
+  const interrupted = new AbortController();
+  const handlers: (() => void)[] = [];
+  const onSignal = () => {
+    const handler = handlers.at(-1);
+    if (handler !== undefined) return handler();
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  const terminal = {
+    stdout: streamOutput(process.stdout),
+    stderr: streamOutput(process.stderr),
+    env,
+    cwd: process.cwd(),
+    clock: systemClock,
+    log: jsonLogger('error'),
+    onInterrupt: (handler: () => void) => {
+      handlers.push(handler);
+      return { [Symbol.dispose]: () => void handlers.splice(handlers.indexOf(handler), 1) };
+    },
+  };
+  return runCli(argv, terminal, interrupted.signal);
+}
