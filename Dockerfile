@@ -29,6 +29,8 @@ USER 10001:10001
 WORKDIR /var/lib/switchyard
 # 7410: coordinator; 7411: data plane.
 EXPOSE 7410 7411
-HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["node", "/app/bin/switchyard.js", "doctor", "--health"]
+# For a coordinator: whether its port answers. Run agents, which listen nowhere, with --no-healthcheck.
+ENV HEALTH_PORT=7410
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["node", "-e", "require('node:net').connect(process.env.HEALTH_PORT, '127.0.0.1').on('connect', () => process.exit(0)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["node", "/app/bin/switchyard.js"]
 CMD ["--help"]
