@@ -149,6 +149,8 @@ export class Fleet {
     if (agent.availableAt < 0) agent.availableAt = group.available.push(agent) - 1;
     for (const wanted of this.active) {
       if (!wanted.groups.has(group) || !hasRoom(agent, wanted)) continue;
+      // Kept free for others: waking those that cannot have it would only start their patience anew.
+      if (agent.reservedFor !== undefined && agent.reservedFor !== wanted) continue;
       wanted.stuck = false;
       for (const step of wanted.parked) if (suitsParked(step, agent)) this.unpark(step);
       if (wanted.queue.size > 0) this.hot.add(wanted);

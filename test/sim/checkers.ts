@@ -26,6 +26,6 @@ export const CHECKERS: readonly CheckerFactory[] = [
   quarantine,
   sharing,
   holds,
-  events,
   ends,
+  events,
 ];

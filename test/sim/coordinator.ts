@@ -5,6 +5,7 @@ import type { Event, HeldLease } from '../../coordinator/core/event.ts';
 import type { LeaseToken, SessionId, StepId } from '../../coordinator/core/ids.ts';
 import { nameOf, buildOf } from '../../coordinator/core/ids.ts';
 import type { AgentMessage as Told, Outbound, Outcome, Reply } from '../../coordinator/core/outcome.ts';
+import type { Explanation } from '../../coordinator/core/view.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import { groupCommit } from '../../coordinator/ledger/group-commit.ts';
 import type { MemoryLedger } from '../../coordinator/ledger/memory.ts';
@@ -24,6 +25,7 @@ export type SimCore = {
   restore(records: readonly LedgerRecord[]): void;
   resume(now: TimeMs): Outcome;
   snapshot(): readonly LedgerRecord[];
+  explain(step: StepId, now: TimeMs): Explanation | undefined;
 };
 
 export type CoordinatorOptions = {

@@ -24,6 +24,7 @@ export function productionCore({ nonce, timings, seed, mutation }: CoreOptions):
     restore: (records) => scheduler.restore(records),
     resume: (now) => scheduler.resume(now),
     snapshot: () => scheduler.snapshot(),
+    explain: (step, now) => scheduler.explain(step, now),
   };
   return mutation?.wrap === undefined ? core : mutation.wrap(core);
 }

@@ -36,7 +36,7 @@ function describe(report: Report): string {
 const [first, steps, count] = [wholeNumber('seed'), wholeNumber('steps'), wholeNumber('seeds')];
 for (let seed = first; seed < first + count; seed += 1) {
   const report = await simulate({ seed, steps });
-  if (values.trace || report.failure !== undefined) process.stdout.write(`${report.lastLines.join('\n')}\n`);
+  if (values.trace || report.failure !== undefined) process.stdout.write(`${[...report.lastLines, ...report.waiting].join('\n')}\n`);
   process.stdout.write(`${describe(report)}\n`);
   if (report.failure === undefined) continue;
   const error = report.failure instanceof Error ? (report.failure.stack ?? report.failure.message) : String(report.failure);

@@ -79,10 +79,10 @@ export function drawPlan(prng: Prng, steps: number): Plan {
       : {
           linkBreakMs: rate(3_000, 60_000),
           partitionMs: rate(20_000, 120_000),
-          agentCrashMs: rate(10_000, 120_000),
+          agentCrashMs: rate(5_000, 90_000),
           agentStallMs: rate(10_000, 120_000),
           agentDrainMs: rate(40_000, 200_000),
-          coordinatorCrashMs: rate(10_000, 120_000),
+          coordinatorCrashMs: rate(3_000, 60_000),
           holdMs: rate(20_000, 120_000),
           cancelMs: rate(5_000, 60_000),
           retryMs: rate(10_000, 60_000),

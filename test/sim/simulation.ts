@@ -35,6 +35,8 @@ export type Report = {
   readonly simulatedMs: number;
   readonly builds: number;
   readonly restarts: number;
+  /** Of steps that have not ended: why, by the core's own account. */
+  readonly waiting: readonly string[];
   /** How often each kind of step end came. */
   readonly outcomes: ReadonlyMap<string, number>;
   readonly lastLines: readonly string[];
@@ -137,9 +139,14 @@ class Simulation {
       const kind = state.kind === 'ended' ? `${state.outcome.kind}${state.outcome.kind === 'succeeded' ? ` by ${state.outcome.from}` : ''}` : state.kind;
       outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
     }
+    const waiting: string[] = [];
+    for (const [id, { state }] of this.#durable.steps) {
+      if (state.kind === 'ended' || waiting.length >= 3) continue;
+      waiting.push(`${id}: ${JSON.stringify(this.#coordinator?.core.explain(id, this.#world.clock.now()))}`);
+    }
     const { seed } = this.#options;
     const { eventCount: events, now: simulatedMs, lastLines } = this.#world;
-    return { seed, failure: this.#failure, events, simulatedMs, builds: this.#accepted.size, restarts: this.#restarts, outcomes, lastLines };
+    return { seed, failure: this.#failure, events, simulatedMs, builds: this.#accepted.size, restarts: this.#restarts, waiting, outcomes, lastLines };
   }
 
   /** Lets time pass, and looks at the whole now and then. */

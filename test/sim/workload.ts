@@ -93,7 +93,7 @@ function drawBuild(plan: Plan, prng: Prng, number: number, size: number): BuildP
   return {
     spec,
     steps: new Map(steps.map((step) => [step.spec.name, step])),
-    submitAtMs: calm ? prng.below(2_000) : prng.below(Math.floor(plan.faultsEndMs * 0.7)),
+    submitAtMs: calm ? prng.below(2_000) : prng.below(Math.floor(plan.faultsEndMs * (prng.below(2) === 0 ? 0.1 : 0.7))),
     idempotencyKey: `key-${number}`,
   };
 }
@@ -157,7 +157,7 @@ function drawStep(plan: Plan, prng: Prng, index: number, build: number, ceiling:
     sideEffects,
     critical: prng.below(6) > 0,
     onLag: undefined,
-    runIf: one(['succeeded', 'succeeded', 'succeeded', 'succeeded', 'failed', 'always'] as const),
+    runIf: prng.below(4) > 0 ? 'succeeded' : one(['failed', 'always', 'always'] as const),
     priority: prng.below(3),
     queueTimeoutMs: prng.below(10) === 0 ? 5_000 + prng.below(60_000) : undefined,
     totalTimeoutMs: prng.below(10) === 0 ? 10_000 + prng.below(120_000) : undefined,

@@ -1,33 +1,37 @@
 import { present } from '../../../base/assert.ts';
 import type { AgentId } from '../../../coordinator/core/ids.ts';
 import type { CheckerFactory } from '../checker.ts';
+import { leaseOf } from '../image.ts';
 import { Violation } from '../world.ts';
 
 /** What an agent's leases ask for together never exceeds what it has, as it truly is; nor do offers exceed its credits. */
 export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
-  /** By session: the credits that arrived last and the ones before, which may still be on their way out of the books. */
-  const credits = new Map<string, readonly number[]>();
+  const credits = new Map<string, number>();
   const agents = new Map(plan.agents.map((agent) => [agent.id, agent]));
   return {
     invariant: 'capacity',
     arrived(event) {
-      if (event.kind === 'agent-registered') credits.set(event.facts.agent, [event.credits]);
-      if (event.kind !== 'heartbeat-received') return;
-      const agent = event.session.slice(0, event.session.lastIndexOf('#'));
-      credits.set(agent, [...(credits.get(agent) ?? []).slice(-2), event.credits]);
+      if (event.kind === 'agent-registered') credits.set(event.facts.agent, event.credits);
+      if (event.kind === 'heartbeat-received') credits.set(event.session.slice(0, event.session.lastIndexOf('#')), event.credits);
+    },
+    decided({ id, before, after }) {
+      const lease = leaseOf(after);
+      if (after.state.kind !== 'offered' || lease === undefined || leaseOf(before)?.token === lease.token) return;
+      // Credits count the offers that are under way. They may go down while offers are; a new offer must fit into them.
+      const open = [...decided.leases()].filter((other) => other.record.state.kind === 'offered' && other.lease.agent === lease.agent).length;
+      const granted = credits.get(lease.agent) ?? 0;
+      if (open > granted) throw new Violation('capacity', `${id} is offer ${open} of ${lease.agent}, which gave ${granted} credits`);
     },
     observe(observation) {
       if (observation.kind !== 'applied') return;
       const used = new Map<AgentId, Record<string, number>>();
-      const offers = new Map<AgentId, number>();
-      for (const { id, lease, record } of decided.leases()) {
+      for (const { id, lease } of decided.leases()) {
         const { resources } = stepPlan(id).spec;
         const sum = used.get(lease.agent) ?? {};
         const add = (name: string, amount: number) => (sum[name] = (sum[name] ?? 0) + amount);
         for (const name of ['cpuMillis', 'memoryBytes', 'slots'] as const) add(name, resources[name]);
         for (const [name, count] of Object.entries(resources.custom)) add(`custom ${name}`, count);
         used.set(lease.agent, sum);
-        if (record.state.kind === 'offered') offers.set(lease.agent, (offers.get(lease.agent) ?? 0) + 1);
       }
       for (const [id, sum] of used) {
         const { capacity: has } = present(agents.get(id), 'leases are given to agents of the plan');
@@ -36,10 +40,6 @@ export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
           const limit = limits[name] ?? has.custom[name.slice('custom '.length)] ?? 0;
           if (amount > limit) throw new Violation('capacity', `${id} has ${limit} of ${name}, and leases for ${amount}`);
         }
-      }
-      for (const [id, count] of offers) {
-        const granted = Math.max(...(credits.get(id) ?? [0]));
-        if (count > granted) throw new Violation('capacity', `${id} has ${count} open offers, and gave ${granted} credits`);
       }
     },
   };

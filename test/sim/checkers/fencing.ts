@@ -41,7 +41,8 @@ export const fencing: CheckerFactory = ({ durable }) => {
       if (state.kind !== 'ended' || before?.state.kind === 'ended') return;
       const { outcome } = state;
       if (outcome.kind === 'succeeded' && outcome.from === 'run') check(id, leaseOf(before), JSON.stringify(outcome.result));
-      if (outcome.kind === 'failed' && outcome.result !== undefined) check(id, leaseOf(before), JSON.stringify(outcome.result));
+      // A follower shares its primary's failure.
+      if (outcome.kind === 'failed' && outcome.result !== undefined && before?.state.kind !== 'merged') check(id, leaseOf(before), JSON.stringify(outcome.result));
     },
   };
 };

@@ -4,15 +4,14 @@ import type { SimCore } from '../coordinator.ts';
 import { Violation } from '../world.ts';
 
 /**
- * At a quiet point the ledger alone makes the scheduler that is running: what the ledger loads, what a core restored from it
- * says of itself, and what one restored from the running core's snapshot says, are all the running core's snapshot.
+ * At a quiet point the ledger alone makes the scheduler that is running: a core restored from the ledger, and one restored
+ * from the running core's snapshot, have the running core's snapshot.
  */
 export async function checkReplay(core: SimCore, ledger: MemoryLedger, makeCore: () => SimCore): Promise<void> {
   const live = core.snapshot();
   const expected = textOf(live);
   const stored: LedgerRecord[] = [];
   for await (const batch of ledger.load(new AbortController().signal)) stored.push(...batch);
-  compare(expected, textOf(stored), 'the ledger');
   const again = makeCore();
   again.restore(stored);
   compare(expected, textOf(again.snapshot()), 'a core restored from the ledger');
@@ -21,10 +20,8 @@ export async function checkReplay(core: SimCore, ledger: MemoryLedger, makeCore:
   compare(expected, textOf(copy.snapshot()), "a core restored from the running one's snapshot");
 }
 
-/** Records by their key. Renewals of leases are not written: the time that a lease has left is known to the running core only. */
 function textOf(records: readonly LedgerRecord[]): ReadonlyMap<string, string> {
-  const withoutExpiry = (key: string, value: unknown) => (key === 'lease' && typeof value === 'object' ? { ...value, expiresAt: 0 } : value);
-  return new Map(records.map((record) => [keyOf(record), JSON.stringify(record, withoutExpiry)]));
+  return new Map(records.map((record) => [keyOf(record), JSON.stringify(record)]));
 }
 
 function keyOf(record: LedgerRecord): string {
