@@ -75,7 +75,9 @@ export function formatSizeBytes(bytes: number): string {
 }
 
 /** Something that can be compared by size: a number (`8Gi`, `500m`, `-3`, `2.5`) or a version (`1.28.3`, `v20.1`). */
-export type Quantity = { readonly kind: 'number'; readonly value: number } | { readonly kind: 'version'; readonly parts: readonly number[] };
+export type Quantity =
+  | { readonly kind: 'number'; readonly value: number }
+  | { readonly kind: 'version'; readonly parts: readonly number[] };
 
 /**
  * A label's value, or what a selector compares it with. Text with exactly one dot and no unit (`22.04`) is a version when

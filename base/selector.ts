@@ -65,7 +65,9 @@ export function unmet(selector: Selector, labels: Labels): readonly string[] {
 export function requirementText(requirement: Requirement): string {
   switch (requirement.kind) {
     case 'in':
-      return requirement.values.length === 1 ? `${requirement.key}=${requirement.values[0]}` : `${requirement.key} in (${requirement.values.join(',')})`;
+      return requirement.values.length === 1
+        ? `${requirement.key}=${requirement.values[0]}`
+        : `${requirement.key} in (${requirement.values.join(',')})`;
     case 'not-in':
       return requirement.values.length === 1
         ? `${requirement.key}!=${requirement.values[0]}`
@@ -146,7 +148,8 @@ function parseRequirements(tokens: readonly Token[], end: number): Requirement[]
   const key = (): string => {
     const token = take('a label');
     if (!token.word) throw new Unparsable(`Expected a label, found "${token.text}"`, token.at);
-    if (!KEY.test(token.text)) throw new Unparsable(`"${token.text}" is no label key: at most 63 characters, with an optional prefix and "/"`, token.at);
+    if (!KEY.test(token.text))
+      throw new Unparsable(`"${token.text}" is no label key: at most 63 characters, with an optional prefix and "/"`, token.at);
     return token.text;
   };
   const value = (after: string): Token => {
@@ -210,7 +213,10 @@ function parseRequirement(reader: Reader): Requirement {
     case '>=': {
       const bound = reader.value(operator.text);
       if (parseQuantity(bound.text) === undefined) {
-        throw new Unparsable(`"${bound.text}" cannot be compared with "${operator.text}": write a number, a size such as 8Gi or a version`, bound.at);
+        throw new Unparsable(
+          `"${bound.text}" cannot be compared with "${operator.text}": write a number, a size such as 8Gi or a version`,
+          bound.at,
+        );
       }
       return { kind: operator.text, key, value: bound.text };
     }

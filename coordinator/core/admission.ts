@@ -15,7 +15,8 @@ export function checkBuild(spec: BuildSpec, limits: Limits): Refusal | undefined
   if (spec.steps.length > limits.stepsPerBuild) {
     return large('steps', `A build may have ${limits.stepsPerBuild} steps, this one has ${spec.steps.length}: split it`);
   }
-  if (labels.length > limits.labelsPerBuild) return large('labels', `A build may have ${limits.labelsPerBuild} labels, this one has ${labels.length}`);
+  if (labels.length > limits.labelsPerBuild)
+    return large('labels', `A build may have ${limits.labelsPerBuild} labels, this one has ${labels.length}`);
   if (labels.some(([key, value]) => key.length > limits.labelBytes || value.length > limits.labelBytes)) {
     return large('labels', `Keys and values of labels may have ${limits.labelBytes} characters`);
   }
@@ -27,7 +28,8 @@ export function checkBuild(spec: BuildSpec, limits: Limits): Refusal | undefined
 function checkSteps(spec: BuildSpec, limits: Limits): Refusal | undefined {
   const names = new Set<string>();
   for (const [index, step] of spec.steps.entries()) {
-    if (!isStepName(step.name)) return bad(`steps[${index}].name`, `"${step.name.slice(0, 64)}" is no step name: letters, digits, "_", "." and "-"`);
+    if (!isStepName(step.name))
+      return bad(`steps[${index}].name`, `"${step.name.slice(0, 64)}" is no step name: letters, digits, "_", "." and "-"`);
     if (names.has(step.name)) return bad(`steps[${index}].name`, `Two steps are called "${step.name}"`);
     names.add(step.name);
   }
@@ -45,8 +47,10 @@ function checkSteps(spec: BuildSpec, limits: Limits): Refusal | undefined {
     }
     totalBytes += bytes;
   }
-  if (needCount > limits.needsPerBuild) return large('steps', `The steps of a build may have ${limits.needsPerBuild} needs together, these have ${needCount}`);
-  if (totalBytes > limits.buildSpecBytes) return large('steps', `The steps' text may take ${limits.buildSpecBytes} bytes, this takes ${totalBytes}`);
+  if (needCount > limits.needsPerBuild)
+    return large('steps', `The steps of a build may have ${limits.needsPerBuild} needs together, these have ${needCount}`);
+  if (totalBytes > limits.buildSpecBytes)
+    return large('steps', `The steps' text may take ${limits.buildSpecBytes} bytes, this takes ${totalBytes}`);
   const cycle = findCycle(spec.steps.map((step) => ({ name: step.name, needs: step.needs.map((need) => need.step) })));
   return cycle === undefined ? undefined : bad('steps', `Steps need each other in a circle: ${shortened(cycle).join(' -> ')}`);
 }
@@ -63,7 +67,10 @@ function checkNeeds(at: string, step: StepSpec, names: ReadonlySet<string>, limi
     seen.add(need.step);
     if (names.has(need.step)) continue;
     const near = nearest(need.step, names);
-    return bad(field, `Step "${step.name}" needs "${need.step}", which the build does not have${near === undefined ? '' : `; did you mean "${near}"?`}`);
+    return bad(
+      field,
+      `Step "${step.name}" needs "${need.step}", which the build does not have${near === undefined ? '' : `; did you mean "${near}"?`}`,
+    );
   }
   return undefined;
 }
@@ -79,7 +86,8 @@ function checkStep(at: string, step: StepSpec, spec: BuildSpec, limits: Limits):
     return { code: 'FORBIDDEN', message, field: `${at}.zone` };
   }
   if (step.command.length === 0) return bad(`${at}.command`, `Step "${step.name}" has no command`);
-  if (step.onLag !== undefined && step.critical) return bad(`${at}.onLag`, `Step "${step.name}" is critical: onLag is for steps that are not`);
+  if (step.onLag !== undefined && step.critical)
+    return bad(`${at}.onLag`, `Step "${step.name}" is critical: onLag is for steps that are not`);
   const { cpuMillis, memoryBytes, slots, custom } = step.resources;
   for (const [name, count] of [...Object.entries({ cpuMillis, memoryBytes, slots }), ...Object.entries(custom)]) {
     if (!Number.isSafeInteger(count) || count < 0) return bad(`${at}.resources.${name}`, `${count} is no amount: a whole number from 0`);

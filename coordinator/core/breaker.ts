@@ -40,7 +40,8 @@ export function ringAgent(turn: Turn, agent: AgentNode): void {
     turn.yard.fleet.refresh(agent);
   }
   const idle = !agent.connected && agent.leases.size === 0;
-  if (idle && turn.now >= agent.disconnectedAt + turn.yard.limits.agentKeptMs) return turn.put({ kind: 'agent-forgotten', agent: agent.id });
+  if (idle && turn.now >= agent.disconnectedAt + turn.yard.limits.agentKeptMs)
+    return turn.put({ kind: 'agent-forgotten', agent: agent.id });
   setAgentTimer(turn, agent);
 }
 

@@ -37,7 +37,8 @@ function degradedOf(build: BuildNode): readonly string[] {
   for (const step of build.steps) {
     const outcome = outcomeOfStep(step);
     if (outcome === undefined || outcome.kind === 'succeeded') continue;
-    if (outcome.kind === 'skipped' ? outcome.why === 'lagged' : !step.spec.critical) sentences.push(`${step.spec.name}: ${describe(outcome)}`);
+    if (outcome.kind === 'skipped' ? outcome.why === 'lagged' : !step.spec.critical)
+      sentences.push(`${step.spec.name}: ${describe(outcome)}`);
   }
   return sentences;
 }
@@ -62,7 +63,9 @@ const CLASS_TEXT: Readonly<Record<FailureClass, string>> = {
 export function describe(outcome: StepOutcome): string {
   switch (outcome.kind) {
     case 'succeeded':
-      return { run: 'it ran and succeeded', cache: 'an earlier result was used', merge: 'the result of an equal step was used' }[outcome.from];
+      return { run: 'it ran and succeeded', cache: 'an earlier result was used', merge: 'the result of an equal step was used' }[
+        outcome.from
+      ];
     case 'failed':
     case 'errored':
       return `${CLASS_TEXT[outcome.class]} (${outcome.message})`;

@@ -20,7 +20,8 @@ export function submit(turn: Turn, event: Submitted): void {
   const { spec, id } = event;
   const existing = turn.yard.byKey.get(keyOf(spec.project, event.idempotencyKey));
   if (existing !== undefined) {
-    if (existing.record.requestDigest === event.requestDigest) return void (turn.reply = { kind: 'build', id: existing.id, existing: true });
+    if (existing.record.requestDigest === event.requestDigest)
+      return void (turn.reply = { kind: 'build', id: existing.id, existing: true });
     const message = `The idempotency key "${event.idempotencyKey}" belongs to build ${existing.id}, which is another request`;
     return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
   }
@@ -54,9 +55,16 @@ function writeBuild(turn: Turn, event: Submitted): void {
     }
     seq += 1;
     turn.put({ kind: 'event', build: id, event: { seq, at, kind: 'step-ready', step: step.name } });
-    turn.put({ kind: 'step', id: stepIdOf(id, step.name), step: { ...FRESH_STEP, state: { kind: 'resolving' }, readyAt: at, lastEventSeq: seq } });
+    turn.put({
+      kind: 'step',
+      id: stepIdOf(id, step.name),
+      step: { ...FRESH_STEP, state: { kind: 'resolving' }, readyAt: at, lastEventSeq: seq },
+    });
   }
-  turn.put({ kind: 'build', build: { id, spec, stepNames: steps.map((step) => step.name), acceptedAt: at, idempotencyKey, requestDigest } });
+  turn.put({
+    kind: 'build',
+    build: { id, spec, stepNames: steps.map((step) => step.name), acceptedAt: at, idempotencyKey, requestDigest },
+  });
   for (const step of steps) if (isRoot(step)) turn.send({ kind: 'resolve', step: stepIdOf(id, step.name) });
   const build = present(turn.yard.builds.get(id), 'the build was put just now');
   for (const step of build.steps) if (step.waiting === 0 && step.record.state.kind === 'blocked') turn.yard.index.unblocked.push(step);
@@ -106,7 +114,12 @@ export function cancelStep(turn: Turn, step: StepNode, stop: Stop): void {
     case 'running':
       if (state.cancelling === undefined && turn.yard.index.followers.has(step.id)) return endAndHandOver(turn, step, stop);
       if (stop.kind === 'cancelled') {
-        return cancelRunning(turn, step, { kind: 'cancelled', by: stop.by, reason: stop.reason, at: turn.now }, `${stop.by}: ${stop.reason}`);
+        return cancelRunning(
+          turn,
+          step,
+          { kind: 'cancelled', by: stop.by, reason: stop.reason, at: turn.now },
+          `${stop.by}: ${stop.reason}`,
+        );
       }
       if (stop.bound === 'queue') return;
       return cancelRunning(turn, step, { kind: 'timed-out', bound: stop.bound, at: turn.now }, `the ${stop.bound} time is over`);
@@ -139,9 +152,12 @@ export function retryStep(turn: Turn, event: Extract<Event, { kind: 'step-retrie
 export function forgetBuild(turn: Turn, event: Extract<Event, { kind: 'build-expired' }>): void {
   const build = turn.yard.builds.get(event.id);
   if (build === undefined) return void (turn.reply = { kind: 'refused', code: 'BUILD_UNKNOWN', message: `There is no build ${event.id}` });
-  if (build.state.kind !== 'ended') return void (turn.reply = { kind: 'refused', code: 'WRONG_STATE', message: `Build ${event.id} has not ended` });
+  if (build.state.kind !== 'ended')
+    return void (turn.reply = { kind: 'refused', code: 'WRONG_STATE', message: `Build ${event.id} has not ended` });
   const { tokens } = turn.yard.index;
-  const own = build.steps.flatMap((step) => step.record.attempts.map((attempt) => attempt.token).filter((token) => tokens.get(token) === step));
+  const own = build.steps.flatMap((step) =>
+    step.record.attempts.map((attempt) => attempt.token).filter((token) => tokens.get(token) === step),
+  );
   turn.put({ kind: 'build-forgotten', id: build.id });
   turn.send({ kind: 'forget-build', id: build.id, tokens: own });
   turn.reply = { kind: 'done' };

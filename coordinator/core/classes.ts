@@ -18,7 +18,13 @@ export function classKeyOf(spec: StepSpec): string {
 export function classOf(spec: StepSpec, key: string, ordinal: number): RequirementClass {
   const parsed = parseSelector(spec.selector);
   assert(parsed.kind === 'ok', 'selectors are checked on admission');
-  const needs = { selector: parsed.selector, resources: spec.resources, zone: spec.zone, traits: spec.sandbox, cost: costOf(spec.resources) };
+  const needs = {
+    selector: parsed.selector,
+    resources: spec.resources,
+    zone: spec.zone,
+    traits: spec.sandbox,
+    cost: costOf(spec.resources),
+  };
   return new RequirementClass(key, ordinal, needs, new ClassQueue());
 }
 

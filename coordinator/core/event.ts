@@ -7,7 +7,10 @@ import type { AgentFacts, ResolvedAction } from './state.ts';
 /** A lease that an agent brings back when it connects again. */
 export type HeldLease = {
   readonly token: LeaseToken;
-  readonly phase: { readonly kind: 'accepted' } | { readonly kind: 'started' } | { readonly kind: 'finished'; readonly report: AttemptReport };
+  readonly phase:
+    | { readonly kind: 'accepted' }
+    | { readonly kind: 'started' }
+    | { readonly kind: 'finished'; readonly report: AttemptReport };
 };
 
 /** How the shell worked out a step's action. */

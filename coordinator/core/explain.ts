@@ -8,7 +8,15 @@ import { isSuccess } from './step-record.ts';
 import type { Explanation, ScoreTerm } from './view.ts';
 import { stepName, type Yard } from './yard.ts';
 
-const PHASES = { blocked: 'blocked', resolving: 'resolving', queued: 'queued', offered: 'running', running: 'running', merged: 'merged', ended: 'ended' } as const;
+const PHASES = {
+  blocked: 'blocked',
+  resolving: 'resolving',
+  queued: 'queued',
+  offered: 'running',
+  running: 'running',
+  merged: 'merged',
+  ended: 'ended',
+} as const;
 
 /** Why a step is where it is. Reads only; costs what the cluster and the step's queue have in size. */
 export function explain(yard: Yard, step: StepNode, now: TimeMs): Explanation {
@@ -52,16 +60,22 @@ function summaryOf(step: StepNode, reasons: readonly string[]): string {
 function reasonsOf(yard: Yard, step: StepNode, wanted: RequirementClass, now: TimeMs): readonly string[] {
   const { state, failures } = step.record;
   if (state.kind === 'blocked') {
-    return step.needs.filter((need) => need.record.state.kind !== 'ended').map((need) => `${stepName(need)} is ${PHASES[need.record.state.kind]}`);
+    return step.needs
+      .filter((need) => need.record.state.kind !== 'ended')
+      .map((need) => `${stepName(need)} is ${PHASES[need.record.state.kind]}`);
   }
   if (state.kind === 'ended') {
     const missing = state.outcome.kind === 'skipped' ? step.needs.filter((need) => !isSuccess(need.record)) : [];
-    return missing.map((need) => (need.record.state.kind === 'ended' ? `${stepName(need)}: ${describe(need.record.state.outcome)}` : stepName(need)));
+    return missing.map((need) =>
+      need.record.state.kind === 'ended' ? `${stepName(need)}: ${describe(need.record.state.outcome)}` : stepName(need),
+    );
   }
   if (state.kind !== 'queued') return [];
   if (step.delayed && state.notBefore !== undefined) {
     const tries = Object.entries(failures).map(([cls, count]) => `${cls} ${count} times`);
-    return [`it is tried again in ${formatDurationMs(Math.max(0, state.notBefore - now))}${tries.length === 0 ? '' : ` after ${tries.join(', ')}`}`];
+    return [
+      `it is tried again in ${formatDurationMs(Math.max(0, state.notBefore - now))}${tries.length === 0 ? '' : ` after ${tries.join(', ')}`}`,
+    ];
   }
   return waitingReasons(yard, step, wanted, now);
 }
@@ -81,7 +95,8 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
     reasons.push(yard.fleet.groups.size === 0 ? 'no agent is known' : 'no agent has what it asks for');
   } else {
     const usable = members.filter((agent) => yard.fleet.keptFrom(agent) === undefined);
-    if (usable.length === 0) reasons.push(`no agent that fits takes work: ${list(members.map((agent) => `${agent.id}: ${yard.fleet.keptFrom(agent) ?? ''}`))}`);
+    if (usable.length === 0)
+      reasons.push(`no agent that fits takes work: ${list(members.map((agent) => `${agent.id}: ${yard.fleet.keptFrom(agent) ?? ''}`))}`);
     else if (wanted.stuck) reasons.push(`all ${usable.length} agents that fit and take work are busy`);
     if (wanted.reserved !== undefined) reasons.push(`agent ${wanted.reserved.id} is kept free for it`);
   }
@@ -129,7 +144,10 @@ function placementOf(step: StepNode): readonly ScoreTerm[] {
   const { placement } = step;
   if (placement === undefined) return [];
   const terms = TERMS.map((term, index) => ({ term, score: placement.terms[index] ?? 0, why: TERM_TEXT[term] }));
-  return [{ term: 'agent', score: 0, why: `${placement.agent}, the best of ${placement.candidateCount} with room` }, ...terms.filter(({ score }) => score !== 0)];
+  return [
+    { term: 'agent', score: 0, why: `${placement.agent}, the best of ${placement.candidateCount} with room` },
+    ...terms.filter(({ score }) => score !== 0),
+  ];
 }
 
 function cacheOf(step: StepNode): readonly string[] {

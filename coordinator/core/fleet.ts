@@ -133,7 +133,8 @@ export class Fleet {
     agent.usedSlots += sign * resources.slots;
     agent.usedCpuMillis += sign * resources.cpuMillis;
     agent.usedMemoryBytes += sign * resources.memoryBytes;
-    for (const name in resources.custom) agent.usedCustom.set(name, (agent.usedCustom.get(name) ?? 0) + sign * (resources.custom[name] ?? 0));
+    for (const name in resources.custom)
+      agent.usedCustom.set(name, (agent.usedCustom.get(name) ?? 0) + sign * (resources.custom[name] ?? 0));
     this.refresh(agent);
   }
 
@@ -172,7 +173,9 @@ export class Fleet {
     const labels = agent.session?.facts.labels ?? {};
     const cluster = labels['cluster'] ?? '';
     return (
-      this.holds.get(`agent:${agent.id}`) ?? this.holds.get(`pool:${cluster}/${labels['pool'] ?? ''}`) ?? this.holds.get(`cluster:${cluster}`)
+      this.holds.get(`agent:${agent.id}`) ??
+      this.holds.get(`pool:${cluster}/${labels['pool'] ?? ''}`) ??
+      this.holds.get(`cluster:${cluster}`)
     );
   }
 

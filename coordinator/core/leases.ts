@@ -105,7 +105,13 @@ export function lose(turn: Turn, step: StepNode, ending: { readonly message: str
   if (state.cancelling !== undefined) return endCancelled(turn, step, state, undefined);
   const overdue = state.startedAt !== undefined && turn.now >= runBound(turn, step, state);
   const cause: AttemptEnd = overdue
-    ? { class: 'timeout', message: 'it ran longer than it may, and its agent did not stop it', result: undefined, report: undefined, agentLost: false }
+    ? {
+        class: 'timeout',
+        message: 'it ran longer than it may, and its agent did not stop it',
+        result: undefined,
+        report: undefined,
+        agentLost: false,
+      }
     : { class: 'agent-lost', message: ending.message, result: undefined, report: undefined, agentLost: ending.agentLost };
   turn.send({ kind: 'close-log', token: state.lease.token, step: step.id });
   noteEnd(turn, turn.yard.fleet.agent(agent), cause.class);
@@ -147,7 +153,13 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
   if (report.kind === 'failed') {
     // Nobody here asked for a stop, so it was the agent's own doing.
     const cls = report.class === 'cancelled' ? 'agent-stop' : report.class;
-    return retryOrEnd(turn, step, agent.id, attempt, { class: cls, message: report.message, result: report.result, report, agentLost: false });
+    return retryOrEnd(turn, step, agent.id, attempt, {
+      class: cls,
+      message: report.message,
+      result: report.result,
+      report,
+      agentLost: false,
+    });
   }
   rememberParts(turn, step, agent, report.result.outputs);
   turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent: agent.id, why: 'succeeded' });
@@ -182,7 +194,12 @@ function runBound(turn: Turn, step: StepNode, state: Running): number {
 }
 
 /** What the agent has on its disk after the step: placing others there saves the transfer. */
-function rememberParts(turn: Turn, step: StepNode, agent: AgentNode, outputs: Extract<AttemptReport, { kind: 'succeeded' }>['result']['outputs']): void {
+function rememberParts(
+  turn: Turn,
+  step: StepNode,
+  agent: AgentNode,
+  outputs: Extract<AttemptReport, { kind: 'succeeded' }>['result']['outputs'],
+): void {
   const { fleet } = turn.yard;
   for (const part of step.record.action?.parts ?? []) fleet.remember(agent, part.root, part.bytes);
   for (const entry of outputs) if (entry.kind === 'directory') fleet.remember(agent, entry.root, entry.bytes);

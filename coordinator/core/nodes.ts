@@ -186,7 +186,9 @@ export class AgentNode {
   availableAt = -1;
   /** Ends by our fault in a row, and what follows from them. */
   errorCount = 0;
-  breaker: { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' } = { kind: 'closed' };
+  breaker: { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' } = {
+    kind: 'closed',
+  };
   breakerTrips = 0;
   /** The class that it is kept free for. */
   reservedFor: RequirementClass | undefined;
@@ -237,7 +239,13 @@ export class RequirementClass {
   constructor(
     key: string,
     ordinal: number,
-    needs: { readonly selector: Selector; readonly resources: Resources; readonly zone: Zone; readonly traits: readonly SandboxTrait[]; readonly cost: number },
+    needs: {
+      readonly selector: Selector;
+      readonly resources: Resources;
+      readonly zone: Zone;
+      readonly traits: readonly SandboxTrait[];
+      readonly cost: number;
+    },
     queue: ClassQueue,
   ) {
     this.key = key;

@@ -48,7 +48,13 @@ export type Reply =
   | { readonly kind: 'build'; readonly id: BuildId; readonly existing: boolean }
   | { readonly kind: 'session'; readonly session: SessionId; readonly epoch: number }
   | { readonly kind: 'done' }
-  | { readonly kind: 'refused'; readonly code: FaultCode; readonly message: string; readonly field?: string; readonly retryAfterMs?: number };
+  | {
+      readonly kind: 'refused';
+      readonly code: FaultCode;
+      readonly message: string;
+      readonly field?: string;
+      readonly retryAfterMs?: number;
+    };
 
 /** What the shell must do, in this order: make `writes` durable, deliver `sends` and `reply`, sleep until `wakeAt`. */
 export type Outcome = {

@@ -97,7 +97,11 @@ function largestParts(step: StepNode): ResolvedAction['parts'] {
 }
 
 /** How long the step waits for agents that hold most of its inputs and are busy, where it does. */
-function patience(turn: Turn, step: StepNode, wanted: RequirementClass): { readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined } {
+function patience(
+  turn: Turn,
+  step: StepNode,
+  wanted: RequirementClass,
+): { readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined } {
   const { localityMinBytes, localityWaitMs } = turn.yard.timings;
   const { action, readyAt } = step.record;
   if (step.patienceOver || action === undefined || action.inputBytes < localityMinBytes) return { until: 0, awaited: undefined };

@@ -38,7 +38,13 @@ function passes(build: BuildNode, filter: BuildFilter): boolean {
 export function leaseView(step: StepNode): LeaseView {
   const { state } = step.record;
   const lease = present(leaseOf(step.record), 'a step that a token leads to is leased');
-  return { step: step.id, build: step.build.id, lease, accepted: state.kind === 'running', cancelling: state.kind === 'running' && state.cancelling !== undefined };
+  return {
+    step: step.id,
+    build: step.build.id,
+    lease,
+    accepted: state.kind === 'running',
+    cancelling: state.kind === 'running' && state.cancelling !== undefined,
+  };
 }
 
 /** Undefined for an agent of which only leases speak. */
@@ -47,7 +53,9 @@ export function agentView(yard: Yard, agent: AgentNode): AgentView | undefined {
   if (session === undefined) return undefined;
   const { capacity } = session.facts;
   const keptFrom = yard.fleet.keptFrom(agent);
-  const custom = Object.entries(capacity.custom).map(([name, count]) => [name, Math.max(0, count - (agent.usedCustom.get(name) ?? 0))] as const);
+  const custom = Object.entries(capacity.custom).map(
+    ([name, count]) => [name, Math.max(0, count - (agent.usedCustom.get(name) ?? 0))] as const,
+  );
   return {
     id: agent.id,
     session: session.session,

@@ -9,7 +9,9 @@ import type { BuildNode, ProjectNode, Share, StepNode } from './nodes.ts';
  * idle starts level with the others (`Yard` sees to it): having waited for nothing earns nothing.
  */
 export class ClassQueue {
-  readonly #projects = new Heap<ProjectQueue>((left, right) => shareBefore(left.project, right.project) ?? left.project.ordinal < right.project.ordinal);
+  readonly #projects = new Heap<ProjectQueue>(
+    (left, right) => shareBefore(left.project, right.project) ?? left.project.ordinal < right.project.ordinal,
+  );
   readonly #byProject = new Map<ProjectNode, ProjectQueue>();
   #size = 0;
 

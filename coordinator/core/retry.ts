@@ -32,7 +32,8 @@ export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: 
     avoid: [agent, ...record.avoid.filter((other) => other !== agent)].slice(0, turn.yard.limits.avoidedAgents),
   };
   turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent, why: `${ending.class}: ${ending.message}` });
-  if (lostAgents.length >= turn.yard.limits.agentsLostToQuarantine) return end(turn, step, { kind: 'quarantined', agents: lostAgents }, changes);
+  if (lostAgents.length >= turn.yard.limits.agentsLostToQuarantine)
+    return end(turn, step, { kind: 'quarantined', agents: lostAgents }, changes);
   if (count > spec.retry.limits[ending.class]) {
     if (FAILURE_CLASSES[ending.class] === 'failure') {
       return end(turn, step, { kind: 'failed', class: ending.class, message: ending.message, result: ending.result }, changes);

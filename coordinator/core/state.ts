@@ -53,7 +53,12 @@ export type StepState =
   /** A lease is granted and the offer on its way; no attempt is charged before the agent accepts. */
   | { readonly kind: 'offered'; readonly lease: Lease; readonly offerExpiresAt: TimeMs }
   /** An agent has accepted; `startedAt` is set once the command runs. */
-  | { readonly kind: 'running'; readonly lease: Lease; readonly startedAt: TimeMs | undefined; readonly cancelling: CancelCause | undefined }
+  | {
+      readonly kind: 'running';
+      readonly lease: Lease;
+      readonly startedAt: TimeMs | undefined;
+      readonly cancelling: CancelCause | undefined;
+    }
   /** Another step with the same action is under way and its result will be this step's too. */
   | { readonly kind: 'merged'; readonly into: StepId }
   | { readonly kind: 'ended'; readonly outcome: StepOutcome; readonly at: TimeMs };

@@ -96,4 +96,3 @@ export class Turn {
     if (token.slice(0, dot) === this.#nonce) this.#tokens = Math.max(this.#tokens, Number(token.slice(dot + 1)));
   }
 }
-

@@ -53,7 +53,13 @@ export type AgentView = {
   readonly registeredAt: TimeMs;
 };
 
-export type LeaseView = { readonly step: StepId; readonly build: BuildId; readonly lease: Lease; readonly accepted: boolean; readonly cancelling: boolean };
+export type LeaseView = {
+  readonly step: StepId;
+  readonly build: BuildId;
+  readonly lease: Lease;
+  readonly accepted: boolean;
+  readonly cancelling: boolean;
+};
 
 export type HoldView = Hold;
 

@@ -89,7 +89,8 @@ export class Yard {
     for (const agent of [...this.fleet.agents.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1))) {
       if (agent.session !== undefined) records.push({ kind: 'session', agent: agent.id, session: agent.session });
     }
-    for (const [, { hold }] of [...this.fleet.holds].toSorted(([left], [right]) => (left < right ? -1 : 1))) records.push({ kind: 'hold', hold });
+    for (const [, { hold }] of [...this.fleet.holds].toSorted(([left], [right]) => (left < right ? -1 : 1)))
+      records.push({ kind: 'hold', hold });
     return records;
   }
 
