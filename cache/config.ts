@@ -1,0 +1,32 @@
+import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
+
+/** The options of the data plane's process. */
+export const CACHE_OPTIONS = {
+  program: 'cache',
+  prefix: 'SWITCHYARD_CACHE_',
+  about: 'Keeps blobs and action results on disk and serves them over the Remote Execution API. A coordinator starts it by itself.',
+  options: {
+    listen: { type: 'string', default: '127.0.0.1:7411', help: 'Address to listen on, host:port; port 0 takes a free one.' },
+    dir: { type: 'path', default: '.switchyard/blobs', help: 'Where blobs and action results are kept. Several processes may share it.' },
+    maxBytes: { type: 'size', default: '20Gi', min: 65_536, help: 'Most bytes of blobs; what was used least goes first.' },
+    maxResultBytes: { type: 'size', default: '512Mi', min: 65_536, help: 'Most bytes of action results; what was used least goes first.' },
+    durability: {
+      type: 'choice',
+      choices: ['process', 'power'],
+      default: 'process',
+      help: 'What an answered upload survives: the end of the process, or loss of power too (two disk flushes a blob).',
+    },
+    tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
+    allowLocal: { type: 'boolean', default: 'false', help: 'Whether a connection from loopback without a token is the local caller.' },
+    localProject: { type: 'string', default: 'local', help: 'Project of the local caller.' },
+    localScope: { type: 'string', default: 'main', help: 'Cache scope of the local caller.' },
+    logLevel: { type: 'choice', choices: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', help: 'What goes to standard error.' },
+  },
+} as const satisfies OptionTable;
+
+export type CacheConfig = Options<typeof CACHE_OPTIONS>;
+
+/** @throws {Fault} CONFIG_INVALID listing every problem. */
+export function parseCacheConfig(environment: Environment, argv: readonly string[]): CacheConfig {
+  return parseOptions(CACHE_OPTIONS, environment, argv);
+}

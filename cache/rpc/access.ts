@@ -1,0 +1,68 @@
+import type { Authenticator, Identity } from '../../base/auth.ts';
+import { ROLES, scopeChain } from '../../base/caller.ts';
+import { Fault } from '../../base/fault.ts';
+import type { Call } from '../../proto/handlers.ts';
+import { isInstanceName } from './resource-name.ts';
+
+/** What a call may touch, as worked out from the caller's identity; the instance name only narrows it. */
+export type Access = {
+  readonly identity: Identity;
+  readonly project: string;
+  /** Scopes in which results are looked up, nearest first. */
+  readonly reads: readonly string[];
+  /** The scope in which results are kept; undefined where the caller may not. */
+  readonly writes: string | undefined;
+  /** Whether the caller may store blobs. */
+  readonly uploads: boolean;
+};
+
+const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const SCOPE = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/;
+
+/**
+ * Who calls, and what an instance name means for them. `project` or `project/scope`; callers may leave out what is their
+ * own. Callers: their project; results are read in their scope and its ancestors, and written in their own scope only, by
+ * submitters and above. Agents: blobs of every project, results read only. Services: everything, with the name in full.
+ * @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST
+ */
+export function accessOf(authenticator: Authenticator, instanceName: string, call: Pick<Call, 'evidence'>): Access {
+  const identity = authenticator.identify(call.evidence);
+  const { project, scope } = parseInstance(instanceName);
+  if (identity.kind !== 'caller') {
+    if (project === undefined) throw badInstance(instanceName, 'name the project');
+    const service = identity.kind === 'service';
+    return { identity, project, reads: scope === undefined ? [] : scopeChain(scope), writes: service ? scope : undefined, uploads: true };
+  }
+  const { caller } = identity;
+  if (project !== undefined && project !== caller.project) {
+    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential is for the project "${caller.project}"`, { field: 'instance_name' });
+  }
+  const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter');
+  const own = scopeChain(caller.scope);
+  const wanted = scope ?? caller.scope;
+  if (!own.includes(wanted)) {
+    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential reads the scopes ${own.join(', ')} only`, { field: 'instance_name' });
+  }
+  const writes = mayWrite && wanted === caller.scope ? wanted : undefined;
+  return { identity, project: caller.project, reads: scopeChain(wanted), writes, uploads: mayWrite };
+}
+
+/** @throws {Fault} FORBIDDEN for callers who may only read. */
+export function requireUploads(access: Access): void {
+  if (!access.uploads) throw new Fault('FORBIDDEN', 'Your credential may read and not store: it needs the role submitter or above');
+}
+
+function parseInstance(name: string): { readonly project: string | undefined; readonly scope: string | undefined } {
+  if (name === '') return { project: undefined, scope: undefined };
+  if (!isInstanceName(name)) throw badInstance(name, 'leave no segment empty and use no reserved word');
+  const slash = name.indexOf('/');
+  const project = slash === -1 ? name : name.slice(0, slash);
+  const scope = slash === -1 ? undefined : name.slice(slash + 1);
+  if (!SEGMENT.test(project)) throw badInstance(name, 'begin with the project: letters, digits, ".", "_" and "-"');
+  if (scope !== undefined && !SCOPE.test(scope)) throw badInstance(name, 'after the project comes a scope such as main/pr-7');
+  return { project, scope };
+}
+
+function badInstance(name: string, fix: string): Fault {
+  return new Fault('BAD_REQUEST', `Instance name ${JSON.stringify(name.slice(0, 200))}: ${fix}`, { field: 'instance_name' });
+}

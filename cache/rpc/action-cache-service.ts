@@ -1,0 +1,123 @@
+import { Fault, isFault } from '../../base/fault.ts';
+import { digestFromProto, digestToProto, optionalDigestFromProto } from '../../proto/convert.ts';
+import type { ActionCacheHandlers } from '../../proto/gen/build/bazel/remote/execution/v2/ActionCache.ts';
+import type { ActionResult, ActionResult__Output } from '../../proto/gen/build/bazel/remote/execution/v2/ActionResult.ts';
+import type { GetActionResultRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/GetActionResultRequest.ts';
+import type { UpdateActionResultRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/UpdateActionResultRequest.ts';
+import { unary, type Call } from '../../proto/handlers.ts';
+import { loadProto } from '../../proto/load.ts';
+import type { ServedService } from '../../proto/serve.ts';
+import type { Writer } from '../action-cache/action-cache.ts';
+import { referencesOf } from '../action/references.ts';
+import type { BlobStore } from '../blob-store.ts';
+import { digestOf, sizeOf, type Digest } from '../digest.ts';
+import { blobReader } from '../read-blob.ts';
+import { accessOf, type Access } from './access.ts';
+import { CLIENT_MESSAGE_BYTES } from './limits.ts';
+import { checkDigestFunction, type DataPlaneParts } from './service.ts';
+
+/** Bytes of blobs that are put into an answer itself where the caller asks for that. */
+const INLINE_BYTES_MAX = 1024 * 1024;
+
+/** ActionCache of the Remote Execution API. */
+export function actionCacheService(parts: DataPlaneParts): ServedService {
+  const handlers: ActionCacheHandlers = {
+    GetActionResult: unary(parts.env, 'GetActionResult', (request, call) => getResult(parts, request, call)),
+    UpdateActionResult: unary(parts.env, 'UpdateActionResult', (request, call) => updateResult(parts, request, call)),
+  };
+  return { definition: loadProto().build.bazel.remote.execution.v2.ActionCache.service, handlers };
+}
+
+async function getResult(parts: DataPlaneParts, request: GetActionResultRequest__Output, call: Call): Promise<ActionResult> {
+  const access = accessOf(parts.authenticator, request.instanceName, call);
+  checkDigestFunction(request.digestFunction);
+  const action = digestFromProto(request.actionDigest, 'action_digest');
+  if (access.reads.length === 0) throw new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
+  for (const scope of access.reads) {
+    const entry = await parts.actionCache.get({ project: access.project, scope, action }, call.signal);
+    // What goes into builds of ours must come from agents of ours: a client only says that it ran something.
+    if (entry === undefined || (access.identity.kind === 'service' && entry.writer.kind !== 'executor')) continue;
+    if (access.identity.kind !== 'service' && entry.result.byteLength > CLIENT_MESSAGE_BYTES) continue;
+    const result = loadProto().build.bazel.remote.execution.v2.ActionResult.deserialize(Buffer.from(entry.result));
+    return inlined(result, request, entry.result.byteLength, parts.storeOf(access.project), call.signal);
+  }
+  throw new Fault('ACTION_UNKNOWN', `No complete result of ${action} in ${access.reads.join(', ')}`);
+}
+
+/** The result with the blobs in it that the caller asked for, as far as they are small. */
+async function inlined(
+  result: ActionResult__Output,
+  request: GetActionResultRequest__Output,
+  resultBytes: number,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<ActionResult> {
+  let room = Math.min(INLINE_BYTES_MAX, CLIENT_MESSAGE_BYTES - 64 * 1024 - resultBytes);
+  const read = async (digest: Digest | undefined): Promise<Buffer | undefined> => {
+    if (digest === undefined || sizeOf(digest) > room) return undefined;
+    room -= sizeOf(digest);
+    try {
+      return Buffer.from(await blobReader(store)(digest, signal));
+    } catch (error) {
+      if (isFault(error, 'BLOB_UNKNOWN') || isFault(error, 'BLOB_CORRUPT')) return undefined; // a wish only; the digest stays
+      throw error;
+    }
+  };
+  const stdout = request.inlineStdout ? await read(optionalDigestFromProto(result.stdoutDigest, 'stdout_digest')) : undefined;
+  const stderr = request.inlineStderr ? await read(optionalDigestFromProto(result.stderrDigest, 'stderr_digest')) : undefined;
+  const wanted = new Set(request.inlineOutputFiles);
+  const outputFiles: ActionResult['outputFiles'] = [];
+  for (const file of result.outputFiles) {
+    const contents = wanted.has(file.path) ? await read(optionalDigestFromProto(file.digest, 'output_files.digest')) : undefined;
+    outputFiles.push(contents === undefined ? file : { ...file, contents });
+  }
+  return { ...result, outputFiles, ...(stdout === undefined ? {} : { stdoutRaw: stdout }), ...(stderr === undefined ? {} : { stderrRaw: stderr }) };
+}
+
+async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRequest__Output, call: Call): Promise<ActionResult> {
+  const access = accessOf(parts.authenticator, request.instanceName, call);
+  checkDigestFunction(request.digestFunction);
+  const action = digestFromProto(request.actionDigest, 'action_digest');
+  if (access.writes === undefined) throw mayNotWrite(access);
+  if (request.actionResult === null) throw new Fault('BAD_REQUEST', 'action_result is missing', { field: 'action_result' });
+  const writer = writerOf(access);
+  const result = await outlined(request.actionResult, parts.storeOf(access.project), call.signal);
+  const named: ActionResult = { ...result, executionMetadata: { ...result.executionMetadata, worker: result.executionMetadata?.worker || writer.name } };
+  const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
+  const bytes = codec.serialize(named);
+  referencesOf(bytes); // refuses malformed digests, naming the field
+  const key = { project: access.project, scope: access.writes, action };
+  const kept = await parts.actionCache.put(key, { result: bytes, writer, writtenAt: parts.env.clock.now() }, call.signal);
+  return codec.deserialize(Buffer.from(kept.result));
+}
+
+/** The result with bytes that the caller put into it moved to the store. */
+async function outlined(result: ActionResult__Output, store: BlobStore, signal: AbortSignal): Promise<ActionResult> {
+  const move = async (bytes: Buffer, digest: Digest | undefined): Promise<{ hash: string; sizeBytes: string } | undefined> => {
+    if (bytes.byteLength === 0) return digest === undefined ? undefined : digestToProto(digest);
+    const own = digestOf(bytes);
+    if (digest !== undefined && digest !== own) throw new Fault('DIGEST_MISMATCH', `Bytes in the result have the digest ${own}, not ${digest}`);
+    await store.put(own, bytes, signal);
+    return digestToProto(own);
+  };
+  const stdoutDigest = await move(result.stdoutRaw, optionalDigestFromProto(result.stdoutDigest, 'action_result.stdout_digest'));
+  const stderrDigest = await move(result.stderrRaw, optionalDigestFromProto(result.stderrDigest, 'action_result.stderr_digest'));
+  const outputFiles: ActionResult['outputFiles'] = [];
+  for (const [index, { contents, ...file }] of result.outputFiles.entries()) {
+    const digest = await move(contents, optionalDigestFromProto(file.digest, `action_result.output_files[${index}].digest`));
+    outputFiles.push({ ...file, digest: digest ?? null });
+  }
+  const { stdoutRaw: _out, stderrRaw: _err, ...rest } = result;
+  return { ...rest, outputFiles, stdoutDigest: stdoutDigest ?? null, stderrDigest: stderrDigest ?? null };
+}
+
+function writerOf({ identity }: Access): Writer {
+  if (identity.kind === 'service') return { kind: 'executor', name: identity.name };
+  return { kind: 'client', name: identity.kind === 'caller' ? identity.caller.name : identity.name };
+}
+
+function mayNotWrite({ identity }: Access): Fault {
+  if (identity.kind === 'service') return new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
+  const who = identity.kind === 'agent' ? 'Agents store no results: the coordinator does' : 'Your credential stores results in its own scope only, from the role submitter on';
+  return new Fault('FORBIDDEN', who);
+}

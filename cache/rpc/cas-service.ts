@@ -1,0 +1,125 @@
+import { Fault, wrap, isFault } from '../../base/fault.ts';
+import { digestFromProto, digestToProto } from '../../proto/convert.ts';
+import type { BatchReadBlobsRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/BatchReadBlobsRequest.ts';
+import type { BatchReadBlobsResponse } from '../../proto/gen/build/bazel/remote/execution/v2/BatchReadBlobsResponse.ts';
+import type { BatchUpdateBlobsRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/BatchUpdateBlobsRequest.ts';
+import type { BatchUpdateBlobsResponse } from '../../proto/gen/build/bazel/remote/execution/v2/BatchUpdateBlobsResponse.ts';
+import type { ContentAddressableStorageHandlers } from '../../proto/gen/build/bazel/remote/execution/v2/ContentAddressableStorage.ts';
+import type { FindMissingBlobsRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/FindMissingBlobsRequest.ts';
+import { serverStream, unary, type Call } from '../../proto/handlers.ts';
+import { loadProto } from '../../proto/load.ts';
+import type { ServedService } from '../../proto/serve.ts';
+import { faultToRpcStatus } from '../../proto/status.ts';
+import type { BlobStore } from '../blob-store.ts';
+import { ByteBudget } from '../byte-budget.ts';
+import { sizeOf, type Digest } from '../digest.ts';
+import { blobReader } from '../read-blob.ts';
+import { decompressZstdSync } from '../zstd.ts';
+import { accessOf, requireUploads } from './access.ts';
+import { getTree } from './get-tree.ts';
+import { BATCH_BYTES_MAX, BLOB_OVERHEAD_BYTES, CLIENT_MESSAGE_BYTES, DIGESTS_MAX, IN_FLIGHT_BYTES } from './limits.ts';
+import { checkDigestFunction, type DataPlaneParts } from './service.ts';
+
+const OK = { code: 0, message: '', details: [] };
+
+/** ContentAddressableStorage of the Remote Execution API. */
+export function casService(parts: DataPlaneParts): ServedService {
+  const { env } = parts;
+  const budget = new ByteBudget(IN_FLIGHT_BYTES);
+  const handlers: ContentAddressableStorageHandlers = {
+    FindMissingBlobs: unary(env, 'FindMissingBlobs', (request, call) => findMissing(parts, request, call)),
+    BatchUpdateBlobs: unary(env, 'BatchUpdateBlobs', (request, call) => batchUpdate(parts, budget, request, call)),
+    BatchReadBlobs: unary(env, 'BatchReadBlobs', (request, call) => batchRead(parts, budget, request, call)),
+    GetTree: serverStream(env, 'GetTree', (request, call) => getTree(parts, request, call)),
+    SplitBlob: unary(env, 'SplitBlob', () => notOffered('SplitBlob')),
+    SpliceBlob: unary(env, 'SpliceBlob', () => notOffered('SpliceBlob')),
+  };
+  return { definition: loadProto().build.bazel.remote.execution.v2.ContentAddressableStorage.service, handlers };
+}
+
+async function notOffered(name: string): Promise<never> {
+  throw new Fault('UNIMPLEMENTED', `${name} is not offered, as GetCapabilities says`);
+}
+
+async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsRequest__Output, call: Call) {
+  const access = accessOf(parts.authenticator, request.instanceName, call);
+  checkDigestFunction(request.digestFunction);
+  if (request.blobDigests.length > DIGESTS_MAX) {
+    throw new Fault('BAD_REQUEST', `blob_digests has ${request.blobDigests.length} entries; ask for at most ${DIGESTS_MAX} at once`, {
+      field: 'blob_digests',
+    });
+  }
+  const digests = request.blobDigests.map((digest, index) => digestFromProto(digest, `blob_digests[${index}]`));
+  const missing = await parts.storeOf(access.project).findMissing(digests, call.signal);
+  return { missingBlobDigests: missing.map(digestToProto) };
+}
+
+async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: BatchUpdateBlobsRequest__Output, call: Call) {
+  const access = accessOf(parts.authenticator, request.instanceName, call);
+  requireUploads(access);
+  checkDigestFunction(request.digestFunction);
+  const store = parts.storeOf(access.project);
+  const blobs = request.requests.map((one, index) => ({ ...one, digest: digestFromProto(one.digest, `requests[${index}].digest`) }));
+  const bytes = checkTotal(blobs.map(({ digest }) => digest));
+  using _ = await budget.take(bytes, call.signal);
+  const responses: BatchUpdateBlobsResponse['responses'] = [];
+  for (const { digest, data, compressor } of blobs) {
+    const status = await statusOf(() => store.put(digest, plainBytes(digest, data, compressor), call.signal));
+    responses.push({ digest: digestToProto(digest), status: status ?? OK });
+  }
+  return { responses };
+}
+
+function plainBytes(digest: Digest, data: Buffer, compressor: BatchUpdateBlobsRequest__Output['requests'][number]['compressor']): Uint8Array {
+  if (compressor === 'IDENTITY') return data;
+  if (compressor !== 'ZSTD') throw new Fault('UNIMPLEMENTED', `Compressor ${compressor} is not offered: use ZSTD or IDENTITY`);
+  return decompressZstdSync(data, sizeOf(digest) + 1);
+}
+
+async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: BatchReadBlobsRequest__Output, call: Call) {
+  const access = accessOf(parts.authenticator, request.instanceName, call);
+  checkDigestFunction(request.digestFunction);
+  const digests = request.digests.map((digest, index) => digestFromProto(digest, `digests[${index}]`));
+  const bytes = checkTotal([...new Set(digests)]);
+  using _ = await budget.take(bytes, call.signal);
+  return { responses: await readBlobs(parts.storeOf(access.project), digests, call.signal) };
+}
+
+/** Each digest as often as it was asked for, as long as the message stays one that every client takes. */
+async function readBlobs(store: BlobStore, digests: readonly Digest[], signal: AbortSignal): Promise<BatchReadBlobsResponse['responses']> {
+  const read = blobReader(store, BATCH_BYTES_MAX);
+  const responses: NonNullable<BatchReadBlobsResponse['responses']> = [];
+  let messageBytes = 0;
+  for (const digest of digests) {
+    messageBytes += sizeOf(digest) + BLOB_OVERHEAD_BYTES;
+    let data: Uint8Array = new Uint8Array(0);
+    const status = await statusOf(async () => {
+      if (messageBytes > CLIENT_MESSAGE_BYTES) throw new Fault('LIMIT_EXCEEDED', `No room in this answer: ask for ${digest} in another call`);
+      data = await read(digest, signal);
+    });
+    if (status !== undefined) messageBytes -= sizeOf(digest);
+    responses.push({ digest: digestToProto(digest), data, status: status ?? OK, compressor: 'IDENTITY' });
+  }
+  return responses;
+}
+
+/** Bytes of all digests. @throws {Fault} BAD_REQUEST where a batch may not have as many. */
+function checkTotal(digests: readonly Digest[]): number {
+  const bytes = digests.reduce((sum, digest) => sum + sizeOf(digest), 0);
+  if (bytes <= BATCH_BYTES_MAX) return bytes;
+  throw new Fault('BAD_REQUEST', `The blobs have ${bytes} bytes together; a batch may have ${BATCH_BYTES_MAX} (max_batch_total_size_bytes)`, {
+    hint: 'Make several batches, and use ByteStream for large blobs.',
+  });
+}
+
+/** The status of one blob's part of a batch, undefined where it went well. What is no fault of ours to tell fails the call. */
+async function statusOf(work: () => Promise<void>): Promise<ReturnType<typeof faultToRpcStatus> | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    if (error.code === 'CANCELLED' || error.code === 'INTERNAL') throw wrap(error, 'Batch');
+    return faultToRpcStatus(error);
+  }
+}

@@ -1,0 +1,15 @@
+import type { ServedService } from '../../proto/serve.ts';
+import { actionCacheService } from './action-cache-service.ts';
+import { byteStreamService } from './byte-stream-service.ts';
+import { capabilitiesService } from './capabilities-service.ts';
+import { casService } from './cas-service.ts';
+import type { DataPlaneParts } from './service.ts';
+
+/** All services of the data plane. Dispose of it after the server. */
+export function dataPlaneServices(parts: DataPlaneParts): { readonly services: readonly ServedService[] } & Disposable {
+  const bytes = byteStreamService(parts);
+  return {
+    services: [casService(parts), bytes, actionCacheService(parts), capabilitiesService(parts)],
+    [Symbol.dispose]: () => bytes[Symbol.dispose](),
+  };
+}

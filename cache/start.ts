@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
+import type { Env } from '../base/env.ts';
+import { Fault } from '../base/fault.ts';
+import { serve } from '../proto/serve.ts';
+import type { CacheConfig } from './config.ts';
+import { dataPlaneServices } from './rpc/services.ts';
+import { openDiskStack } from './stack.ts';
+
+/** The data plane, serving. Disposal lets calls under way finish for a few seconds. */
+export interface RunningCache extends AsyncDisposable {
+  /** host:port as bound. */
+  readonly address: string;
+}
+
+const DRAIN_MS = 3_000;
+
+/**
+ * Opens the stores and listens.
+ * @throws {Fault} CONFIG_INVALID for the address, the tokens, or an address off loopback without tokens; STORE_UNAVAILABLE.
+ */
+export async function startCache(config: CacheConfig, env: Env): Promise<RunningCache> {
+  const authenticator = authenticatorOf(config);
+  await using stack = new AsyncDisposableStack();
+  const disk = stack.use(openDiskStack(config, env));
+  const served = stack.use(dataPlaneServices({ authenticator, storeOf: disk.storeOf, actionCache: disk.actionCache, env }));
+  const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
+  const parts = stack.move();
+  return { address: server.address, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function authenticatorOf(config: CacheConfig): Authenticator {
+  const entries = config.tokensFile === undefined ? [] : parseTokens(readTokens(config.tokensFile));
+  const local = config.allowLocal ? localCaller(config) : undefined;
+  if (entries.length === 0 && local === undefined) {
+    throw new Fault('CONFIG_INVALID', 'Nobody could connect: give --tokens-file, or --allow-local for callers on this host', { field: 'tokensFile' });
+  }
+  if (entries.length === 0 && !isLoopback(config.listen)) {
+    throw new Fault('CONFIG_INVALID', `Listening on ${config.listen} needs --tokens-file: others than this host can reach it`, { field: 'listen' });
+  }
+  return tokenAuthenticator(entries, local);
+}
+
+function localCaller({ localProject: project, localScope: scope }: CacheConfig): Identity {
+  return { kind: 'caller', caller: { name: 'local', role: 'admin', project, scope, zoneCeiling: 'trusted' } };
+}
+
+function readTokens(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Fault('CONFIG_INVALID', `The tokens file ${path} cannot be read`, { cause: error, field: 'tokensFile' });
+  }
+}
+
+function isLoopback(listen: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/.test(listen);
+}
