@@ -11,13 +11,13 @@ export type Selection = {
 
 type Pattern = { readonly pattern: string; readonly literal: boolean; readonly matches: (path: string) => boolean };
 
-/** A pattern without wildcards names a file, or a directory with all below it. */
-function compile(pattern: string): Pattern {
+/** A pattern without wildcards names a file, or a directory with all below it; one with wildcards is matched as it stands. */
+export function compilePattern(pattern: string): Pattern {
   const tidy = pattern.replace(/^(\.\/)+/, '').replace(/\/+$/, '');
   if (tidy === '' || tidy === '.') return { pattern, literal: false, matches: () => true };
   const literal = !picomatch.scan(tidy).isGlob;
   if (literal) return { pattern, literal, matches: (path) => path === tidy || path.startsWith(`${tidy}/`) };
-  const matches = picomatch([tidy, `${tidy}/**`], { dot: true });
+  const matches = picomatch(tidy, { dot: true });
   return { pattern, literal, matches: (path) => matches(path) };
 }
 
@@ -51,7 +51,7 @@ export class InputSelector {
   }
 
   #pattern(pattern: string): Pattern {
-    const compiled = this.#compiled.get(pattern) ?? compile(pattern);
+    const compiled = this.#compiled.get(pattern) ?? compilePattern(pattern);
     this.#compiled.set(pattern, compiled);
     return compiled;
   }
@@ -59,7 +59,7 @@ export class InputSelector {
 
 /** Whether some step that reads ignored files could want `path`: what the scan must enter though it is ignored. */
 export function wantedThoughIgnored(all: readonly InputsAsWritten[]): (path: string, kind: string) => boolean {
-  const patterns = all.filter((inputs) => inputs.ignored).flatMap((inputs) => inputs.include.map(compile));
+  const patterns = all.filter((inputs) => inputs.ignored).flatMap((inputs) => inputs.include.map(compilePattern));
   const bases = patterns.map(({ pattern }) => picomatch.scan(pattern.replace(/^(\.\/)+/, '')).base.replace(/^\.$/, ''));
   return (path, kind) =>
     patterns.some(({ matches }, index) => {

@@ -1,4 +1,4 @@
-import picomatch from 'picomatch';
+import { compilePattern } from '../inputs/select.ts';
 import { namesIn } from './interpolate.ts';
 import type { LoadedPipeline, PipelineSource } from './load.ts';
 import type { Plan, PlannedStep } from './plan.ts';
@@ -83,7 +83,7 @@ function lintStep(step: PlannedStep, isIgnored: IsIgnored, warn: Warn): void {
 function readsOwn(step: PlannedStep, output: string, isIgnored: IsIgnored): boolean {
   const at = step.workingDirectory === '' ? output : `${step.workingDirectory}/${output}`;
   const samples = [at, `${at}/file`];
-  const hits = (patterns: readonly string[]) => patterns.some((pattern) => samples.some((sample) => picomatch([pattern, `${pattern}/**`], { dot: true })(sample)));
+  const hits = (patterns: readonly string[]) => patterns.some((pattern) => samples.some(compilePattern(pattern).matches));
   return (step.inputs.ignored || !isIgnored(at)) && hits(step.inputs.include) && !hits(step.inputs.exclude);
 }
 

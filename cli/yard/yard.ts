@@ -29,6 +29,8 @@ export type YardOptions = {
 };
 
 const ROOT = path.dirname(path.dirname(import.meta.dirname));
+/** main.ts, or main.js where we were compiled. */
+const MAIN = `main${path.extname(import.meta.filename)}`;
 /** A log that has grown beyond this is begun anew when the yard starts. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -57,10 +59,10 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const tokens = writeYardTokens(path.join(stateDir, 'tokens'), agents);
   const [port, dataPort] = await freePorts(options.port);
   const address = `127.0.0.1:${port}`;
-  const start = (name: string, main: string, argv: readonly string[], stopMs: number): SupervisedChild => {
+  const start = (name: string, argv: readonly string[], stopMs: number): SupervisedChild => {
     const plan = {
       name,
-      argv: [path.join(ROOT, main), ...argv, '--exit-with-parent'],
+      argv: [path.join(ROOT, name === 'coordinator' ? 'coordinator' : 'agent', MAIN), ...argv, '--exit-with-parent'],
       env: childEnv(options.env),
       cwd: path.dirname(stateDir),
       logFile: freshLog(logs, name),
@@ -68,10 +70,10 @@ export async function startYard(options: YardOptions): Promise<Yard> {
     };
     return superviseChild(plan, options);
   };
-  const coordinator = start('coordinator', 'coordinator/main.ts', coordinatorArgv(address, dataPort, stateDir, tokens.tokensFile), 10_000);
+  const coordinator = start('coordinator', coordinatorArgv(address, dataPort, stateDir, tokens.tokensFile), 10_000);
   stack.use(coordinator);
   // Disposed in reverse: agents stop before the coordinator, side by side.
-  const started = agents.map((agent) => start(agent.name, 'agent/main.ts', agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000));
+  const started = agents.map((agent) => start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000));
   stack.defer(async () => void (await Promise.all(started.map((agent) => agent[Symbol.asyncDispose]()))));
   await coordinator.ready;
   const yardFile = yardFileIn(stateDir);
