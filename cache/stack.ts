@@ -6,7 +6,6 @@ import { withCompleteness } from './action-cache/with-completeness.ts';
 import type { BlobStore } from './blob-store.ts';
 import { diskStore } from './disk.ts';
 import { LruDir } from './lru-dir.ts';
-import { withSingleFlight } from './with-single-flight.ts';
 
 export type StackOptions = {
   readonly dir: string;
@@ -32,14 +31,13 @@ export function openDiskStack(options: StackOptions, env: Env): DiskStack {
     let store = stores.get(project);
     if (store === undefined) {
       store = diskStore(blobs, project, durability); // hashes what comes in and goes out
-      store = withSingleFlight(store); // outermost: what one agent sends is not written again for the next
       stores.set(project, store);
     }
     return store;
   };
   return {
     storeOf,
-    actionCache: withCompleteness(diskActionCache(results), storeOf),
+    actionCache: withCompleteness(diskActionCache(results), storeOf), // outermost: what is not complete is not seen
     async [Symbol.asyncDispose]() {
       await blobs[Symbol.asyncDispose]();
       await results[Symbol.asyncDispose]();
