@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, realpathSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
@@ -7,7 +7,7 @@ import type { Spawner } from '../spawn/spawner.ts';
 import { checkCommand, quote, quoteAll } from '../spawn/words.ts';
 import { removeTree } from '../workspace/remove.ts';
 import type { Cgroup, Cgroups } from './cgroup.ts';
-import { killTree, samplePeakMemory, supervise } from './supervise.ts';
+import { killTree, sampleUsage, supervise } from './supervise.ts';
 import type { SandboxExit, SandboxRun } from './sandbox.ts';
 
 /** What all attempts of one sandbox share. */
@@ -76,6 +76,18 @@ export async function runAttempt(
     using group = groupOf(host, id, spec);
     return await runPlanned(host, spec, signal, plan(scratch), scratch, group.cgroup);
   } finally {
+    await removeScratch(scratch);
+  }
+}
+
+/** Most steps leave their HOME empty: then this is done without a wait. */
+async function removeScratch(scratch: Scratch): Promise<void> {
+  try {
+    rmSync(scratch.status, { force: true });
+    rmSync(join(scratch.directory, 'launch'), { force: true });
+    rmdirSync(scratch.home);
+    rmdirSync(scratch.directory);
+  } catch {
     await removeTree(scratch.directory);
   }
 }
@@ -93,7 +105,7 @@ async function runPlanned(
   const launch = await host.spawner.launch(script);
   const status = () => (existsSync(scratch.status) ? readFileSync(scratch.status, 'latin1') : '');
   const tree = { launcher: launch.pid, cgroup, marker: host.marker, namespaced: plan.namespaced, namespaceInit: () => plan.namespaceInit(status()) };
-  using sampler = cgroup === undefined || host.cgroups?.limitsMemory !== true ? samplePeakMemory(launch.pid) : undefined;
+  using sampler = cgroup === undefined || host.cgroups?.limitsMemory !== true ? sampleUsage(launch.pid) : undefined;
   let ending: 'exited' | 'timed-out' | 'cancelled';
   try {
     ending = await supervise(launch.ended, tree, spec, signal);
@@ -103,8 +115,8 @@ async function runPlanned(
   const end = await launch.ended;
   const used = cgroup?.usage();
   const usage = {
-    cpuMs: used?.cpuMs ?? end.cpuMs,
-    peakMemoryBytes: used?.peakMemoryBytes ?? sampler?.peakBytes() ?? 0,
+    cpuMs: used?.cpuMs ?? Math.max(end.cpuMs, sampler?.cpuMs ?? 0),
+    peakMemoryBytes: used?.peakMemoryBytes ?? sampler?.peakMemoryBytes ?? 0,
   };
   if (ending !== 'exited') return { kind: ending, ...usage };
   const oom = (used?.oomKillCount ?? 0) > 0;

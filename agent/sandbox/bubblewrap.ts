@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
 import { quoteAll } from '../spawn/words.ts';
 import { INNERMOST, withVariables, type AttemptPlan, type Scratch } from './attempt.ts';
-import { resolverBinds, systemBinds } from './host-files.ts';
+import { resolverBinds } from './host-files.ts';
 import type { Bind, SandboxRun } from './sandbox.ts';
 import { stepEnv } from './step-env.ts';
 
@@ -26,21 +26,11 @@ export type BubblewrapOptions = {
   readonly overlays: OverlayMode | undefined;
   /** Further host paths that steps see, read-only and at the same place; `<path>/bin` comes first on their PATH. */
   readonly readOnlyPaths: readonly string[];
-  /** The synthetic `passwd`, `group`, `hosts` and `nsswitch.conf`. */
+  /** The directory that steps see as /etc, as `makeStepEtc` makes it. */
   readonly etc: string;
+  /** What `systemBinds` found. */
+  readonly systemBinds: readonly string[];
 };
-
-/** Writes the name tables that all steps see: one user, no host names but the loopback's. */
-export function writeSyntheticEtc(directory: string): void {
-  mkdirSync(directory, { recursive: true });
-  const tables = {
-    passwd: 'root:x:0:0:root:/root:/sbin/nologin\nstep:x:1000:1000:step:/home/step:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n',
-    group: 'root:x:0:\nstep:x:1000:\nnogroup:x:65534:\n',
-    hosts: '127.0.0.1 localhost step\n::1 localhost step\n',
-    'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
-  };
-  for (const [name, text] of Object.entries(tables)) writeFileSync(join(directory, name), text, { mode: 0o644 });
-}
 
 /**
  * How a step runs under bubblewrap: own mount, pid, network, IPC, UTS and user namespaces; a read-only base system, no
@@ -76,9 +66,8 @@ function isolation(spec: SandboxRun): readonly string[] {
 }
 
 function files(options: BubblewrapOptions, spec: SandboxRun, scratch: Scratch): readonly string[] {
-  const etc = ['passwd', 'group', 'hosts', 'nsswitch.conf'].flatMap((name) => ['--ro-bind', join(options.etc, name), `/etc/${name}`]);
   return [
-    ...[...systemBinds(), ...etc, ...(spec.network ? resolverBinds() : [])],
+    ...[...options.systemBinds, '--ro-bind', options.etc, '/etc', ...(spec.network ? resolverBinds() : [])],
     ...options.readOnlyPaths.flatMap((path) => ['--ro-bind', path, path]),
     ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--symlink', '/tmp', '/var/tmp'],
     ...['--bind', scratch.home, INSIDE_HOME],

@@ -28,9 +28,13 @@ export interface Cgroups extends Disposable {
 /** One mounted hierarchy in which we have a directory of our own. */
 type Hierarchy = { readonly controllers: ReadonlySet<string>; readonly unified: boolean; readonly directory: string };
 
+/** The controllers that an attempt's group is made for. */
+const USEFUL = ['memory', 'pids', 'cpuacct'];
+
 /**
  * Looks for the version 2 hierarchy and the version 1 hierarchies of memory, pids and cpuacct, and makes a directory in
- * each where it may. Undefined, with the reason, where none can be written.
+ * each where it may. One without controllers is used only where there is no other: it still holds an attempt's processes
+ * together. Undefined, with the reason, where none can be written.
  */
 export function openCgroups(): { readonly cgroups: Cgroups | undefined; readonly reason: string } {
   const pidNamespace = /\[([0-9]+)\]/.exec(readlinkSync('/proc/self/ns/pid'))?.[1] ?? '0';
@@ -50,7 +54,11 @@ export function openCgroups(): { readonly cgroups: Cgroups | undefined; readonly
     }
   }
   if (hierarchies.length === 0) return { cgroups: undefined, reason: `control groups cannot be made (${reason})` };
-  return { cgroups: cgroupsIn(hierarchies), reason };
+  // Entering a group makes the kernel wait for all CPUs: each hierarchy costs a step up to a millisecond.
+  const useful = hierarchies.filter((hierarchy) => USEFUL.some((controller) => hierarchy.controllers.has(controller)));
+  const used = useful.length > 0 ? useful : hierarchies.slice(0, 1);
+  for (const { directory } of hierarchies.filter((hierarchy) => !used.includes(hierarchy))) removeGroupTree(directory);
+  return { cgroups: cgroupsIn(used), reason };
 }
 
 function cgroupsIn(hierarchies: readonly Hierarchy[]): Cgroups {
@@ -131,7 +139,7 @@ function ownPlaces(): Hierarchy[] {
     if (match === null) continue;
     const [, id, list = '', path = '/'] = match;
     const unified = id === '0' && list === '';
-    const controllers = list.split(',').filter((name) => ['memory', 'pids', 'cpuacct'].includes(name));
+    const controllers = list.split(',').filter((name) => USEFUL.includes(name));
     if (!unified && controllers.length === 0) continue;
     const mount = mounts.find((one) => (unified ? one.type === 'cgroup2' : one.type === 'cgroup' && controllers.some((name) => one.options.has(name))));
     if (mount === undefined) continue;

@@ -1,5 +1,5 @@
-import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, cpSync, existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** Directories of the system that steps see read-only; the base system of `docs/sandboxes.md`. */
 const SYSTEM_DIRECTORIES = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -26,18 +26,51 @@ const ETC_ENTRIES = [
   'ssl/openssl.cnf',
 ];
 
-/** How a step sees the host's base system, as arguments of bubblewrap. Links such as `/bin` stay links. */
+/** The same everywhere: one user, and no host names but the loopback's. */
+const SYNTHETIC_ETC = {
+  passwd: 'root:x:0:0:root:/root:/sbin/nologin\nstep:x:1000:1000:step:/home/step:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n',
+  group: 'root:x:0:\nstep:x:1000:\nnogroup:x:65534:\n',
+  hosts: '127.0.0.1 localhost step\n::1 localhost step\n',
+  'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
+  // The host's own takes this place for steps with network.
+  'resolv.conf': '',
+};
+
+/** How a step sees the host's system directories, as arguments of bubblewrap. Links such as `/bin` stay links. */
 export function systemBinds(): readonly string[] {
-  const args: string[] = [];
-  for (const path of SYSTEM_DIRECTORIES) args.push(...bindOrLink(path));
-  for (const name of ETC_ENTRIES) args.push(...bindOrLink(join('/etc', name)));
-  return args;
+  return SYSTEM_DIRECTORIES.flatMap(bindOrLink);
+}
+
+/**
+ * Makes the /etc that all steps see: copies, since each bind costs a step as much as starting a small program. What the
+ * host changes later (new certificates) is seen after a restart.
+ */
+export function makeStepEtc(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  for (const [name, text] of Object.entries(SYNTHETIC_ETC)) writeFileSync(join(directory, name), text, { mode: 0o644 });
+  for (const name of ETC_ENTRIES) {
+    const from = join('/etc', name);
+    if (!isReadable(from)) continue;
+    mkdirSync(dirname(join(directory, name)), { recursive: true, mode: 0o755 });
+    cpSync(from, join(directory, name), { recursive: true, verbatimSymlinks: true, filter: isReadable });
+  }
 }
 
 /** The resolver's configuration, for steps with network. It is often a link to a place that the step does not see. */
 export function resolverBinds(): readonly string[] {
   const path = '/etc/resolv.conf';
   return existsSync(path) ? ['--ro-bind', realpathSync(path), path] : [];
+}
+
+/** Links count as readable, wherever they lead. */
+function isReadable(path: string): boolean {
+  try {
+    if (lstatSync(path).isSymbolicLink()) return true;
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function bindOrLink(path: string): readonly string[] {

@@ -117,14 +117,34 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Looks now and then at the resident memory below the launcher, where no control group counts. Short peaks are missed. */
-export function samplePeakMemory(launcher: number): { peakBytes(): number } & Disposable {
-  const pageBytes = 4096;
-  let peak = 0;
-  const look = () => {
-    const pages = descendantsOf(launcher, listProcesses()).reduce((sum, process) => sum + process.residentPages, 0);
-    peak = Math.max(peak, pages * pageBytes);
+/** What looking at the processes now and then has shown. */
+export interface UsageSampler extends Disposable {
+  readonly peakMemoryBytes: number;
+  readonly cpuMs: number;
+}
+
+const PAGE_BYTES = 4096;
+const TICK_MS = 10;
+
+/**
+ * Looks now and then at what the processes below the launcher take, where no control group counts it: short peaks and
+ * what comes after the last look are missed.
+ */
+export function sampleUsage(launcher: number): UsageSampler {
+  let peakMemoryBytes = 0;
+  let cpuMs = 0;
+  const timer = setInterval(() => {
+    const processes = descendantsOf(launcher, listProcesses());
+    peakMemoryBytes = Math.max(peakMemoryBytes, PAGE_BYTES * processes.reduce((sum, process) => sum + process.residentPages, 0));
+    cpuMs = Math.max(cpuMs, TICK_MS * processes.reduce((sum, process) => sum + process.cpuTicks, 0));
+  }, SAMPLE_MS);
+  return {
+    get peakMemoryBytes() {
+      return peakMemoryBytes;
+    },
+    get cpuMs() {
+      return cpuMs;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
   };
-  const timer = setInterval(look, SAMPLE_MS);
-  return { peakBytes: () => peak, [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -8,6 +8,8 @@ export type ProcessInfo = {
   readonly session: number;
   readonly zombie: boolean;
   readonly residentPages: number;
+  /** Of the process and of its children that it has waited for, in ticks of a hundredth of a second. */
+  readonly cpuTicks: number;
 };
 
 /** Every process that this one can see; those that end meanwhile are left out. */
@@ -27,8 +29,9 @@ function readProcess(pid: number): ProcessInfo | undefined {
   // The name in parentheses may hold anything: fields are counted from its end.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [parent, group, session] = fields.slice(1, 4).map(Number);
+  const cpuTicks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   if (parent === undefined || group === undefined || session === undefined) return undefined;
-  return { pid, parent, group, session, zombie: fields[0] === 'Z', residentPages: Number(fields[21] ?? 0) };
+  return { pid, parent, group, session, zombie: fields[0] === 'Z', residentPages: Number(fields[21] ?? 0), cpuTicks };
 }
 
 /** The processes below `ancestor`, nearest first, without itself. Those that were left to another parent are not among them. */

@@ -318,7 +318,7 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
     const script = 'cd a/b && cat kept sub/inner && echo x >changed && rm removed && rm -r sub && mkdir sub && echo n >sub/new && mv kept moved && ls -R';
     expect(await bench.sh(script, { binds })).toMatchObject({ code: 0 });
     expect(said()).toBe('keptsub/inner.:\nchanged\nmoved\nsub\n\n./sub:\nnew\n');
-    expect(new Set(fs.readdirSync(from, { recursive: true }))).toEqual(new Set(['changed', 'kept', 'removed', 'sub', 'sub/inner']));
+    expect(new Set(fs.readdirSync(from, { recursive: true, encoding: 'utf8' }).map(String))).toEqual(new Set(['changed', 'kept', 'removed', 'sub', 'sub/inner']));
     expect(fs.readFileSync(path.join(from, 'changed'), 'utf8')).toBe('changed');
     await bench.sh('cat a/b/changed; ls a/b | wc -l', { binds });
     expect(said()).toBe('changed4\n');
