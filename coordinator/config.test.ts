@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { isLocalOnly, parseCoordinatorConfig } from './config.ts';
+
+const problemsOf = (...argv: string[]): string => {
+  try {
+    parseCoordinatorConfig({}, argv);
+    return '';
+  } catch (error) {
+    return error instanceof Error ? error.message : '';
+  }
+};
+
+test('without options it listens on loopback only', () => {
+  const config = parseCoordinatorConfig({}, []);
+  expect(isLocalOnly(config)).toBe(true);
+  expect(config).toMatchObject({ leaseTtl: 15_000, heartbeat: 5_000, logBytesMax: 67_108_864, retention: 604_800_000 });
+});
+
+test.for(['--listen', '--data-listen'])('%s off loopback without tokens is refused, with what to do', (flag) => {
+  expect(problemsOf(flag, '0.0.0.0:7410')).toContain(`${flag} is 0.0.0.0:7410, which others can reach: give --tokens-file, or listen on 127.0.0.1`);
+  expect(problemsOf(flag, '[::]:7410')).toContain('give --tokens-file');
+  expect(problemsOf(flag, '127.0.0.1:7410')).toBe('');
+  expect(problemsOf(flag, '[::1]:7410')).toBe('');
+  expect(problemsOf(flag, '127.0.0.1.example.org:7410')).toContain('give --tokens-file');
+});
+
+test('with tokens it may listen for others, and then no connection is local', () => {
+  const config = parseCoordinatorConfig({}, ['--listen', '0.0.0.0:7410', '--tokens-file', 'tokens.json']);
+  expect(isLocalOnly(config)).toBe(false);
+});
+
+test('every problem is named at once', () => {
+  const text = problemsOf('--listen', 'nowhere', '--heartbeat', '10s', '--local-project', 'a b', '--local-scope', '/x');
+  expect(text).toContain('--listen must be host:port, got "nowhere"');
+  expect(text).toContain('--heartbeat is 10000 ms, but must be at most a third of --lease-ttl, 15000 ms');
+  expect(text).toContain('--local-project');
+  expect(text).toContain('--local-scope');
+});
+
+test('an unknown option is refused with a suggestion', () => {
+  expect(problemsOf('--lisen', 'x')).toContain('did you mean "--listen"');
+});
