@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { renderConfigPage } from '../scripts/config-page.ts';
 import { renderErrorsPage } from '../scripts/errors-page.ts';
 import { ROOT } from './fixtures/root.ts';
 import { checkImports, importsOf } from './tidy/imports.ts';
@@ -135,6 +136,10 @@ test('every test file is one that vitest finds', () => {
 
 test('the errors page says what the code says', () => {
   expect(readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')).toBe(renderErrorsPage());
+});
+
+test('the configuration page says what the option tables say', async () => {
+  expect(readFileSync(join(ROOT, 'docs/config.md'), 'utf8')).toBe(await renderConfigPage());
 });
 
 describe('the lockfile', () => {
