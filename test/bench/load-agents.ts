@@ -1,0 +1,88 @@
+/**
+ * A process with agents that run the production session code, stream, journal and all, and differ from real ones only in
+ * the executor: it says that the command ran and ended, at once. Told over IPC how many agents to be and where to dial;
+ * answers `ready`, then which steps it was told to run and when.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
+import type { Env } from '../../base/env.ts';
+import { jsonLogger } from '../../base/log.ts';
+import { prngFrom } from '../../base/prng.ts';
+import { NO_USAGE } from '../../cache/action/result.ts';
+import { sessionDialler } from '../../agent/rpc/session-client.ts';
+import type { Executor } from '../../agent/session/executor.ts';
+import { startSession } from '../../agent/session/session.ts';
+import { openSpool } from '../../agent/spool/spool.ts';
+
+/** What the parent says first. */
+export type LoadAgentsOrder = { readonly address: string; readonly first: number; readonly count: number; readonly slots: number };
+
+/** What this process says: ready once, then `[build id, time of the start in microseconds of the host's monotonic clock]` pairs. */
+export type LoadAgentsNews = { readonly kind: 'ready' } | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] };
+
+/** Microseconds of a clock that all processes of the host share. */
+export function hostMicros(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** Starts are sent in bundles, so that telling of them costs little beside what is measured. */
+const NEWS_MS = 50;
+
+function noOpExecutor(agent: string, note: (build: string) => void): Executor {
+  return {
+    begin(offer, _terms, listener) {
+      queueMicrotask(listener.prepared);
+      return {
+        run() {
+          note(offer.build);
+          const at = systemClock.now();
+          listener.running();
+          listener.exited();
+          const result = { exitCode: 0, outputs: [], log: undefined, usage: NO_USAGE, agent, startedAt: at, endedAt: at };
+          listener.finished({ kind: 'succeeded', result });
+        },
+        cancel: ({ class: failure, message }) => listener.finished({ kind: 'failed', class: failure, message, result: undefined }),
+      };
+    },
+  };
+}
+
+async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void): Promise<void> {
+  const env: Env = { clock: systemClock, log: jsonLogger('error') };
+  const dir = mkdtempSync(join(tmpdir(), 'switchyard-load-agents-'));
+  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+  let starts: (readonly [string, number])[] = [];
+  setInterval(() => {
+    if (starts.length > 0) tell({ kind: 'started', starts });
+    starts = [];
+  }, NEWS_MS);
+  const sessions = Array.from({ length: order.count }, (_, index) => {
+    const agent = `load-${order.first + index}`;
+    const spool = openSpool({ dir: join(dir, agent), bytesMax: 1 << 20, env });
+    return startSession({
+      profile: {
+        agentId: agent,
+        bootId: agent,
+        labels: { class: 'central', os: 'linux' },
+        capacity: { cpuMillis: order.slots * 1000, memoryBytes: 2 ** 40, slots: order.slots, custom: {} },
+        sandbox: [],
+        version: 'bench',
+        drainTimeoutMs: 1_000,
+      },
+      prng: prngFrom(order.first + index),
+      dialler: sessionDialler({ link: { address: order.address, token: undefined }, readLog: () => new Uint8Array(0), env }),
+      spool,
+      executor: noOpExecutor(agent, (build) => void starts.push([build, hostMicros()])),
+      env,
+    });
+  });
+  await Promise.all(sessions.map((session) => session.registered));
+  tell({ kind: 'ready' });
+}
+
+if (process.send !== undefined) {
+  process.once('message', (order: LoadAgentsOrder) => void obey(order, (news) => process.send?.(news)));
+  process.once('disconnect', () => process.exit(0));
+}

@@ -1,0 +1,49 @@
+import { parseArgs } from 'node:util';
+import { systemClock } from '../../base/clock.ts';
+import { jsonLogger } from '../../base/log.ts';
+import { circumstances, type Bench, type Figure } from './bench.ts';
+import { coreBench } from './core.ts';
+import { dispatchBench } from './dispatch.ts';
+
+const BENCHES: readonly Bench[] = [coreBench, dispatchBench];
+
+const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--against ENDPOINT]
+
+${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')}
+
+  --json      one JSON object a line: first the circumstances, then each figure
+  --quick     small loads, to see that it works
+  --against   a peer to measure in the same run, where the benchmark knows one
+`;
+
+function show(figure: Figure): string {
+  const value = figure.value >= 1000 ? Math.round(figure.value).toLocaleString('en') : figure.value.toPrecision(3);
+  return `  ${figure.case.padEnd(44)} ${figure.metric.padEnd(26)} ${value.padStart(12)} ${figure.unit}`;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      against: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const bench = BENCHES.find(({ name }) => name === positionals[0]);
+  if (bench === undefined || values.help) {
+    process.stderr.write(USAGE);
+    return values.help ? 0 : 2;
+  }
+  const about = circumstances(systemClock.now());
+  const print = (line: string) => process.stdout.write(`${line}\n`);
+  print(values.json ? JSON.stringify(about) : `${bench.name} at ${about.commit}, ${about.machine}, Node ${about.node}, ${about.at}`);
+  const env = { clock: systemClock, log: jsonLogger('warn') };
+  for await (const figure of bench.run({ env, against: values.against, quick: values.quick })) {
+    print(values.json ? JSON.stringify(figure) : show(figure));
+  }
+  return 0;
+}
+
+process.exitCode = await main();
