@@ -36,7 +36,9 @@ export function parseSource(text: string, problems: Problems): SourceNode | unde
     problems.error({ line: 1, column: 1 }, '', 'the file is empty', 'Start with "version: 1" and "steps:".');
     return undefined;
   }
-  return new Reading(document, placeOf, problems).node(document.contents, { line: 1, column: 1 }, 0);
+  const reading = new Reading(document, placeOf, problems);
+  const root = reading.node(document.contents, { line: 1, column: 1 }, 0);
+  return reading.overflown ? undefined : root;
 }
 
 class Reading {
@@ -44,6 +46,8 @@ class Reading {
   readonly #placeOf: (offset: number) => Place;
   readonly #problems: Problems;
   #count = 0;
+  /** Whether the file is larger than what is read. */
+  overflown = false;
 
   constructor(document: Document, placeOf: (offset: number) => Place, problems: Problems) {
     this.#document = document;
@@ -55,7 +59,8 @@ class Reading {
     const place = this.#place(node, outer);
     this.#count += 1;
     if (this.#count > NODES_MAX || depth > DEPTH_MAX) {
-      if (this.#count === NODES_MAX + 1 || depth === DEPTH_MAX + 1) this.#problems.error(place, '', 'the file is too large or nested too deep');
+      if (!this.overflown) this.#problems.error(place, '', 'the file is too large or nested too deep');
+      this.overflown = true;
       return { kind: 'empty', place };
     }
     if (isAlias(node)) {
