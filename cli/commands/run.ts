@@ -79,7 +79,8 @@ export async function uploadInputs(session: Session, server: BuildServer, prepar
   const { dataAddress, instanceName } = await server.server(session.signal);
   const link = { address: dataAddress, token: server.link.token };
   await using data = openDataPlane({ link, instanceName, env: { log: session.terminal.log, clock: session.terminal.clock } });
-  return uploadTree(prepared, data.store, session.signal);
+  // Awaited here: the connection closes when this function is left.
+  return await uploadTree(prepared, data.store, session.signal);
 }
 
 type Target = { readonly located: Located; readonly yard: AsyncDisposable | undefined };

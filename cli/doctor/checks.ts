@@ -68,7 +68,7 @@ async function sandboxChecks({ terminal }: Session): Promise<readonly Finding[]>
     const options = { dir, readOnlyPaths: [], hostPath: terminal.env['PATH'] ?? '' };
     await using sandbox = await openSandbox('auto', options, { log: terminal.log, clock: terminal.clock });
     const head = finding('sandbox', sandbox.name === 'bubblewrap' ? 'ok' : 'warn', `${sandbox.name} (${sandbox.traits.join(', ') || 'no guarantees'})`, 'Install bubblewrap, and allow user namespaces.');
-    return [head, ...sandbox.missing.map((missing) => finding('sandbox', 'warn', `not guaranteed: ${printable(missing)}`))];
+    return [head, ...sandbox.missing.map((missing) => finding('sandbox', 'warn', `missing: ${printable(missing)}`))];
   } catch (error) {
     return [finding('sandbox', 'bad', messageOf(error), 'An agent on this host cannot run steps; other agents can.')];
   } finally {

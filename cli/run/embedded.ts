@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { SANDBOX_TRAITS } from '../../base/sandbox-trait.ts';
 import { readToken, readYardFile, STATE_DIR, type Located } from '../locate.ts';
 import { connect, say, type Session } from '../session.ts';
 import type { ChildEvent } from '../yard/child.ts';
@@ -49,7 +50,8 @@ export function yardReporter(session: Session, verbose: boolean): (event: ChildE
     } else if (event.kind === 'given-up') say(session, `switchyard: ${event.name} does not start: ${event.how}`);
     else if (event.line.has('sandbox')) {
       const missing = event.line.get('missing');
-      const lacks = Array.isArray(missing) ? missing.map((one) => printable(String(one))) : [];
+      const notes = Array.isArray(missing) ? missing.map((one) => printable(String(one))) : [];
+      const lacks = notes.filter((note) => SANDBOX_TRAITS.some((trait) => note.startsWith(trait)));
       if (verbose) say(session, `${event.name} is ready (sandbox: ${printable(String(event.line.get('sandbox')))})`);
       if (lacks.length > 0 && !told) say(session, `Steps run in the sandbox "${printable(String(event.line.get('sandbox')))}", which does not guarantee: ${lacks.join('; ')}`);
       told = true;

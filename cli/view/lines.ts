@@ -20,10 +20,21 @@ export function linesOf(followed: Followed, model: BuildModel, style: Style): re
   }
 }
 
+/** Steps that had ended before we looked; more would drown the rest. */
+const SNAPSHOT_LINES_MAX = 100;
+
 function snapshotLines(model: BuildModel, style: Style): readonly string[] {
   const { build } = model;
-  const done = build.stepsEnded === 0 ? '' : `, ${build.stepsEnded} ended already`;
-  return [`${style.bold(`Build ${build.id}`)} "${printable(build.name)}": ${count(build.stepsTotal, 'step')}${done}`];
+  const ended = model.steps.filter((step) => step.phase === 'ended');
+  const line = (step: StepProgress) => {
+    const at = step.endedAtMs ?? build.acceptedAtMs;
+    return `${style.dim(formatTime(at - build.acceptedAtMs).padStart(7))}  ${step.name}  ${endText(step, at, style)}`;
+  };
+  return [
+    `${style.bold(`Build ${build.id}`)} "${printable(build.name)}": ${count(build.stepsTotal, 'step')}`,
+    ...ended.slice(0, SNAPSHOT_LINES_MAX).map(line),
+    ...(ended.length > SNAPSHOT_LINES_MAX ? [style.dim(`         … and ${ended.length - SNAPSHOT_LINES_MAX} more have ended`)] : []),
+  ];
 }
 
 function eventLines(event: BuildEvent, model: BuildModel, style: Style): readonly string[] {
