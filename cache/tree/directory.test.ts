@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadProto } from '../../proto/load.ts';
 import { digestOf } from '../digest.ts';
-import { decodeDirectory, encodeDirectory, sortedDirectory, type Directory } from './directory.ts';
+import { compareNames, decodeDirectory, encodeDirectory, sortedDirectory, type Directory } from './directory.ts';
 
 const name = fc
   .oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }), fc.constantFrom('a b', 'ü', '\n', '-', '\ufffd', '😀', '\uffee'))
@@ -21,16 +21,65 @@ const directory: fc.Arbitrary<Directory> = fc
     });
   });
 
-describe('directories', () => {
-  test('decode to what was encoded, and are what protobuf makes of them', () => {
+describe('a directory', () => {
+  test('decodes to what was encoded, and protobuf reads the same from the bytes', () => {
     const { Directory: codec } = loadProto().build.bazel.remote.execution.v2;
     fc.assert(
       fc.property(directory, (value) => {
         const bytes = encodeDirectory(value);
         expect(decodeDirectory(bytes)).toEqual(value);
         const message = codec.deserialize(Buffer.from(bytes));
-        expect(message.files.map((file) => file.name)).toEqual(value.files.map((file) => file.name));
+        expect(message.files.map((file) => [file.name, file.isExecutable])).toEqual(value.files.map((file) => [file.name, file.executable]));
+        expect(message.symlinks.map((link) => [link.name, link.target])).toEqual(value.symlinks.map((link) => [link.name, link.target]));
         expect(decodeDirectory(codec.serialize(message))).toEqual(value);
+      }),
+    );
+  });
+
+  test('has the same bytes whatever the order in which it came together', () => {
+    fc.assert(
+      fc.property(directory, (value) => {
+        const reversed = { files: value.files.toReversed(), directories: value.directories.toReversed(), symlinks: value.symlinks.toReversed() };
+        expect(encodeDirectory(sortedDirectory(reversed))).toEqual(encodeDirectory(value));
+      }),
+    );
+  });
+
+  test('sorts names by their bytes', () => {
+    fc.assert(
+      fc.property(name, name, (a, b) => {
+        expect(Math.sign(compareNames(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      }),
+    );
+  });
+
+  test('is refused where it is not canonical or no message', () => {
+    const digest = digestOf(Buffer.from('x'));
+    const file = (entry: string) => ({ name: entry, digest, executable: false });
+    const wrong: Record<string, Directory> = {
+      'not in the order': { files: [file('b'), file('a')], directories: [], symlinks: [] },
+      'two of that name': { files: [file('a')], directories: [{ name: 'a', digest }], symlinks: [] },
+      '".."': { files: [file('..')], directories: [], symlinks: [] },
+      '"a/b"': { files: [file('a/b')], directories: [], symlinks: [] },
+      '""': { files: [file('')], directories: [], symlinks: [] },
+      '\\u0000': { files: [file('a\0')], directories: [], symlinks: [] },
+    };
+    for (const [what, value] of Object.entries(wrong)) expect(() => encodeDirectory(value)).toThrow(what);
+    const { Directory: codec } = loadProto().build.bazel.remote.execution.v2;
+    const evil = codec.serialize({ directories: [{ name: '../../etc', digest: { hash: digest.slice(0, 64), sizeBytes: 1 } }] });
+    expect(() => decodeDirectory(evil)).toThrow('"../../etc"');
+    expect(() => decodeDirectory(Buffer.from('garbage'))).toThrow('Malformed Directory');
+    expect(() => decodeDirectory(codec.serialize({ files: [{ name: 'a' }] }))).toThrow('no digest');
+  });
+
+  test('never makes the reader fail otherwise than with BAD_REQUEST', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          decodeDirectory(bytes);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'BAD_REQUEST' });
+        }
       }),
     );
   });
