@@ -362,7 +362,7 @@ export class SessionCore {
     if (stopAt === undefined || now < stopAt) return;
     // What never ran may be handed back; what ran is not to be repeated without being asked for.
     const cause = isRunning(lease) ? 'agent-lost' : 'agent-stop';
-    this.#cancel(lease.token, cause, 'The lease could not be renewed', Math.floor((lease.expiresAt - stopAt) / 2));
+    this.#cancel(lease.token, cause, 'The lease could not be renewed', Math.max(0, Math.floor((lease.expiresAt - now) / 2)));
   }
 
   /** A fifth of the ttl before the end: after two heartbeats without an answer, with time left for TERM and KILL. */
