@@ -3,7 +3,7 @@ import { parseSelector, selects, unmet } from '../../base/selector.ts';
 import { formatSizeBytes } from '../../base/quantity.ts';
 import type { Resources } from '../../base/resources.ts';
 import { atLeast } from '../../base/zone.ts';
-import { RequirementClass, type AgentGroup, type AgentNode } from './nodes.ts';
+import { RequirementClass, type AgentGroup, type AgentNode, type StepNode } from './nodes.ts';
 import { ClassQueue } from './queue.ts';
 import type { StepSpec } from './spec.ts';
 
@@ -74,6 +74,23 @@ export function hasRoom(agent: AgentNode, wanted: RequirementClass): boolean {
     if ((agent.usedCustom.get(name) ?? 0) + (resources.custom[name] ?? 0) > (capacity.custom[name] ?? 0)) return false;
   }
   return zoneFits(agent, wanted);
+}
+
+/** As `hasRoom`, once the lease of `leaving` has ended. */
+export function hasRoomWithout(agent: AgentNode, wanted: RequirementClass, leaving: StepNode): boolean {
+  const { group } = agent;
+  if (group === undefined) return false;
+  const { capacity } = group;
+  const { resources } = wanted;
+  const freed = leaving.spec.resources;
+  if (agent.usedSlots - freed.slots + resources.slots > capacity.slots) return false;
+  if (agent.usedCpuMillis - freed.cpuMillis + resources.cpuMillis > capacity.cpuMillis) return false;
+  if (agent.usedMemoryBytes - freed.memoryBytes + resources.memoryBytes > capacity.memoryBytes) return false;
+  for (const name in resources.custom) {
+    const used = (agent.usedCustom.get(name) ?? 0) - (freed.custom[name] ?? 0);
+    if (used + (resources.custom[name] ?? 0) > (capacity.custom[name] ?? 0)) return false;
+  }
+  return agent.leases.size <= 1 || zoneFits(agent, wanted);
 }
 
 /** An agent runs steps of one zone at a time, unless its sandbox isolates the host. */

@@ -2,7 +2,7 @@ import { offer } from './leases.ts';
 import type { RequirementClass, StepNode } from './nodes.ts';
 import { choose } from './placement.ts';
 import { headBefore } from './queue.ts';
-import { reserveFor } from './reserve.ts';
+import { watchStuck } from './reserve.ts';
 import type { Turn } from './turn.ts';
 
 /**
@@ -37,7 +37,7 @@ function place(turn: Turn, wanted: RequirementClass, step: StepNode): void {
     case 'none':
       wanted.stuck = true;
       fleet.hot.delete(wanted);
-      return reserveFor(turn, wanted, step);
+      return watchStuck(turn, wanted);
     case 'wait':
       if (wanted.parked.size >= limits.parkedPerClass) step.patienceOver = true;
       else {

@@ -21,10 +21,30 @@ type Move =
 const small = fc.nat({ max: 7 });
 const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('submit' as const), build: fc.nat({ max: 4 }), shape: small }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('register' as const), agent: fc.nat({ max: 2 }), bring: fc.boolean(), credits: fc.nat({ max: 3 }), boot: fc.nat({ max: 1 }) }) },
-  { weight: 14, arbitrary: fc.record({ kind: fc.constant('agent-says' as const), agent: fc.nat({ max: 2 }), what: fc.nat({ max: 11 }), lease: small }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('register' as const),
+      agent: fc.nat({ max: 2 }),
+      bring: fc.boolean(),
+      credits: fc.nat({ max: 3 }),
+      boot: fc.nat({ max: 1 }),
+    }),
+  },
+  {
+    weight: 14,
+    arbitrary: fc.record({ kind: fc.constant('agent-says' as const), agent: fc.nat({ max: 2 }), what: fc.nat({ max: 11 }), lease: small }),
+  },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant('resolve' as const), pick: small, how: fc.nat({ max: 9 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('person' as const), what: fc.nat({ max: 5 }), build: fc.nat({ max: 4 }), step: fc.nat({ max: 3 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('person' as const),
+      what: fc.nat({ max: 5 }),
+      build: fc.nat({ max: 4 }),
+      step: fc.nat({ max: 3 }),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.constantFrom(1, 500, 2_000, 7_000, 16_000, 70_000) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
 );
@@ -32,11 +52,27 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 const SHAPES: readonly (readonly StepSketch[])[] = [
   [{ name: 's0' }],
   [{ name: 's0' }, { name: 's1', needs: ['s0'] }, { name: 's2', needs: ['s0'] }, { name: 's3', needs: ['s1', 's2'] }],
-  [{ name: 's0', resources: { slots: 2 } }, { name: 's1', selector: 'class=edge' }],
-  [{ name: 's0', retry: { ...DEFAULT_RETRY, limits: { ...DEFAULT_RETRY.limits, exit: 2 } } }, { name: 's1', needs: ['s0'], runIf: 'failed' }],
-  [{ name: 's0', cacheable: false, sideEffects: true }, { name: 's1', needs: ['s0'], runIf: 'always' }],
-  [{ name: 's0', critical: false, onLag: { afterMs: 5_000, use: 'default' } }, { name: 's1', needs: ['s0'] }],
-  [{ name: 's0', totalTimeoutMs: 20_000, queueTimeoutMs: 9_000 }, { name: 's1', zone: 'trusted' }, { name: 's2', zone: 'untrusted' }],
+  [
+    { name: 's0', resources: { slots: 2 } },
+    { name: 's1', selector: 'class=edge' },
+  ],
+  [
+    { name: 's0', retry: { ...DEFAULT_RETRY, limits: { ...DEFAULT_RETRY.limits, exit: 2 } } },
+    { name: 's1', needs: ['s0'], runIf: 'failed' },
+  ],
+  [
+    { name: 's0', cacheable: false, sideEffects: true },
+    { name: 's1', needs: ['s0'], runIf: 'always' },
+  ],
+  [
+    { name: 's0', critical: false, onLag: { afterMs: 5_000, use: 'default' } },
+    { name: 's1', needs: ['s0'] },
+  ],
+  [
+    { name: 's0', totalTimeoutMs: 20_000, queueTimeoutMs: 9_000 },
+    { name: 's1', zone: 'trusted' },
+    { name: 's2', zone: 'untrusted' },
+  ],
   [{ name: 's0', priority: 5 }, { name: 's1' }, { name: 's2', needs: ['s1'] }, { name: 's3', runIf: 'failed' }],
 ];
 const AGENTS = [
@@ -79,7 +115,12 @@ class History {
   }
 
   #register({ agent, bring, credits, boot }: Extract<Move, { kind: 'register' }>): void {
-    const held: HeldLease[] = bring ? this.#leases(agent).map((token, index) => ({ token, phase: index % 2 === 0 ? { kind: 'started' } : { kind: 'finished', report: SUCCESS } })) : [];
+    const held: HeldLease[] = bring
+      ? this.#leases(agent).map((token, index) => ({
+          token,
+          phase: index % 2 === 0 ? { kind: 'started' } : { kind: 'finished', report: SUCCESS },
+        }))
+      : [];
     this.stage.agent(`a${agent}`, { ...AGENTS[agent], credits, held, bootId: `boot-${boot}` });
   }
 
@@ -110,7 +151,9 @@ class History {
   }
 
   #resolve(pick: number, how: number): void {
-    const open = this.stage.scheduler.builds({ limit: 9 }).flatMap((build) => build.steps.filter((step) => step.record.state.kind === 'resolving'));
+    const open = this.stage.scheduler
+      .builds({ limit: 9 })
+      .flatMap((build) => build.steps.filter((step) => step.record.state.kind === 'resolving'));
     const step = open[pick % Math.max(1, open.length)];
     if (step === undefined) return;
     if (how === 9) this.stage.apply({ kind: 'step-resolved', step: step.id, resolution: { kind: 'unavailable', message: 'down' } });
@@ -123,7 +166,15 @@ class History {
     if (what === 0) stage.apply({ kind: 'build-cancelled', id, by: 'me', reason: 'no' });
     else if (what === 1) stage.apply({ kind: 'step-cancelled', step: stepId(`b${build}/s${step}`), by: 'me', reason: 'no' });
     else if (what === 2) stage.apply({ kind: 'step-retried', step: stepId(`b${build}/s${step}`), by: 'me' });
-    else if (what === 3) stage.apply({ kind: 'hold-placed', target: `agent:a${step % 3}`, hold: 'drain', reason: 'r', by: 'me', expiresAt: stage.now + 3_000 });
+    else if (what === 3)
+      stage.apply({
+        kind: 'hold-placed',
+        target: `agent:a${step % 3}`,
+        hold: 'drain',
+        reason: 'r',
+        by: 'me',
+        expiresAt: stage.now + 3_000,
+      });
     else if (what === 4) stage.apply({ kind: 'hold-lifted', target: `agent:a${step % 3}`, by: 'me' });
     else if (stage.apply({ kind: 'build-expired', id }).reply?.kind === 'done') this.#submitted.delete(build);
   }
@@ -218,7 +269,11 @@ test('once agents behave, every build ends', () => {
       }
       stage.advance(5_000);
     }
-    expect(stage.scheduler.builds({ limit: 9, phase: 'running' }).map((build) => [build.record.id, build.steps.map((step) => step.record.state)])).toEqual([]);
+    expect(
+      stage.scheduler
+        .builds({ limit: 9, phase: 'running' })
+        .map((build) => [build.record.id, build.steps.map((step) => step.record.state)]),
+    ).toEqual([]);
     expect(stage.scheduler.agents().every((agent) => agent.running.length === 0)).toBe(true);
   });
 });

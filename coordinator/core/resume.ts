@@ -28,6 +28,22 @@ export function resume(turn: Turn): void {
   }
 }
 
+/**
+ * Woken far too late, this process was stopped, or the host's clock was set forward. What agents said meanwhile is still
+ * on its way, so no lease ends for that reason alone: each gets one more TTL. Giving a lease more time is always safe.
+ */
+export function forgiveStall(turn: Turn): void {
+  const { timers, timings, fleet, index } = turn.yard;
+  const due = timers.next();
+  if (due === undefined || turn.now - due <= timings.heartbeatMs) return;
+  for (const agent of fleet.agents.values()) {
+    for (const step of agent.leases.values()) {
+      step.frozenUntil = Math.max(step.frozenUntil, turn.now + timings.leaseTtlMs);
+      index.setTimer(step);
+    }
+  }
+}
+
 function freeze(turn: Turn, step: StepNode, ttlMs: number): void {
   const { state } = step.record;
   if (state.kind !== 'offered' && state.kind !== 'running') return;

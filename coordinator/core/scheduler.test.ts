@@ -24,9 +24,15 @@ test('the build record is the last of a submission, and the reply names the buil
 test('the same request under the same key is the same build; another one is refused', () => {
   const stage = new Stage();
   stage.submit('b1', [{ name: 'x' }], { key: 'k', digest: 'one' });
-  expect(stage.submit('b2', [{ name: 'x' }], { key: 'k', digest: 'one' })).toMatchObject({ writes: [], reply: { id: buildId('b1'), existing: true } });
+  expect(stage.submit('b2', [{ name: 'x' }], { key: 'k', digest: 'one' })).toMatchObject({
+    writes: [],
+    reply: { id: buildId('b1'), existing: true },
+  });
   expect(stage.submit('b2', [{ name: 'y' }], { key: 'k', digest: 'two' }).reply).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
-  expect(stage.submit('b3', [{ name: 'y' }], { key: 'k', digest: 'two', project: 'q' }).reply).toMatchObject({ kind: 'build', existing: false });
+  expect(stage.submit('b3', [{ name: 'y' }], { key: 'k', digest: 'two', project: 'q' }).reply).toMatchObject({
+    kind: 'build',
+    existing: false,
+  });
 });
 
 test('a step goes from submission to success, and its dependent becomes ready in the same outcome', () => {
@@ -168,7 +174,9 @@ test('an agent that comes back with its lease goes on, and its old session is to
   const outcome = stage.agent('a1', { held: [{ token, phase: { kind: 'started' } }] });
   expect(told(outcome)).toEqual(['a1#1 superseded', 'a1#2 registered']);
   expect(outcome.sends[1]).toMatchObject({ message: { epoch: 2, held: [{ token, verdict: 'continue' }] } });
-  expect(stage.apply({ kind: 'attempt-finished', session: sessionOf('a1', 1), token, report: SUCCESS }).sends).toMatchObject([{ message: { kind: 'superseded' } }]);
+  expect(stage.apply({ kind: 'attempt-finished', session: sessionOf('a1', 1), token, report: SUCCESS }).sends).toMatchObject([
+    { message: { kind: 'superseded' } },
+  ]);
   stage.finish('b1/x');
   expect(stage.state('b1/x').kind).toBe('ended');
 });
@@ -177,8 +185,12 @@ test('an agent that comes back with a finished result has it accepted exactly on
   const stage = running();
   stage.accept('b1/x');
   const held = [{ token: stage.token('b1/x'), phase: { kind: 'finished', report: SUCCESS } }] as const;
-  expect(stage.agent('a1', { held }).sends).toContainEqual(expect.objectContaining({ message: expect.objectContaining({ verdict: 'accepted' }) }));
-  expect(stage.agent('a1', { held }).sends).toContainEqual(expect.objectContaining({ message: expect.objectContaining({ verdict: 'already-accepted' }) }));
+  expect(stage.agent('a1', { held }).sends).toContainEqual(
+    expect.objectContaining({ message: expect.objectContaining({ verdict: 'accepted' }) }),
+  );
+  expect(stage.agent('a1', { held }).sends).toContainEqual(
+    expect.objectContaining({ message: expect.objectContaining({ verdict: 'already-accepted' }) }),
+  );
 });
 
 test('an agent that comes back without its lease has lost it; an offer goes back free', () => {
@@ -246,17 +258,31 @@ test('bad submissions are refused with the field and the fix', () => {
   const stage = new Stage({ limits: { stepsPerBuild: 3, unfinishedStepsPerProject: 4 } });
   const refused = (steps: Parameters<Stage['submit']>[1]) => stage.submit('b1', steps).reply;
   expect(refused([])).toMatchObject({ code: 'BAD_REQUEST', field: 'steps' });
-  expect(refused(['a', 'b', 'c', 'd'].map((name) => ({ name })))).toMatchObject({ code: 'TOO_LARGE', message: expect.stringContaining('may have 3 steps') });
-  expect(refused([{ name: 'a', needs: ['b'] }, { name: 'b', needs: ['a'] }])).toMatchObject({ message: 'Steps need each other in a circle: a -> b -> a' });
+  expect(refused(['a', 'b', 'c', 'd'].map((name) => ({ name })))).toMatchObject({
+    code: 'TOO_LARGE',
+    message: expect.stringContaining('may have 3 steps'),
+  });
+  expect(
+    refused([
+      { name: 'a', needs: ['b'] },
+      { name: 'b', needs: ['a'] },
+    ]),
+  ).toMatchObject({ message: 'Steps need each other in a circle: a -> b -> a' });
   expect(refused([{ name: 'compile' }, { name: 'b', needs: ['compil'] }])).toMatchObject({
     field: 'steps[1].needs[0]',
     message: 'Step "b" needs "compil", which the build does not have; did you mean "compile"?',
   });
-  expect(refused([{ name: 'a', selector: 'x in (' }])).toMatchObject({ field: 'steps[0].selector', message: expect.stringContaining('character') });
+  expect(refused([{ name: 'a', selector: 'x in (' }])).toMatchObject({
+    field: 'steps[0].selector',
+    message: expect.stringContaining('character'),
+  });
   expect(refused([{ name: 'a' }, { name: 'a' }])).toMatchObject({ field: 'steps[1].name' });
   expect(refused([{ name: 'a', command: ['x'.repeat(200_000)] }])).toMatchObject({ code: 'TOO_LARGE', field: 'steps[0].command' });
   expect(refused([{ name: 'a', onLag: { afterMs: 1, use: 'skip' } }])).toMatchObject({ field: 'steps[0].onLag' });
-  expect(stage.submit('b1', [{ name: 'a', zone: 'production' }], { zoneCeiling: 'trusted' }).reply).toMatchObject({ code: 'FORBIDDEN', field: 'steps[0].zone' });
+  expect(stage.submit('b1', [{ name: 'a', zone: 'production' }], { zoneCeiling: 'trusted' }).reply).toMatchObject({
+    code: 'FORBIDDEN',
+    field: 'steps[0].zone',
+  });
   stage.submit('b1', [{ name: 'a' }, { name: 'b' }, { name: 'c' }]);
   expect(stage.submit('b2', [{ name: 'a' }, { name: 'b' }]).reply).toMatchObject({ code: 'LIMIT_EXCEEDED', retryAfterMs: 10_000 });
 });

@@ -13,7 +13,7 @@ import type { AgentNode } from './nodes.ts';
 import type { Outcome } from './outcome.ts';
 import type { LedgerRecord } from './record.ts';
 import { takeResolution } from './resolutions.ts';
-import { resume } from './resume.ts';
+import { forgiveStall, resume } from './resume.ts';
 import { acceptOffer, agentOf, disconnect, drain, heartbeat, leave, register, rejectOffer, startAttempt } from './sessions.ts';
 import { settle } from './settle.ts';
 import type { Hold } from './state.ts';
@@ -56,6 +56,7 @@ export class Scheduler {
   apply(event: Event, now: TimeMs): Outcome {
     const turn = this.#turn;
     turn.begin(now);
+    forgiveStall(turn);
     this.#ringDue();
     this.#on(event);
     settle(turn);

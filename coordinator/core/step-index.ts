@@ -103,6 +103,9 @@ export class StepIndex {
       case 'queued':
         step.delayed = false;
         this.#yard.fleet.dequeue(step);
+        // An idle class waits for nothing.
+        if (step.requirements !== undefined && !this.#yard.fleet.active.has(step.requirements))
+          this.#yard.timers.set(step.requirements.timer, undefined);
         break;
       case 'offered':
       case 'running':

@@ -206,7 +206,9 @@ export class Stage {
   }
 
   #newScheduler(): Scheduler {
-    const nonce = present(NONCES[this.#terms % NONCES.length], 'the index is within bounds').repeat(1 + Math.floor(this.#terms / NONCES.length));
+    const nonce = present(NONCES[this.#terms % NONCES.length], 'the index is within bounds').repeat(
+      1 + Math.floor(this.#terms / NONCES.length),
+    );
     this.#terms += 1;
     return new Scheduler({ ...this.#options, nonce });
   }
