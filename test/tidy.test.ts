@@ -148,12 +148,13 @@ describe('the lockfile', () => {
   });
 
   test.for([
-    { why: 'an address', entry: { version: '1.0.0', resolved: 'https://example.org/a.tgz' } },
+    { why: 'a download address', entry: { version: '1.0.0', resolved: 'https://example.org/a.tgz' } },
     { why: 'an install script', entry: { version: '1.0.0', hasInstallScript: true } },
     {
       why: 'an install script that only other systems leave out',
       entry: { version: '1.0.0', hasInstallScript: true, optional: true, os: ['linux'] },
     },
+    { why: 'an optional part that has no entry', entry: { version: '1.0.0', optionalDependencies: { b: '1.0.0' } } },
   ])('with $why is found', ({ entry }) => {
     expect(checkLockfile(JSON.stringify({ packages: { '': {}, 'node_modules/a': entry } }))).toHaveLength(1);
   });

@@ -3,6 +3,8 @@ type Entry = {
   readonly hasInstallScript?: boolean;
   readonly optional?: boolean;
   readonly os?: readonly string[];
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 };
 
 /** Packages whose install script does nothing that we need. */
@@ -11,8 +13,10 @@ const NEEDLESS_SCRIPTS = new Set([
 ]);
 
 /**
- * What is wrong with a package-lock.json: packages with a download address, and packages with an install script, but for
- * optional ones that are for other systems than Linux and so are never installed here.
+ * What is wrong with a package-lock.json: packages with a download address; packages with an install script, but for
+ * optional ones that are for other systems than Linux and so are never installed here; and packages that others name and
+ * that have no entry, with which `npm ci` refuses the whole file. That happens where a registry did not have some
+ * system's part of a package when the file was made: take a version that it has all parts of.
  */
 export function checkLockfile(text: string): readonly string[] {
   const lock = JSON.parse(text) as { readonly packages: Readonly<Record<string, Entry>> }; // npm's format, version 3
@@ -21,6 +25,16 @@ export function checkLockfile(text: string): readonly string[] {
     if (entry.resolved !== undefined) problems.push(`${path}: has a download address`);
     const elsewhere = entry.optional === true && entry.os !== undefined && !entry.os.includes('linux');
     if (entry.hasInstallScript === true && !elsewhere && !NEEDLESS_SCRIPTS.has(path)) problems.push(`${path}: has an install script`);
-    return problems;
+    const named = Object.keys({ ...entry.dependencies, ...entry.optionalDependencies });
+    const missing = named.filter((name) => !isLocked(lock.packages, path, name));
+    return [...problems, ...missing.map((name) => `${path}: needs ${name}, which has no entry`)];
   });
+}
+
+/** Whether `name`, as the package at `path` would find it, has an entry. */
+function isLocked(packages: Readonly<Record<string, Entry>>, path: string, name: string): boolean {
+  if (Object.hasOwn(packages, `${path}${path === '' ? '' : '/'}node_modules/${name}`)) return true;
+  const up = path.lastIndexOf('/node_modules/');
+  if (path === '') return false;
+  return isLocked(packages, up < 0 ? '' : path.slice(0, up), name);
 }
