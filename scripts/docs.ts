@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { schemaText } from '../cli/commands/schema.ts';
 import { renderConfigPage } from './config-page.ts';
 import { renderErrorsPage } from './errors-page.ts';
 
@@ -8,6 +9,7 @@ const ROOT = dirname(import.meta.dirname);
 const PAGES = [
   { path: 'docs/errors.md', text: renderErrorsPage() },
   { path: 'docs/config.md', text: await renderConfigPage() },
+  { path: 'docs/switchyard.schema.json', text: schemaText() },
 ];
 
 for (const { path, text } of PAGES) {
