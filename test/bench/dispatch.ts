@@ -1,6 +1,9 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { hashToken } from '../../base/auth.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { connectBuildServer, type BuildServer } from '../../cli/rpc/client.ts';
 import { startSwitchyard } from '../fixtures/run-process.ts';
@@ -37,10 +40,15 @@ export const dispatchBench: Bench = {
 
 async function* runCase(one: Case, options: BenchOptions): AsyncIterable<Figure> {
   await using dir = await tempDir();
-  const args = ['coordinator', '--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0', '--state-dir', dir.path, '--log-level', 'warn'];
-  await using coordinator = startSwitchyard(args);
+  const token = randomUUID();
+  const tokensFile = join(dir.path, 'tokens.json');
+  const agentEntry = { name: 'load', sha256: hashToken(token), kind: 'agent', cluster: 'bench', pool: 'load', zone: 'production' };
+  writeFileSync(tokensFile, JSON.stringify([agentEntry]));
+  const addresses = ['--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0'];
+  const rest = ['--state-dir', join(dir.path, 'state'), '--tokens-file', tokensFile, '--log-level', 'warn'];
+  await using coordinator = startSwitchyard(['coordinator', ...addresses, ...rest]);
   const address = String((await coordinator.ready(30_000))['address']);
-  await using agents = await startAgents(address, one.agents);
+  await using agents = await startAgents(address, token, one.agents);
   using server = connectBuildServer({ address, token: undefined });
   await submitAndWait(server, 64);
   const named = `${one.agents} agent${one.agents === 1 ? '' : 's'}`;
@@ -61,13 +69,13 @@ async function* runCase(one: Case, options: BenchOptions): AsyncIterable<Figure>
 
 type LoadAgents = AsyncDisposable & { readonly started: Map<string, number> };
 
-async function startAgents(address: string, count: number): Promise<LoadAgents> {
+async function startAgents(address: string, token: string, count: number): Promise<LoadAgents> {
   const started = new Map<string, number>();
   const children: ChildProcess[] = [];
   const ready: Promise<void>[] = [];
   for (let first = 0; first < count; first += AGENTS_PER_PROCESS) {
     const child = fork(new URL('load-agents.ts', import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    const order: LoadAgentsOrder = { address, first, count: Math.min(AGENTS_PER_PROCESS, count - first), slots: SLOTS };
+    const order: LoadAgentsOrder = { address, token, first, count: Math.min(AGENTS_PER_PROCESS, count - first), slots: SLOTS };
     child.send(order);
     children.push(child);
     ready.push(

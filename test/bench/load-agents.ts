@@ -10,6 +10,7 @@ import { systemClock } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { jsonLogger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
+import { Secret } from '../../base/secret.ts';
 import { NO_USAGE } from '../../cache/action/result.ts';
 import { sessionDialler } from '../../agent/rpc/session-client.ts';
 import type { Executor } from '../../agent/session/executor.ts';
@@ -17,7 +18,14 @@ import { startSession } from '../../agent/session/session.ts';
 import { openSpool } from '../../agent/spool/spool.ts';
 
 /** What the parent says first. */
-export type LoadAgentsOrder = { readonly address: string; readonly first: number; readonly count: number; readonly slots: number };
+export type LoadAgentsOrder = {
+  readonly address: string;
+  readonly token: string;
+  /** Number of the first agent. */
+  readonly first: number;
+  readonly count: number;
+  readonly slots: number;
+};
 
 /** What this process says: ready once, then `[build id, time of the start in microseconds of the host's monotonic clock]` pairs. */
 export type LoadAgentsNews = { readonly kind: 'ready' } | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] };
@@ -72,14 +80,20 @@ async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void
         drainTimeoutMs: 1_000,
       },
       prng: prngFrom(order.first + index),
-      dialler: sessionDialler({ link: { address: order.address, token: undefined }, readLog: () => new Uint8Array(0), env }),
+      dialler: sessionDialler({ link: { address: order.address, token: new Secret(order.token) }, readLog: () => new Uint8Array(0), env }),
       spool,
       executor: noOpExecutor(agent, (build) => void starts.push([build, hostMicros()])),
       env,
     });
   });
+  for (const session of sessions) void session.ended.then(({ reason }) => fail(`A load agent's session ended: ${reason}`));
   await Promise.all(sessions.map((session) => session.registered));
   tell({ kind: 'ready' });
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
 }
 
 if (process.send !== undefined) {
