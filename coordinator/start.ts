@@ -44,8 +44,12 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const local = isLocalOnly(config);
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgents: local });
   const authenticator = tokenAuthenticator(tokens.entries, local && config.allowLocal ? localAdmin(config) : undefined);
-  const ledger = stack.use(await openLedger(config, stateDir, env));
-  const plane = stack.use(await startDataPlane({ listen: config.dataListen, args: dataPlaneArgs(config, stateDir, tokens.dataTokensFile), env }));
+  const planePlan = { listen: config.dataListen, args: dataPlaneArgs(config, stateDir, tokens.dataTokensFile), env };
+  // Side by side: each takes a good part of the time to start.
+  const starting = [openLedger(config, stateDir, env), startDataPlane(planePlan)] as const;
+  for (const part of starting) part.then((started) => stack.use(started)).catch(() => {}); // below it is thrown
+  await Promise.allSettled(starting);
+  const [ledger, plane] = await Promise.all(starting);
   const data = stack.use(openDataPlane({ link: { address: plane.address, token: tokens.service }, instanceName: '', env }));
   const never = new AbortController().signal;
   const term = await takeLead(ledger, `${hostname()}:${process.pid}`, TERM_MS, env, never);
@@ -61,13 +65,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
   const services = [
     buildService({ ...common, core, watch, storeFor, storeOf, version: await versionOf() }),
-    agentService({
-      ...common,
-      sessions,
-      logLimits,
-      lease: (token) => core.lease(token),
-      labelsOf: (agent) => core.agents().find((view) => view.id === agent && view.connected)?.facts.labels,
-    }),
+    agentService({ ...common, core, sessions, logLimits }),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
   stack.defer(() => sessions.closeAll());

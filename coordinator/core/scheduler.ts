@@ -6,7 +6,7 @@ import { dispatch } from './dispatch.ts';
 import type { Event } from './event.ts';
 import { explain } from './explain.ts';
 import { liftHold, placeHold } from './holds.ts';
-import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
+import type { AgentId, BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
 import { finish } from './leases.ts';
 import { DEFAULT_TIMINGS, LIMITS, type Limits, type Timings } from './limits.ts';
 import type { AgentNode } from './nodes.ts';
@@ -128,6 +128,11 @@ export class Scheduler {
   agents(): readonly AgentView[] {
     const agents = [...this.#yard.fleet.agents.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
     return agents.flatMap((agent) => agentView(this.#yard, agent) ?? []);
+  }
+
+  agent(id: AgentId): AgentView | undefined {
+    const agent = this.#yard.fleet.agents.get(id);
+    return agent === undefined ? undefined : agentView(this.#yard, agent);
   }
 
   holds(): readonly Hold[] {

@@ -7,10 +7,9 @@ import type { CoordinatorBatch } from '../../proto/gen/switchyard/v1/Coordinator
 import { bidi, type Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
-import type { Labels } from '../../base/labels.ts';
 import type { AgentId, LeaseToken, SessionId } from '../core/ids.ts';
 import type { Reply } from '../core/outcome.ts';
-import type { LeaseView } from '../core/view.ts';
+import type { CoreView } from '../shell/core-view.ts';
 import type { Driver } from '../shell/driver.ts';
 import type { LogLimits, LogStore } from '../shell/logs.ts';
 import type { Outbox } from '../shell/outbox.ts';
@@ -24,10 +23,7 @@ export type AgentServiceOptions = {
   readonly sessions: Sessions;
   readonly logs: LogStore;
   readonly authenticator: Authenticator;
-  /** The lease under the token, if it is current. */
-  readonly lease: (token: LeaseToken) => LeaseView | undefined;
-  /** The labels of the agent that is connected under that id, if one is. */
-  readonly labelsOf: (agent: AgentId) => Labels | undefined;
+  readonly core: Pick<CoreView, 'lease' | 'agent'>;
   readonly logLimits: LogLimits;
   /** Where agents find the data plane. */
   readonly dataAddress: () => string;
@@ -165,7 +161,7 @@ function take(message: AgentMessage__Output, context: Context): void {
 }
 
 function takeLog(token: LeaseToken, offset: number, bytes: Uint8Array, context: Context): void {
-  const lease = context.lease(token);
+  const lease = context.core.lease(token);
   if (lease === undefined || lease.lease.agent !== context.agent) return; // not its lease (any more): a verdict says so
   context.logs.append(lease.build, token, offset, bytes).then(
     (durable) => {
@@ -202,10 +198,11 @@ function registrationOf(first: AgentBatch__Output, identity: AgentIdentity, opti
   const register = first.messages[0]?.register;
   if (register === null || register === undefined) throw bad('messages[0]', 'must be register');
   const registration = registrationFromProto(register, identity);
-  const known = options.labelsOf(registration.facts.agent);
-  const { labels } = registration.facts;
-  if (known !== undefined && (known['cluster'] !== labels['cluster'] || known['pool'] !== labels['pool'])) {
-    throw new Fault('FORBIDDEN', `An agent ${registration.facts.agent} is connected in another pool: take another id`, { field: 'register.agent_id' });
+  const { agent, labels } = registration.facts;
+  const known = options.core.agent(agent);
+  const isElsewhere = known !== undefined && ['cluster', 'pool'].some((key) => known.facts.labels[key] !== labels[key]);
+  if (known?.connected === true && isElsewhere) {
+    throw new Fault('FORBIDDEN', `An agent ${agent} is connected in another pool: take another id`, { field: 'register.agent_id' });
   }
   return registration;
 }
@@ -214,7 +211,7 @@ function registrationOf(first: AgentBatch__Output, identity: AgentIdentity, opti
 async function logsOf(registration: Registration, options: AgentServiceOptions): Promise<readonly LogAck[]> {
   const acks: LogAck[] = [];
   for (const { token } of registration.held) {
-    const lease = options.lease(token);
+    const lease = options.core.lease(token);
     if (lease === undefined || lease.lease.agent !== registration.facts.agent) continue;
     acks.push({ token, offset: await options.logs.offsetOf(lease.build, token) });
   }

@@ -1,5 +1,5 @@
 import type { TimeMs } from '../../base/clock.ts';
-import type { BuildId, LeaseToken, StepId } from '../core/ids.ts';
+import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, StepView } from '../core/view.ts';
 
 /** What the scheduler shows of itself; it may be ahead of what is durable until the driver has settled. */
@@ -11,6 +11,7 @@ export interface CoreView {
   /** Newest first. */
   builds(filter: BuildFilter): readonly BuildView[];
   agents(): readonly AgentView[];
+  agent(id: AgentId): AgentView | undefined;
   holds(): readonly HoldView[];
   lease(token: LeaseToken): LeaseView | undefined;
   explain(step: StepId, now: TimeMs): Explanation | undefined;

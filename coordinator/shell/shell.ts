@@ -108,7 +108,7 @@ function openParts({ env, ledger, logLimits, term }: ShellOptions, common: Commo
     log: env.log,
     ...RESOLVER_DEFAULTS,
   });
-  const publisher = openPublisher({ actionsOf: (step) => describeStep(core, step, cacheOf)?.cache.actions, log: env.log });
+  const publisher = openPublisher({ actionsOf: (step) => actionsOf(core, step, cacheOf), log: env.log });
   const logs = openLogStore({
     commit: (records) => driver.append(records),
     stored: (token, signal) => ledger.log(token, signal),
@@ -147,6 +147,11 @@ function receiversOf(parts: Parts): Receivers {
 function sealedLog(core: CoreView, step: StepId, token: LeaseToken): SealedLog | undefined {
   const record = core.step(step)?.record.attempts.find((attempt) => attempt.token === token);
   return record === undefined ? undefined : logOf(record);
+}
+
+function actionsOf(core: CoreView, step: StepId, cacheOf: Common['cacheOf']): BuildCache['actions'] | undefined {
+  const instanceName = instanceOf(core, buildOf(step));
+  return instanceName === undefined ? undefined : cacheOf(instanceName).actions;
 }
 
 function watchedState(core: CoreView, build: BuildId) {

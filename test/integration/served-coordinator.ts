@@ -65,7 +65,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
   const storeFor = (instanceName: string) => options.data.withInstance(instanceName).store;
   const services = [
     buildService({ ...common, core, watch, storeFor, storeOf, version: '0.0.0' }),
-    agentService({ ...common, sessions, logLimits, lease: (token) => core.lease(token), labelsOf: (id) => core.agents().find((agent) => agent.id === id)?.facts.labels }),
+    agentService({ ...common, core, sessions, logLimits }),
   ];
   const server = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
   stack.defer(() => sessions.closeAll());
