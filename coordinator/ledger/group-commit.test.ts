@@ -71,17 +71,17 @@ describe('group commit', () => {
     expect((await ledger.events(build, 0, 99, signal)).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it('ends commits where submissions end, and splits only what fits into none', async () => {
+  it('never divides a submission, however large', async () => {
     const { ledger, term, commits, release } = await gated();
     const group = groupCommit(ledger, term);
     const order: number[] = [];
     const all = [30, 30, 10, 150, 20].map((count, index) =>
       group.commit(events(index * 200 + 1, count)).then(() => void order.push(index)),
     );
-    for (let slices = 0; slices < 5; slices += 1) await release();
+    for (let groups = 0; groups < 4; groups += 1) await release();
     await Promise.all(all);
     expect(order).toEqual([0, 1, 2, 3, 4]);
-    expect(commits.map((commit) => commit.length)).toEqual([60, 10, 64, 64, 42]);
+    expect(commits.map((commit) => commit.length)).toEqual([60, 10, 150, 20]);
   });
 
   it('resolves without records and with nothing in flight at once', async () => {

@@ -14,16 +14,13 @@ export interface GroupCommit extends AsyncDisposable {
 
 type Submission = {
   readonly records: readonly (LedgerRecord | LogRecord)[];
-  /** How many of `records` have been handed to the ledger. */
-  taken: number;
   readonly resolve: () => void;
   readonly reject: (fault: Fault) => void;
 };
 
 /**
- * One commit in flight; what arrives meanwhile goes into the next. A commit ends where a submission does, as long as the
- * submission fits into one: only those of more than `COMMIT_RECORDS_MAX` records are written in several, in order.
- * Disposing waits for what was given and takes nothing more.
+ * One commit in flight; what arrives meanwhile goes into the next, up to `COMMIT_RECORDS_MAX` records. A submission is never
+ * divided: a larger one is a commit of its own. Disposing waits for what was given and takes nothing more.
  */
 export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
   const queue: Submission[] = [];
@@ -36,14 +33,16 @@ export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
     // In a turn of its own, so that what the same turn still brings goes along.
     await Promise.resolve();
     while (queue.length > 0 && failure === undefined) {
-      const slice = takeSlice(queue);
+      const group = takeGroup(queue);
+      const records = group.flatMap((submission) => submission.records);
       try {
-        if (slice.length > 0) await ledger.commit(term, slice, signal);
+        if (records.length > 0) await ledger.commit(term, records, signal);
       } catch (error) {
         failure = wrap(error, 'Committing to the ledger');
+        for (const submission of group) submission.reject(failure);
         break;
       }
-      while (queue[0] !== undefined && queue[0].taken === queue[0].records.length) queue.shift()?.resolve();
+      for (const submission of group) submission.resolve();
     }
     if (failure !== undefined) for (const submission of queue.splice(0)) submission.reject(failure);
     running = undefined;
@@ -54,9 +53,9 @@ export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
     commit(records) {
       if (failure !== undefined) return Promise.reject(failure);
       if (closed) return Promise.reject(new Fault('DRAINING', 'The coordinator is stopping and commits nothing more'));
-      if (records.length === 0 && queue.length === 0) return Promise.resolve();
+      if (records.length === 0 && running === undefined) return Promise.resolve();
       return new Promise((resolve, reject) => {
-        queue.push({ records, taken: 0, resolve, reject });
+        queue.push({ records, resolve, reject });
         running ??= flush();
       });
     },
@@ -67,20 +66,14 @@ export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
   };
 }
 
-/** The records of the next commit. Marks them as taken; submissions stay queued until they are durable. */
-function takeSlice(queue: readonly Submission[]): readonly (LedgerRecord | LogRecord)[] {
-  const slice: (LedgerRecord | LogRecord)[] = [];
-  for (const submission of queue) {
-    const left = submission.records.length - submission.taken;
-    const room = COMMIT_RECORDS_MAX - slice.length;
-    if (left > room && slice.length > 0) break;
-    const count = Math.min(left, room);
-    for (let index = 0; index < count; index += 1) {
-      const record = submission.records[submission.taken + index];
-      if (record !== undefined) slice.push(record);
-    }
-    submission.taken += count;
-    if (count < left) break;
+/** Takes the submissions of the next commit out of the queue. */
+function takeGroup(queue: Submission[]): readonly Submission[] {
+  let count = 0;
+  let size = 0;
+  for (const { records } of queue) {
+    if (count > 0 && size + records.length > COMMIT_RECORDS_MAX) break;
+    size += records.length;
+    count += 1;
   }
-  return slice;
+  return queue.splice(0, count);
 }

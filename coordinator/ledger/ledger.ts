@@ -63,14 +63,18 @@ export interface Ledger extends AsyncDisposable {
   resign(term: Term, signal: AbortSignal): Promise<void>;
 
   /**
-   * Makes the records durable, all or none, in order, under the term. Callers keep a commit at or below
-   * `COMMIT_RECORDS_MAX` records. Returns when they are as durable as `traits` say.
+   * Makes the records durable, all or none, in order, under the term. What one event decided is one commit, however large:
+   * a core that is restored from half of it would be in no state that it was ever in. Callers put small ones together up to
+   * `COMMIT_RECORDS_MAX`. Returns when they are as durable as `traits` say.
    * @throws {Fault} LEDGER_FENCED where the term is not current (nothing was written); LEDGER_UNAVAILABLE where it is
    * unknown whether they were written: the caller must step down or find out by `load`.
    */
   commit(term: Term, records: readonly (LedgerRecord | LogRecord)[], signal: AbortSignal): Promise<void>;
 
-  /** The newest record of each key, builds before their steps, in batches; events and logs are read on their own. */
+  /**
+   * The newest record of each key, builds before their steps, in batches; events and logs are read on their own. For a
+   * leader that has not committed yet. What belongs to no build record is left out; the next `lead` drops it.
+   */
   load(signal: AbortSignal): AsyncIterable<readonly LedgerRecord[]>;
 
   /** A build's events after `afterSeq`, oldest first, at most `limit`. */
@@ -83,5 +87,8 @@ export interface Ledger extends AsyncDisposable {
   incarnation(signal: AbortSignal): Promise<string>;
 }
 
-/** Most records of one commit: what a shared ledger can apply without holding up the others for long. */
+/**
+ * Up to where commits are put together: more gains nothing, and a shared ledger applies so many without holding up the
+ * others for long. A larger commit it takes in pieces of this size that count only when the last one is there.
+ */
 export const COMMIT_RECORDS_MAX = 64;

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { assert } from '../../base/assert.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { LeaseToken } from '../core/ids.ts';
 import { decodeEvent, decodeRow, encodeRecord, type RowChange } from './codec.ts';
 import { Leadership } from './leadership.ts';
-import { COMMIT_RECORDS_MAX, type Ledger, type StoredLog } from './ledger.ts';
+import type { Ledger, StoredLog } from './ledger.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { refuseAborted } from './refuse-aborted.ts';
 
@@ -51,7 +50,6 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
     },
     async commit(term, records, signal) {
       refuseAborted(signal);
-      assert(records.length <= COMMIT_RECORDS_MAX, `a commit has at most ${COMMIT_RECORDS_MAX} records`);
       if (!leadership.isCurrent(term)) throw fenced();
       const changes = records.map(encodeRecord);
       journal.push(changes);

@@ -32,6 +32,7 @@ export class SqliteStore {
   readonly #db: DatabaseSync;
   readonly #holderPath: string;
   readonly #leadership: Leadership;
+  readonly #staged = new Map<number, RowChange[]>();
   readonly #statements = new Map<string, StatementSync>();
 
   constructor(options: SqliteStoreOptions) {
@@ -67,10 +68,20 @@ export class SqliteStore {
     this.#leadership.resign(term);
   }
 
-  /** Whether the term was current: if so, everything is written. */
-  commit(term: Term, changes: readonly RowChange[]): boolean {
+  /** Keeps changes for the commit with the id, ahead of the ones that come with it. */
+  stage(id: number, changes: readonly RowChange[]): void {
+    const staged = this.#staged.get(id) ?? [];
+    this.#staged.set(id, staged);
+    staged.push(...changes);
+  }
+
+  /** Whether the term was current: if so, everything is written, what was staged under the id included. */
+  commit(term: Term, changes: readonly RowChange[], id: number): boolean {
+    const staged = this.#staged.get(id) ?? [];
+    this.#staged.delete(id);
     if (!this.#leadership.isCurrent(term)) return false;
     this.#transaction(() => {
+      for (const change of staged) this.#apply(change);
       for (const change of changes) this.#apply(change);
     });
     return true;

@@ -5,8 +5,8 @@ import { groupCommit } from '../../coordinator/ledger/group-commit.ts';
 import { openSqliteLedger } from '../../coordinator/ledger/sqlite.ts';
 import { buildNumber, buildRecord, eventRecord } from './ledger-records.ts';
 
-/** Events of one submission of the writer: all of them are stored, or none. */
-export const EVENTS_PER_SUBMISSION = 7;
+/** Events of one submission of the writer, more than are put together otherwise: all of them are stored, or none. */
+export const EVENTS_PER_SUBMISSION = 100;
 
 // A process that commits until it is killed. It prints the number of each submission that was acknowledged.
 if (import.meta.main) {

@@ -174,7 +174,8 @@ export class SimAgent {
     this.#attempts.set(offer.token, attempt);
     const end = this.#plannedEnd(offer);
     this.#next(attempt, this.#prng.below(300), () => {
-      if (end === 'cache-error' || end === 'sandbox-error') return this.#finish(attempt, failed(end, 'drawn to fail while it was made ready'));
+      if (end === 'cache-error' || end === 'sandbox-error')
+        return this.#finish(attempt, failed(end, 'drawn to fail while it was made ready'));
       this.#feed({ kind: 'attempt-prepared', token: offer.token });
     });
   }
@@ -223,7 +224,15 @@ export class SimAgent {
     const end = this.#plannedEnd(offer);
     const now = this.#world.clock.now();
     const outputs = [{ kind: 'file', path: 'out', digest: outputOf(offer.inputRoot, offer.command), executable: false }] as const;
-    const result = { exitCode: end === 'exit' ? 1 : 0, outputs, log: undefined, usage: NO_USAGE, agent: this.plan.id, startedAt: now, endedAt: now };
+    const result = {
+      exitCode: end === 'exit' ? 1 : 0,
+      outputs,
+      log: undefined,
+      usage: NO_USAGE,
+      agent: this.plan.id,
+      startedAt: now,
+      endedAt: now,
+    };
     if (end === 'succeeded') return { kind: 'succeeded', result };
     return { kind: 'failed', class: end, message: `drawn to end with ${end}`, result };
   }

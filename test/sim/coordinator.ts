@@ -37,6 +37,9 @@ export type CoordinatorOptions = {
   readonly makeCore: (nonce: string) => SimCore;
   readonly stepPlan: (step: StepId) => StepPlan;
   readonly observe: (observation: Observation) => void;
+  readonly faulty: () => boolean;
+  /** Kills this very coordinator. */
+  readonly die: () => void;
   /** The core or its driver broke down. */
   readonly failed: (error: unknown) => void;
 };
@@ -67,11 +70,14 @@ export class SimCoordinator {
   static async start(options: CoordinatorOptions): Promise<SimCoordinator> {
     const { world, plan, observe } = options;
     const signal = new AbortController().signal;
+    const chance = world.prng(`commits ${world.now}`);
     const ledger = ledgerLink({
       world,
       inner: options.ledger,
       prng: world.prng(`ledger ${world.now}`),
       commitMaxMs: plan.commitMaxMs,
+      diesAfterCommit: () => options.faulty() && chance.next() < plan.commitCrash,
+      die: options.die,
       applied: (records) => observe({ kind: 'durable', records: records.filter(isState) }),
     });
     const term = await ledger.lead('coordinator', TTL_MS, signal);
@@ -144,7 +150,8 @@ export class SimCoordinator {
       if (event !== undefined) observe({ kind: 'arrived', event, at: world.clock.now() });
       const outcome = apply();
       if (event !== undefined && event.kind !== 'woke') world.trace(`event ${brief(event)}`);
-      for (const record of outcome.writes) if (record.kind === 'step') world.trace(`  step ${record.id} ${JSON.stringify(record.step.state)}`);
+      for (const record of outcome.writes)
+        if (record.kind === 'step') world.trace(`  step ${record.id} ${JSON.stringify(record.step.state)}`);
       observe({ kind: 'applied', event, outcome, at: world.clock.now() });
       return outcome;
     } catch (error) {
@@ -242,7 +249,15 @@ export class SimCoordinator {
   #messageOf(told: Exclude<Told, { kind: 'superseded' }>): CoordinatorMessage | undefined {
     switch (told.kind) {
       case 'registered':
-        return { ...told, protocol: 1, logBytesMax: 2 ** 20, logWindowBytes: 2 ** 17, logs: [], serverTime: this.#options.world.clock.now(), dataAddress: 'sim' };
+        return {
+          ...told,
+          protocol: 1,
+          logBytesMax: 2 ** 20,
+          logWindowBytes: 2 ** 17,
+          logs: [],
+          serverTime: this.#options.world.clock.now(),
+          dataAddress: 'sim',
+        };
       case 'offer': {
         const { spec } = this.#options.stepPlan(told.step);
         const inputRoot = this.#options.resolver.inputRootOf(told.step);

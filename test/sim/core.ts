@@ -14,7 +14,12 @@ export type Mutation = {
   readonly wrap?: (core: SimCore) => SimCore;
 };
 
-export type CoreOptions = { readonly nonce: string; readonly timings: Timings; readonly seed: number; readonly mutation: Mutation | undefined };
+export type CoreOptions = {
+  readonly nonce: string;
+  readonly timings: Timings;
+  readonly seed: number;
+  readonly mutation: Mutation | undefined;
+};
 
 /** The scheduler as coordinators run it, or with a fault. */
 export function productionCore({ nonce, timings, seed, mutation }: CoreOptions): SimCore {

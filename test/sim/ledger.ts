@@ -10,6 +10,9 @@ export type LedgerLinkOptions = {
   readonly inner: MemoryLedger;
   readonly prng: Prng;
   readonly commitMaxMs: number;
+  /** Whether the coordinator dies now, right after a commit of which it will not hear. */
+  readonly diesAfterCommit: () => boolean;
+  readonly die: () => void;
   /** The records of a commit, at the instant at which the ledger has them. */
   readonly applied: (records: readonly (LedgerRecord | LogRecord)[]) => void;
 };
@@ -24,7 +27,7 @@ export interface LedgerLink extends Ledger {
   readonly inFlight: boolean;
 }
 
-export function ledgerLink({ world, inner, prng, commitMaxMs, applied }: LedgerLinkOptions): LedgerLink {
+export function ledgerLink({ world, inner, prng, commitMaxMs, applied, diesAfterCommit, die }: LedgerLinkOptions): LedgerLink {
   let dead = false;
   let inFlight: (() => void) | undefined;
   const never = new Promise<never>(() => {});
@@ -51,6 +54,7 @@ export function ledgerLink({ world, inner, prng, commitMaxMs, applied }: LedgerL
           reject(error);
         }
         inFlight = undefined;
+        if (!dead && diesAfterCommit()) die();
         if (!dead) resolve();
       };
       const cancel = world.after(prng.below(commitMaxMs + 1), () => {

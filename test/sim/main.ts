@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { simulate, type Report } from './simulation.ts';
+import { simulate, textOf, type Report } from './simulation.ts';
 
 // `npm run sim -- --seed N --steps M [--seeds K]`: K runs from seed N on, of M build steps each. Ends with 1 at the first failure.
 
@@ -28,7 +28,7 @@ function commitOfTree(): string {
 }
 
 function describe(report: Report): string {
-  const outcomes = [...report.outcomes].toSorted().map(([kind, count]) => `${count} ${kind}`);
+  const outcomes = [...report.outcomes].map(([kind, count]) => `${count} ${kind}`);
   const seconds = Math.round(report.simulatedMs / 1_000);
   return `seed ${report.seed}: ${report.builds} builds, ${report.events} events, ${seconds} s, ${report.restarts} restarts; ${outcomes.join(', ')}`;
 }
@@ -39,8 +39,10 @@ for (let seed = first; seed < first + count; seed += 1) {
   if (values.trace || report.failure !== undefined) process.stdout.write(`${[...report.lastLines, ...report.waiting].join('\n')}\n`);
   process.stdout.write(`${describe(report)}\n`);
   if (report.failure === undefined) continue;
-  const error = report.failure instanceof Error ? (report.failure.stack ?? report.failure.message) : String(report.failure);
-  process.stdout.write(`\nFAILED with seed ${seed} at commit ${commitOfTree()}: ${error}\n\nAgain: npm run sim -- --seed ${seed} --steps ${steps}\n`);
+  const error = textOf(report.failure);
+  process.stdout.write(
+    `\nFAILED with seed ${seed} at commit ${commitOfTree()}: ${error}\n\nAgain: npm run sim -- --seed ${seed} --steps ${steps}\n`,
+  );
   process.exitCode = 1;
   break;
 }

@@ -146,7 +146,11 @@ export const MUTATIONS: readonly Mutation[] = [
       return { ...event, report: { ...event.report, class: 'sandbox-error' } };
     }),
   },
-  { invariant: 'quarantine', about: 'no number of lost agents is too many', options: { limits: { ...LIMITS, agentsLostToQuarantine: 1_000 } } },
+  {
+    invariant: 'quarantine',
+    about: 'no number of lost agents is too many',
+    options: { limits: { ...LIMITS, agentsLostToQuarantine: 1_000 } },
+  },
   {
     invariant: 'replay',
     about: 'some changes of steps are not written',
@@ -167,11 +171,11 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     invariant: 'ends',
-    about: 'time is not noticed',
-    wrap: (core) => ({
-      ...core,
-      apply: (event, now) => (event.kind === 'woke' ? { writes: [], sends: [], reply: undefined, wakeAt: undefined } : core.apply(event, now)),
-    }),
+    about: 'some steps are never resolved',
+    wrap: (core) => {
+      const lose = every(10);
+      return saying((outcome) => ({ ...outcome, sends: outcome.sends.filter((send) => send.kind !== 'resolve' || !lose()) }))(core);
+    },
   },
   {
     invariant: 'one-result',
@@ -179,7 +183,10 @@ export const MUTATIONS: readonly Mutation[] = [
     wrap: (core) => {
       let ended: Extract<LedgerRecord, { kind: 'step' }> | undefined;
       return writing((records) => {
-        const again = ended === undefined || ended.step.state.kind !== 'ended' ? [] : [{ ...ended, step: { ...ended.step, state: { ...ended.step.state, at: 0 } } }];
+        const again =
+          ended === undefined || ended.step.state.kind !== 'ended'
+            ? []
+            : [{ ...ended, step: { ...ended.step, state: { ...ended.step.state, at: 0 } } }];
         const last = records.findLast((record) => record.kind === 'step' && record.step.state.kind === 'ended');
         ended = last?.kind === 'step' ? last : undefined;
         return records.length === 0 ? records : [...records, ...again];
@@ -189,7 +196,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     invariant: 'sharing',
     about: 'all projects are one',
-    wrap: hearing((event) => (event.kind === 'build-submitted' ? { ...event, spec: { ...event.spec, project: 'all', scope: 'all' } } : event)),
+    wrap: hearing((event) =>
+      event.kind === 'build-submitted' ? { ...event, spec: { ...event.spec, project: 'all', scope: 'all' } } : event,
+    ),
   },
   {
     invariant: 'events',

@@ -39,7 +39,8 @@ export type Plan = {
   readonly faults: FaultRates;
   readonly latencyMaxMs: number;
   readonly commitMaxMs: number;
-  /** Chances in 1. */
+  /** Chances in 1; `commitCrash` is that of a coordinator's death right after a commit. */
+  readonly commitCrash: number;
   readonly callLost: number;
   readonly stepFails: number;
   readonly stepErrs: number;
@@ -88,8 +89,9 @@ export function drawPlan(prng: Prng, steps: number): Plan {
           retryMs: rate(10_000, 60_000),
           expireMs: rate(20_000, 60_000),
         },
-    latencyMaxMs: calm ? 5 : (present([2, 40, 400, 2_500][prng.below(4)], 'one of four')),
-    commitMaxMs: calm ? 2 : (present([0, 5, 50, 800][prng.below(4)], 'one of four')),
+    latencyMaxMs: calm ? 5 : present([2, 40, 400, 2_500][prng.below(4)], 'one of four'),
+    commitMaxMs: calm ? 2 : present([0, 5, 50, 800][prng.below(4)], 'one of four'),
+    commitCrash: on(0.4) ? 0.03 : 0,
     callLost: chance(0.4),
     stepFails: chance(0.3),
     stepErrs: chance(0.3),

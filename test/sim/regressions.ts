@@ -2,5 +2,10 @@
 export type Regression = { readonly seed: number; readonly steps: number; readonly note: string };
 
 export const REGRESSIONS: readonly Regression[] = [
-  { seed: 163, steps: 40, note: 'heartbeats of an agent that is kept free for others woke waiting steps, whose patience then began anew for ever' },
+  {
+    seed: 163,
+    steps: 40,
+    note: 'heartbeats of an agent that is kept free for others woke waiting steps, whose patience then began anew for ever',
+  },
+  { seed: 199, steps: 120, note: 'a large outcome was committed in parts, and a restart between them gave the number of an event twice' },
 ];

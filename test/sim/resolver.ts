@@ -1,6 +1,7 @@
 import { present } from '../../base/assert.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { StepResult } from '../../cache/action/result.ts';
+import { actionOf } from '../../cache/action/action.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
 import type { Resolution } from '../../coordinator/core/event.ts';
 import { buildOf, stepIdOf, type StepId } from '../../coordinator/core/ids.ts';
@@ -35,7 +36,7 @@ export class Resolver {
     if (prng.next() < down()) return { kind: 'unavailable', message: 'drawn to be down' };
     if (plan.invalid) return { kind: 'invalid', message: 'drawn to contradict itself' };
     const inputRoot = present(this.#inputRoot(step), 'the step is in the ledger');
-    const action = digestOf(Buffer.from(`action ${inputRoot} ${plan.spec.command.join(' ')} ${plan.spec.salt}`));
+    const { action } = actionOf({ ...plan.spec, inputRoot });
     const resolved = { action, inputRoot, inputBytes: 1_000, parts: [{ root: inputRoot, bytes: 1_000 }] };
     const hit = plan.spec.cacheable ? this.#cache.get(this.#key(step, action)) : undefined;
     return hit === undefined ? { kind: 'ready', action: resolved } : { kind: 'hit', action: resolved, result: hit };

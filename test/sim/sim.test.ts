@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MUTATIONS } from './mutations.ts';
 import { REGRESSIONS } from './regressions.ts';
-import { simulate, type Report } from './simulation.ts';
+import { simulate, textOf, type Report } from './simulation.ts';
 import { Violation } from './world.ts';
 
 /** Seeds of the ordinary runs; each batch is one test, so that a failure names its neighbourhood. */
@@ -14,8 +14,7 @@ const MUTATION_SEEDS = 60;
 /** What went wrong, as text that leads to the same run again. */
 function failureOf(report: Report, steps: number): string | undefined {
   if (report.failure === undefined) return undefined;
-  const what = report.failure instanceof Error ? (report.failure.stack ?? report.failure.message) : String(report.failure);
-  return `${report.lastLines.slice(-30).join('\n')}\n${what}\nAgain: npm run sim -- --seed ${report.seed} --steps ${steps}`;
+  return `${report.lastLines.slice(-30).join('\n')}\n${textOf(report.failure)}\nAgain: npm run sim -- --seed ${report.seed} --steps ${steps}`;
 }
 
 describe('the simulated yard', () => {

@@ -58,6 +58,11 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
   return simulation.report();
 }
 
+/** What went wrong, with its place in the code. */
+export function textOf(failure: unknown): string {
+  return failure instanceof Error ? (failure.stack ?? failure.message) : JSON.stringify(failure);
+}
+
 class Simulation {
   readonly #options: SimulationOptions;
   readonly #world: World;
@@ -85,7 +90,13 @@ class Simulation {
     this.#plan = drawPlan(world.prng('plan'), options.steps);
     this.#network = new Network(world, this.#plan.latencyMaxMs);
     const nonces = world.prng('nonces');
-    const nonce = () => Array.from({ length: 4 }, () => nonces.below(2 ** 32).toString(16).padStart(8, '0')).join('');
+    const nonce = () =>
+      Array.from({ length: 4 }, () =>
+        nonces
+          .below(2 ** 32)
+          .toString(16)
+          .padStart(8, '0'),
+      ).join('');
     this.#ledger = openMemoryLedger({ clock: world.clock, nonce });
     this.#builds = drawWorkload(this.#plan, world.prng('workload'));
     const stepPlan = (step: StepId) => present(this.#planOf(buildOf(step)).steps.get(nameOf(step)), 'a step of the workload');
@@ -104,12 +115,20 @@ class Simulation {
     this.#agents = this.#plan.agents.map(
       (agent) =>
         new SimAgent(agent, world, this.#network, {
-          stepPlan: (build, step) => present(this.#planOf(present(parseBuildId(build), 'a build id')).steps.get(step), 'a step of the workload'),
+          stepPlan: (build, step) =>
+            present(this.#planOf(present(parseBuildId(build), 'a build id')).steps.get(step), 'a step of the workload'),
           ran: (by, offer) => this.#observe({ kind: 'ran', agent: by, offer }),
           down: (which) => void this.#world.after(500 + this.#prng.below(20_000), () => void (which.up || which.start())),
         }),
     );
-    const picture: Picture = { world, plan: this.#plan, durable: this.#durable, decided: this.#decided, stepPlan, buildPlan: (id) => this.#planOf(id) };
+    const picture: Picture = {
+      world,
+      plan: this.#plan,
+      durable: this.#durable,
+      decided: this.#decided,
+      stepPlan,
+      buildPlan: (id) => this.#planOf(id),
+    };
     const { only } = options;
     this.#checkers = CHECKERS.map((make) => make(picture)).filter((checker) => only === undefined || checker.invariant === only);
     this.#prng = world.prng('faults');
@@ -136,7 +155,10 @@ class Simulation {
   report(): Report {
     const outcomes = new Map<string, number>();
     for (const { state } of this.#durable.steps.values()) {
-      const kind = state.kind === 'ended' ? `${state.outcome.kind}${state.outcome.kind === 'succeeded' ? ` by ${state.outcome.from}` : ''}` : state.kind;
+      const kind =
+        state.kind === 'ended'
+          ? `${state.outcome.kind}${state.outcome.kind === 'succeeded' ? ` by ${state.outcome.from}` : ''}`
+          : state.kind;
       outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
     }
     const waiting: string[] = [];
@@ -146,12 +168,22 @@ class Simulation {
     }
     const { seed } = this.#options;
     const { eventCount: events, now: simulatedMs, lastLines } = this.#world;
-    return { seed, failure: this.#failure, events, simulatedMs, builds: this.#accepted.size, restarts: this.#restarts, waiting, outcomes, lastLines };
+    return {
+      seed,
+      failure: this.#failure,
+      events,
+      simulatedMs,
+      builds: this.#accepted.size,
+      restarts: this.#restarts,
+      waiting,
+      outcomes,
+      lastLines,
+    };
   }
 
   /** Lets time pass, and looks at the whole now and then. */
   async #pass(untilMs: number, over: () => boolean): Promise<void> {
-    for (let next = 0; this.#failure === undefined && this.#world.now < untilMs; ) {
+    for (let next = 0; this.#failure === undefined && this.#world.now < untilMs;) {
       next = this.#world.eventCount + LOOK_EVERY;
       const before = this.#world.eventCount;
       await this.#world.run(untilMs, () => this.#failure !== undefined || this.#world.eventCount >= next);
@@ -191,6 +223,8 @@ class Simulation {
       makeCore: (nonce) => this.#makeCore(nonce),
       stepPlan: (step) => present(this.#planOf(buildOf(step)).steps.get(nameOf(step)), 'a step of the workload'),
       observe: (observation) => this.#observe(observation),
+      faulty: () => this.#faulty,
+      die: () => this.#crashCoordinator(),
       failed: (error) => this.failed(error),
     }).then(
       (coordinator) => void (this.#coordinator = coordinator),
@@ -290,7 +324,11 @@ class Simulation {
   }
 
   #holdTargets(): readonly string[] {
-    return this.#plan.agents.flatMap(({ id, labels }) => [`agent:${id}`, `pool:${labels['cluster']}/${labels['pool']}`, `cluster:${labels['cluster']}`]);
+    return this.#plan.agents.flatMap(({ id, labels }) => [
+      `agent:${id}`,
+      `pool:${labels['cluster']}/${labels['pool']}`,
+      `cluster:${labels['cluster']}`,
+    ]);
   }
 
   #stopFaults(): void {

@@ -48,8 +48,9 @@ const PROJECTS = ['apple', 'birch', 'cedar'] as const;
 /** Draws builds of `plan.steps` steps altogether. */
 export function drawWorkload(plan: Plan, prng: Prng): readonly BuildPlan[] {
   const builds: BuildPlan[] = [];
-  for (let left = plan.steps; left > 0; ) {
-    const size = Math.min(left, 1 + prng.below(Math.max(4, Math.floor(plan.steps / 4))));
+  for (let left = plan.steps; left > 0;) {
+    // Now and then all in one: changes of large builds take several commits.
+    const size = prng.below(12) === 0 ? left : Math.min(left, 1 + prng.below(Math.max(4, Math.floor(plan.steps / 4))));
     builds.push(drawBuild(plan, prng, builds.length, size));
     left -= size;
   }
@@ -77,7 +78,8 @@ function drawBuild(plan: Plan, prng: Prng, number: number, size: number): BuildP
   const project = present(PROJECTS[calm && prng.below(3) > 0 ? 0 : prng.below(PROJECTS.length)], 'a project');
   const zoneCeiling: Zone = calm ? 'trusted' : present(ZONES[prng.below(ZONES.length)], 'a zone');
   const steps: StepPlan[] = [];
-  for (let index = 0; index < size; index += 1) steps.push(calm ? calmStep(index, number) : drawStep(plan, prng, index, number, zoneCeiling, steps));
+  for (let index = 0; index < size; index += 1)
+    steps.push(calm ? calmStep(index, number) : drawStep(plan, prng, index, number, zoneCeiling, steps));
   const spec: BuildSpec = {
     name: `build ${number}`,
     project,
@@ -168,7 +170,8 @@ function drawStep(plan: Plan, prng: Prng, index: number, build: number, ceiling:
       limits: { ...DEFAULT_RETRY.limits, exit: prng.below(3), timeout: prng.below(2), oom: prng.below(2), 'agent-lost': lost },
     },
   };
-  const lag = !draft.critical && prng.below(2) === 0 ? { afterMs: 2_000 + prng.below(20_000), use: one(['skip', 'default'] as const) } : undefined;
+  const lag =
+    !draft.critical && prng.below(2) === 0 ? { afterMs: 2_000 + prng.below(20_000), use: one(['skip', 'default'] as const) } : undefined;
   const [failing, erring] = [plan.stepFails, plan.stepErrs];
   const fate = Array.from({ length: 40 }, () => {
     const draw = prng.next();
@@ -195,7 +198,8 @@ function tamed(step: StepPlan, universal: AgentPlan | undefined): StepPlan {
 
 function drawNeeds(prng: Prng, earlier: readonly StepPlan[]): readonly Need[] {
   const names = new Set<string>();
-  for (let count = prng.below(3); count > 0 && earlier.length > 0; count -= 1) names.add(present(earlier[prng.below(earlier.length)], 'earlier').spec.name);
+  for (let count = prng.below(3); count > 0 && earlier.length > 0; count -= 1)
+    names.add(present(earlier[prng.below(earlier.length)], 'earlier').spec.name);
   return [...names].map((name) => ({ step: name, outputs: prng.below(3) > 0 }));
 }
 

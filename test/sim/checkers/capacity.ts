@@ -18,7 +18,9 @@ export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
       const lease = leaseOf(after);
       if (after.state.kind !== 'offered' || lease === undefined || leaseOf(before)?.token === lease.token) return;
       // Credits count the offers that are under way. They may go down while offers are; a new offer must fit into them.
-      const open = [...decided.leases()].filter((other) => other.record.state.kind === 'offered' && other.lease.agent === lease.agent).length;
+      const open = [...decided.leases()].filter(
+        (other) => other.record.state.kind === 'offered' && other.lease.agent === lease.agent,
+      ).length;
       const granted = credits.get(lease.agent) ?? 0;
       if (open > granted) throw new Violation('capacity', `${id} is offer ${open} of ${lease.agent}, which gave ${granted} credits`);
     },

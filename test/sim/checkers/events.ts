@@ -26,7 +26,8 @@ export const events: CheckerFactory = ({ durable }) => {
         const state = durable.buildStates.get(build);
         const last = stored.findLast((event) => event.kind === 'build-ended');
         if (state?.kind === 'ended' && last?.kind === 'build-ended' && last.outcome === state.outcome) continue;
-        if (durable.builds.has(build)) throw new Violation('events', `${build} is ${JSON.stringify(state)} and its watchers were told ${JSON.stringify(last)}`);
+        if (durable.builds.has(build))
+          throw new Violation('events', `${build} is ${JSON.stringify(state)} and its watchers were told ${JSON.stringify(last)}`);
       }
     },
   };

@@ -31,7 +31,10 @@ export const expiry: CheckerFactory = ({ decided, plan }) => {
         // Within one life of the coordinator, the time that was granted is the limit.
         const strict = heard > recoveredAt ? heard + leaseTtlMs + SLACK_MS : limit;
         if (now > strict) {
-          throw new Violation('expiry', `${id} is still leased to ${lease.agent}, ${now - heard} ms after it was last heard of (ttl ${leaseTtlMs})`);
+          throw new Violation(
+            'expiry',
+            `${id} is still leased to ${lease.agent}, ${now - heard} ms after it was last heard of (ttl ${leaseTtlMs})`,
+          );
         }
         const offered = record.state.kind === 'offered' ? Math.max(lease.grantedAt, recoveredAt) : now;
         if (now > offered + Math.max(offerTtlMs, recoveredAt > lease.grantedAt ? leaseTtlMs : 0) + SLACK_MS) {

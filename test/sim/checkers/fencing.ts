@@ -27,7 +27,8 @@ export const fencing: CheckerFactory = ({ durable }) => {
         if (send.kind !== 'tell-agent' || send.message.kind !== 'result-reply' || send.message.verdict !== 'fenced') return;
         const { token } = send.message;
         for (const { id, lease } of durable.leases()) {
-          if (lease.token === token) throw new Violation('fencing', `the holder of ${id}'s current lease ${token} was told that it is fenced`);
+          if (lease.token === token)
+            throw new Violation('fencing', `the holder of ${id}'s current lease ${token} was told that it is fenced`);
         }
       }
     },
@@ -42,7 +43,8 @@ export const fencing: CheckerFactory = ({ durable }) => {
       const { outcome } = state;
       if (outcome.kind === 'succeeded' && outcome.from === 'run') check(id, leaseOf(before), JSON.stringify(outcome.result));
       // A follower shares its primary's failure.
-      if (outcome.kind === 'failed' && outcome.result !== undefined && before?.state.kind !== 'merged') check(id, leaseOf(before), JSON.stringify(outcome.result));
+      if (outcome.kind === 'failed' && outcome.result !== undefined && before?.state.kind !== 'merged')
+        check(id, leaseOf(before), JSON.stringify(outcome.result));
     },
   };
 };

@@ -45,5 +45,6 @@ function compare(expected: ReadonlyMap<string, string>, actual: ReadonlyMap<stri
   for (const [key, text] of expected) {
     if (actual.get(key) !== text) throw new Violation('replay', `${what} has ${actual.get(key) ?? `no ${key}`}, the running core ${text}`);
   }
-  for (const [key, text] of actual) if (!expected.has(key)) throw new Violation('replay', `${what} has ${text}, the running core has no ${key}`);
+  for (const [key, text] of actual)
+    if (!expected.has(key)) throw new Violation('replay', `${what} has ${text}, the running core has no ${key}`);
 }

@@ -34,12 +34,17 @@ export const retryClass: CheckerFactory = ({ stepPlan, durable }) => {
       if (leaseOf(after) === undefined || leaseOf(before) !== undefined) return;
       for (const [kind, tokens] of counts) {
         if (kind !== 'cancelled' && tokens.size > limits[kind]) {
-          throw new Violation('retry-class', `${id} runs again after ${tokens.size} ends by ${kind}, of which ${limits[kind]} may be retried`);
+          throw new Violation(
+            'retry-class',
+            `${id} runs again after ${tokens.size} ends by ${kind}, of which ${limits[kind]} may be retried`,
+          );
         }
       }
     },
-    decided({ id, after }) {
+    decided({ id, before, after }) {
       const { state } = after;
+      // A follower shares the failure of its primary, whose attempts were the same.
+      if (before?.state.kind === 'merged') return;
       if (state.kind !== 'ended' || (state.outcome.kind !== 'failed' && state.outcome.kind !== 'errored')) return;
       const { class: cause } = state.outcome;
       if (cause === 'cancelled' || stepPlan(id).invalid) return;

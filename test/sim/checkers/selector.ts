@@ -13,7 +13,8 @@ export const selector: CheckerFactory = ({ plan, stepPlan }) => {
       if (lease === undefined) return;
       const agent = present(agents.get(lease.agent), 'leases are given to agents of the plan');
       const { wants, spec } = stepPlan(id);
-      if (!wants(agent.labels)) throw new Violation('selector', `${id} wants "${spec.selector}" and went to ${agent.id} ${JSON.stringify(agent.labels)}`);
+      if (!wants(agent.labels))
+        throw new Violation('selector', `${id} wants "${spec.selector}" and went to ${agent.id} ${JSON.stringify(agent.labels)}`);
       const missing = spec.sandbox.filter((trait) => !agent.sandbox.includes(trait));
       if (missing.length > 0) throw new Violation('selector', `${id} needs ${missing.join(', ')} and went to ${agent.id}`);
     },

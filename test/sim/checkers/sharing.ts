@@ -33,9 +33,13 @@ export const sharing: CheckerFactory = ({ durable, stepPlan, buildPlan }) => {
         throw new Violation('sharing', `${id} has ${JSON.stringify(output)} (from ${state.outcome.from}) and its action makes ${expected}`);
       }
       if (state.outcome.from === 'run') return;
-      if (!spec.cacheable || spec.sideEffects) throw new Violation('sharing', `${id} may not be cached and took a result from the ${state.outcome.from}`);
+      if (!spec.cacheable || spec.sideEffects)
+        throw new Violation('sharing', `${id} may not be cached and took a result from the ${state.outcome.from}`);
       if (!ranFor.has(keyOf(id, action.action))) {
-        throw new Violation('sharing', `${id} took a result from the ${state.outcome.from} that nobody made in ${keyOf(id, action.action)}`);
+        throw new Violation(
+          'sharing',
+          `${id} took a result from the ${state.outcome.from} that nobody made in ${keyOf(id, action.action)}`,
+        );
       }
     },
   };
