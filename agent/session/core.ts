@@ -7,8 +7,8 @@ import type { AgentProfile, KeptResult, SessionCommand, SessionEvent, SessionOut
 import { ackLog, heldOf, isActive, isHeld, isRunning, keptLease, leaseOf, pumpLog, rewindLog, type Lease } from './lease.ts';
 import { PROTOCOL, type AgentMessage, type CoordinatorMessage, type LeaseVerdict, type Offer, type Registered } from './message.ts';
 
-/** Full-jitter waits between dials. */
-const REDIAL = { initialMs: 200, maxMs: 10_000 };
+/** Full-jitter waits between dials: a coordinator that comes back is found within seconds, by thousands of agents at once. */
+const REDIAL = { initialMs: 200, maxMs: 2_000 };
 /** Longest wait for `registered`; covers a coordinator that accepts connections and says nothing. */
 const REGISTER_TIMEOUT_MS = 10_000;
 /** A session that lasted this long was a good one: the next redial starts with the shortest wait. */
@@ -166,7 +166,6 @@ export class SessionCore {
   #onBroken(code: FaultCode, message: string, now: number): void {
     const hopeless = FAULTS[code].retry === 'never' && code !== 'INTERNAL' && code !== 'CANCELLED';
     if (hopeless && !this.#registeredOnce) return this.#stop(message, false, now);
-    if (code === 'SESSION_SUPERSEDED') this.#redials = Math.max(this.#redials, 5);
     this.#redial(now);
   }
 

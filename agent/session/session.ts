@@ -1,5 +1,6 @@
 import { unreachable } from '../../base/assert.ts';
 import type { Env } from '../../base/env.ts';
+import type { FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { Spool } from '../spool/spool.ts';
 import { SessionCore } from './core.ts';
@@ -53,6 +54,7 @@ class LiveSession implements Session {
   #stream: SessionStream | undefined;
   #terms: AttemptTerms | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #lastBreak: FaultCode | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -136,7 +138,7 @@ class LiveSession implements Session {
 
   #observe(event: SessionEvent): void {
     const { log } = this.#env;
-    if (event.kind === 'stream-broke') log.warn('session-broke', { code: event.code, reason: event.message });
+    if (event.kind === 'stream-broke') this.#noteBreak(event.code, event.message);
     if (event.kind === 'cordon-changed')
       log.warn(event.reason === undefined ? 'agent-uncordoned' : 'agent-cordoned', { reason: event.reason });
     if (event.kind === 'attempt-finished') {
@@ -149,7 +151,16 @@ class LiveSession implements Session {
     if (message.kind !== 'registered') return;
     log.info('session-registered', { epoch: message.epoch, heartbeatMs: message.heartbeatMs, leaseTtlMs: message.leaseTtlMs });
     this.#terms = { dataAddress: message.dataAddress, logBytesMax: message.logBytesMax };
+    this.#lastBreak = undefined;
     this.#registered.resolve();
+  }
+
+  /** A coordinator that stays away is said once, not with every dial. */
+  #noteBreak(code: FaultCode, reason: string): void {
+    const again = this.#lastBreak === code;
+    this.#lastBreak = code;
+    if (again) this.#env.log.debug('session-broke', { code, reason });
+    else this.#env.log.warn('session-broke', { code, reason });
   }
 
   #run(command: SessionCommand): void {
