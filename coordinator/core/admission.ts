@@ -1,5 +1,5 @@
 import type { FaultCode } from '../../base/fault.ts';
-import { parseSelector } from '../../base/selector.ts';
+import { parseSelector, type SelectorParse } from '../../base/selector.ts';
 import { atLeast } from '../../base/zone.ts';
 import { findCycle } from './graph.ts';
 import { isStepName } from './ids.ts';
@@ -33,11 +33,12 @@ function checkSteps(spec: BuildSpec, limits: Limits): Refusal | undefined {
     if (names.has(step.name)) return bad(`steps[${index}].name`, `Two steps are called "${step.name}"`);
     names.add(step.name);
   }
+  const selectors = new Map<string, SelectorParse>();
   let needCount = 0;
   let totalBytes = 0;
   for (const [index, step] of spec.steps.entries()) {
     const at = `steps[${index}]`;
-    const refusal = checkNeeds(at, step, names, limits) ?? checkStep(at, step, spec, limits);
+    const refusal = checkNeeds(at, step, names, limits) ?? checkStep(at, step, spec, limits, selectors);
     if (refusal !== undefined) return refusal;
     needCount += step.needs.length;
     const bytes = textBytes(step);
@@ -75,8 +76,15 @@ function checkNeeds(at: string, step: StepSpec, names: ReadonlySet<string>, limi
   return undefined;
 }
 
-function checkStep(at: string, step: StepSpec, spec: BuildSpec, limits: Limits): Refusal | undefined {
-  const parsed = parseSelector(step.selector);
+function checkStep(
+  at: string,
+  step: StepSpec,
+  spec: BuildSpec,
+  limits: Limits,
+  selectors: Map<string, SelectorParse>,
+): Refusal | undefined {
+  const parsed = selectors.get(step.selector) ?? parseSelector(step.selector);
+  selectors.set(step.selector, parsed);
   if (parsed.kind === 'bad') return bad(`${at}.selector`, parsed.message);
   if (parsed.selector.requirements.length > limits.requirementsPerSelector) {
     return large(`${at}.selector`, `A selector may have ${limits.requirementsPerSelector} requirements`);

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { parseZone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
-import { classKeyOf, classOf, groupKeyOf, hasRoom, matches } from './classes.ts';
+import { classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
 import type { AgentId } from './ids.ts';
 import type { Limits } from './limits.ts';
 import { AgentGroup, AgentNode, type HoldNode, type RequirementClass, type StepNode } from './nodes.ts';
@@ -21,6 +21,8 @@ export class Fleet {
   readonly holds = new Map<string, HoldNode>();
   readonly #limits: Limits;
   readonly #classes = new Map<string, RequirementClass>();
+  /** The same by the selector as it was written, so that it is not parsed for each step; may be emptied at any time. */
+  readonly #byText = new Map<string, RequirementClass>();
   /** Classes without steps, longest idle first; a prefix of them makes room for others. */
   readonly #idle = new Set<RequirementClass>();
   /** Agents by the trees that they hold. */
@@ -67,6 +69,9 @@ export class Fleet {
   /** The step's class; made on first use. */
   classOf(step: StepNode): RequirementClass {
     if (step.requirements?.retired === false) return step.requirements;
+    const text = specTextOf(step.spec);
+    const same = this.#byText.get(text);
+    if (same?.retired === false) return (step.requirements = same);
     const key = classKeyOf(step.spec);
     let wanted = this.#classes.get(key);
     if (wanted === undefined) {
@@ -75,6 +80,8 @@ export class Fleet {
       this.#classes.set(key, wanted);
       this.#setIdle(wanted);
     }
+    if (this.#byText.size >= 4 * this.#limits.idleClasses) this.#byText.clear();
+    this.#byText.set(text, wanted);
     step.requirements = wanted;
     return wanted;
   }

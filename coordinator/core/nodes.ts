@@ -100,6 +100,9 @@ export class StepNode {
   heapAt = -1;
   queue: BuildQueue | undefined;
   requirements: RequirementClass | undefined;
+  /** Of its action, see `mergeKeyOf`; and whether it is the one whose run is shared. */
+  mergeKey: string | undefined;
+  isPrimary = false;
   /** Order within a build's queue; see `queue.ts`. */
   rank = 0;
   /** Where its record is among the writes of the current turn. */

@@ -142,7 +142,8 @@ function score(turn: Turn, step: StepNode, wanted: RequirementClass, agent: Agen
     40 * inputTerm(step, agent),
     5 * clusterTerm(step, group, turn),
     10 * (group.isEdge ? 1 - use : use),
-    light && group.isEdge ? 8 : 0,
+    // More than the whole range of `fit`: a nearly full edge agent still goes before an empty central one.
+    light && group.isEdge ? 12 : 0,
     -15 * agent.errorCount,
     isAvoided(turn, step, agent) ? -100 : 0,
   ];

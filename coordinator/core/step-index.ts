@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { LeaseToken, StepId } from './ids.ts';
 import type { StepNode } from './nodes.ts';
-import type { Lease, StepRecord } from './state.ts';
+import type { Lease, ResolvedAction, StepRecord } from './state.ts';
 import { rankOf } from './queue.ts';
 import { leaseOf } from './step-record.ts';
 import type { Yard } from './yard.ts';
@@ -39,7 +39,12 @@ export class StepIndex {
     } else {
       this.#leave(step);
       step.record = next;
+      if (next.action !== previous.action) {
+        this.#unlead(step);
+        step.mergeKey = mergeKeyOf(step, next.action);
+      }
       this.#enter(step);
+      this.#lead(step);
     }
     this.setTimer(step);
   }
@@ -48,6 +53,7 @@ export class StepIndex {
   drop(step: StepNode): void {
     for (const { token } of step.record.attempts) if (this.tokens.get(token) === step) this.tokens.delete(token);
     this.#leave(step);
+    this.#unlead(step);
     if (step.record.state.kind !== 'ended') step.build.project.unfinishedCount -= 1;
     this.#yard.timers.set(step.timer, undefined);
   }
@@ -127,8 +133,6 @@ export class StepIndex {
       case 'resolving':
         break;
     }
-    const key = mergeKeyOf(step);
-    if (key !== undefined && this.primaries.get(key) === step) this.primaries.delete(key);
   }
 
   #enter(step: StepNode): void {
@@ -139,12 +143,10 @@ export class StepIndex {
         step.rank = rankOf(step.spec.priority, step.record.readyAt ?? 0, this.#yard.timings.ageingMs);
         step.delayed = state.notBefore !== undefined;
         if (!step.delayed) this.#yard.fleet.enqueue(step);
-        this.#lead(step);
         break;
       case 'offered':
       case 'running':
         this.#hold(step, state.lease, state.kind === 'offered');
-        this.#lead(step);
         break;
       case 'merged': {
         const followers = this.followers.get(state.into);
@@ -167,10 +169,22 @@ export class StepIndex {
     }
   }
 
-  /** Steps with the same action find this one, where it is the first. */
+  /** Steps with the same action find this one while it is on its way to a result, where it is the first. */
   #lead(step: StepNode): void {
-    const key = mergeKeyOf(step);
-    if (key !== undefined && !this.primaries.has(key)) this.primaries.set(key, step);
+    const { kind } = step.record.state;
+    const { mergeKey } = step;
+    if (mergeKey === undefined) return;
+    const underWay = kind === 'queued' || kind === 'offered' || kind === 'running';
+    if (!underWay) return this.#unlead(step);
+    if (step.isPrimary || this.primaries.has(mergeKey)) return;
+    this.primaries.set(mergeKey, step);
+    step.isPrimary = true;
+  }
+
+  #unlead(step: StepNode): void {
+    if (!step.isPrimary || step.mergeKey === undefined) return;
+    this.primaries.delete(step.mergeKey);
+    step.isPrimary = false;
   }
 
   #hold(step: StepNode, lease: Lease, offered: boolean): void {
@@ -209,7 +223,7 @@ export class StepIndex {
  * Steps with the same key do the same work for the same people: only these may share one run. Undefined = shares with
  * nobody.
  */
-export function mergeKeyOf(step: StepNode, action = step.record.action): string | undefined {
+export function mergeKeyOf(step: StepNode, action: ResolvedAction | undefined): string | undefined {
   if (action === undefined || !step.spec.cacheable || step.spec.sideEffects) return undefined;
   const { project, scope, zoneCeiling } = step.build.record.spec;
   return `${project}\n${scope}\n${zoneCeiling}\n${step.spec.zone}\n${action.action}`;

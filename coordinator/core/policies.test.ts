@@ -1,0 +1,249 @@
+import { expect, test } from 'vitest';
+import { buildId, digestFor, failure, Stage, stepId } from '../../test/scenarios/stage.ts';
+import { DEFAULT_RETRY } from './spec.ts';
+
+const GIB = 2 ** 30;
+
+test('a burst of a thousand steps delays another project by one slot at most', () => {
+  const stage = new Stage();
+  for (let index = 0; index < 4; index += 1) stage.agent(`a${index}`, { credits: 10_000 });
+  stage.submit(
+    'b1',
+    Array.from({ length: 1_000 }, (_, index) => ({ name: `s${index}` })),
+    { project: 'burst' },
+  );
+  stage.readyAll();
+  stage.submit('b2', [{ name: 'late' }], { project: 'quiet' });
+  stage.ready('b2/late');
+  const running = stage.scheduler.agents()[0]?.running[0];
+  stage.run(`b1/${running?.split('/')[1]}`);
+  expect(stage.placeOf('b2/late')).toBe('a0');
+});
+
+test('what runs now decides first: a project with long steps does not crowd out one with short steps', () => {
+  const stage = new Stage();
+  stage.agent('a1', { capacity: { slots: 4 }, credits: 10_000 });
+  const steps = Array.from({ length: 30 }, (_, index) => ({ name: `s${index}` }));
+  stage.submit('b1', steps, { project: 'short' });
+  stage.submit('b2', steps, { project: 'long' });
+  stage.readyAll();
+  for (let round = 0; round < 20; round += 1) {
+    const short = stage.scheduler.agents()[0]?.running.find((id) => id.startsWith(buildId('b1')));
+    if (short !== undefined) stage.run(`b1/${short.split('/')[1]}`);
+    else stage.run(`b2/${stage.scheduler.agents()[0]?.running[0]?.split('/')[1]}`);
+    const running = stage.scheduler.agents()[0]?.running ?? [];
+    expect(running.filter((id) => id.startsWith(buildId('b2'))).length).toBeLessThanOrEqual(3);
+  }
+  expect(stage.scheduler.build(buildId('b1'))?.endedCount).toBeGreaterThanOrEqual(16);
+});
+
+test('a project that was idle starts level with the others', () => {
+  const stage = new Stage();
+  stage.agent('a1', { credits: 10_000 });
+  stage.submit(
+    'b1',
+    [...Array(40).keys()].map((index) => ({ name: `s${index}` })),
+    { project: 'busy' },
+  );
+  stage.readyAll();
+  for (let index = 0; index < 20; index += 1) stage.run(`b1/s${index}`);
+  stage.submit(
+    'b2',
+    [...Array(10).keys()].map((index) => ({ name: `s${index}` })),
+    { project: 'idle' },
+  );
+  stage.readyAll();
+  const order: string[] = [];
+  for (let round = 0; round < 8; round += 1) {
+    const [id = ''] = stage.scheduler.agents()[0]?.running ?? [];
+    order.push(id.startsWith(buildId('b1')) ? 'busy' : 'idle');
+    stage.run(`${id.startsWith(buildId('b1')) ? 'b1' : 'b2'}/${id.split('/')[1]}`);
+  }
+  expect(order).toEqual(['busy', 'idle', 'busy', 'idle', 'busy', 'idle', 'busy', 'idle']);
+});
+
+test('waiting is worth priority, so that nothing starves', () => {
+  const stage = new Stage({ timings: { ageingMs: 10_000 } });
+  stage.agent('a1', { credits: 0 });
+  stage.submit('b1', [{ name: 'old' }, { name: 'gate' }, { name: 'new', needs: ['gate'], priority: 2 }]);
+  stage.ready('b1/old');
+  stage.advance(30_000);
+  stage.apply({
+    kind: 'step-resolved',
+    step: stepId('b1/gate'),
+    resolution: {
+      kind: 'hit',
+      action: { action: digestFor('g'), inputRoot: digestFor('g'), inputBytes: 0, parts: [] },
+      result: {
+        exitCode: 0,
+        outputs: [],
+        log: undefined,
+        usage: { cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0, prepareMs: 0, runMs: 0, uploadMs: 0 },
+        agent: 'x',
+        startedAt: 0,
+        endedAt: 0,
+      },
+    },
+  });
+  stage.ready('b1/new');
+  stage.heartbeat('a1', [], 1);
+  expect(stage.placeOf('b1/old')).toBe('a1');
+});
+
+test('a retry goes to another agent where one fits, though that one is busy for the moment', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.ready('b1/x');
+  stage.agent('a2');
+  stage.submit('b2', [{ name: 'y' }]);
+  stage.ready('b2/y');
+  stage.start('b2/y');
+  stage.run('b1/x', failure('sandbox-error'));
+  stage.advance(2_000);
+  expect(stage.state('b1/x').kind).toBe('queued');
+  stage.finish('b2/y');
+  expect(stage.placeOf('b1/x')).toBe('a2');
+});
+
+test("a project's retries beyond its budget wait longer, and explain says so", () => {
+  const stage = new Stage({ limits: { retryBudgetBurst: 1, retryBudgetPerSecond: 0.1 } });
+  const retry = { limits: { ...DEFAULT_RETRY.limits, exit: 9 }, initialMs: 1, maxMs: 1 };
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x', retry }]);
+  stage.ready('b1/x');
+  stage.run('b1/x', failure('exit'));
+  stage.advance(1);
+  stage.run('b1/x', failure('exit'));
+  expect(stage.state('b1/x')).toMatchObject({ kind: 'queued', notBefore: expect.closeTo(stage.now + 10_000, -2) });
+  expect(stage.scheduler.explain(stepId('b1/x'), stage.now)?.reasons.join()).toContain('budget');
+});
+
+test('a side-effecting step whose policy says no retry is not run again after its agent was lost', () => {
+  const stage = new Stage();
+  const retry = { ...DEFAULT_RETRY, limits: { ...DEFAULT_RETRY.limits, 'agent-lost': 0 } };
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'deploy', cacheable: false, sideEffects: true, retry }]);
+  stage.ready('b1/deploy');
+  stage.start('b1/deploy');
+  stage.advance(15_000);
+  expect(stage.state('b1/deploy')).toMatchObject({ kind: 'ended', outcome: { kind: 'errored', class: 'agent-lost' } });
+});
+
+test('steps with side effects, or of another scope, zone or project, never share a run', () => {
+  const stage = new Stage();
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.submit('b2', [{ name: 'x', sideEffects: true }]);
+  stage.submit('b3', [{ name: 'x' }], { scope: 'main/pr' });
+  stage.submit('b4', [{ name: 'x', zone: 'trusted' }]);
+  stage.submit('b5', [{ name: 'x' }], { project: 'q' });
+  stage.submit('b6', [{ name: 'x' }], { zoneCeiling: 'trusted' });
+  stage.submit('b7', [{ name: 'x' }]);
+  for (let index = 1; index <= 7; index += 1) stage.ready(`b${index}/x`, 'same');
+  const kinds = [1, 2, 3, 4, 5, 6, 7].map((index) => stage.state(`b${index}/x`).kind);
+  expect(kinds).toEqual(['queued', 'queued', 'queued', 'queued', 'queued', 'queued', 'merged']);
+});
+
+test('a step goes where its inputs are, and waits a little for it', () => {
+  const stage = new Stage();
+  const parts = { inputBytes: GIB, parts: [{ root: digestFor('src'), bytes: GIB }] };
+  stage.agent('a1', { labels: { class: 'central' } });
+  stage.submit('b1', [{ name: 'x' }, { name: 'y' }, { name: 'z' }]);
+  stage.ready('b1/x', 'x', parts);
+  stage.run('b1/x');
+  stage.agent('a2', { labels: { class: 'central' } });
+  stage.ready('b1/y', 'y', parts);
+  expect(stage.placeOf('b1/y')).toBe('a1');
+  stage.start('b1/y');
+  stage.ready('b1/z', 'z', parts);
+  expect(stage.placeOf('b1/z')).toBeUndefined();
+  expect(stage.scheduler.explain(stepId('b1/z'), stage.now)?.summary).toContain('waits up to 2s for a1');
+  stage.advance(2_000);
+  expect(stage.placeOf('b1/z')).toBe('a2');
+});
+
+test('central agents are filled one after the other, edge agents evenly, and light steps go to the edge', () => {
+  const placed = (cls: string) => {
+    const stage = new Stage();
+    for (const name of ['a1', 'a2']) stage.agent(name, { labels: { class: cls }, capacity: { slots: 4 } });
+    stage.submit('b1', [{ name: 'x' }, { name: 'y' }]);
+    stage.readyAll();
+    return new Set([stage.placeOf('b1/x'), stage.placeOf('b1/y')]).size;
+  };
+  expect(placed('central')).toBe(1);
+  expect(placed('edge')).toBe(2);
+  const stage = new Stage();
+  stage.agent('big', { labels: { class: 'central' } });
+  stage.agent('small', { labels: { class: 'edge' } });
+  stage.submit('b1', [{ name: 'x', resources: { cpuMillis: 100 } }]);
+  stage.ready('b1/x');
+  expect(stage.placeOf('b1/x')).toBe('small');
+});
+
+test('agents with things that a step does not ask for are kept for those that do', () => {
+  const stage = new Stage();
+  stage.agent('gpu', { capacity: { custom: { gpu: 1 } } });
+  stage.agent('plain');
+  stage.submit('b1', [{ name: 'x' }, { name: 'y', resources: { custom: { gpu: 1 } } }]);
+  stage.readyAll();
+  expect([stage.placeOf('b1/x'), stage.placeOf('b1/y')]).toEqual(['plain', 'gpu']);
+});
+
+test('an agent runs one zone at a time, unless its sandbox isolates the host', () => {
+  const placed = (sandbox: readonly 'isolatesHost'[]) => {
+    const stage = new Stage();
+    stage.agent('a1', { labels: { zone: 'trusted' }, capacity: { slots: 4 }, sandbox });
+    stage.submit('b1', [{ name: 'x' }, { name: 'y', zone: 'trusted' }]);
+    stage.readyAll();
+    return stage.placeOf('b1/y');
+  };
+  expect(placed([])).toBeUndefined();
+  expect(placed(['isolatesHost'])).toBe('a1');
+});
+
+test('a lease that ran out while nobody woke the scheduler gets one more time to live', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.ready('b1/x');
+  stage.accept('b1/x');
+  stage.now = 3_600_000;
+  stage.heartbeat('a1', [stage.token('b1/x')]);
+  expect(stage.state('b1/x')).toMatchObject({ kind: 'running', lease: { attempt: 1 } });
+});
+
+test('takeovers in a row do not prolong a lease beyond one more time to live', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.ready('b1/x');
+  stage.accept('b1/x');
+  for (let crash = 0; crash < 3; crash += 1) {
+    stage.now += 9_999;
+    stage.crash();
+    expect(stage.state('b1/x').kind).toBe('running');
+  }
+  stage.advance(3);
+  expect(stage.state('b1/x').kind).toBe('queued');
+});
+
+test('an agent that is gone for a day is forgotten', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.apply({ kind: 'agent-disconnected', session: stage.session('a1') });
+  const outcomes = stage.advance(86_400_000);
+  expect(outcomes.flatMap((outcome) => outcome.writes.map((record) => record.kind))).toEqual(['agent-forgotten']);
+  expect(stage.scheduler.agents()).toEqual([]);
+});
+
+test('a chain of skipped steps as long as a build may be does not exhaust the stack', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit(
+    'b1',
+    [...Array(20_000).keys()].map((index) => ({ name: `s${index}`, needs: index === 0 ? [] : [`s${index - 1}`] })),
+  );
+  stage.ready('b1/s0');
+  stage.run('b1/s0', failure('exit'));
+  expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ kind: 'ended', outcome: 'failed' });
+});
