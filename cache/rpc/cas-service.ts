@@ -86,7 +86,7 @@ async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: Bat
 }
 
 /** Each digest as often as it was asked for, as long as the message stays one that every client takes. */
-async function readBlobs(store: BlobStore, digests: readonly Digest[], signal: AbortSignal): Promise<BatchReadBlobsResponse['responses']> {
+async function readBlobs(store: BlobStore, digests: readonly Digest[], signal: AbortSignal): Promise<NonNullable<BatchReadBlobsResponse['responses']>> {
   const read = blobReader(store, BATCH_BYTES_MAX);
   const responses: NonNullable<BatchReadBlobsResponse['responses']> = [];
   let messageBytes = 0;
