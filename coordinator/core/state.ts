@@ -93,7 +93,7 @@ export type StepRecord = {
   readonly lostAgents: readonly AgentId[];
   /** Agents to avoid on the next try where another fits. */
   readonly avoid: readonly AgentId[];
-  /** `seq` of the newest of the build's events that is about this step; absent before the first. */
+  /** `seq` of the newest of the build's events that is about this step; absent or 0 before the first. */
   readonly lastEventSeq?: number;
 };
 

@@ -54,9 +54,20 @@ export class Turn {
 
   /** Changes a step, and tells the build's watchers where an event is given. Of a step's records in one turn the last is written. */
   change(step: StepNode, changes: Partial<StepRecord>, event?: EventBody): void {
-    let { lastEventSeq } = step.record;
-    if (event !== undefined) lastEventSeq = this.say(step.build, event);
-    const record: StepRecord = { ...step.record, ...changes, ...(lastEventSeq === undefined ? {} : { lastEventSeq }) };
+    const old = step.record;
+    const lastEventSeq = event === undefined ? (old.lastEventSeq ?? 0) : this.say(step.build, event);
+    // Field by field, so that all records have one shape: the engine makes them several times as fast as by spreading.
+    const record: StepRecord = {
+      state: changes.state ?? old.state,
+      readyAt: 'readyAt' in changes ? changes.readyAt : old.readyAt,
+      action: 'action' in changes ? changes.action : old.action,
+      attempts: changes.attempts ?? old.attempts,
+      attemptCount: changes.attemptCount ?? old.attemptCount,
+      failures: changes.failures ?? old.failures,
+      lostAgents: changes.lostAgents ?? old.lostAgents,
+      avoid: changes.avoid ?? old.avoid,
+      lastEventSeq,
+    };
     if (step.writeTurn === this.#number) this.#writes[step.writeAt] = undefined;
     step.writeTurn = this.#number;
     step.writeAt = this.#writes.length;
