@@ -20,7 +20,12 @@ export const CACHE_OPTIONS = {
     allowLocal: { type: 'boolean', default: 'false', help: 'Whether a connection from loopback without a token is the local caller.' },
     localProject: { type: 'string', default: 'local', help: 'Project of the local caller.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local caller.' },
-    logLevel: { type: 'choice', choices: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', help: 'What goes to standard error.' },
+    logLevel: {
+      type: 'choice',
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      help: 'What goes to standard error.',
+    },
   },
 } as const satisfies OptionTable;
 

@@ -33,7 +33,12 @@ async function smallDisk() {
 describe.runIf(needs('mount'))('on a full disk', () => {
   test('a blob is refused, nothing of it is left, and what fits is taken', async () => {
     await using disk = await smallDisk();
-    await using files = LruDir.open({ dir: disk.path, limitBytes: 2 ** 30, durability: 'process', env: { log: silentLogger, clock: systemClock } });
+    await using files = LruDir.open({
+      dir: disk.path,
+      limitBytes: 2 ** 30,
+      durability: 'process',
+      env: { log: silentLogger, clock: systemClock },
+    });
     const store = diskStore(files, 'web', 'process');
     const [large, small, tiny] = [randomBytes(6_000_000), randomBytes(3_000_000), randomBytes(10_000)];
     for (const source of [large, chunked(large, 100_000)]) {

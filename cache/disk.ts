@@ -110,11 +110,13 @@ function readSmall(fd: number, digest: Digest): Uint8Array {
 }
 
 async function* pieces(fd: number, start: number, length: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     signal.throwIfAborted();
     const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, length - done));
     const count = await new Promise<number>((resolve, reject) =>
-      fs.read(fd, piece, 0, piece.byteLength, start + done, (error, read) => (error === null ? resolve(read) : reject(ioFault(error, 'reading a blob')))),
+      fs.read(fd, piece, 0, piece.byteLength, start + done, (error, read) =>
+        error === null ? resolve(read) : reject(ioFault(error, 'reading a blob')),
+      ),
     );
     if (count === 0) return; // shorter than it was: the digest tells
     yield piece.subarray(0, count);
@@ -124,16 +126,18 @@ async function* pieces(fd: number, start: number, length: number, signal: AbortS
 
 function writeSmall(fd: number, bytes: Uint8Array): void {
   try {
-    for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(fd, bytes, at);
+    for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(fd, bytes, at);
   } catch (error) {
     throw ioFault(error, 'writing a blob');
   }
 }
 
 async function writePiece(fd: number, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.byteLength; ) {
+  for (let at = 0; at < bytes.byteLength;) {
     at += await new Promise<number>((resolve, reject) =>
-      fs.write(fd, bytes, at, bytes.byteLength - at, null, (error, written) => (error === null ? resolve(written) : reject(ioFault(error, 'writing a blob')))),
+      fs.write(fd, bytes, at, bytes.byteLength - at, null, (error, written) =>
+        error === null ? resolve(written) : reject(ioFault(error, 'writing a blob')),
+      ),
     );
   }
 }

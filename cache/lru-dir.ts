@@ -101,7 +101,8 @@ export class LruDir implements AsyncDisposable {
         filling = true;
         await fill(fd);
         filling = false;
-        if (durability === 'power') await new Promise<void>((done, failed) => fs.fdatasync(fd, (error) => (error === null ? done() : failed(error))));
+        if (durability === 'power')
+          await new Promise<void>((done, failed) => fs.fdatasync(fd, (error) => (error === null ? done() : failed(error))));
       } finally {
         fs.closeSync(fd);
       }
@@ -243,7 +244,10 @@ function isCode(error: unknown, code: string): boolean {
 /** An error of the file system as a fault: STORE_FULL for a full disk, else STORE_UNAVAILABLE. */
 export function ioFault(error: unknown, file: string): Fault {
   if (isCode(error, 'ENOSPC') || isCode(error, 'EDQUOT')) {
-    return new Fault('STORE_FULL', `The disk is full: ${file}`, { cause: error, hint: 'Make room on that disk, or lower the limit of the store.' });
+    return new Fault('STORE_FULL', `The disk is full: ${file}`, {
+      cause: error,
+      hint: 'Make room on that disk, or lower the limit of the store.',
+    });
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
   return new Fault('STORE_UNAVAILABLE', `The store's disk fails (${code}): ${file}`, { cause: error });

@@ -58,7 +58,9 @@ export class LruIndex {
   }
 
   /** Takes over what the disk has, oldest use first. What this process used since it was opened stays newest, in its order. */
-  learn(found: readonly { readonly partition: string; readonly name: string; readonly sizeBytes: number; readonly usedMs: number }[]): void {
+  learn(
+    found: readonly { readonly partition: string; readonly name: string; readonly sizeBytes: number; readonly usedMs: number }[],
+  ): void {
     const own = [...this.#partitions].map(([partition, { entries }]) => [partition, [...entries]] as const);
     const onDisk = new Map(found.map((file) => [`${file.partition}/${file.name}`, file]));
     this.#partitions.clear();

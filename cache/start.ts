@@ -33,10 +33,14 @@ function authenticatorOf(config: CacheConfig): Authenticator {
   const entries = config.tokensFile === undefined ? [] : parseTokens(readTokens(config.tokensFile));
   const local = config.allowLocal ? localCaller(config) : undefined;
   if (entries.length === 0 && local === undefined) {
-    throw new Fault('CONFIG_INVALID', 'Nobody could connect: give --tokens-file, or --allow-local for callers on this host', { field: 'tokensFile' });
+    throw new Fault('CONFIG_INVALID', 'Nobody could connect: give --tokens-file, or --allow-local for callers on this host', {
+      field: 'tokensFile',
+    });
   }
   if (entries.length === 0 && !isLoopback(config.listen)) {
-    throw new Fault('CONFIG_INVALID', `Listening on ${config.listen} needs --tokens-file: others than this host can reach it`, { field: 'listen' });
+    throw new Fault('CONFIG_INVALID', `Listening on ${config.listen} needs --tokens-file: others than this host can reach it`, {
+      field: 'listen',
+    });
   }
   return tokenAuthenticator(entries, local);
 }

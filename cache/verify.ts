@@ -7,7 +7,11 @@ import { hashOf, sizeOf, type Digest } from './digest.ts';
  * nobody gets a whole blob that is wrong. `code` says whose fault a difference is.
  * @throws {Fault} `code`; whatever `source` throws.
  */
-export async function* verified(digest: Digest, source: AsyncIterable<Uint8Array>, code: 'DIGEST_MISMATCH' | 'BLOB_CORRUPT'): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* verified(
+  digest: Digest,
+  source: AsyncIterable<Uint8Array>,
+  code: 'DIGEST_MISMATCH' | 'BLOB_CORRUPT',
+): AsyncGenerator<Uint8Array, void, undefined> {
   const sum = createHash('sha256');
   let left = sizeOf(digest);
   let held: Uint8Array | undefined;
@@ -26,7 +30,8 @@ export async function* verified(digest: Digest, source: AsyncIterable<Uint8Array
 
 /** Checks bytes that are all there. @throws {Fault} `code`. */
 export function verifyBytes(digest: Digest, bytes: Uint8Array, code: 'DIGEST_MISMATCH' | 'BLOB_CORRUPT'): void {
-  if (bytes.byteLength !== sizeOf(digest)) throw new Fault(code, `Blob ${digest}: ${bytes.byteLength} bytes came, not its ${sizeOf(digest)}`);
+  if (bytes.byteLength !== sizeOf(digest))
+    throw new Fault(code, `Blob ${digest}: ${bytes.byteLength} bytes came, not its ${sizeOf(digest)}`);
   if (hash('sha256', bytes, 'hex') !== hashOf(digest)) throw new Fault(code, `Blob ${digest}: the bytes have another SHA-256`);
 }
 

@@ -3,7 +3,9 @@ import { Fault } from '../base/fault.ts';
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 
-type Need = { readonly kind: 'header' | 'block-header' } | { readonly kind: 'skip'; readonly bytes: number; readonly then: 'block-header' | 'end' };
+type Need =
+  | { readonly kind: 'header' | 'block-header' }
+  | { readonly kind: 'skip'; readonly bytes: number; readonly next: 'block-header' | 'end' };
 
 /**
  * Finds where zstd frames end, without decompressing: decoders stop at the end of the first one, and a stream may hold
@@ -69,10 +71,10 @@ export class FrameScanner {
       if (type === 3) throw new Fault('BAD_REQUEST', 'The zstd data is damaged: a block of unknown type');
       const bytes = type === 1 ? 1 : bits >> 3;
       const last = (bits & 1) !== 0;
-      return { kind: 'skip', bytes: bytes + (last ? this.#checksumBytes : 0), then: last ? 'end' : 'block-header' };
+      return { kind: 'skip', bytes: bytes + (last ? this.#checksumBytes : 0), next: last ? 'end' : 'block-header' };
     }
     this.#inFrame = true;
-    if (header.readUInt32LE(0) !== MAGIC) return { kind: 'skip', bytes: header.readUInt32LE(4), then: 'end' };
+    if (header.readUInt32LE(0) !== MAGIC) return { kind: 'skip', bytes: header.readUInt32LE(4), next: 'end' };
     this.#checksumBytes = ((header[4] ?? 0) & 4) === 0 ? 0 : 4;
     return { kind: 'block-header' };
   }
@@ -83,7 +85,7 @@ export class FrameScanner {
       this.#need = { ...this.#need, bytes: left };
       return;
     }
-    if (this.#need.then === 'end') {
+    if (this.#need.next === 'end') {
       ends.push(at);
       this.#inFrame = false;
       this.#need = { kind: 'header' };

@@ -15,15 +15,23 @@ const SKIPPABLE = Buffer.from('502a4d1803000000616263', 'hex');
 
 describe('zstd', () => {
   test('gives back what was compressed, however frames and pieces fall', async () => {
-    const part = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.nat(3).map((kind) => Buffer.alloc(200_000, kind)));
+    const part = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.nat(3).map((kind) => Buffer.alloc(200_000, kind)),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(part, { maxLength: 6 }), fc.integer({ min: 1, max: 5_000 }), fc.boolean(), async (parts, size, checksum) => {
-        const params = { [zlib.constants.ZSTD_c_checksumFlag]: checksum ? 1 : 0 };
-        const frames = Buffer.concat(parts.flatMap((bytes) => [zlib.zstdCompressSync(bytes, { params }), SKIPPABLE]));
-        const expected = Buffer.concat(parts);
-        expect((await all(decompressZstd(chunked(frames, size)))).equals(expected)).toBe(true);
-        expect(Buffer.from(decompressZstdSync(frames, expected.byteLength + 1)).equals(expected)).toBe(true);
-      }),
+      fc.asyncProperty(
+        fc.array(part, { maxLength: 6 }),
+        fc.integer({ min: 1, max: 5_000 }),
+        fc.boolean(),
+        async (parts, size, checksum) => {
+          const params = { [zlib.constants.ZSTD_c_checksumFlag]: checksum ? 1 : 0 };
+          const frames = Buffer.concat(parts.flatMap((bytes) => [zlib.zstdCompressSync(bytes, { params }), SKIPPABLE]));
+          const expected = Buffer.concat(parts);
+          expect((await all(decompressZstd(chunked(frames, size)))).equals(expected)).toBe(true);
+          expect(Buffer.from(decompressZstdSync(frames, expected.byteLength + 1)).equals(expected)).toBe(true);
+        },
+      ),
       { numRuns: 60 },
     );
   });

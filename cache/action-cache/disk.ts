@@ -34,7 +34,7 @@ export function diskActionCache(files: LruDir): ActionCache {
       const bytes = encode(entry);
       await files.write(key.project, nameOf(key), bytes.byteLength, (fd) => {
         try {
-          for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(fd, bytes, at);
+          for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(fd, bytes, at);
         } catch (error) {
           throw ioFault(error, 'writing an action result');
         }

@@ -98,7 +98,11 @@ describe('an entry', () => {
   test('whose tree is no tree is a miss', async () => {
     const store = await storeWith([bytesOf('file'), bytesOf('no tree')]);
     const cache = withCompleteness(memoryActionCache(), () => store);
-    const result = { ...RESULT, log: undefined, outputs: [{ kind: 'directory', path: 'd', tree: digestOf(bytesOf('no tree')), root: digestOf(bytesOf('file')), bytes: 0 }] } as const;
+    const result = {
+      ...RESULT,
+      log: undefined,
+      outputs: [{ kind: 'directory', path: 'd', tree: digestOf(bytesOf('no tree')), root: digestOf(bytesOf('file')), bytes: 0 }],
+    } as const;
     await cache.put(key, { result: encodeStepResult(result), writer: { kind: 'client', name: 'w' }, writtenAt: 1 }, signal);
     expect(await cache.get(key, signal)).toBeUndefined();
   });

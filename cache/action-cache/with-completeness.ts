@@ -23,7 +23,10 @@ export function withCompleteness(next: ActionCache, storeOf: (project: string) =
     const key = `${tree}${withDirectories ? '+' : ''}`;
     const known = trees.get(key);
     if (known !== undefined) return known;
-    const found = referencesOfTree(tree === EMPTY_DIGEST ? new Uint8Array(0) : await blobReader(store, TREE_BYTES_MAX)(tree, signal), withDirectories);
+    const found = referencesOfTree(
+      tree === EMPTY_DIGEST ? new Uint8Array(0) : await blobReader(store, TREE_BYTES_MAX)(tree, signal),
+      withDirectories,
+    );
     trees.set(key, found);
     remembered += found.size + 1;
     for (const [oldest, references] of trees) {

@@ -51,13 +51,24 @@ function writeMetadata(writer: WireWriter, result: StepResult): void {
     const detail = new WireWriter();
     detail.message(1, (usage) => writeUsage(usage, result.usage));
     detail.varint(2, result.log?.truncated === true ? 1 : 0);
-    detail.packed(3, result.outputs.filter((output) => output.kind === 'directory').map((output) => output.bytes));
+    detail.packed(
+      3,
+      result.outputs.filter((output) => output.kind === 'directory').map((output) => output.bytes),
+    );
     any.bytes(2, detail.finish());
   });
 }
 
 /** The fields of Usage by their numbers, from 1. */
-const USAGE_FIELDS = ['cpuMs', 'peakMemoryBytes', 'bytesIn', 'bytesOut', 'prepareMs', 'runMs', 'uploadMs'] as const satisfies readonly (keyof Usage)[];
+const USAGE_FIELDS = [
+  'cpuMs',
+  'peakMemoryBytes',
+  'bytesIn',
+  'bytesOut',
+  'prepareMs',
+  'runMs',
+  'uploadMs',
+] as const satisfies readonly (keyof Usage)[];
 
 function writeUsage(writer: WireWriter, usage: Usage): void {
   for (const [index, field] of USAGE_FIELDS.entries()) writer.varint(index + 1, Math.round(usage[field]));
@@ -88,7 +99,9 @@ export function decodeStepResult(bytes: Uint8Array): StepResult {
   }
   const { agent, startedAt, endedAt, detail } = metadata;
   let directory = 0;
-  const sized = outputs.map((output) => (output.kind === 'directory' ? { ...output, bytes: detail.directoryBytes[directory++] ?? 0 } : output));
+  const sized = outputs.map((output) =>
+    output.kind === 'directory' ? { ...output, bytes: detail.directoryBytes[directory++] ?? 0 } : output,
+  );
   return {
     exitCode,
     outputs: sized.toSorted((a, b) => compareNames(a.path, b.path)),

@@ -36,7 +36,11 @@ describe('an action', () => {
     expect([message.doNotCache, message.salt.toString()]).toEqual([false, 'v1']);
     const run = v2.Command.deserialize(Buffer.from(blobs.get(command) ?? []));
     expect(run.arguments).toEqual(FIELDS.command);
-    expect(run.environmentVariables).toEqual([{ name: 'A', value: '' }, { name: 'B', value: '2' }, { name: 'PATH', value: '/bin' }]);
+    expect(run.environmentVariables).toEqual([
+      { name: 'A', value: '' },
+      { name: 'B', value: '2' },
+      { name: 'PATH', value: '/bin' },
+    ]);
     expect([run.outputPaths, run.workingDirectory]).toEqual([['a/b', 'z'], 'pkg']);
     expect(run.platform).toEqual(message.platform);
     expect(run.platform?.properties.map(({ name, value }) => `${name}=${value}`)).toEqual([
@@ -77,7 +81,15 @@ const output: fc.Arbitrary<OutputEntry> = fc.oneof(
   fc.record({ kind: fc.constant('directory' as const), path: fc.string(), tree: digest, root: digest, bytes: count }),
   fc.record({ kind: fc.constant('symlink' as const), path: fc.string(), target: fc.string({ minLength: 1 }) }),
 );
-const usage = fc.record({ cpuMs: count, peakMemoryBytes: count, bytesIn: count, bytesOut: count, prepareMs: count, runMs: count, uploadMs: count });
+const usage = fc.record({
+  cpuMs: count,
+  peakMemoryBytes: count,
+  bytesIn: count,
+  bytesOut: count,
+  prepareMs: count,
+  runMs: count,
+  uploadMs: count,
+});
 const result: fc.Arbitrary<StepResult> = fc.record({
   exitCode: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
   outputs: fc.uniqueArray(output, { selector: ({ path }) => path, maxLength: 8 }),
@@ -90,7 +102,10 @@ const result: fc.Arbitrary<StepResult> = fc.record({
 
 describe('a result', () => {
   test('comes back from an ActionResult as it was, also by way of protobuf', () => {
-    const sorted = (value: StepResult) => ({ ...value, outputs: value.outputs.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))) });
+    const sorted = (value: StepResult) => ({
+      ...value,
+      outputs: value.outputs.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))),
+    });
     fc.assert(
       fc.property(result, (value) => {
         const bytes = encodeStepResult(value);
@@ -106,7 +121,9 @@ describe('a result', () => {
         const { files, trees } = referencesOf(encodeStepResult(value));
         const expected = value.outputs.flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : []));
         expect(files).toEqual(value.log === undefined ? expected : [...expected, value.log.digest]);
-        expect(trees).toEqual(value.outputs.flatMap((entry) => (entry.kind === 'directory' ? [{ tree: entry.tree, root: entry.root }] : [])));
+        expect(trees).toEqual(
+          value.outputs.flatMap((entry) => (entry.kind === 'directory' ? [{ tree: entry.tree, root: entry.root }] : [])),
+        );
       }),
     );
   });
@@ -115,7 +132,9 @@ describe('a result', () => {
     const bad = v2.ActionResult.serialize({ outputFiles: [{ path: 'a', digest: { hash: 'XYZ', sizeBytes: 1 } }] });
     expect(() => referencesOf(bad)).toThrow('output_files.digest');
     expect(() => referencesOf(v2.ActionResult.serialize({ outputFiles: [{ path: 'a' }] }))).toThrow('output_files.digest is missing');
-    expect(() => referencesOf(v2.ActionResult.serialize({ outputDirectories: [{ path: 'a' }] }))).toThrow('output_directories.tree_digest is missing');
+    expect(() => referencesOf(v2.ActionResult.serialize({ outputDirectories: [{ path: 'a' }] }))).toThrow(
+      'output_directories.tree_digest is missing',
+    );
   });
 });
 

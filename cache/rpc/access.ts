@@ -35,13 +35,17 @@ export function accessOf(authenticator: Authenticator, instanceName: string, cal
   }
   const { caller } = identity;
   if (project !== undefined && project !== caller.project) {
-    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential is for the project "${caller.project}"`, { field: 'instance_name' });
+    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential is for the project "${caller.project}"`, {
+      field: 'instance_name',
+    });
   }
   const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter');
   const own = scopeChain(caller.scope);
   const wanted = scope ?? caller.scope;
   if (!own.includes(wanted)) {
-    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential reads the scopes ${own.join(', ')} only`, { field: 'instance_name' });
+    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential reads the scopes ${own.join(', ')} only`, {
+      field: 'instance_name',
+    });
   }
   const writes = mayWrite && wanted === caller.scope ? wanted : undefined;
   return { identity, project: caller.project, reads: scopeChain(wanted), writes, uploads: mayWrite };

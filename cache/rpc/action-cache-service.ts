@@ -32,7 +32,8 @@ async function getResult(parts: DataPlaneParts, request: GetActionResultRequest_
   const access = accessOf(parts.authenticator, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const action = digestFromProto(request.actionDigest, 'action_digest');
-  if (access.reads.length === 0) throw new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
+  if (access.reads.length === 0)
+    throw new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
   for (const scope of access.reads) {
     const entry = await parts.actionCache.get({ project: access.project, scope, action }, call.signal);
     // What goes into builds of ours must come from agents of ours: a client only says that it ran something.
@@ -71,7 +72,12 @@ async function inlined(
     const contents = wanted.has(file.path) ? await read(optionalDigestFromProto(file.digest, 'output_files.digest')) : undefined;
     outputFiles.push(contents === undefined ? file : { ...file, contents });
   }
-  return { ...result, outputFiles, ...(stdout === undefined ? {} : { stdoutRaw: stdout }), ...(stderr === undefined ? {} : { stderrRaw: stderr }) };
+  return {
+    ...result,
+    outputFiles,
+    ...(stdout === undefined ? {} : { stdoutRaw: stdout }),
+    ...(stderr === undefined ? {} : { stderrRaw: stderr }),
+  };
 }
 
 async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRequest__Output, call: Call): Promise<ActionResult> {
@@ -82,7 +88,10 @@ async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRe
   if (request.actionResult === null) throw new Fault('BAD_REQUEST', 'action_result is missing', { field: 'action_result' });
   const writer = writerOf(access);
   const result = await outlined(request.actionResult, parts.storeOf(access.project), call.signal);
-  const named: ActionResult = { ...result, executionMetadata: { ...result.executionMetadata, worker: result.executionMetadata?.worker || writer.name } };
+  const named: ActionResult = {
+    ...result,
+    executionMetadata: { ...result.executionMetadata, worker: result.executionMetadata?.worker || writer.name },
+  };
   const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
   const bytes = codec.serialize(named);
   referencesOf(bytes); // refuses malformed digests, naming the field
@@ -96,7 +105,8 @@ async function outlined(result: ActionResult__Output, store: BlobStore, signal: 
   const move = async (bytes: Buffer, digest: Digest | undefined): Promise<{ hash: string; sizeBytes: string } | undefined> => {
     if (bytes.byteLength === 0) return digest === undefined ? undefined : digestToProto(digest);
     const own = digestOf(bytes);
-    if (digest !== undefined && digest !== own) throw new Fault('DIGEST_MISMATCH', `Bytes in the result have the digest ${own}, not ${digest}`);
+    if (digest !== undefined && digest !== own)
+      throw new Fault('DIGEST_MISMATCH', `Bytes in the result have the digest ${own}, not ${digest}`);
     await store.put(own, bytes, signal);
     return digestToProto(own);
   };
@@ -117,7 +127,11 @@ function writerOf({ identity }: Access): Writer {
 }
 
 function mayNotWrite({ identity }: Access): Fault {
-  if (identity.kind === 'service') return new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
-  const who = identity.kind === 'agent' ? 'Agents store no results: the coordinator does' : 'Your credential stores results in its own scope only, from the role submitter on';
+  if (identity.kind === 'service')
+    return new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
+  const who =
+    identity.kind === 'agent'
+      ? 'Agents store no results: the coordinator does'
+      : 'Your credential stores results in its own scope only, from the role submitter on';
   return new Fault('FORBIDDEN', who);
 }

@@ -70,7 +70,11 @@ async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: B
   return { responses };
 }
 
-function plainBytes(digest: Digest, data: Buffer, compressor: BatchUpdateBlobsRequest__Output['requests'][number]['compressor']): Uint8Array {
+function plainBytes(
+  digest: Digest,
+  data: Buffer,
+  compressor: BatchUpdateBlobsRequest__Output['requests'][number]['compressor'],
+): Uint8Array {
   if (compressor === 'IDENTITY') return data;
   if (compressor !== 'ZSTD') throw new Fault('UNIMPLEMENTED', `Compressor ${compressor} is not offered: use ZSTD or IDENTITY`);
   return decompressZstdSync(data, sizeOf(digest) + 1);
@@ -86,7 +90,11 @@ async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: Bat
 }
 
 /** Each digest as often as it was asked for, as long as the message stays one that every client takes. */
-async function readBlobs(store: BlobStore, digests: readonly Digest[], signal: AbortSignal): Promise<NonNullable<BatchReadBlobsResponse['responses']>> {
+async function readBlobs(
+  store: BlobStore,
+  digests: readonly Digest[],
+  signal: AbortSignal,
+): Promise<NonNullable<BatchReadBlobsResponse['responses']>> {
   const read = blobReader(store, BATCH_BYTES_MAX);
   const responses: NonNullable<BatchReadBlobsResponse['responses']> = [];
   let messageBytes = 0;
@@ -94,7 +102,8 @@ async function readBlobs(store: BlobStore, digests: readonly Digest[], signal: A
     messageBytes += sizeOf(digest) + BLOB_OVERHEAD_BYTES;
     let data: Uint8Array = new Uint8Array(0);
     const status = await statusOf(async () => {
-      if (messageBytes > CLIENT_MESSAGE_BYTES) throw new Fault('LIMIT_EXCEEDED', `No room in this answer: ask for ${digest} in another call`);
+      if (messageBytes > CLIENT_MESSAGE_BYTES)
+        throw new Fault('LIMIT_EXCEEDED', `No room in this answer: ask for ${digest} in another call`);
       data = await read(digest, signal);
     });
     if (status !== undefined) messageBytes -= sizeOf(digest);
@@ -107,9 +116,13 @@ async function readBlobs(store: BlobStore, digests: readonly Digest[], signal: A
 function checkTotal(digests: readonly Digest[]): number {
   const bytes = digests.reduce((sum, digest) => sum + sizeOf(digest), 0);
   if (bytes <= BATCH_BYTES_MAX) return bytes;
-  throw new Fault('BAD_REQUEST', `The blobs have ${bytes} bytes together; a batch may have ${BATCH_BYTES_MAX} (max_batch_total_size_bytes)`, {
-    hint: 'Make several batches, and use ByteStream for large blobs.',
-  });
+  throw new Fault(
+    'BAD_REQUEST',
+    `The blobs have ${bytes} bytes together; a batch may have ${BATCH_BYTES_MAX} (max_batch_total_size_bytes)`,
+    {
+      hint: 'Make several batches, and use ByteStream for large blobs.',
+    },
+  );
 }
 
 /** The status of one blob's part of a batch, undefined where it went well. What is no fault of ours to tell fails the call. */

@@ -67,13 +67,23 @@ export function openDataPlane(options: { readonly link: Link; readonly instanceN
   });
 }
 
-function actionResults(clients: DataPlaneClients, instanceName: string, prng: ReturnType<typeof prngFrom>, closing: AbortSignal): ActionResults {
+function actionResults(
+  clients: DataPlaneClients,
+  instanceName: string,
+  prng: ReturnType<typeof prngFrom>,
+  closing: AbortSignal,
+): ActionResults {
   const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
   return {
     async get(action, signal) {
       const either = AbortSignal.any([signal, closing]);
       const call = () =>
-        callUnary(clients.actions, 'getActionResult', { instanceName, actionDigest: digestToProto(action) }, { signal: either, deadlineMs: UNARY_DEADLINE_MS });
+        callUnary(
+          clients.actions,
+          'getActionResult',
+          { instanceName, actionDigest: digestToProto(action) },
+          { signal: either, deadlineMs: UNARY_DEADLINE_MS },
+        );
       try {
         return decodeStepResult(codec.serialize(await retrying(call, prng, either)));
       } catch (error) {
@@ -85,7 +95,11 @@ function actionResults(clients: DataPlaneClients, instanceName: string, prng: Re
       const either = AbortSignal.any([signal, closing]);
       const actionResult = codec.deserialize(Buffer.from(encodeStepResult(result)));
       const request = { instanceName, actionDigest: digestToProto(action), actionResult };
-      await retrying(() => callUnary(clients.actions, 'updateActionResult', request, { signal: either, deadlineMs: UNARY_DEADLINE_MS }), prng, either);
+      await retrying(
+        () => callUnary(clients.actions, 'updateActionResult', request, { signal: either, deadlineMs: UNARY_DEADLINE_MS }),
+        prng,
+        either,
+      );
     },
   };
 }

@@ -20,7 +20,11 @@ const DIRECTORY_BYTES_MAX = 3 * 1024 * 1024;
  * All directories of a tree, level by level from the root, each once. A page token is the number of directories before it,
  * which is stable as long as none goes missing.
  */
-export async function* getTree(parts: DataPlaneParts, request: GetTreeRequest__Output, call: Call): AsyncGenerator<GetTreeResponse, void, undefined> {
+export async function* getTree(
+  parts: DataPlaneParts,
+  request: GetTreeRequest__Output,
+  call: Call,
+): AsyncGenerator<GetTreeResponse, void, undefined> {
   const access = accessOf(parts.authenticator, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const root = digestFromProto(request.rootDigest, 'root_digest');
@@ -69,6 +73,7 @@ function parseToken(token: string, root: Digest): number {
   if (token === '') return 0;
   const dash = token.indexOf('-');
   const count = /^[1-9][0-9]{0,6}$/.test(token.slice(0, dash)) ? Number(token.slice(0, dash)) : undefined;
-  if (count === undefined || token.slice(dash + 1) !== root) throw new Fault('BAD_REQUEST', 'page_token is none of this tree', { field: 'page_token' });
+  if (count === undefined || token.slice(dash + 1) !== root)
+    throw new Fault('BAD_REQUEST', 'page_token is none of this tree', { field: 'page_token' });
   return count;
 }

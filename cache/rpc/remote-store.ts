@@ -30,7 +30,11 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
 
   async function batchUpdate(items: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<PromiseSettledResult<void>[]> {
     const requests = items.map(({ digest, bytes }) => ({ digest: digestToProto(digest), data: bytes }));
-    const answer = await retrying(() => callUnary(clients.cas, 'batchUpdateBlobs', { instanceName, requests }, unaryOptions), prng, closing);
+    const answer = await retrying(
+      () => callUnary(clients.cas, 'batchUpdateBlobs', { instanceName, requests }, unaryOptions),
+      prng,
+      closing,
+    );
     const byHash = new Map(answer.responses.map((response) => [response.digest?.hash, response]));
     return items.map(({ digest }) => {
       const response = byHash.get(hashOf(digest));
@@ -61,7 +65,9 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
       if (sizeOf(digest) > BATCHED_BYTES) yield* readStream(clients, instanceName, digest, range, prng, either);
       else {
         const bytes = await reads.add(digest, digest, sizeOf(digest) + BATCH_OVERHEAD_BYTES, either);
-        yield range === undefined ? bytes : bytes.subarray(range.offset, range.length === undefined ? undefined : range.offset + range.length);
+        yield range === undefined
+          ? bytes
+          : bytes.subarray(range.offset, range.length === undefined ? undefined : range.offset + range.length);
       }
     },
     async put(digest, source, signal) {
@@ -80,7 +86,8 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
       for (let start = 0; start < unique.length; start += ASKED_AT_ONCE) {
         const request = { instanceName, blobDigests: unique.slice(start, start + ASKED_AT_ONCE).map(digestToProto) };
         const answer = await retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, options), prng, options.signal);
-        for (const [index, message] of answer.missingBlobDigests.entries()) missing.push(digestFromProto(message, `missing_blob_digests[${index}]`));
+        for (const [index, message] of answer.missingBlobDigests.entries())
+          missing.push(digestFromProto(message, `missing_blob_digests[${index}]`));
       }
       return missing;
     },

@@ -50,11 +50,13 @@ export function parseResourceName(name: string, purpose: 'read' | 'write'): Reso
   let encoding: Encoding = 'identity';
   if (kind === 'compressed-blobs') {
     const compressor = tail.shift();
-    if (compressor !== 'zstd') throw new Fault('UNIMPLEMENTED', `Compressor "${compressor}" is not offered: use zstd`, { field: 'resource_name' });
+    if (compressor !== 'zstd')
+      throw new Fault('UNIMPLEMENTED', `Compressor "${compressor}" is not offered: use zstd`, { field: 'resource_name' });
     encoding = 'zstd';
   } else if (kind !== 'blobs') throw malformed(name, purpose);
   if (tail[0] !== undefined && /^[a-z][a-z0-9]*$/.test(tail[0]) && tail[0].length < 32) {
-    if (tail[0] !== 'sha256') throw new Fault('UNIMPLEMENTED', `Digest function "${tail[0]}" is not offered: use SHA-256`, { field: 'resource_name' });
+    if (tail[0] !== 'sha256')
+      throw new Fault('UNIMPLEMENTED', `Digest function "${tail[0]}" is not offered: use SHA-256`, { field: 'resource_name' });
     tail.shift();
   }
   const [hash = '', size = '', ...more] = tail;
@@ -65,7 +67,11 @@ export function parseResourceName(name: string, purpose: 'read' | 'write'): Reso
 
 function malformed(name: string, purpose: 'read' | 'write'): Fault {
   const form = purpose === 'read' ? '[<instance>/]blobs/<hash>/<size>' : '[<instance>/]uploads/<uuid>/blobs/<hash>/<size>';
-  return new Fault('BAD_REQUEST', `Resource name ${JSON.stringify(name.slice(0, 300))}: want ${form}, or with compressed-blobs/zstd for blobs`, {
-    field: 'resource_name',
-  });
+  return new Fault(
+    'BAD_REQUEST',
+    `Resource name ${JSON.stringify(name.slice(0, 300))}: want ${form}, or with compressed-blobs/zstd for blobs`,
+    {
+      field: 'resource_name',
+    },
+  );
 }

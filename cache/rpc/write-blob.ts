@@ -19,7 +19,12 @@ export function uploadKey(access: Access, name: ResourceName): string {
 }
 
 /** ByteStream.Write: one blob, from its beginning or from where an earlier call of the same upload broke. */
-export async function writeBlob(parts: DataPlaneParts, uploads: Uploads, requests: AsyncIterable<WriteRequest__Output>, call: Call): Promise<WriteResponse> {
+export async function writeBlob(
+  parts: DataPlaneParts,
+  uploads: Uploads,
+  requests: AsyncIterable<WriteRequest__Output>,
+  call: Call,
+): Promise<WriteResponse> {
   const messages = requests[Symbol.asyncIterator]();
   try {
     const first = await messages.next();
@@ -118,7 +123,7 @@ async function* dataOf(
   counted: { bytes: number } = { bytes: 0 },
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let at = from;
-  for (let message = first; ; ) {
+  for (let message = first; ;) {
     if (message.resourceName !== '' && message.resourceName !== first.resourceName) {
       throw new Fault('BAD_REQUEST', 'resource_name changed within a write', { field: 'resource_name' });
     }
@@ -148,7 +153,8 @@ async function nextTurn(): Promise<undefined> {
 
 function offsetOf(message: WriteRequest__Output): number {
   const offset = Number(message.writeOffset);
-  if (!Number.isSafeInteger(offset) || offset < 0) throw new Fault('BAD_REQUEST', `write_offset is ${message.writeOffset}`, { field: 'write_offset' });
+  if (!Number.isSafeInteger(offset) || offset < 0)
+    throw new Fault('BAD_REQUEST', `write_offset is ${message.writeOffset}`, { field: 'write_offset' });
   return offset;
 }
 
@@ -174,7 +180,7 @@ function toolOf(metadata: Metadata): Tool {
 
 /** Bazel 5.0 takes no other answer to a compressed write than the number of bytes that it sent. */
 function countsSentBytes(tool: Tool): boolean {
-  return tool.name === 'bazel' && /^5\.0\./.test(tool.version);
+  return tool.name === 'bazel' && tool.version.startsWith('5.0.');
 }
 
 /** Clients on Go's remote-apis-sdks want the uncompressed size for a compressed write; the others take what is usual. */

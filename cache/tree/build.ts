@@ -54,7 +54,7 @@ export function buildTree(entries: Iterable<TreeEntry>): BuiltTree {
   // Children were finished before their parents: the reverse has parents first. A map keeps the place of the first set.
   const directories = new Map<Digest, Directory>();
   const encoded = new Map<Digest, Uint8Array>();
-  for (const [digest, directory, message] of finished.reverse()) {
+  for (const [digest, directory, message] of finished.toReversed()) {
     directories.delete(digest); // the latest place is after all its parents
     directories.set(digest, directory);
     encoded.set(digest, message);

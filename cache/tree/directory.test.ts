@@ -29,7 +29,9 @@ describe('a directory', () => {
         const bytes = encodeDirectory(value);
         expect(decodeDirectory(bytes)).toEqual(value);
         const message = codec.deserialize(Buffer.from(bytes));
-        expect(message.files.map((file) => [file.name, file.isExecutable])).toEqual(value.files.map((file) => [file.name, file.executable]));
+        expect(message.files.map((file) => [file.name, file.isExecutable])).toEqual(
+          value.files.map((file) => [file.name, file.executable]),
+        );
         expect(message.symlinks.map((link) => [link.name, link.target])).toEqual(value.symlinks.map((link) => [link.name, link.target]));
         expect(decodeDirectory(codec.serialize(message))).toEqual(value);
       }),
@@ -39,7 +41,11 @@ describe('a directory', () => {
   test('has the same bytes whatever the order in which it came together', () => {
     fc.assert(
       fc.property(directory, (value) => {
-        const reversed = { files: value.files.toReversed(), directories: value.directories.toReversed(), symlinks: value.symlinks.toReversed() };
+        const reversed = {
+          files: value.files.toReversed(),
+          directories: value.directories.toReversed(),
+          symlinks: value.symlinks.toReversed(),
+        };
         expect(encodeDirectory(sortedDirectory(reversed))).toEqual(encodeDirectory(value));
       }),
     );

@@ -106,7 +106,6 @@ function readNode(bytes: Uint8Array): FileNode {
   return { name, digest, executable };
 }
 
-
 function readSymlink(bytes: Uint8Array): SymlinkNode {
   let name = '';
   let target = '';
@@ -127,7 +126,10 @@ function checkCanonical(directory: Directory): void {
     for (const { name } of list) {
       if (!isEntryName(name)) throw new Fault('BAD_REQUEST', `Directory entry ${JSON.stringify(name)}: not a name that an entry can have`);
       if (previous !== undefined && compareNames(previous, name) > 0) {
-        throw new Fault('BAD_REQUEST', `Directory entry ${JSON.stringify(name)}: not in the order of names; sort each list by its names' bytes`);
+        throw new Fault(
+          'BAD_REQUEST',
+          `Directory entry ${JSON.stringify(name)}: not in the order of names; sort each list by its names' bytes`,
+        );
       }
       if (seen.has(name)) throw new Fault('BAD_REQUEST', `Directory entry ${JSON.stringify(name)}: there are two of that name`);
       seen.add(name);

@@ -35,7 +35,12 @@ describe('bringing outputs back', () => {
     fs.mkdirSync(path.join(dir.path, 'dist'));
     for (const name of ['dist/stale', 'kept', 'report']) fs.writeFileSync(path.join(dir.path, name), 'one');
     fs.symlinkSync('kept', path.join(dir.path, 'current'));
-    const outputs = [await directory('dist', 'a', 'b/c'), await file('report', two), await file('deep/er/x'), { kind: 'symlink', path: 'current', target: 'report' } as const];
+    const outputs = [
+      await directory('dist', 'a', 'b/c'),
+      await file('report', two),
+      await file('deep/er/x'),
+      { kind: 'symlink', path: 'current', target: 'report' } as const,
+    ];
     await fetchOutputs(outputs, dir.path, store, signal);
     expect(listTree(dir.path)).toEqual(
       [

@@ -21,7 +21,8 @@ export async function fetchOutputs(entries: readonly OutputEntry[], into: string
     const names = splitPath(entry.path);
     const last = names.pop();
     if (last === undefined) {
-      if (entry.kind !== 'directory') throw new Fault('BAD_REQUEST', `"${entry.path}": a ${entry.kind} cannot take the directory's own place`);
+      if (entry.kind !== 'directory')
+        throw new Fault('BAD_REQUEST', `"${entry.path}": a ${entry.kind} cannot take the directory's own place`);
       await fetchWhole(entry, into, store, signal);
       continue;
     }
@@ -35,7 +36,8 @@ export async function fetchOutputs(entries: readonly OutputEntry[], into: string
         const mode = entry.executable ? WRITABLE_MODES.executable : WRITABLE_MODES.file;
         await source.placeFile({ path: staged, digest: entry.digest, executable: entry.executable, mode }, signal);
       } else {
-        if (linkEscapes(entry.path, entry.target)) throw new Fault('PATH_ESCAPES', `"${entry.path}" is a link to "${entry.target}", which is out of the tree`);
+        if (linkEscapes(entry.path, entry.target))
+          throw new Fault('PATH_ESCAPES', `"${entry.path}" is a link to "${entry.target}", which is out of the tree`);
         fs.symlinkSync(entry.target, staged);
       }
       swapIn(staged, target);
@@ -64,7 +66,8 @@ function openParents(into: string, names: readonly string[], output: string): st
     at = path.join(at, name);
     const stat = fs.lstatSync(at, { throwIfNoEntry: false });
     if (stat === undefined) fs.mkdirSync(at);
-    else if (stat.isSymbolicLink()) throw new Fault('PATH_ESCAPES', `"${output}": "${at}" is a link; outputs are not written through links`);
+    else if (stat.isSymbolicLink())
+      throw new Fault('PATH_ESCAPES', `"${output}": "${at}" is a link; outputs are not written through links`);
     else if (!stat.isDirectory()) throw new Fault('BAD_REQUEST', `"${output}": "${at}" is in the way, it is no directory`);
   }
   return at;
@@ -73,7 +76,9 @@ function openParents(into: string, names: readonly string[], output: string): st
 function checkPlace(entry: OutputEntry, target: string): void {
   const stat = fs.lstatSync(target, { throwIfNoEntry: false });
   if (stat === undefined || stat.isSymbolicLink() || stat.isDirectory() === (entry.kind === 'directory')) return;
-  throw new Fault('BAD_REQUEST', `"${entry.path}": ${stat.isDirectory() ? 'a directory' : 'a file'} is in its place`, { hint: 'Move it away.' });
+  throw new Fault('BAD_REQUEST', `"${entry.path}": ${stat.isDirectory() ? 'a directory' : 'a file'} is in its place`, {
+    hint: 'Move it away.',
+  });
 }
 
 /** Puts `staged` in the place of `target`. A directory there is moved aside first, and removed once the new one is in place. */

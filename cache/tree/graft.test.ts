@@ -20,7 +20,11 @@ function entriesOf(lines: readonly string[]): TreeEntry[] {
 }
 
 /** Grafts outputs into a tree, both as lines (a directory output as `path: lines...`), and gives the tree that comes out. */
-async function graft(base: readonly string[], at: string, outputs: readonly (string | { at: string; lines: readonly string[] })[]): Promise<string[]> {
+async function graft(
+  base: readonly string[],
+  at: string,
+  outputs: readonly (string | { at: string; lines: readonly string[] })[],
+): Promise<string[]> {
   const store = memoryStore();
   const put = async (lines: readonly string[]): Promise<Digest> => {
     const tree = buildTree(entriesOf(lines));
@@ -29,7 +33,8 @@ async function graft(base: readonly string[], at: string, outputs: readonly (str
   };
   const entries: OutputEntry[] = [];
   for (const output of outputs) {
-    if (typeof output !== 'string') entries.push({ kind: 'directory', path: output.at, tree: EMPTY_DIGEST, root: await put(output.lines), bytes: 0 });
+    if (typeof output !== 'string')
+      entries.push({ kind: 'directory', path: output.at, tree: EMPTY_DIGEST, root: await put(output.lines), bytes: 0 });
     else for (const entry of entriesOf([output])) if (entry.kind !== 'directory') entries.push(entry);
   }
   const { root, added } = await graftOutputs(await put(base), at, entries, blobReader(store), signal);

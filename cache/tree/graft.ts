@@ -21,7 +21,13 @@ type Place = { wanted: Wanted | undefined; readonly below: Map<string, Place> };
  * is the same in both stays. Only directories on the way and merged ones are read.
  * @throws {Fault} BAD_REQUEST naming the path where two different things would be; PATH_ESCAPES; whatever `read` throws.
  */
-export async function graftOutputs(base: Digest, at: string, entries: readonly OutputEntry[], read: ReadBlob, signal: AbortSignal): Promise<Grafted> {
+export async function graftOutputs(
+  base: Digest,
+  at: string,
+  entries: readonly OutputEntry[],
+  read: ReadBlob,
+  signal: AbortSignal,
+): Promise<Grafted> {
   const added = new Map<Digest, Uint8Array>();
   const reader = async (digest: Digest): Promise<Directory> => {
     if (digest === EMPTY_DIGEST) return EMPTY_DIRECTORY;
@@ -39,7 +45,9 @@ type Context = { readonly read: (digest: Digest) => Promise<Directory>; readonly
 function planPlaces(at: string, entries: readonly OutputEntry[]): Place[] {
   const plans: Place[] = [];
   for (const entry of entries) {
-    const names = joinPath(at, entry.path).split('/').filter((name) => name !== '');
+    const names = joinPath(at, entry.path)
+      .split('/')
+      .filter((name) => name !== '');
     if (names.length === 0 && entry.kind !== 'directory') throw clash(entry.path, entry.kind, 'directory');
     const wanted: Wanted = entry.kind === 'directory' ? { kind: 'directory', root: entry.root } : entry;
     if (!plans.some((plan) => put(plan, names, wanted))) {
@@ -73,7 +81,8 @@ async function merge(base: Digest, place: Place, path: string, context: Context)
   if (place.wanted?.kind === 'directory') digest = await union(digest, place.wanted.root, path, context);
   if (place.below.size === 0) return { digest };
   let directory = await context.read(digest);
-  for (const [name, child] of place.below) directory = await mergeChild(directory, name, child, path === '' ? name : `${path}/${name}`, context);
+  for (const [name, child] of place.below)
+    directory = await mergeChild(directory, name, child, path === '' ? name : `${path}/${name}`, context);
   return { digest: store(directory, context) };
 }
 
@@ -90,7 +99,8 @@ async function mergeChild(directory: Directory, name: string, place: Place, path
     if (sameEntry(there, wanted)) return directory;
     throw clash(path, wanted.kind, there.kind);
   }
-  if (wanted.kind === 'file') return { ...directory, files: [...directory.files, { name, digest: wanted.digest, executable: wanted.executable }] };
+  if (wanted.kind === 'file')
+    return { ...directory, files: [...directory.files, { name, digest: wanted.digest, executable: wanted.executable }] };
   return { ...directory, symlinks: [...directory.symlinks, { name, target: wanted.target }] };
 }
 
@@ -105,7 +115,10 @@ async function union(left: Digest, right: Digest, path: string, context: Context
     const there = entryNamed(directory, node.name);
     if (there !== undefined && there.kind !== 'directory') throw clash(below(node.name), 'directory', there.kind);
     const digest = there === undefined ? node.digest : await union(there.digest, node.digest, below(node.name), context);
-    directory = { ...directory, directories: [...directory.directories.filter(({ name }) => name !== node.name), { name: node.name, digest }] };
+    directory = {
+      ...directory,
+      directories: [...directory.directories.filter(({ name }) => name !== node.name), { name: node.name, digest }],
+    };
   }
   const leaves = (from: Directory): Wanted[] => [
     ...from.files.map((file) => ({ kind: 'file' as const, path: file.name, ...file })),

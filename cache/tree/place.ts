@@ -51,7 +51,7 @@ async function writeChunks(fd: number, digest: Digest, source: AsyncIterable<Uin
 }
 
 function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(fd, bytes, at);
+  for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(fd, bytes, at);
 }
 
 function corrupt(digest: Digest): Fault {

@@ -48,7 +48,14 @@ describe('a tree that is scanned, uploaded and materialised', () => {
     await using dir = await tempDir();
     const from = path.join(dir.path, 'from');
     const to = path.join(dir.path, 'to');
-    draw(new Map<string, Uint8Array | { x: Uint8Array } | Map<string, Uint8Array>>([['f', Buffer.from('f')], ['x', { x: Buffer.from('x') }], ['d', new Map([['g', Buffer.from('g')]])]]), from);
+    draw(
+      new Map<string, Uint8Array | { x: Uint8Array } | Map<string, Uint8Array>>([
+        ['f', Buffer.from('f')],
+        ['x', { x: Buffer.from('x') }],
+        ['d', new Map([['g', Buffer.from('g')]])],
+      ]),
+      from,
+    );
     const store = memoryStore();
     const tree = await scanTree(from, {}, signal);
     await uploadTree(tree, store, signal);
@@ -128,7 +135,10 @@ describe('materialising', () => {
     for (let level = 0; level < 40; level += 1) {
       digest = await putDirectory(store, { directories: ['a', 'b'].map((name) => ({ name, digest })) });
     }
-    await expectFault('TOO_LARGE', materialise(digest, path.join(dir.path, 'bomb'), storeFileSource(store), signal, { entriesMax: 10_000 }));
+    await expectFault(
+      'TOO_LARGE',
+      materialise(digest, path.join(dir.path, 'bomb'), storeFileSource(store), signal, { entriesMax: 10_000 }),
+    );
     for (let level = 0; level < 600; level += 1) digest = await putDirectory(store, { directories: [{ name: 'd', digest }] });
     await expectFault('TOO_LARGE', materialise(digest, path.join(dir.path, 'deep'), storeFileSource(store), signal));
     expect(fs.readdirSync(dir.path)).toEqual([]);

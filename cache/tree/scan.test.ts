@@ -76,7 +76,10 @@ describe('a scan', () => {
 
   test('notices in the upload that a file changed after it was scanned', async () => {
     await using dir = await tempDir();
-    for (const [name, size] of [['small', 10], ['large', 3_000_000]] as const) {
+    for (const [name, size] of [
+      ['small', 10],
+      ['large', 3_000_000],
+    ] as const) {
       fs.writeFileSync(path.join(dir.path, name), Buffer.alloc(size, 1));
       const tree = await scanTree(dir.path, {}, signal);
       fs.writeFileSync(path.join(dir.path, name), Buffer.alloc(size, 2));
@@ -92,7 +95,13 @@ describe('the stat index', () => {
   async function scanWith(root: string, file: string, ahead = 100_000) {
     const index = openStatIndex(file, { ...systemClock, now: () => systemClock.now() + ahead });
     const asked: string[] = [];
-    const watched = { ...index, record: (name: string, ...rest: [Parameters<typeof index.record>[1]]) => void (asked.push(path.basename(name)), index.record(name, ...rest)) };
+    const watched = {
+      ...index,
+      record: (name: string, hashed: Parameters<typeof index.record>[1]) => {
+        asked.push(path.basename(name));
+        index.record(name, hashed);
+      },
+    };
     const tree = await scanTree(root, { statIndex: watched }, signal);
     index.save();
     return { root: tree.root, hashed: asked.toSorted() };

@@ -95,9 +95,13 @@ function listDirectory(absolute: string, relative: string): fs.Dirent[] {
   if (entries.some((entry) => entry.name.includes('\ufffd'))) {
     for (const name of fs.readdirSync(absolute, { encoding: 'buffer' })) {
       if (!Buffer.from(name.toString()).equals(name)) {
-        throw new Fault('BAD_REQUEST', `"${relative}": it holds an entry whose name is not UTF-8 (${JSON.stringify(name.toString('latin1'))})`, {
-          hint: 'Rename or ignore it.',
-        });
+        throw new Fault(
+          'BAD_REQUEST',
+          `"${relative}": it holds an entry whose name is not UTF-8 (${JSON.stringify(name.toString('latin1'))})`,
+          {
+            hint: 'Rename or ignore it.',
+          },
+        );
       }
     }
   }

@@ -20,7 +20,11 @@ const ASKED_AT_ONCE = 10_000;
  * Puts the tree's blobs that `store` lacks into it; asks first, so that an unchanged tree costs one question.
  * @throws {Fault} DIGEST_MISMATCH where a file changed after it was scanned; whatever the store throws.
  */
-export async function uploadTree(tree: { readonly blobs: ReadonlyMap<Digest, BlobSource> }, store: BlobStore, signal: AbortSignal): Promise<Uploaded> {
+export async function uploadTree(
+  tree: { readonly blobs: ReadonlyMap<Digest, BlobSource> },
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<Uploaded> {
   const digests = [...tree.blobs.keys()];
   const totalBytes = digests.reduce((sum, digest) => sum + sizeOf(digest), 0);
   let sentBytes = 0;

@@ -11,7 +11,11 @@ export type ActionCacheSubject = {
 
 const { signal } = new AbortController();
 const key = (scope: string, action = 'action', project = 'web'): ActionKey => ({ project, scope, action: digestOf(Buffer.from(action)) });
-const entry = (kind: 'executor' | 'client', text: string): ActionEntry => ({ result: Buffer.from(text), writer: { kind, name: 'w' }, writtenAt: 1_700_000_000_000 });
+const entry = (kind: 'executor' | 'client', text: string): ActionEntry => ({
+  result: Buffer.from(text),
+  writer: { kind, name: 'w' },
+  writtenAt: 1_700_000_000_000,
+});
 
 /** What every ActionCache does. */
 export function actionCacheContract({ name, damageable, open }: ActionCacheSubject): void {
@@ -44,7 +48,8 @@ export function actionCacheContract({ name, damageable, open }: ActionCacheSubje
       await using subject = await open();
       const texts = Array.from({ length: 50 }, (_, index) => `${index}\n{}\0`.repeat(index));
       await Promise.all(texts.map((text, index) => subject.cache.put(key('main', `action ${index}`), entry('client', text), signal)));
-      for (const [index, text] of texts.entries()) expect(plain(await subject.cache.get(key('main', `action ${index}`), signal))).toEqual(entry('client', text));
+      for (const [index, text] of texts.entries())
+        expect(plain(await subject.cache.get(key('main', `action ${index}`), signal))).toEqual(entry('client', text));
     });
 
     test('does nothing under an aborted signal', async () => {

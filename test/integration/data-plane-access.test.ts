@@ -37,11 +37,24 @@ type Rpc = (who: Who, instanceName: string) => Promise<unknown>;
 
 /** Every rpc of the data plane, in a form that succeeds for whoever may make it. */
 const RPCS: Readonly<Record<string, Rpc>> = {
-  'ContentAddressableStorage.FindMissingBlobs': (who, instanceName) => onCas(who, (client) => callUnary(client, 'findMissingBlobs', { instanceName, blobDigests: [toProto(digestOf(BLOB))] }, options)),
-  'ContentAddressableStorage.BatchUpdateBlobs': (who, instanceName) => onCas(who, (client) => callUnary(client, 'batchUpdateBlobs', { instanceName, requests: [{ digest: toProto(digestOf(BLOB)), data: BLOB }] }, options)),
-  'ContentAddressableStorage.BatchReadBlobs': (who, instanceName) => onCas(who, (client) => callUnary(client, 'batchReadBlobs', { instanceName, digests: [toProto(digestOf(BLOB))] }, options)),
-  'ContentAddressableStorage.GetTree': (who, instanceName) => onCas(who, (client) => drain(callServerStream(client, 'getTree', { instanceName, rootDigest: toProto(digestOf(Buffer.alloc(0))) }, options))),
-  'ByteStream.Read': (who, instanceName) => onBytes(who, (client) => drain(callServerStream(client, 'read', { resourceName: `${instanceName}/blobs/${hashOf(digestOf(BLOB))}/${BLOB.byteLength}` }, options))),
+  'ContentAddressableStorage.FindMissingBlobs': (who, instanceName) =>
+    onCas(who, (client) => callUnary(client, 'findMissingBlobs', { instanceName, blobDigests: [toProto(digestOf(BLOB))] }, options)),
+  'ContentAddressableStorage.BatchUpdateBlobs': (who, instanceName) =>
+    onCas(who, (client) =>
+      callUnary(client, 'batchUpdateBlobs', { instanceName, requests: [{ digest: toProto(digestOf(BLOB)), data: BLOB }] }, options),
+    ),
+  'ContentAddressableStorage.BatchReadBlobs': (who, instanceName) =>
+    onCas(who, (client) => callUnary(client, 'batchReadBlobs', { instanceName, digests: [toProto(digestOf(BLOB))] }, options)),
+  'ContentAddressableStorage.GetTree': (who, instanceName) =>
+    onCas(who, (client) =>
+      drain(callServerStream(client, 'getTree', { instanceName, rootDigest: toProto(digestOf(Buffer.alloc(0))) }, options)),
+    ),
+  'ByteStream.Read': (who, instanceName) =>
+    onBytes(who, (client) =>
+      drain(
+        callServerStream(client, 'read', { resourceName: `${instanceName}/blobs/${hashOf(digestOf(BLOB))}/${BLOB.byteLength}` }, options),
+      ),
+    ),
   'ByteStream.Write': (who, instanceName) => {
     const fresh = randomBytes(50);
     const messages = async function* () {
@@ -49,10 +62,28 @@ const RPCS: Readonly<Record<string, Rpc>> = {
     };
     return onBytes(who, (client) => callClientStream(client, 'write', messages(), options));
   },
-  'ByteStream.QueryWriteStatus': (who, instanceName) => onBytes(who, (client) => callUnary(client, 'queryWriteStatus', { resourceName: `${instanceName}/uploads/u/blobs/${hashOf(digestOf(BLOB))}/${BLOB.byteLength}` }, options)),
-  'ActionCache.GetActionResult': (who, instanceName) => onActions(who, (client) => callUnary(client, 'getActionResult', { instanceName, actionDigest: toProto(ACTION) }, options)),
-  'ActionCache.UpdateActionResult': (who, instanceName) => onActions(who, (client) => callUnary(client, 'updateActionResult', { instanceName, actionDigest: toProto(ACTION), actionResult: v2.ActionResult.deserialize(Buffer.from(encodeStepResult(RESULT))) }, options)),
-  'Capabilities.GetCapabilities': (who, instanceName) => using(dial(v2.Capabilities, plane.link(who), 'control'), (client) => callUnary(client, 'getCapabilities', { instanceName }, options)),
+  'ByteStream.QueryWriteStatus': (who, instanceName) =>
+    onBytes(who, (client) =>
+      callUnary(
+        client,
+        'queryWriteStatus',
+        { resourceName: `${instanceName}/uploads/u/blobs/${hashOf(digestOf(BLOB))}/${BLOB.byteLength}` },
+        options,
+      ),
+    ),
+  'ActionCache.GetActionResult': (who, instanceName) =>
+    onActions(who, (client) => callUnary(client, 'getActionResult', { instanceName, actionDigest: toProto(ACTION) }, options)),
+  'ActionCache.UpdateActionResult': (who, instanceName) =>
+    onActions(who, (client) =>
+      callUnary(
+        client,
+        'updateActionResult',
+        { instanceName, actionDigest: toProto(ACTION), actionResult: v2.ActionResult.deserialize(Buffer.from(encodeStepResult(RESULT))) },
+        options,
+      ),
+    ),
+  'Capabilities.GetCapabilities': (who, instanceName) =>
+    using(dial(v2.Capabilities, plane.link(who), 'control'), (client) => callUnary(client, 'getCapabilities', { instanceName }, options)),
 };
 
 async function using<C extends { close(): void }>(client: C, work: (client: C) => Promise<unknown>): Promise<unknown> {
@@ -62,9 +93,12 @@ async function using<C extends { close(): void }>(client: C, work: (client: C) =
     client.close();
   }
 }
-const onCas = (who: Who, work: (client: InstanceType<typeof v2.ContentAddressableStorage>) => Promise<unknown>) => using(dial(v2.ContentAddressableStorage, plane.link(who), 'bulk'), work);
-const onBytes = (who: Who, work: (client: InstanceType<typeof proto.google.bytestream.ByteStream>) => Promise<unknown>) => using(dial(proto.google.bytestream.ByteStream, plane.link(who), 'bulk'), work);
-const onActions = (who: Who, work: (client: InstanceType<typeof v2.ActionCache>) => Promise<unknown>) => using(dial(v2.ActionCache, plane.link(who), 'control'), work);
+const onCas = (who: Who, work: (client: InstanceType<typeof v2.ContentAddressableStorage>) => Promise<unknown>) =>
+  using(dial(v2.ContentAddressableStorage, plane.link(who), 'bulk'), work);
+const onBytes = (who: Who, work: (client: InstanceType<typeof proto.google.bytestream.ByteStream>) => Promise<unknown>) =>
+  using(dial(proto.google.bytestream.ByteStream, plane.link(who), 'bulk'), work);
+const onActions = (who: Who, work: (client: InstanceType<typeof v2.ActionCache>) => Promise<unknown>) =>
+  using(dial(v2.ActionCache, plane.link(who), 'control'), work);
 
 async function drain(stream: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of stream);
@@ -151,11 +185,20 @@ describe('access', () => {
 
   test('capabilities say who may store results', async () => {
     const may = async (who: Who, instanceName: string) => {
-      const answer = await using(dial(v2.Capabilities, plane.link(who), 'control'), (client) => callUnary(client, 'getCapabilities', { instanceName }, options));
+      const answer = await using(dial(v2.Capabilities, plane.link(who), 'control'), (client) =>
+        callUnary(client, 'getCapabilities', { instanceName }, options),
+      );
       return answer;
     };
-    for (const [who, instanceName, expected] of [['main', '', true], ['pr', 'web/main', false], ['viewer', '', false], ['agent', 'web/main', false]] as const) {
-      expect(await may(who, instanceName)).toMatchObject({ cacheCapabilities: { actionCacheUpdateCapabilities: { updateEnabled: expected } } });
+    for (const [who, instanceName, expected] of [
+      ['main', '', true],
+      ['pr', 'web/main', false],
+      ['viewer', '', false],
+      ['agent', 'web/main', false],
+    ] as const) {
+      expect(await may(who, instanceName)).toMatchObject({
+        cacheCapabilities: { actionCacheUpdateCapabilities: { updateEnabled: expected } },
+      });
     }
   });
 });
@@ -206,7 +249,11 @@ describe('results', () => {
     const key = digestOf(Buffer.from('{"not": "an Action"}'));
     const client = dial(v2.ActionCache, plane.link('main'), 'control');
     await using(client, async (open) => {
-      const actionResult = { exitCode: 0, stdoutRaw: Buffer.from('said'), outputFiles: [{ path: 'f', contents: Buffer.from('inline'), digest: toProto(digestOf(Buffer.from('inline'))) }] };
+      const actionResult = {
+        exitCode: 0,
+        stdoutRaw: Buffer.from('said'),
+        outputFiles: [{ path: 'f', contents: Buffer.from('inline'), digest: toProto(digestOf(Buffer.from('inline'))) }],
+      };
       const kept = await callUnary(open, 'updateActionResult', { instanceName: 'web', actionDigest: toProto(key), actionResult }, options);
       expect([kept.stdoutRaw.byteLength, kept.stdoutDigest]).toEqual([0, toProto(digestOf(Buffer.from('said')))]);
       expect(kept.executionMetadata?.worker).toBe('main');
@@ -216,7 +263,12 @@ describe('results', () => {
       const inline = await callUnary(open, 'getActionResult', { instanceName: 'web', actionDigest: toProto(key), ...wish }, options);
       expect([inline.stdoutRaw.toString(), inline.outputFiles[0]?.contents.toString()]).toEqual(['said', 'inline']);
       const lying = { stdoutRaw: Buffer.from('said'), stdoutDigest: toProto(digestOf(BLOB)) };
-      const answer = callUnary(open, 'updateActionResult', { instanceName: 'web', actionDigest: toProto(key), actionResult: lying }, options);
+      const answer = callUnary(
+        open,
+        'updateActionResult',
+        { instanceName: 'web', actionDigest: toProto(key), actionResult: lying },
+        options,
+      );
       await expect(answer).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
     });
   });

@@ -18,11 +18,28 @@ import { until } from '../fixtures/until.ts';
 const { signal } = new AbortController();
 const env = { log: silentLogger, clock: systemClock };
 
-type Running = { readonly process: RunningProcess; readonly address: string; readonly plane: DataPlane; readonly store: BlobStore } & AsyncDisposable;
+type Running = {
+  readonly process: RunningProcess;
+  readonly address: string;
+  readonly plane: DataPlane;
+  readonly store: BlobStore;
+} & AsyncDisposable;
 
 /** A data plane as a process of its own, and a client of it. */
-async function start(dir: string, options: { readonly listen?: string; readonly args?: readonly string[]; readonly stdin?: 'pipe' } = {}): Promise<Running> {
-  const args = ['--listen', options.listen ?? '127.0.0.1:0', '--dir', dir, '--allow-local', '--local-project', 'web', ...(options.args ?? [])];
+async function start(
+  dir: string,
+  options: { readonly listen?: string; readonly args?: readonly string[]; readonly stdin?: 'pipe' } = {},
+): Promise<Running> {
+  const args = [
+    '--listen',
+    options.listen ?? '127.0.0.1:0',
+    '--dir',
+    dir,
+    '--allow-local',
+    '--local-project',
+    'web',
+    ...(options.args ?? []),
+  ];
   const running = startNode([path.join(ROOT, 'cache/main.ts'), ...args], options.stdin === undefined ? {} : { stdin: options.stdin });
   const { address } = await running.ready();
   if (typeof address !== 'string') throw new Error('the ready line has no address');

@@ -57,8 +57,10 @@ async function query(resourceName: string): Promise<[string, boolean]> {
   return [answer.committedSize, answer.complete];
 }
 
-const plainName = (digest: Digest, uuid: string = randomUUID(), instance = 'web/') => `${instance}uploads/${uuid}/blobs/${hashOf(digest)}/${sizeOf(digest)}`;
-const zstdName = (digest: Digest, uuid: string = randomUUID()) => `web/uploads/${uuid}/compressed-blobs/zstd/${hashOf(digest)}/${sizeOf(digest)}`;
+const plainName = (digest: Digest, uuid: string = randomUUID(), instance = 'web/') =>
+  `${instance}uploads/${uuid}/blobs/${hashOf(digest)}/${sizeOf(digest)}`;
+const zstdName = (digest: Digest, uuid: string = randomUUID()) =>
+  `web/uploads/${uuid}/compressed-blobs/zstd/${hashOf(digest)}/${sizeOf(digest)}`;
 const readName = (digest: Digest, form = 'blobs') => `web/${form}/${hashOf(digest)}/${sizeOf(digest)}`;
 
 async function stored(bytes: Uint8Array): Promise<Digest> {
@@ -69,8 +71,13 @@ async function stored(bytes: Uint8Array): Promise<Digest> {
 describe('ByteStream.Write', () => {
   test('takes a blob in pieces, with a finish in an empty message, and ignores what follows the size', async () => {
     const bytes = randomBytes(100_000);
-    const pieces = [0, 30_000, 60_000].map((at, index) => ({ writeOffset: at, data: bytes.subarray(at, index === 2 ? undefined : at + 30_000) }));
-    expect(await write(`${plainName(digestOf(bytes))}/some/file.txt`, ...pieces, { writeOffset: 100_000, finishWrite: true })).toBe('100000');
+    const pieces = [0, 30_000, 60_000].map((at, index) => ({
+      writeOffset: at,
+      data: bytes.subarray(at, index === 2 ? undefined : at + 30_000),
+    }));
+    expect(await write(`${plainName(digestOf(bytes))}/some/file.txt`, ...pieces, { writeOffset: 100_000, finishWrite: true })).toBe(
+      '100000',
+    );
     expect((await read(readName(digestOf(bytes)))).equals(bytes)).toBe(true);
   });
 
@@ -99,7 +106,15 @@ describe('ByteStream.Write', () => {
     for await (const { data } of callServerStream(client, 'read', { resourceName: readName(small) }, options)) got += data.byteLength;
     expect(got).toBe(3_000_000);
     const fresh = randomBytes(6_000_000);
-    const answer = callClientStream(client, 'write', messages({ resourceName: plainName(digestOf(fresh)), data: fresh.subarray(0, 3_000_000), writeOffset: 0 }, { data: fresh.subarray(3_000_000), writeOffset: 3_000_000, finishWrite: true }), options);
+    const answer = callClientStream(
+      client,
+      'write',
+      messages(
+        { resourceName: plainName(digestOf(fresh)), data: fresh.subarray(0, 3_000_000), writeOffset: 0 },
+        { data: fresh.subarray(3_000_000), writeOffset: 3_000_000, finishWrite: true },
+      ),
+      options,
+    );
     expect((await answer).committedSize).toBe('6000000');
   });
 
@@ -110,8 +125,14 @@ describe('ByteStream.Write', () => {
     wrong[0] = (wrong[0] ?? 0) ^ 1;
     const half = bytes.subarray(0, 150_000);
     await expectFault('DIGEST_MISMATCH', write(plainName(digest), { data: wrong, writeOffset: 0, finishWrite: true }));
-    await expectFault('DIGEST_MISMATCH', write(plainName(digest), { data: wrong, writeOffset: 0 }, { writeOffset: 300_000, finishWrite: true }));
-    await expectFault('DIGEST_MISMATCH', write(plainName(digest), { data: half, writeOffset: 0 }, { writeOffset: 150_000, finishWrite: true }));
+    await expectFault(
+      'DIGEST_MISMATCH',
+      write(plainName(digest), { data: wrong, writeOffset: 0 }, { writeOffset: 300_000, finishWrite: true }),
+    );
+    await expectFault(
+      'DIGEST_MISMATCH',
+      write(plainName(digest), { data: half, writeOffset: 0 }, { writeOffset: 150_000, finishWrite: true }),
+    );
     await expectFault('BAD_REQUEST', write(plainName(digest), { data: half, writeOffset: 0 }, { data: half, writeOffset: 140_000 }));
     await expectFault('BAD_REQUEST', write(plainName(digest), { data: half, writeOffset: 7 }));
     await expectFault('BAD_REQUEST', write(plainName(digest), { data: half, writeOffset: 0 }));
@@ -141,7 +162,8 @@ describe('ByteStream.Write', () => {
     expect([offset, complete]).toEqual(['2000000', false]);
     expect(await query(plainName(digest))).toEqual(['0', false]);
     const at = Number(offset);
-    const resume = () => write(plainName(digest, uuid), { writeOffset: at, data: bytes.subarray(at) }, { writeOffset: 3_000_000, finishWrite: true });
+    const resume = () =>
+      write(plainName(digest, uuid), { writeOffset: at, data: bytes.subarray(at) }, { writeOffset: 3_000_000, finishWrite: true });
     // The server learns of the break in its own time; until then the upload belongs to the broken call.
     for (let left = 100; left > 0; left -= 1) {
       const answer = await resume().catch(() => undefined);
@@ -166,7 +188,13 @@ describe('ByteStream.Write', () => {
   test('the same blob under the same id twice at the same time', async () => {
     const bytes = randomBytes(900_000);
     const uuid = randomUUID();
-    const twice = [0, 1].map(() => write(plainName(digestOf(bytes), uuid), { data: bytes.subarray(0, 500_000), writeOffset: 0 }, { data: bytes.subarray(500_000), writeOffset: 500_000, finishWrite: true }));
+    const twice = [0, 1].map(() =>
+      write(
+        plainName(digestOf(bytes), uuid),
+        { data: bytes.subarray(0, 500_000), writeOffset: 0 },
+        { data: bytes.subarray(500_000), writeOffset: 500_000, finishWrite: true },
+      ),
+    );
     expect(await Promise.all(twice)).toEqual(['900000', '900000']);
   });
 
@@ -201,7 +229,10 @@ describe('compressed blobs', () => {
     await expectFault('BAD_REQUEST', write(name, { data: frame.subarray(0, -5), writeOffset: 0, finishWrite: true }));
     await expectFault('BAD_REQUEST', write(name, { data: bytes, writeOffset: 0, finishWrite: true }));
     await expectFault('DIGEST_MISMATCH', write(name, { data: zlib.zstdCompressSync(text), writeOffset: 0, finishWrite: true }));
-    await expectFault('DIGEST_MISMATCH', write(name, { data: zlib.zstdCompressSync(Buffer.alloc(80_000_000)), writeOffset: 0, finishWrite: true }));
+    await expectFault(
+      'DIGEST_MISMATCH',
+      write(name, { data: zlib.zstdCompressSync(Buffer.alloc(80_000_000)), writeOffset: 0, finishWrite: true }),
+    );
     await expectFault('BAD_REQUEST', write(name, { data: frame, writeOffset: 10, finishWrite: true }));
     expect(await query(name)).toEqual(['0', false]);
   });
@@ -225,7 +256,10 @@ describe('compressed blobs', () => {
     const frame = zlib.zstdCompressSync(bytes);
     const metadata = new Metadata();
     metadata.set('authorization', 'Bearer main');
-    metadata.set('build.bazel.remote.execution.v2.requestmetadata-bin', v2.RequestMetadata.serialize({ toolDetails: { toolName, toolVersion } }));
+    metadata.set(
+      'build.bazel.remote.execution.v2.requestmetadata-bin',
+      v2.RequestMetadata.serialize({ toolDetails: { toolName, toolVersion } }),
+    );
     const client = opened(dial(loadProto().google.bytestream.ByteStream, { address: plane.address, token: undefined }, 'bulk'));
     const committed = await new Promise<string | undefined>((resolve, reject) => {
       const call = client.write(metadata, (error, answer) => (error === null ? resolve(answer?.committedSize) : reject(error)));
@@ -252,7 +286,12 @@ describe('ByteStream.Read', () => {
 
 describe('batches', () => {
   const update = (requests: { digest: Digest; data: Uint8Array; compressor?: 'ZSTD' }[]) =>
-    callUnary(cas(), 'batchUpdateBlobs', { instanceName: 'web', requests: requests.map((one) => ({ ...one, digest: toProto(one.digest) })) }, options);
+    callUnary(
+      cas(),
+      'batchUpdateBlobs',
+      { instanceName: 'web', requests: requests.map((one) => ({ ...one, digest: toProto(one.digest) })) },
+      options,
+    );
 
   test('one wrong blob does not fail the others', async () => {
     const [good, zipped, bad] = [randomBytes(100), Buffer.alloc(5_000, 'z'), randomBytes(100)];
@@ -269,14 +308,24 @@ describe('batches', () => {
   });
 
   test('over the advertised limit are refused whole, with the limit', async () => {
-    const capabilities = await callUnary(opened(dial(v2.Capabilities, plane.link('main'), 'control')), 'getCapabilities', { instanceName: 'web' }, options);
+    const capabilities = await callUnary(
+      opened(dial(v2.Capabilities, plane.link('main'), 'control')),
+      'getCapabilities',
+      { instanceName: 'web' },
+      options,
+    );
     const limit = Number(capabilities.cacheCapabilities?.maxBatchTotalSizeBytes);
     expect(limit).toBeGreaterThan(1024 * 1024);
     expect(limit).toBeLessThan(4 * 1024 * 1024);
     const exact = randomBytes(limit);
     expect((await update([{ digest: digestOf(exact), data: exact }])).responses[0]?.status?.code).toBe(0);
     const more = randomBytes(1);
-    await expect(update([{ digest: digestOf(exact), data: exact }, { digest: digestOf(more), data: more }])).rejects.toThrow(String(limit));
+    await expect(
+      update([
+        { digest: digestOf(exact), data: exact },
+        { digest: digestOf(more), data: more },
+      ]),
+    ).rejects.toThrow(String(limit));
     const digests = [toProto(digestOf(exact)), toProto(digestOf(more))];
     await expectFault('BAD_REQUEST', callUnary(cas(), 'batchReadBlobs', { instanceName: 'web', digests }, options));
   });
@@ -295,7 +344,8 @@ describe('batches', () => {
   });
 
   test('malformed digests are refused by field', async () => {
-    const ask = (hash: string, sizeBytes: number) => callUnary(cas(), 'findMissingBlobs', { instanceName: 'web', blobDigests: [{ hash, sizeBytes }] }, options);
+    const ask = (hash: string, sizeBytes: number) =>
+      callUnary(cas(), 'findMissingBlobs', { instanceName: 'web', blobDigests: [{ hash, sizeBytes }] }, options);
     const hash = createHash('sha256').update('x').digest('hex');
     await expect(ask(hash.toUpperCase(), 1)).rejects.toThrow('blob_digests[0]');
     await expectFault('BAD_REQUEST', ask(hash.slice(1), 1));
@@ -309,12 +359,16 @@ describe('batches', () => {
 describe('GetTree', () => {
   async function pages(root: Digest, request: { pageSize?: number; pageToken?: string } = {}) {
     const found = [];
-    for await (const page of callServerStream(cas(), 'getTree', { instanceName: 'web', rootDigest: toProto(root), ...request }, options)) found.push(page);
+    for await (const page of callServerStream(cas(), 'getTree', { instanceName: 'web', rootDigest: toProto(root), ...request }, options))
+      found.push(page);
     return found;
   }
 
   test('gives each directory once, in pages that can be taken up, and leaves out missing ones', async () => {
-    const entries = Array.from({ length: 30 }, (_, index) => ({ kind: 'directory' as const, path: `d${index}/${index % 3 === 0 ? 'same' : `own${index}`}` }));
+    const entries = Array.from({ length: 30 }, (_, index) => ({
+      kind: 'directory' as const,
+      path: `d${index}/${index % 3 === 0 ? 'same' : `own${index}`}`,
+    }));
     const tree = buildTree(entries);
     for (const bytes of tree.encoded.values()) await stored(bytes);
     const found = await pages(tree.root, { pageSize: 10 });
@@ -322,7 +376,10 @@ describe('GetTree', () => {
     expect(Math.max(...found.map((page) => page.directories.length))).toBe(10);
     const rest = await pages(tree.root, { pageSize: 10, pageToken: found[0]?.nextPageToken ?? '' });
     expect(rest.flatMap((page) => page.directories)).toEqual(found.slice(1).flatMap((page) => page.directories));
-    const partial = buildTree([{ kind: 'directory', path: 'gone/x' }, { kind: 'symlink', path: 'l', target: 't' }]);
+    const partial = buildTree([
+      { kind: 'directory', path: 'gone/x' },
+      { kind: 'symlink', path: 'l', target: 't' },
+    ]);
     await stored(partial.encoded.get(partial.root) ?? Buffer.alloc(0));
     expect((await pages(partial.root)).flatMap((page) => page.directories)).toHaveLength(1);
     await expectFault('BLOB_UNKNOWN', pages(digestOf(randomBytes(9))));
