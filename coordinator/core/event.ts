@@ -69,5 +69,3 @@ export type Event =
   | { readonly kind: 'hold-lifted'; readonly target: string; readonly by: string }
   /** The time of the last outcome's `wakeAt` has come. */
   | { readonly kind: 'woke' };
-
-export type EventKind = Event['kind'];
