@@ -9,7 +9,7 @@ import type { AttemptLog } from '../spool/attempt-log.ts';
 import { collectOutputs } from '../workspace/outputs.ts';
 import type { Workspace, Workspaces } from '../workspace/workspace.ts';
 import type { LogPipe, LogPipes } from './log-pipe.ts';
-import { reportOf, type Stage } from './report.ts';
+import { fullDisk, reportOf, type Stage } from './report.ts';
 
 /** What all attempts of an agent share. */
 export type AttemptHost = {
@@ -172,6 +172,8 @@ async function store(
 ): Promise<AttemptReport> {
   progress.stage = 'store';
   const verdict = verdictOf(exit, scope.offer);
+  const full = verdict?.class === 'exit' ? fullDisk(workspace.root) : undefined;
+  if (full !== undefined) throw full;
   const { signal } = scope;
   const [collected, log] = await Promise.allSettled([collect(host, scope, workspace, exit, signal), storeLog(host, scope, signal)]);
   signal.throwIfAborted();

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import type { FailureClass } from '../../base/failure.ts';
 import { Fault, type FaultCode } from '../../base/fault.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
@@ -30,6 +31,16 @@ export function shortageOf(error: unknown): string | undefined {
     if ('code' in cause && typeof cause.code === 'string' && Object.hasOwn(SHORTAGES, cause.code)) return SHORTAGES[cause.code];
   }
   return undefined;
+}
+
+/** With less than this left, a command that failed most likely failed for want of room. */
+const FULL_BELOW_BYTES = 1024 * 1024;
+
+/** As an error, where the disk that holds `path` has no room left: a command that could not write is not to blame for it. */
+export function fullDisk(path: string): Error | undefined {
+  const { bavail, bsize } = statfsSync(path);
+  if (bavail * bsize >= FULL_BELOW_BYTES) return undefined;
+  return Object.assign(new Error(`the disk with ${path} was full when the command failed`), { code: 'ENOSPC' });
 }
 
 /** Where an attempt was when something was thrown. */

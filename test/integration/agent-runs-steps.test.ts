@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -22,6 +23,7 @@ import { openSpool } from '../../agent/spool/spool.ts';
 import { openTier } from '../../agent/tier/tier.ts';
 import { openWorkspaces } from '../../agent/workspace/workspace.ts';
 import { scriptedCoordinator, offerOf, type ScriptedCoordinator } from '../fixtures/scripted-coordinator.ts';
+import { needs } from '../fixtures/host.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -36,12 +38,10 @@ type Yard = AsyncDisposable & {
 };
 
 /** A scripted coordinator and a real agent: stream, spool, sandbox, workspaces; only the store is in memory. */
-async function yard(
-  changes: { readonly store?: BlobStore; readonly drainTimeoutMs?: number; readonly slots?: number } = {},
-): Promise<Yard> {
+async function yard(changes: { readonly store?: BlobStore; readonly dir?: string; readonly slots?: number } = {}): Promise<Yard> {
   await using stack = new AsyncDisposableStack();
   const env: Env = { log: memoryLogger(), clock: systemClock };
-  const dir = stack.use(await tempDir()).path;
+  const dir = changes.dir ?? stack.use(await tempDir()).path;
   const coordinator = stack.use(await scriptedCoordinator(env));
   const store = changes.store ?? memoryStore();
   const spool = stack.use(openSpool({ dir: join(dir, 'spool'), bytesMax: 100_000_000, env }));
@@ -71,7 +71,7 @@ async function yard(
     capacity: { cpuMillis: 2000, memoryBytes: 1e9, slots: changes.slots ?? 2, custom: {} },
     sandbox: sandbox.traits,
     version: '1',
-    drainTimeoutMs: changes.drainTimeoutMs ?? 60_000,
+    drainTimeoutMs: 60_000,
   };
   const session = stack.use(startSession({ profile, prng: prngFrom(7), dialler, spool, executor, env }));
   const parts = stack.move();
@@ -209,6 +209,24 @@ describe('a step', () => {
       'workspace and spool are empty',
       () => readdirSync(join(at.dir, 'workspaces')).length + readdirSync(join(at.dir, 'spool/logs')).length === 0,
     );
+  });
+});
+
+describe.runIf(needs('root', 'mount'))('a full disk', () => {
+  test('is an error of the host, not the fault of the step that met it', async () => {
+    await using dir = await tempDir();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', dir.path]);
+    try {
+      await using at = await yard({ dir: dir.path });
+      const inputRoot = await tree(at.store, []);
+      const stream = await at.coordinator.stream(1);
+      stream.send(offerOf('a1.1', ['sh', '-c', 'head -c 50000000 /dev/zero >big'], { inputRoot }));
+      const { report } = await stream.heard('finished');
+      expect(report).toMatchObject({ failureClass: 'FAILURE_CLASS_SANDBOX_ERROR', message: expect.stringContaining('The disk is full') });
+      expect(at.troubles).not.toEqual([]);
+    } finally {
+      execFileSync('umount', ['-l', dir.path]);
+    }
   });
 });
 
