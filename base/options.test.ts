@@ -89,7 +89,7 @@ test('a secret comes from its variable, is refused as a flag, and does not print
 });
 
 test('all problems are reported at once, each with its fix', () => {
-  const env = { SWITCHYARD_AGENT_LEASE_TLT: '3s', SWITCHYARD_AGNET_NAME: 'x', SWITCHYARD_AGENT_DISK_LIMIT: '2 GB' };
+  const env = { SWITCHYARD_AGENT_LEASE_TLT: '3s', SWITCHYARD_AGNET_NAME: 'x' };
   const argv = ['--slotz', '3', '--slots', '0', '--sandbox', 'docker', '--lease-ttl', '1ms', 'stray', '--coordinator'];
   expect(problemsOf(argv, env)).toMatchInlineSnapshot(`
     "switchyard agent cannot start:
@@ -100,7 +100,6 @@ test('all problems are reported at once, each with its fix', () => {
       Unknown variable SWITCHYARD_AGNET_NAME; did you mean "SWITCHYARD_AGENT_NAME"?
       --name (or SWITCHYARD_AGENT_NAME) is required: Stable name of the agent.
       --lease-ttl must be a number and one of ms, s, m, h, d, such as 30s or 1h30m, at least 1000, at most 600000, got "1ms"
-      SWITCHYARD_AGENT_DISK_LIMIT must be a number of bytes or one with Ki, Mi, Gi, Ti (powers of 1024) or k, M, G, T (of 1000), such as 2Gi, got "2 GB"
       --slots must be a whole number, at least 1, got "0"
       --sandbox must be one of process, bubblewrap, got "docker""
   `);
@@ -109,6 +108,11 @@ test('all problems are reported at once, each with its fix', () => {
 test('variables of other parts and of the command line are left alone', () => {
   const env = { SWITCHYARD_COORDINATOR_LISTEN: 'x', SWITCHYARD_SERVER: 'y', SWITCHYARD_REQUIRE: 'z', PATH: '/bin' };
   expect(problemsOf(['--name', 'a'], env)).toBe('');
+});
+
+test('a bad variable is refused under its own name', () => {
+  const problems = problemsOf(['--name', 'a'], { SWITCHYARD_AGENT_DISK_LIMIT: '2 GB' });
+  expect(problems).toMatch(/SWITCHYARD_AGENT_DISK_LIMIT must be .*2Gi, got "2 GB"/);
 });
 
 test('a flag given twice is refused', () => {

@@ -69,15 +69,17 @@ const RULES: readonly Rule[] = [
   { of: /^[^/]+$/, ours: [ANY_PACKAGE], packages: [ANY_PACKAGE] },
 ];
 
-const IMPORT =
-  /(?:^|\n|;)\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g;
+const STATIC_FORM = /(?:^|\n|;)\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]/;
+const DYNAMIC_FORM = /\bimport\s*\(\s*['"]([^'"]+)['"]\s*\)/;
+const BARE_FORM = /(?:^|\n)\s*import\s*['"]([^'"]+)['"]/;
+const IMPORT = new RegExp([STATIC_FORM, DYNAMIC_FORM, BARE_FORM].map(({ source }) => source).join('|'), 'g');
 
 /** Every module that `text` imports, as it is written there. */
 export function importsOf(text: string): readonly string[] {
   return [...withoutComments(text).matchAll(IMPORT)].flatMap((match) => match[1] ?? match[2] ?? match[3] ?? []);
 }
 
-/** The import table; tests are free to import anything, and nobody but tests may import tests. */
+/** The import table. Tests are free to import anything, and nobody but tests may import tests. */
 export const checkImports: Check = ({ path, text }) => {
   if (isTest(path) || !isCode(path)) return [];
   const rule = RULES.find(({ of }) => of.test(path));

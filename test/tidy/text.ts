@@ -91,7 +91,10 @@ export function checkMarkdown(exists: (path: string) => boolean): Check {
   };
 }
 
-/** Every service, rpc, message and enum of our own protocol is explained: the files are the manual. A request or response may leave it to its rpc. */
+/**
+ * Every service, rpc, message and enum of our own protocol is explained: the files are the manual. A request or response
+ * may leave it to its rpc.
+ */
 export const checkProtoComments: Check = ({ path, text }) => {
   if (!/^proto\/switchyard\/.*\.proto$/.test(path)) return [];
   const lines = text.split('\n');
