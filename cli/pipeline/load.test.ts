@@ -60,7 +60,7 @@ describe('problems name file, place, field and fix', () => {
     `);
   });
 
-  test.for([
+  test.for<readonly [string, string, string]>([
     ['an empty file', '', 'f.yaml:1:1: error: the file is empty\n    fix: Start with "version: 1" and "steps:".'],
     ['broken YAML', 'version: 1\nsteps: {a: [}\n', 'f.yaml:2:13: error: not valid YAML'],
     ['a key that is there twice', 'version: 1\nsteps:\n  a: { run: x }\n  a: { run: y }\n', 'f.yaml:4:3: error: this key is there twice\n    fix: Keep one of them.'],

@@ -4,7 +4,7 @@ import { EXIT } from '../exit.ts';
 import { follow, type Followed } from '../follow.ts';
 import type { BuildServer } from '../rpc/client.ts';
 import { printLines, say, type Session } from '../session.ts';
-import { wantsLiveView } from '../terminal.ts';
+import { wantsColor, wantsLiveView } from '../terminal.ts';
 import { sizeOf } from '../../cache/digest.ts';
 import { printableLog } from '../view/format.ts';
 import { BuildModel } from '../view/model.ts';
@@ -119,8 +119,8 @@ async function showTail(
     const lines = await logTail(server, { build, step: event.step, sizeBytes: log === undefined ? undefined : sizeOf(log.digest) }, options.tailLines, signal);
     if (lines.length === 0) return;
     const bar = session.style.dim('│');
-    // Colours of the step's own end with the line.
-    const shown = lines.map((line) => `${bar} ${printableLog(line)}${line.includes('\u001b[') ? '\u001b[0m' : ''}`);
+    const color = wantsColor(session.terminal.stdout, session.terminal.env);
+    const shown = lines.map((line) => `${bar} ${printableLog(line, color)}`);
     progress.say([session.style.bad(`✗ ${event.step}: the end of its log`), ...shown]);
   } catch {
     // The log is a courtesy here; "switchyard logs" says what is wrong with it.

@@ -45,17 +45,13 @@ export function printable(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim();
 }
 
-/** A line of a log: colours stay, everything else that steers a terminal goes. */
-export function printableLog(line: string): string {
-  const colours: string[] = [];
-  const kept = line.replaceAll(/\u001b\[[0-9;]*m/g, (sequence) => {
-    colours.push(sequence);
-    return '\ue000';
-  });
-  const clean = kept
+/** A line of a log: everything that steers a terminal goes, but colours where they are wanted; they end with the line. */
+export function printableLog(line: string, color: boolean): string {
+  const clean = line
+    .replaceAll(/\u001b\[[0-9;]*m/g, (sequence) => (color ? sequence.replace('\u001b', '\ue000') : ''))
     .replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|\u001b\][^\u0007\u001b]*(\u0007|\u001b\\)?/g, '')
-    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
-  return clean.replaceAll('\ue000', () => colours.shift() ?? '');
+    .replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, '');
+  return clean.includes('\ue000[') ? `${clean.replaceAll('\ue000[', '\u001b[')}\u001b[0m` : clean;
 }
 
 /** `text` cut to `width` columns, with "…" where something is missing. Counts code points. */

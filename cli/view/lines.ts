@@ -43,24 +43,28 @@ function eventLines(event: BuildEvent, model: BuildModel, style: Style): readonl
   const line = (text: string) => [`${style.dim(at)}  ${event.step}  ${text}`];
   switch (event.kind) {
     case 'step-queued':
-      return event.why === 'runnable' || event.why === '' ? [] : line(style.warn(`waits again: ${printable(event.why)}`));
+      return event.why === 'runnable' || event.why === '' ? [] : line(style.warn(againText(step, event.why)));
     case 'step-merged':
       return line(`joins ${printable(event.into)}, which does the same`);
     case 'attempt-started':
       return line(`${style.live('runs')} on ${event.agent}${event.number > 1 ? ` (attempt ${event.number})` : ''}`);
-    case 'attempt-ended':
-      return event.why === 'succeeded' ? [] : line(style.warn(`attempt ${event.number} on ${event.agent} ended: ${printable(event.why)}`));
     case 'step-ended':
       return step === undefined ? [] : line(endText(step, event.atMs, style));
     case 'build-accepted':
     case 'step-ready':
     case 'attempt-accepted':
+    case 'attempt-ended': // the step's end or its return to the queue says why
     case 'build-ended':
     case 'nothing':
       return [];
     default:
       return unreachable(event);
   }
+}
+
+function againText(step: StepProgress | undefined, why: string): string {
+  const attempt = step === undefined || step.attempt === 0 ? '' : `attempt ${step.attempt} on ${step.agent} ended, `;
+  return `${attempt}waits again: ${printable(why)}`;
 }
 
 /** How a step ended, in a few words. */
