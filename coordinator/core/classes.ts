@@ -123,7 +123,8 @@ function canonical(selector: string): string {
   return parsed.kind === 'ok' ? parsed.selector.canonical : selector;
 }
 
-function resourcesKey(resources: Resources): string {
+/** The same text for equal resources. */
+export function resourcesKey(resources: Resources): string {
   return `${resources.slots},${resources.cpuMillis},${resources.memoryBytes},${recordKey(resources.custom)}`;
 }
 

@@ -130,7 +130,7 @@ test('a side-effecting step whose policy says no retry is not run again after it
   expect(stage.state('b1/deploy')).toMatchObject({ kind: 'ended', outcome: { kind: 'errored', class: 'agent-lost' } });
 });
 
-test('steps with side effects, or of another scope, zone or project, never share a run', () => {
+test('steps with side effects, or of another scope, zone, project or size, never share a run', () => {
   const stage = new Stage();
   stage.submit('b1', [{ name: 'x' }]);
   stage.submit('b2', [{ name: 'x', sideEffects: true }]);
@@ -138,10 +138,11 @@ test('steps with side effects, or of another scope, zone or project, never share
   stage.submit('b4', [{ name: 'x', zone: 'trusted' }]);
   stage.submit('b5', [{ name: 'x' }], { project: 'q' });
   stage.submit('b6', [{ name: 'x' }], { zoneCeiling: 'trusted' });
-  stage.submit('b7', [{ name: 'x' }]);
-  for (let index = 1; index <= 7; index += 1) stage.ready(`b${index}/x`, 'same');
-  const kinds = [1, 2, 3, 4, 5, 6, 7].map((index) => stage.state(`b${index}/x`).kind);
-  expect(kinds).toEqual(['queued', 'queued', 'queued', 'queued', 'queued', 'queued', 'merged']);
+  stage.submit('b7', [{ name: 'x', resources: { cpuMillis: 0, memoryBytes: GIB, slots: 1, custom: {} } }]);
+  stage.submit('b8', [{ name: 'x' }]);
+  for (let index = 1; index <= 8; index += 1) stage.ready(`b${index}/x`, 'same');
+  const kinds = [1, 2, 3, 4, 5, 6, 7, 8].map((index) => stage.state(`b${index}/x`).kind);
+  expect(kinds).toEqual(['queued', 'queued', 'queued', 'queued', 'queued', 'queued', 'queued', 'merged']);
 });
 
 test('a step goes where its inputs are, and waits a little for it', () => {

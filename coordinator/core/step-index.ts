@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
+import { resourcesKey } from './classes.ts';
 import type { LeaseToken, StepId } from './ids.ts';
 import type { StepNode } from './nodes.ts';
 import type { Lease, ResolvedAction, StepRecord } from './state.ts';
@@ -226,7 +227,8 @@ export class StepIndex {
 export function mergeKeyOf(step: StepNode, action: ResolvedAction | undefined): string | undefined {
   if (action === undefined || !step.spec.cacheable || step.spec.sideEffects) return undefined;
   const { project, scope, zoneCeiling } = step.build.record.spec;
-  return `${project}\n${scope}\n${zoneCeiling}\n${step.spec.zone}\n${action.action}`;
+  // The resources are no part of the action, but of the lease that a follower may have to take over.
+  return `${project}\n${scope}\n${zoneCeiling}\n${step.spec.zone}\n${resourcesKey(step.spec.resources)}\n${action.action}`;
 }
 
 function earliest(left: TimeMs | undefined, right: TimeMs | undefined): TimeMs | undefined {

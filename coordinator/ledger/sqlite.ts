@@ -1,9 +1,10 @@
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
+import type { LedgerRecord } from '../core/record.ts';
 import { decodeEvent, decodeRow, encodeRecord, ownerOf, ROW_CLASSES } from './codec.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, Term } from './ledger.ts';
 import { refuseAborted } from './refuse-aborted.ts';
-import { startStore } from './sqlite-call.ts';
+import { startStore, type RemoteStore } from './sqlite-call.ts';
 
 export type SqliteLedgerOptions = {
   /** The file; its directory must exist. SQLite keeps a `-wal` beside it, and `.holder` names the process that has it open. */
@@ -47,31 +48,9 @@ export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerO
     async commit(term, records, signal) {
       refuseAborted(signal);
       commits += 1;
-      const id = commits;
-      let from = 0;
-      for (; records.length - from > STAGE_RECORDS; from += STAGE_RECORDS) {
-        await store.call('stage', id, records.slice(from, from + STAGE_RECORDS).map(encodeRecord));
-      }
-      if (!(await store.call('commit', term, records.slice(from).map(encodeRecord), id))) throw fenced();
+      if (!(await commitRows(store, commits, term, records))) throw fenced();
     },
-    async *load(signal) {
-      const builds = new Set<string>();
-      for (const rowClass of ROW_CLASSES) {
-        for (let after = ''; ;) {
-          refuseAborted(signal);
-          const page = await store.call('page', rowClass, after, PAGE_ROWS);
-          const last = page.at(-1);
-          if (last === undefined) break;
-          after = last.key;
-          if (rowClass === 'build') for (const row of page) builds.add(row.key);
-          const owned = page.filter((row) => {
-            const owner = ownerOf(rowClass, row.key);
-            return owner === undefined || builds.has(owner);
-          });
-          if (owned.length > 0) yield owned.map(decodeRow);
-        }
-      }
-    },
+    load: (signal) => loadRows(store, signal),
     async events(build, afterSeq, limit, signal) {
       refuseAborted(signal);
       return (await store.call('events', build, afterSeq, limit)).map(({ seq, body }) => decodeEvent(build, seq, body));
@@ -97,4 +76,32 @@ export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerO
       await closing;
     },
   };
+}
+
+/** Whether the term was current; what is too much for one message goes ahead in pieces. */
+async function commitRows(store: RemoteStore, id: number, term: Term, records: Parameters<Ledger['commit']>[1]): Promise<boolean> {
+  let from = 0;
+  for (; records.length - from > STAGE_RECORDS; from += STAGE_RECORDS) {
+    await store.call('stage', id, records.slice(from, from + STAGE_RECORDS).map(encodeRecord));
+  }
+  return await store.call('commit', term, records.slice(from).map(encodeRecord), id);
+}
+
+async function* loadRows(store: RemoteStore, signal: AbortSignal): AsyncIterable<readonly LedgerRecord[]> {
+  const builds = new Set<string>();
+  for (const rowClass of ROW_CLASSES) {
+    for (let after = ''; ;) {
+      refuseAborted(signal);
+      const page = await store.call('page', rowClass, after, PAGE_ROWS);
+      const last = page.at(-1);
+      if (last === undefined) break;
+      after = last.key;
+      if (rowClass === 'build') for (const row of page) builds.add(row.key);
+      const owned = page.filter((row) => {
+        const owner = ownerOf(rowClass, row.key);
+        return owner === undefined || builds.has(owner);
+      });
+      if (owned.length > 0) yield owned.map(decodeRow);
+    }
+  }
 }
