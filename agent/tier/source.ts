@@ -5,7 +5,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../../cache/digest.ts';
 import { materialise, type FileToPlace } from '../../cache/tree/materialise.ts';
 import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeFile } from '../../cache/tree/place.ts';
-import type { TierState, TierView, TreeLease } from './tier.ts';
+import type { TierState, TierView, TierLease } from './tier.ts';
 
 /** Files placed between two turns of other work. */
 const FILES_PER_TURN = 64;
@@ -37,10 +37,10 @@ class TierSource implements TierView {
   readonly readDirectory = async (digest: Digest, signal: AbortSignal): Promise<Uint8Array> => {
     if (digest === EMPTY_DIGEST) return new Uint8Array(0);
     for (let tries = 0; ; tries += 1) {
-      const blob = await this.#blob(digest, signal);
-      const bytes = readWhole(blob);
+      using blob = await this.#blob(digest, signal);
+      const bytes = readWhole(blob.path);
       if (bytes !== undefined && digestOf(bytes) === digest) return bytes;
-      this.#forget(blob);
+      this.#state.drop(blob.path);
       if (tries > 0) return bytes ?? new Uint8Array(0); // who asked finds the mismatch, and names the digest
     }
   };
@@ -49,20 +49,20 @@ class TierSource implements TierView {
     await this.#place(file, signal, false);
   }
 
-  async tree(root: Digest, signal: AbortSignal): Promise<TreeLease> {
+  async tree(root: Digest, signal: AbortSignal): Promise<TierLease> {
     const { index } = this.#state;
     const trees = path.join(this.#home, 'trees');
     for (;;) {
-      const target = fs.existsSync(trees) ? fs.readdirSync(trees).find((name) => name.startsWith(`${root}.`)) : undefined;
-      if (target !== undefined && index.use(path.join(trees, target))) {
-        return { path: path.join(trees, target), ...lease(index.pin(path.join(trees, target))) };
-      }
-      await this.#once(path.join(trees, root), signal, () => this.#makeTree(root, trees, signal));
+      const name = fs.existsSync(trees) ? fs.readdirSync(trees).find((one) => one.startsWith(`${root}.`)) : undefined;
+      const target = path.join(trees, name ?? root);
+      if (index.use(target)) return leaseOf(target, index.pin(target));
+      const made = await this.#once(path.join(trees, root), signal, () => this.#makeTree(root, trees, signal));
+      if (made !== undefined) return made;
     }
   }
 
   /** Builds the tree aside, of links to the tier's blobs where files are of the tier's mode; then it appears, with its size. */
-  async #makeTree(root: Digest, trees: string, signal: AbortSignal): Promise<void> {
+  async #makeTree(root: Digest, trees: string, signal: AbortSignal): Promise<TierLease> {
     let bytes = 0;
     const aside = this.#state.newPath();
     const source = {
@@ -76,7 +76,7 @@ class TierSource implements TierView {
     fs.mkdirSync(trees, { recursive: true, mode: 0o700 });
     const target = path.join(trees, `${root}.${bytes}`);
     fs.renameSync(aside, target);
-    this.#state.added(target, bytes);
+    return leaseOf(target, this.#state.added(target, bytes));
   }
 
   /** `shared`: the file may share its bytes with the tier, since nobody will write it. */
@@ -85,55 +85,52 @@ class TierSource implements TierView {
     if (this.#placedCount % FILES_PER_TURN === 0) await nextTurn(undefined, { signal });
     if (file.digest === EMPTY_DIGEST) return placeFile(file.path, file.digest, file.mode, new Uint8Array(0));
     for (let tries = 0; ; tries += 1) {
-      const blob = await this.#blob(file.digest, signal);
+      using blob = await this.#blob(file.digest, signal);
       try {
-        if (shared && file.mode === WRITABLE_MODES.file && linked(blob, file.path)) return;
-        await copy(blob, file);
+        if (shared && file.mode === WRITABLE_MODES.file && linked(blob.path, file.path)) return;
+        await copy(blob.path, file);
         return;
       } catch (error) {
-        // Evicted or damaged since it was looked up: once more from the store.
-        if (tries > 0 || fs.existsSync(blob)) throw diskFault(error, file.path);
-        this.#state.index.remove(blob);
+        // Removed or damaged by somebody else: once more from the store.
+        if (tries > 0 || fs.existsSync(blob.path)) throw diskFault(error, file.path);
+        this.#state.index.remove(blob.path);
       }
     }
   }
 
-  /** Where the blob is in the tier, fetched if need be. It may be evicted as soon as anything is awaited. */
-  async #blob(digest: Digest, signal: AbortSignal): Promise<string> {
+  /** Where the blob is in the tier, fetched if need be, and kept until disposed of. */
+  async #blob(digest: Digest, signal: AbortSignal): Promise<TierLease> {
     const target = path.join(this.#home, 'blobs', digest.slice(0, 2), digest);
-    while (!this.#state.index.use(target)) {
-      await this.#once(target, signal, async () => {
+    for (;;) {
+      if (this.#state.index.use(target)) return leaseOf(target, this.#state.index.pin(target));
+      const pin = await this.#once(target, signal, async () => {
         const aside = this.#state.newPath();
         await placeFile(aside, digest, WRITABLE_MODES.file, this.#store.get(digest, undefined, signal));
         fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
         fs.renameSync(aside, target);
-        this.#state.added(target, sizeOf(digest));
         this.#bytesIn += sizeOf(digest);
+        return this.#state.added(target, sizeOf(digest));
       });
+      if (pin !== undefined) return leaseOf(target, pin);
     }
-    return target;
   }
 
-  /** Runs `make` unless somebody else is at the same thing, who is waited for; if he fails, the caller's turn comes. */
-  async #once(target: string, signal: AbortSignal, make: () => Promise<void>): Promise<void> {
+  /** Runs `make` unless somebody else is at the same thing: then waits for that one, and returns nothing. */
+  async #once<T>(target: string, signal: AbortSignal, make: () => Promise<T>): Promise<T | undefined> {
     const other = this.#state.making.get(target);
     if (other !== undefined) {
       await other.catch(() => {}); // its own caller gets the error
       signal.throwIfAborted();
-      return;
+      return undefined;
     }
     const made = make().finally(() => this.#state.making.delete(target));
     this.#state.making.set(target, made);
-    await made;
-  }
-
-  #forget(blob: string): void {
-    if (this.#state.index.has(blob)) this.#state.drop(blob);
+    return made;
   }
 }
 
-function lease(pin: Disposable): Disposable {
-  return { [Symbol.dispose]: () => pin[Symbol.dispose]() };
+function leaseOf(target: string, pin: Disposable): TierLease {
+  return { path: target, [Symbol.dispose]: () => pin[Symbol.dispose]() };
 }
 
 /** Whether a hard link could be made; not where the blob has as many as the file system allows, or is on another one. */

@@ -26,15 +26,16 @@ export interface TierView extends FileSource {
    * into it: its files share their bytes with the tier's blobs.
    * @throws {Fault} as `materialise`.
    */
-  tree(root: Digest, signal: AbortSignal): Promise<TreeLease>;
+  tree(root: Digest, signal: AbortSignal): Promise<TierLease>;
 }
 
-export type TreeLease = Disposable & { readonly path: string };
+/** Something in the tier that stays at `path` until the lease is disposed of. */
+export type TierLease = Disposable & { readonly path: string };
 
 export type TierOptions = {
   /** Made if missing. One process uses it at a time. */
   readonly dir: string;
-  /** The least recently used blobs and trees go beyond this; leased trees stay. */
+  /** The least recently used blobs and trees go beyond this; what is in use stays, even if it alone is more. */
   readonly maxBytes: number;
   readonly env: Env;
 };
@@ -43,10 +44,10 @@ export type TierOptions = {
 export type TierState = {
   readonly index: TierIndex;
   /** Blobs and trees that are being made, by path. */
-  readonly making: Map<string, Promise<void>>;
+  readonly making: Map<string, Promise<unknown>>;
   readonly newPath: () => string;
-  /** Counts a finished thing, and makes room. */
-  readonly added: (target: string, bytes: number) => void;
+  /** Counts a finished thing, and makes room for it at the cost of others; it stays at least until the pin is disposed of. */
+  readonly added: (target: string, bytes: number) => Disposable;
   /** Takes a thing out that turned out bad. */
   readonly drop: (target: string) => void;
 };
@@ -94,7 +95,9 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
     newPath: () => path.join(incoming, crypto.randomUUID()),
     added(target, bytes) {
       index.add(target, bytes);
+      const pin = index.pin(target);
       for (const key of index.evictTo(maxBytes)) throwAway(key);
+      return pin;
     },
     drop(target) {
       index.remove(target);
