@@ -108,6 +108,7 @@ export class StepNode {
   /** Where its record is among the writes of the current turn. */
   writeTurn = -1;
   writeAt = 0;
+  writeReleased = false;
   // From here on: lost with the process.
   /** Backoff is not over yet. */
   delayed = false;

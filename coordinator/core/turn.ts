@@ -5,6 +5,7 @@ import type { AgentNode, BuildNode, StepNode } from './nodes.ts';
 import type { AgentMessage, Outbound, Outcome, Reply } from './outcome.ts';
 import type { BuildEvent, LedgerRecord } from './record.ts';
 import type { BuildState, StepRecord } from './state.ts';
+import { leaseOf } from './step-record.ts';
 import type { Yard } from './yard.ts';
 
 /** A build's event without what every one has. */
@@ -52,7 +53,7 @@ export class Turn {
     this.yard.evolve(record);
   }
 
-  /** Changes a step, and tells the build's watchers where an event is given. Of a step's records in one turn the last is written. */
+  /** Changes a step, and tells the build's watchers where an event is given. Of a step's records in one turn only the last counts. */
   change(step: StepNode, changes: Partial<StepRecord>, event?: EventBody): void {
     const old = step.record;
     const lastEventSeq = event === undefined ? (old.lastEventSeq ?? 0) : this.say(step.build, event);
@@ -68,9 +69,12 @@ export class Turn {
       avoid: changes.avoid ?? old.avoid,
       lastEventSeq,
     };
-    if (step.writeTurn === this.#number) this.#writes[step.writeAt] = undefined;
+    // A record that gave a lease back stays: whoever reads the records in order must not see the room taken twice.
+    if (step.writeTurn === this.#number && !step.writeReleased) this.#writes[step.writeAt] = undefined;
     step.writeTurn = this.#number;
     step.writeAt = this.#writes.length;
+    const held = leaseOf(old);
+    step.writeReleased = held !== undefined && leaseOf(record)?.token !== held.token;
     this.put({ kind: 'step', id: step.id, step: record });
   }
 
