@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { Fault } from '../../base/fault.ts';
 
 /** Made at once, so that a step seldom waits for one. */
-const STOCK_SIZE = 4;
+const STOCK_SIZE = 8;
 /** How long what is left in the pipe is waited for, once the step has ended, while something still holds it open. */
 const DRAIN_TIMEOUT_MS = 500;
 
@@ -34,7 +34,8 @@ export function openLogPipes(dir: string): LogPipes {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const stock: string[] = [];
   let made = 0;
-  async function refill(): Promise<void> {
+  let refilling: Promise<void> | undefined;
+  async function make(): Promise<void> {
     const paths = Array.from({ length: STOCK_SIZE }, () => join(dir, String((made += 1))));
     try {
       await run('mkfifo', ['-m', '600', '--', ...paths], { env: { PATH: '/usr/bin:/bin' } });
@@ -46,6 +47,7 @@ export function openLogPipes(dir: string): LogPipes {
     }
     stock.push(...paths);
   }
+  const refill = () => (refilling ??= make().finally(() => (refilling = undefined)));
   return {
     async open(take) {
       let path = stock.pop();
@@ -53,6 +55,7 @@ export function openLogPipes(dir: string): LogPipes {
         await refill();
         path = stock.pop();
       }
+      if (stock.length === 0) refill().catch(() => {}); // whoever needs one next is told
       try {
         return openLogPipe(path, take);
       } finally {
