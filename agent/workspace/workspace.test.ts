@@ -1,0 +1,134 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
+import { memoryLogger } from '../../base/log.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import { digestOf, type Digest } from '../../cache/digest.ts';
+import { memoryStore } from '../../cache/memory.ts';
+import { buildTree, type TreeEntry } from '../../cache/tree/build.ts';
+import { tempDir } from '../../test/fixtures/temp-dir.ts';
+import { openTier } from '../tier/tier.ts';
+import { openWorkspaces, type Workspaces } from './workspace.ts';
+
+const never = new AbortController().signal;
+const env = { log: memoryLogger(), clock: systemClock };
+
+type Place = { readonly dir: string; readonly store: BlobStore; readonly workspaces: Workspaces } & AsyncDisposable;
+
+async function openPlace(canBind = false): Promise<Place> {
+  const dir = await tempDir();
+  const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, env });
+  const workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, canBind, env });
+  return {
+    dir: dir.path,
+    store: memoryStore(),
+    workspaces,
+    async [Symbol.asyncDispose]() {
+      await tier[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function putTree(store: BlobStore, files: Readonly<Record<string, string>>, extra: readonly TreeEntry[] = []): Promise<Digest> {
+  const entries: TreeEntry[] = [...extra];
+  for (const [name, text] of Object.entries(files)) {
+    const bytes = Buffer.from(text);
+    await store.put(digestOf(bytes), bytes, never);
+    entries.push({ kind: 'file', path: name, digest: digestOf(bytes), executable: name.endsWith('.sh') });
+  }
+  const tree = buildTree(entries);
+  for (const [digest, bytes] of tree.encoded) await store.put(digest, bytes, never);
+  return tree.root;
+}
+
+const plain = { scope: 'main', workingDirectory: '', outputs: [] as readonly string[] };
+
+describe('workspaces', () => {
+  test('hold the inputs, the working directory and the parents of outputs, and nothing when done', async () => {
+    await using place = await openPlace();
+    const inputRoot = await putTree(place.store, { 'src/a.txt': 'a', 'run.sh': 'x' });
+    {
+      await using workspace = await place.workspaces.prepare(
+        { ...plain, inputRoot, workingDirectory: 'web', outputs: ['dist/deep/app.js', '../report'] },
+        place.store,
+        never,
+      );
+      expect(new Set(fs.readdirSync(workspace.root, { recursive: true }).map(String))).toEqual(
+        new Set(['run.sh', 'src', 'src/a.txt', 'web', 'web/dist', 'web/dist/deep']),
+      );
+      expect(fs.statSync(path.join(workspace.root, 'run.sh')).mode & 0o111).toBe(0o111);
+      expect(workspace.bytesIn).toBeGreaterThan(2);
+      fs.mkdirSync(path.join(workspace.root, 'locked/inner'), { recursive: true });
+      fs.chmodSync(path.join(workspace.root, 'locked'), 0);
+    }
+    expect(fs.readdirSync(path.join(place.dir, 'ws'))).toEqual([]);
+  });
+
+  test('are apart: what one attempt does to its inputs, no other sees', async () => {
+    await using place = await openPlace();
+    const inputRoot = await putTree(place.store, { 'a.txt': 'as it was' });
+    await using one = await place.workspaces.prepare({ ...plain, inputRoot }, place.store, never);
+    fs.writeFileSync(path.join(one.root, 'a.txt'), 'changed');
+    await using two = await place.workspaces.prepare({ ...plain, inputRoot }, place.store, never);
+    expect(fs.readFileSync(path.join(two.root, 'a.txt'), 'utf8')).toBe('as it was');
+    expect(two.bytesIn).toBe(0);
+  });
+
+  test('bind large directories where the sandbox can, and copy them where it cannot', async () => {
+    const files = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`node_modules/p${index}/index.js`, `${index}`]));
+    for (const canBind of [true, false]) {
+      await using place = await openPlace(canBind);
+      const inputRoot = await putTree(place.store, { ...files, 'src/a.ts': 'a' });
+      await using workspace = await place.workspaces.prepare({ ...plain, inputRoot }, place.store, never);
+      expect(workspace.binds.map((bind) => bind.to)).toEqual(canBind ? ['node_modules'] : []);
+      expect(fs.readdirSync(path.join(workspace.root, 'node_modules'))).toHaveLength(canBind ? 0 : 300);
+      for (const bind of workspace.binds) expect(fs.readFileSync(path.join(bind.from, 'p7/index.js'), 'utf8')).toBe('7');
+      await using again = await place.workspaces.prepare({ ...plain, inputRoot }, place.store, never);
+      expect(again.bytesIn).toBe(0);
+    }
+  });
+
+  test('refuse outputs and working directories that lead out, by name or through a link of the inputs', async () => {
+    await using place = await openPlace();
+    const inputRoot = await putTree(place.store, { file: 'x' }, [
+      { kind: 'symlink', path: 'away', target: '/tmp' },
+      { kind: 'symlink', path: 'up', target: '..' },
+    ]);
+    const tries = [
+      { outputs: ['../x'], code: 'PATH_ESCAPES' },
+      { outputs: ['/etc/x'], code: 'PATH_ESCAPES' },
+      { outputs: ['away/sub/x'], code: 'PATH_ESCAPES' },
+      { outputs: ['up/sub/x'], code: 'PATH_ESCAPES' },
+      { outputs: ['file/x'], code: 'BAD_REQUEST' },
+      { outputs: [], workingDirectory: '../..', code: 'PATH_ESCAPES' },
+      { outputs: [], workingDirectory: 'away', code: 'PATH_ESCAPES' },
+    ];
+    for (const { code, ...wrong } of tries) {
+      await expect(place.workspaces.prepare({ ...plain, inputRoot, ...wrong }, place.store, never)).rejects.toMatchObject({ code });
+    }
+    expect(fs.readdirSync(path.join(place.dir, 'ws'))).toEqual([]);
+  });
+
+  test('that cannot be made leave nothing behind', async () => {
+    await using place = await openPlace();
+    const inputRoot = await putTree(memoryStore(), { a: 'a' });
+    await expect(place.workspaces.prepare({ ...plain, inputRoot }, place.store, never)).rejects.toMatchObject({ code: 'BLOB_UNKNOWN' });
+    const stored = await putTree(place.store, { b: 'b' });
+    await expect(place.workspaces.prepare({ ...plain, inputRoot: stored }, place.store, AbortSignal.abort())).rejects.toBeDefined();
+    expect(fs.readdirSync(path.join(place.dir, 'ws'))).toEqual([]);
+  });
+
+  test('of an agent that was killed are removed when the next one starts', async () => {
+    await using dir = await tempDir();
+    const left = path.join(dir.path, 'ws/left/root/deep');
+    fs.mkdirSync(left, { recursive: true });
+    fs.writeFileSync(path.join(left, 'file'), '');
+    fs.chmodSync(left, 0o500);
+    fs.chmodSync(path.dirname(left), 0);
+    await using tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 1, env });
+    await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, canBind: false, env });
+    expect(fs.readdirSync(path.join(dir.path, 'ws'))).toEqual([]);
+  });
+});
