@@ -51,7 +51,9 @@ export function scriptedAgent(address: string, token: Secret | undefined, regist
     try {
       for await (const batch of callBidi(client, 'session', requests(), { signal: stop.signal })) {
         incoming.push(...batch.messages);
-        stirIn.resolve();
+        const stirred = stirIn;
+        stirIn = Promise.withResolvers();
+        stirred.resolve();
       }
       return undefined;
     } catch (error) {
@@ -74,7 +76,6 @@ export function scriptedAgent(address: string, token: Secret | undefined, regist
         const index = incoming.findIndex((message) => message.kind === kind);
         const found = index < 0 ? undefined : incoming.splice(index, 1)[0]?.[kind];
         if (found !== null && found !== undefined) return found;
-        stirIn = Promise.withResolvers();
         await Promise.race([stirIn.promise, over]);
       }
     },
