@@ -1,4 +1,6 @@
+import { Fault } from '../base/fault.ts';
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
+import { isProject, isScope } from './instance.ts';
 
 /** The options of the data plane's process. */
 export const CACHE_OPTIONS = {
@@ -33,5 +35,12 @@ export type CacheConfig = Options<typeof CACHE_OPTIONS>;
 
 /** @throws {Fault} CONFIG_INVALID listing every problem. */
 export function parseCacheConfig(environment: Environment, argv: readonly string[]): CacheConfig {
-  return parseOptions(CACHE_OPTIONS, environment, argv);
+  const config = parseOptions(CACHE_OPTIONS, environment, argv);
+  if (!isProject(config.localProject)) throw invalid('--local-project', 'must be 1 to 63 letters, digits, ".", "_" or "-"');
+  if (!isScope(config.localScope)) throw invalid('--local-scope', 'must be a path such as main or main/pr-7');
+  return config;
+}
+
+function invalid(option: string, fix: string): Fault {
+  return new Fault('CONFIG_INVALID', `${option} ${fix}`, { field: option });
 }

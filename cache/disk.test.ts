@@ -44,7 +44,7 @@ describe('a disk store', () => {
     await using first = await openDisk({ limitBytes: 300_000 });
     const blobs = Array.from({ length: 3 }, () => randomBytes(90_000));
     const [oldest, middle, newest] = blobs.map(digestOf);
-    const hourAgo = Date.now() / 1_000 - 3_600;
+    const hourAgo = systemClock.now() / 1_000 - 3_600;
     for (const [index, bytes] of blobs.entries()) {
       await first.store.put(digestOf(bytes), bytes, signal);
       fs.utimesSync(first.files.pathOf('web', digestOf(bytes)), hourAgo + index, hourAgo + index);
@@ -128,7 +128,7 @@ describe('a disk store', () => {
     const blobs = Array.from({ length: 2 }, () => randomBytes(100_000));
     const [used, unused] = blobs.map(digestOf);
     if (used === undefined || unused === undefined) throw new Error('two blobs');
-    const hourAgo = Date.now() / 1_000 - 3_600;
+    const hourAgo = systemClock.now() / 1_000 - 3_600;
     for (const [index, bytes] of blobs.entries()) {
       await first.store.put(digestOf(bytes), bytes, signal);
       fs.utimesSync(first.files.pathOf('web', digestOf(bytes)), hourAgo + index, hourAgo + index);

@@ -2,6 +2,7 @@ import type { Authenticator, Identity } from '../../base/auth.ts';
 import { ROLES, scopeChain } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Call } from '../../proto/handlers.ts';
+import { isProject, isScope } from '../instance.ts';
 import { isInstanceName } from './resource-name.ts';
 
 /** What a call may touch, as worked out from the caller's identity; the instance name only narrows it. */
@@ -15,9 +16,6 @@ export type Access = {
   /** Whether the caller may store blobs. */
   readonly uploads: boolean;
 };
-
-const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const SCOPE = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/;
 
 /**
  * Who calls, and what an instance name means for them. `project` or `project/scope`; callers may leave out what is their
@@ -62,8 +60,8 @@ function parseInstance(name: string): { readonly project: string | undefined; re
   const slash = name.indexOf('/');
   const project = slash === -1 ? name : name.slice(0, slash);
   const scope = slash === -1 ? undefined : name.slice(slash + 1);
-  if (!SEGMENT.test(project)) throw badInstance(name, 'begin with the project: letters, digits, ".", "_" and "-"');
-  if (scope !== undefined && !SCOPE.test(scope)) throw badInstance(name, 'after the project comes a scope such as main/pr-7');
+  if (!isProject(project)) throw badInstance(name, 'begin with the project: letters, digits, ".", "_" and "-"');
+  if (scope !== undefined && !isScope(scope)) throw badInstance(name, 'after the project comes a scope such as main/pr-7');
   return { project, scope };
 }
 

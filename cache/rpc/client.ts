@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Env } from '../../base/env.ts';
-import { isFault } from '../../base/fault.ts';
+import { Fault, isFault } from '../../base/fault.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { digestToProto } from '../../proto/convert.ts';
 import { callUnary, dial, type Link } from '../../proto/dial.ts';
@@ -62,7 +62,7 @@ export function openDataPlane(options: { readonly link: Link; readonly instanceN
     [Symbol.asyncDispose]: async () => dispose(),
   });
   return view(options.instanceName, () => {
-    closing.abort();
+    closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));
     for (const client of [clients.cas, clients.bytes, clients.actions]) client.close();
   });
 }

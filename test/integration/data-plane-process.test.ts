@@ -161,6 +161,7 @@ describe('a data plane process', () => {
       [['--listen', '127.0.0.1:0'], 'Nobody could connect'],
       [['--listen', '0.0.0.0:0', '--allow-local'], 'needs --tokens-file'],
       [['--allow-local', '--max-bytes', '3'], '--max-bytes'],
+      [['--allow-local', '--local-project', '../up'], '--local-project'],
     ] as const) {
       await using dir = await tempDir();
       await using running = startNode([path.join(ROOT, 'cache/main.ts'), '--dir', dir.path, ...args]);
