@@ -29,7 +29,15 @@ afterAll(() => fs.rmSync(cwd, { recursive: true, force: true }));
 
 async function run(argv: readonly string[], env: Record<string, string> = {}, stdin = cwd) {
   const [stdout, stderr] = [memoryOutput(), memoryOutput()];
-  const terminal = { stdout, stderr, env, cwd: stdin, clock: systemClock, log: silentLogger, onInterrupt: () => ({ [Symbol.dispose]: () => {} }) };
+  const terminal = {
+    stdout,
+    stderr,
+    env,
+    cwd: stdin,
+    clock: systemClock,
+    log: silentLogger,
+    onInterrupt: () => ({ [Symbol.dispose]: () => {} }),
+  };
   const code = await runCli(argv, terminal, new AbortController().signal);
   return { code, out: stdout.text(), err: stderr.text() };
 }
@@ -46,7 +54,10 @@ describe('what is wrong on the command line is refused with the fix', () => {
     [['completion', 'bsh'], 'Write one of bash, zsh, fish. Did you mean "bash"?'],
     [['show'], "missing required argument 'build'"],
     [['exec'], "missing required argument 'command'"],
-    [['logs', 'b-x', '--server', 'http://x:1'], '"http://x:1" is not an address\n    fix: Write HOST:PORT, such as build.example.com:7433. Leave out the scheme.'],
+    [
+      ['logs', 'b-x', '--server', 'http://x:1'],
+      '"http://x:1" is not an address\n    fix: Write HOST:PORT, such as build.example.com:7433. Leave out the scheme.',
+    ],
     [['show', 'what', '--server', '127.0.0.1:1'], '"what" is not a build'],
     [['exec', '--fetch', '../x', '--', 'true'], '--fetch "../x" leads out of the directory'],
     [['exec', '--cpu', 'lots', '--', 'true'], '--cpu is "lots"\n    fix: Write cores such as 2 or 500m.'],
@@ -135,7 +146,10 @@ test('a pipeline file with errors is code 2, before anything is started', async 
 test('the bash completion completes commands and options', async () => {
   const { out } = await run(['completion', 'bash']);
   const script = path.join(cwd, 'completion.bash');
-  fs.writeFileSync(script, `${out}\nCOMP_WORDS=(switchyard run --em); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard expl); COMP_CWORD=1; _switchyard; echo "$COMPREPLY"\n`);
+  fs.writeFileSync(
+    script,
+    `${out}\nCOMP_WORDS=(switchyard run --em); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard expl); COMP_CWORD=1; _switchyard; echo "$COMPREPLY"\n`,
+  );
   expect(execFileSync('bash', ['--norc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe('--embedded\nexplain\n');
   expect((await run(['completion', 'fish'])).out).toContain("complete -c switchyard -n '__fish_seen_subcommand_from exec' -l fetch");
 });

@@ -52,5 +52,7 @@ export function errorJson(error: unknown): string {
   const code = fault?.code ?? (error instanceof UsageError ? 'USAGE' : 'INTERNAL');
   const message = error instanceof Error ? error.message : String(error);
   const hint = error instanceof UsageError ? error.hint : fault?.hint;
-  return JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }), ...(fault?.field === undefined ? {} : { field: fault.field }) } });
+  return JSON.stringify({
+    error: { code, message, ...(hint === undefined ? {} : { hint }), ...(fault?.field === undefined ? {} : { field: fault.field }) },
+  });
 }

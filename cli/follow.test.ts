@@ -67,7 +67,12 @@ test('a cursor that the server has forgotten leads to a new snapshot', async () 
 
 test('a stream that ends before the build does is opened again', async () => {
   const { server: scripted } = server([SNAPSHOT, SNAPSHOT], [[ready('i:2')], [END]]);
-  expect(await all(follow(scripted, 'b', OPTIONS, AbortSignal.timeout(20_000)))).toEqual(['snapshot', 'step-ready i:2', 'snapshot', 'build-ended i:9']);
+  expect(await all(follow(scripted, 'b', OPTIONS, AbortSignal.timeout(20_000)))).toEqual([
+    'snapshot',
+    'step-ready i:2',
+    'snapshot',
+    'build-ended i:9',
+  ]);
 });
 
 test('what cannot pass is not tried again', async () => {

@@ -33,7 +33,12 @@ export function isPassing(error: unknown): error is Fault {
  * A build from now to its end, whatever happens to the connection: it resumes at the last cursor seen. Ends after the build
  * has. @throws {Fault} PEER_UNAVAILABLE where the server stayed away for longer than `patienceMs`; what else it answers.
  */
-export async function* follow(server: BuildServer, build: string, options: FollowOptions, signal: AbortSignal): AsyncGenerator<Followed, void, void> {
+export async function* follow(
+  server: BuildServer,
+  build: string,
+  options: FollowOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Followed, void, void> {
   let cursor: string | undefined;
   const patience = new Patience(options);
   for (;;) {

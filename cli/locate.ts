@@ -61,7 +61,8 @@ export function readToken(file: string): Secret {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UsageError(`The token file ${file} cannot be read (${code})`, 'Name a file that holds the token and nothing else.');
   }
-  if (!/^[\x21-\x7e]{1,4096}$/.test(text)) throw new UsageError(`The token file ${file} does not hold one token`, 'It must be one line without spaces.');
+  if (!/^[\x21-\x7e]{1,4096}$/.test(text))
+    throw new UsageError(`The token file ${file} does not hold one token`, 'It must be one line without spaces.');
   return new Secret(text);
 }
 

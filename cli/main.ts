@@ -16,7 +16,11 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
 }
 
 async function commandLine(argv: readonly string[], env: Environment): Promise<number> {
-  const [{ runCli }, { streamOutput }, { jsonLogger }] = await Promise.all([import('./cli.ts'), import('./terminal.ts'), import('../base/log.ts')]);
+  const [{ runCli }, { streamOutput }, { jsonLogger }] = await Promise.all([
+    import('./cli.ts'),
+    import('./terminal.ts'),
+    import('../base/log.ts'),
+  ]);
   const interrupted = new AbortController();
   const handlers: (() => void)[] = [];
   const onSignal = () => {

@@ -39,7 +39,8 @@ function withOutput(command: Command): Command {
 const tail = () => new Option('--tail <lines>', "lines of a failed step's log to show").argParser(wholeNumber(0, 10_000)).default(20);
 const sandbox = () => new Option('--sandbox <kind>', 'what steps run in').choices(SANDBOXES).default('auto');
 const pairs = (flags: string, about: string) => new Option(flags, about).argParser(pair).default([], 'none');
-const words = (flags: string, about: string) => new Option(flags, about).argParser((word: string, before: readonly string[]) => [...before, word]).default([], 'none');
+const words = (flags: string, about: string) =>
+  new Option(flags, about).argParser((word: string, before: readonly string[]) => [...before, word]).default([], 'none');
 
 function addBuildCommands(program: Command, runner: Runner): void {
   withServer(program.command('run'))
@@ -62,7 +63,7 @@ function addBuildCommands(program: Command, runner: Runner): void {
     .addOption(words('--input <pattern>', 'file, directory or pattern to send; may be repeated; default: everything that is not ignored'))
     .addOption(words('--fetch <path>', 'file or directory to bring back; may be repeated'))
     .addOption(pairs('-e, --env <name=value>', 'variable; may be repeated'))
-    .addOption(words('--pass-env <name>', "variable that the agent passes on from its own environment; may be repeated"))
+    .addOption(words('--pass-env <name>', 'variable that the agent passes on from its own environment; may be repeated'))
     .option('--select <selector>', 'which agents may run it, such as "class=central, arch=x64"')
     .option('--cpu <cores>', 'cores, such as 2 or 500m')
     .option('--memory <size>', 'memory, such as 2Gi')
@@ -77,7 +78,9 @@ function addBuildCommands(program: Command, runner: Runner): void {
     .description('Follow a build. Ctrl-C leaves it running.')
     .argument('<build>', 'id, beginning of one, or "latest"')
     .addOption(tail())
-    .action((build: string, options) => runner(async (session) => (await import('./commands/watch.ts')).watchCommand(session, build, options), options));
+    .action((build: string, options) =>
+      runner(async (session) => (await import('./commands/watch.ts')).watchCommand(session, build, options), options),
+    );
 }
 
 function addFollowCommands(program: Command, runner: Runner): void {
@@ -143,7 +146,8 @@ function addOperatorCommands(program: Command, runner: Runner): void {
       .description(about)
       .argument('<target>', 'NAME of an agent, pool:CLUSTER/POOL or cluster:NAME')
       .option('--reason <text>', 'why, for others', kind === 'resume' ? '' : 'held at the command line');
-    if (kind !== 'resume') command.addOption(new Option('--for <duration>', 'how long, such as 2h; default: until it is lifted').argParser(duration));
+    if (kind !== 'resume')
+      command.addOption(new Option('--for <duration>', 'how long, such as 2h; default: until it is lifted').argParser(duration));
     command.action((target: string, options) =>
       runner(async (session) => (await import('./commands/agents.ts')).holdCommand(session, kind, target, options), options),
     );
@@ -153,7 +157,9 @@ function addOperatorCommands(program: Command, runner: Runner): void {
 function addLocalCommands(program: Command, runner: Runner): void {
   withOutput(program.command('up'))
     .description('Run a coordinator and three agents on this host until Ctrl-C. Their state stays in .switchyard/.')
-    .addOption(new Option('--port <port>', 'port of the coordinator on 127.0.0.1; 0 takes a free one').argParser(wholeNumber(0, 65_535)).default(0))
+    .addOption(
+      new Option('--port <port>', 'port of the coordinator on 127.0.0.1; 0 takes a free one').argParser(wholeNumber(0, 65_535)).default(0),
+    )
     .addOption(sandbox())
     .action((options) => runner(async (session) => (await import('./commands/up.ts')).upCommand(session, options), options));
   withServer(program.command('doctor'))
@@ -172,13 +178,21 @@ function addLocalCommands(program: Command, runner: Runner): void {
     .description("Make a token and its entry for the coordinator's tokens file.")
     .argument('<name>', 'name for logs and records')
     .addOption(new Option('--kind <kind>', 'who shows it').choices(['caller', 'agent', 'service']).default('caller'))
-    .addOption(new Option('--role <role>', 'what a caller may do').choices(['viewer', 'submitter', 'operator', 'admin']).default('submitter'))
+    .addOption(
+      new Option('--role <role>', 'what a caller may do').choices(['viewer', 'submitter', 'operator', 'admin']).default('submitter'),
+    )
     .option('--project <name>', 'project of a caller')
     .option('--scope <path>', 'cache scope of a caller', 'main')
-    .addOption(new Option('--zone <zone>', 'zone of an agent, or the highest of a caller').choices(['untrusted', 'trusted', 'production']).default('untrusted'))
+    .addOption(
+      new Option('--zone <zone>', 'zone of an agent, or the highest of a caller')
+        .choices(['untrusted', 'trusted', 'production'])
+        .default('untrusted'),
+    )
     .option('--cluster <name>', 'cluster of an agent', 'local')
     .option('--pool <name>', 'pool of an agent')
-    .action((name: string, options) => runner(async (session) => (await import('./commands/token.ts')).tokenCommand(session, name, options), options));
+    .action((name: string, options) =>
+      runner(async (session) => (await import('./commands/token.ts')).tokenCommand(session, name, options), options),
+    );
   withOutput(program.command('completion'))
     .description('Print a completion script.')
     .argument('<shell>', 'bash, zsh or fish', oneOf(['bash', 'zsh', 'fish']))

@@ -76,7 +76,10 @@ export async function resolveBuild(server: BuildServer, text: string, signal: Ab
     throw new UsageError('There are no builds yet', 'Submit one with "switchyard run".');
   }
   if (!/^b-[0-9a-z]{6,}$/.test(text)) {
-    throw new UsageError(`"${text}" is not a build`, 'Write its id (b-…), the beginning of it, or "latest"; "switchyard builds" lists them.');
+    throw new UsageError(
+      `"${text}" is not a build`,
+      'Write its id (b-…), the beginning of it, or "latest"; "switchyard builds" lists them.',
+    );
   }
   const found = (await list(1_000)).filter((build) => build.id.startsWith(text));
   const [only, second] = found;

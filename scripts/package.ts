@@ -35,7 +35,8 @@ function copyRest(): void {
       if (entry.isFile() && !/\.(ts|md)$/.test(file)) cpSync(file, join(PACKAGE, file.slice(ROOT.length + 1)));
     }
   }
-  for (const file of ['LICENSE', 'README.md', 'docs/switchyard.schema.json'].filter((name) => existsSync(join(ROOT, name)))) cpSync(join(ROOT, file), join(PACKAGE, file));
+  for (const file of ['LICENSE', 'README.md', 'docs/switchyard.schema.json'].filter((name) => existsSync(join(ROOT, name))))
+    cpSync(join(ROOT, file), join(PACKAGE, file));
   const launcher = readFileSync(join(ROOT, 'bin/switchyard.js'), 'utf8').replaceAll('/main.ts', '/main.js');
   mkdirSync(join(PACKAGE, 'bin'), { recursive: true });
   writeFileSync(join(PACKAGE, 'bin/switchyard.js'), launcher, { mode: 0o755 });

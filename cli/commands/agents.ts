@@ -43,10 +43,16 @@ function holdLines(holds: readonly HoldView[], { style, terminal }: Session): re
 export type HoldOptions = { readonly reason: string; readonly for?: string };
 
 /** Keeps new work away from a target, or lets it come back. */
-export async function holdCommand(session: Session, kind: 'pause' | 'drain' | 'resume', target: string, options: HoldOptions): Promise<number> {
+export async function holdCommand(
+  session: Session,
+  kind: 'pause' | 'drain' | 'resume',
+  target: string,
+  options: HoldOptions,
+): Promise<number> {
   const full = targetOf(target);
   const lasts = options.for === undefined ? undefined : parseDurationMs(options.for);
-  if (options.for !== undefined && (lasts === undefined || lasts === 0)) throw new UsageError(`"${options.for}" is not a duration`, 'Write one such as 30m or 2h.');
+  if (options.for !== undefined && (lasts === undefined || lasts === 0))
+    throw new UsageError(`"${options.for}" is not a duration`, 'Write one such as 30m or 2h.');
   using server = await openServer(session);
   const expiresAtMs = lasts === undefined ? 0 : session.terminal.clock.now() + lasts;
   await server.hold({ target: full, kind, reason: options.reason, expiresAtMs }, session.signal);
@@ -60,5 +66,5 @@ export async function holdCommand(session: Session, kind: 'pause' | 'drain' | 'r
 function targetOf(written: string): string {
   if (/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(written)) return `agent:${written}`;
   if (/^(agent:[a-z0-9.-]+|pool:[^/\s]+\/[^/\s]+|cluster:[^/\s]+)$/.test(written)) return written;
-  throw new UsageError(`"${written}" is not a target`, 'Write an agent\'s name, agent:NAME, pool:CLUSTER/POOL or cluster:NAME.');
+  throw new UsageError(`"${written}" is not a target`, "Write an agent's name, agent:NAME, pool:CLUSTER/POOL or cluster:NAME.");
 }

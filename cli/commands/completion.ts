@@ -9,7 +9,10 @@ export async function completionCommand(session: Session, shell: string, program
   const commands = program.commands.map((command) => ({
     name: command.name(),
     about: command.description().split('. ')[0]?.replace(/\.$/, '') ?? '',
-    flags: ['--help', ...command.options.flatMap((option) => [option.long, option.short].filter((flag) => flag !== undefined && flag !== null))],
+    flags: [
+      '--help',
+      ...command.options.flatMap((option) => [option.long, option.short].filter((flag) => flag !== undefined && flag !== null)),
+    ],
   }));
   const scripts: Readonly<Record<string, (known: readonly Known[]) => string>> = { bash, zsh, fish };
   session.terminal.stdout.write(scripts[shell]?.(commands) ?? '');
@@ -63,7 +66,10 @@ function fish(known: readonly Known[]): string {
   const quoted = (text: string) => text.replaceAll("'", "\\'");
   const lines = known.flatMap(({ name, about, flags }) => [
     `complete -c switchyard -n __fish_use_subcommand -f -a ${name} -d '${quoted(about)}'`,
-    ...flags.map((flag) => `complete -c switchyard -n '__fish_seen_subcommand_from ${name}' ${flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`}`),
+    ...flags.map(
+      (flag) =>
+        `complete -c switchyard -n '__fish_seen_subcommand_from ${name}' ${flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`}`,
+    ),
   ]);
   return `# switchyard completion for fish: save it as ~/.config/fish/completions/switchyard.fish\n${lines.join('\n')}\n`;
 }

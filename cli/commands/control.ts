@@ -3,7 +3,12 @@ import { openServer, printJson, printLines, resolveBuild, say, type Session } fr
 import { printable } from '../view/format.ts';
 
 /** Cancels a build or one of its steps. */
-export async function cancelCommand(session: Session, buildText: string, step: string | undefined, options: { readonly reason: string }): Promise<number> {
+export async function cancelCommand(
+  session: Session,
+  buildText: string,
+  step: string | undefined,
+  options: { readonly reason: string },
+): Promise<number> {
   using server = await openServer(session);
   const build = await resolveBuild(server, buildText, session.signal);
   await server.cancel(build, step ?? '', options.reason, session.signal);
@@ -31,12 +36,24 @@ export async function explainCommand(session: Session, buildText: string, step: 
     printJson(session, found);
     return EXIT.ok;
   }
-  const section = (title: string, lines: readonly string[]) => (lines.length === 0 ? [] : ['', session.style.bold(title), ...lines.map((line) => `  ${line}`)]);
+  const section = (title: string, lines: readonly string[]) =>
+    lines.length === 0 ? [] : ['', session.style.bold(title), ...lines.map((line) => `  ${line}`)];
   printLines(session, [
     printable(found.summary),
-    ...section('Waiting', [...found.reasons.map(printable), ...(found.queuePosition > 0 ? [`${found.queuePosition} before it in its queue`] : [])]),
-    ...section('Nearest agents', found.nearest.map(({ agent, lacks }) => `${agent}: ${lacks.length === 0 ? 'fits, and is busy' : `lacks ${lacks.map(printable).join('; ')}`}`)),
-    ...section('Placement', found.placement.map(({ term, score, why }) => `${score.toFixed(2).padStart(7)}  ${term}: ${printable(why)}`)),
+    ...section('Waiting', [
+      ...found.reasons.map(printable),
+      ...(found.queuePosition > 0 ? [`${found.queuePosition} before it in its queue`] : []),
+    ]),
+    ...section(
+      'Nearest agents',
+      found.nearest.map(
+        ({ agent, lacks }) => `${agent}: ${lacks.length === 0 ? 'fits, and is busy' : `lacks ${lacks.map(printable).join('; ')}`}`,
+      ),
+    ),
+    ...section(
+      'Placement',
+      found.placement.map(({ term, score, why }) => `${score.toFixed(2).padStart(7)}  ${term}: ${printable(why)}`),
+    ),
     ...section('Cache', found.cache.map(printable)),
   ]);
   return EXIT.ok;

@@ -14,7 +14,11 @@ export type Finding = {
 export async function doctorCommand(session: Session): Promise<number> {
   const findings = await doctorChecks(session);
   if (session.json) printJson(session, { findings });
-  else printLines(session, findings.flatMap((finding) => findingLines(finding, session)));
+  else
+    printLines(
+      session,
+      findings.flatMap((finding) => findingLines(finding, session)),
+    );
   return findings.some((finding) => finding.result === 'bad') ? EXIT.failed : EXIT.ok;
 }
 

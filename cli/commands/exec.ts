@@ -77,7 +77,8 @@ async function followLog(session: Session, server: BuildServer, build: string): 
     const { steps } = await server.snapshot(build, leaving.signal);
     const [step] = steps;
     if (step === undefined) throw new Error(`the build ${build} has no step`);
-    if (step.result?.log !== undefined || step.attempts.length > 0) log.start(step.source === 'run' || step.source === undefined ? (step.attempts.at(-1)?.number ?? 0) : 0);
+    if (step.result?.log !== undefined || step.attempts.length > 0)
+      log.start(step.source === 'run' || step.source === undefined ? (step.attempts.at(-1)?.number ?? 0) : 0);
     await log.finished();
     return step;
   } catch (error) {
@@ -121,7 +122,9 @@ class LogPrinter {
     const query = { build: this.#build, step: STEP, attempt, offset: 0, follow: true };
     for await (const chunk of steadyLog(this.#server, query, this.#signal)) {
       const data = Buffer.from(chunk.data);
-      const text = this.#session.json ? `${JSON.stringify({ kind: 'log', attempt, offset: chunk.offset, data: data.toString('base64') })}\n` : data;
+      const text = this.#session.json
+        ? `${JSON.stringify({ kind: 'log', attempt, offset: chunk.offset, data: data.toString('base64') })}\n`
+        : data;
       if (!stdout.write(text)) await stdout.drained();
     }
   }
@@ -138,7 +141,8 @@ async function bringBack(session: Session, server: BuildServer, { result }: Step
 function report(session: Session, build: string, step: StepView): number {
   const code = codeOf(step);
   if (session.json) session.terminal.stdout.write(`${JSON.stringify({ kind: 'ended', build, step, exitCode: code })}\n`);
-  else if (step.verdict !== 'succeeded' && step.failureClass !== 'exit') say(session, `switchyard: ${step.verdict ?? step.phase}: ${step.message}`);
+  else if (step.verdict !== 'succeeded' && step.failureClass !== 'exit')
+    say(session, `switchyard: ${step.verdict ?? step.phase}: ${step.message}`);
   return code;
 }
 

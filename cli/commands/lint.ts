@@ -16,7 +16,10 @@ export async function lintCommand(session: Session, options: LintOptions): Promi
   const warnings = problems.length - errors;
   if (session.json) printJson(session, { file: pipeline.file, problems });
   else {
-    printLines(session, problems.map((problem) => formatProblem(pipeline.file, problem)));
+    printLines(
+      session,
+      problems.map((problem) => formatProblem(pipeline.file, problem)),
+    );
     const steps = pipeline.plan === undefined ? '' : `, ${count(pipeline.plan.steps.length, 'step')}`;
     printLines(session, [`${pipeline.file}: ${count(errors, 'error')}, ${count(warnings, 'warning')}${steps}`]);
   }

@@ -10,7 +10,12 @@ import { UsageError } from '../exit.ts';
 export type LogsOptions = { readonly follow?: boolean; readonly attempt: number; readonly offset: number };
 
 /** Prints a step's log byte for byte; with `follow` until it ends. */
-export async function logsCommand(session: Session, buildText: string, stepName: string | undefined, options: LogsOptions): Promise<number> {
+export async function logsCommand(
+  session: Session,
+  buildText: string,
+  stepName: string | undefined,
+  options: LogsOptions,
+): Promise<number> {
   using server = await openServer(session);
   const build = await resolveBuild(server, buildText, session.signal);
   const step = stepName ?? (await onlyStep(server, build, session.signal));
@@ -47,7 +52,7 @@ const TRIES_MAX = 40;
  */
 export async function* steadyLog(server: BuildServer, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogChunk, void, void> {
   let { offset, attempt } = query;
-  for (let tries = 0; ; ) {
+  for (let tries = 0; ;) {
     try {
       for await (const chunk of server.log({ ...query, offset, attempt }, signal)) {
         tries = 0;
@@ -66,7 +71,12 @@ export async function* steadyLog(server: BuildServer, query: LogQuery, signal: A
 }
 
 /** The last lines of a log, without what came before the first of them. */
-export async function logTail(server: BuildServer, query: { readonly build: string; readonly step: string; readonly sizeBytes: number | undefined }, lines: number, signal: AbortSignal): Promise<readonly string[]> {
+export async function logTail(
+  server: BuildServer,
+  query: { readonly build: string; readonly step: string; readonly sizeBytes: number | undefined },
+  lines: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const window = 64 * 1024;
   const offset = Math.max(0, (query.sizeBytes ?? 0) - window);
   let kept = Buffer.alloc(0);

@@ -29,13 +29,22 @@ export type RunOptions = {
 /** Submits the pipeline file's build and follows it. */
 export async function runCommand(session: Session, options: RunOptions): Promise<number> {
   const pipeline = openPipeline(options.file, options.param, session.terminal);
-  if (!reportProblems(session, pipeline.file, pipeline.problems.filter((problem) => problem.severity === 'error'))) return EXIT.usage;
+  if (
+    !reportProblems(
+      session,
+      pipeline.file,
+      pipeline.problems.filter((problem) => problem.severity === 'error'),
+    )
+  )
+    return EXIT.usage;
   if (pipeline.plan === undefined) return EXIT.usage;
   const plan = named(pipeline.plan, pipeline, options);
   await using stack = new AsyncDisposableStack();
   // The server starts while the work tree is scanned; whichever fails first is reported.
   const [located, prepared] = await Promise.all([
-    openTarget(session, pipeline.root, options).then((target) => (target.yard === undefined ? target.located : (stack.use(target.yard), target.located))),
+    openTarget(session, pipeline.root, options).then((target) =>
+      target.yard === undefined ? target.located : (stack.use(target.yard), target.located),
+    ),
     prepareInputs(plan, pipeline.root, session.terminal.clock, session.signal),
   ]);
   if (!reportProblems(session, pipeline.file, prepared.problems)) return EXIT.usage;
@@ -94,7 +103,11 @@ async function openTarget(session: Session, root: string, options: RunOptions): 
 /** The plan with the command line's name and labels, and with branch and commit where the file says nothing else. */
 function named(plan: Plan, { git }: FoundPipeline, options: RunOptions): Plan {
   const found = Object.entries({ branch: git.branch, commit: git.commit }).filter(([, value]) => value !== '');
-  return { ...plan, name: options.name ?? plan.name, labels: { ...Object.fromEntries(found), ...plan.labels, ...Object.fromEntries(options.label) } };
+  return {
+    ...plan,
+    name: options.name ?? plan.name,
+    labels: { ...Object.fromEntries(found), ...plan.labels, ...Object.fromEntries(options.label) },
+  };
 }
 
 /** Prints the problems; false where one of them is an error. */

@@ -19,7 +19,10 @@ export async function showCommand(session: Session, buildText: string, stepName:
   }
   const model = new BuildModel(snapshot);
   const size = { columns: session.terminal.stdout.columns ?? 120, rows: 1_000 };
-  const lines = model.build.phase === 'ended' ? summary(model, undefined, session.style) : frame(model, session.terminal.clock.now(), size, session.style);
+  const lines =
+    model.build.phase === 'ended'
+      ? summary(model, undefined, session.style)
+      : frame(model, session.terminal.clock.now(), size, session.style);
   const labels = Object.entries(model.build.labels).map(([key, value]) => `${key}=${printable(value)}`);
   printLines(session, [...lines, ...(labels.length > 0 ? [`Labels: ${labels.join(', ')}`] : [])]);
   return EXIT.ok;
@@ -28,7 +31,10 @@ export async function showCommand(session: Session, buildText: string, stepName:
 function showStep(session: Session, snapshot: BuildSnapshot, name: string): number {
   const step = new BuildModel(snapshot).step(name);
   if (step === undefined) {
-    const near = suggest(name, snapshot.steps.map((candidate) => candidate.name));
+    const near = suggest(
+      name,
+      snapshot.steps.map((candidate) => candidate.name),
+    );
     throw new UsageError(`The build has no step "${name}"`, near === undefined ? undefined : `Did you mean "${near}"?`);
   }
   if (session.json) printJson(session, { step: snapshot.steps.find((candidate) => candidate.name === name) });
@@ -49,7 +55,9 @@ function stepLines(step: StepProgress, { style }: Session): readonly string[] {
       const time = attempt.endedAtMs === undefined ? 'runs' : formatTime(attempt.endedAtMs - attempt.acceptedAtMs);
       return `attempt ${attempt.number}  ${attempt.agent}  ${time}  ${printable(attempt.endedWhy)}`;
     }),
-    ...(usage === undefined ? [] : row('times', `prepare ${formatTime(usage.prepareMs)}, run ${formatTime(usage.runMs)}, upload ${formatTime(usage.uploadMs)}`)),
+    ...(usage === undefined
+      ? []
+      : row('times', `prepare ${formatTime(usage.prepareMs)}, run ${formatTime(usage.runMs)}, upload ${formatTime(usage.uploadMs)}`)),
     ...(usage === undefined ? [] : row('used', `cpu ${formatTime(usage.cpuMs)}, memory ${formatBytes(usage.peakMemoryBytes)}`)),
     ...(usage === undefined ? [] : row('moved', `${formatBytes(usage.bytesIn)} in, ${formatBytes(usage.bytesOut)} out`)),
     ...(step.result?.outputs ?? []).map((output) => `output     ${output.path}${output.kind === 'directory' ? '/' : ''}`),

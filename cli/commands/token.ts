@@ -41,7 +41,12 @@ function fieldsOf(options: TokenOptions): Readonly<Record<string, string>> {
   };
   switch (options.kind) {
     case 'caller':
-      return { role: options.role ?? 'submitter', project: needed('project', options.project), scope: options.scope, zoneCeiling: options.zone };
+      return {
+        role: options.role ?? 'submitter',
+        project: needed('project', options.project),
+        scope: options.scope,
+        zoneCeiling: options.zone,
+      };
     case 'agent':
       return { cluster: options.cluster, pool: needed('pool', options.pool), zone: options.zone };
     case 'service':

@@ -27,7 +27,10 @@ export async function upCommand(session: Session, options: UpOptions): Promise<n
   try {
     const { address } = yard.located.link;
     if (session.json) terminal.stdout.write(`${JSON.stringify({ ready: true, address, agents: yard.agents, stateDir })}\n`);
-    else printLines(session, [`The yard is up at ${address}: "switchyard run" in this directory uses it. Ctrl-C stops it; its state stays in ${stateDir}.`]);
+    else
+      printLines(session, [
+        `The yard is up at ${address}: "switchyard run" in this directory uses it. Ctrl-C stops it; its state stays in ${stateDir}.`,
+      ]);
     await stopped.promise;
     say(session, 'Stopping');
   } finally {

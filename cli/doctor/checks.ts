@@ -34,7 +34,12 @@ function messageOf(error: unknown): string {
 function nodeCheck(): Finding {
   const { node } = process.versions;
   const ok = Number(node.split('.')[0]) >= NODE_MAJOR_MIN;
-  return finding('node', ok ? 'ok' : 'bad', `${node} on ${process.platform}-${process.arch}`, `Start switchyard by its launcher, which brings Node ${NODE_MAJOR_MIN}.`);
+  return finding(
+    'node',
+    ok ? 'ok' : 'bad',
+    `${node} on ${process.platform}-${process.arch}`,
+    `Start switchyard by its launcher, which brings Node ${NODE_MAJOR_MIN}.`,
+  );
 }
 
 function diskCheck({ terminal }: Session): Finding {
@@ -45,7 +50,12 @@ function diskCheck({ terminal }: Session): Finding {
     const { bavail, bsize } = fs.statfsSync(there);
     const free = bavail * bsize;
     const enough = free >= DISK_FREE_MIN;
-    return finding('disk', enough ? 'ok' : 'warn', `${formatBytes(free)} free for ${at}`, `Free some: caches and workspaces want ${formatBytes(DISK_FREE_MIN)} at least.`);
+    return finding(
+      'disk',
+      enough ? 'ok' : 'warn',
+      `${formatBytes(free)} free for ${at}`,
+      `Free some: caches and workspaces want ${formatBytes(DISK_FREE_MIN)} at least.`,
+    );
   } catch (error) {
     return finding('disk', 'bad', `${at} cannot be written (${messageOf(error)})`, 'Use a directory that you may write to.');
   }
@@ -67,7 +77,12 @@ async function sandboxChecks({ terminal }: Session): Promise<readonly Finding[]>
   try {
     const options = { dir, readOnlyPaths: [], hostPath: terminal.env['PATH'] ?? '' };
     await using sandbox = await openSandbox('auto', options, { log: terminal.log, clock: terminal.clock });
-    const head = finding('sandbox', sandbox.name === 'bubblewrap' ? 'ok' : 'warn', `${sandbox.name} (${sandbox.traits.join(', ') || 'no guarantees'})`, 'Install bubblewrap, and allow user namespaces.');
+    const head = finding(
+      'sandbox',
+      sandbox.name === 'bubblewrap' ? 'ok' : 'warn',
+      `${sandbox.name} (${sandbox.traits.join(', ') || 'no guarantees'})`,
+      'Install bubblewrap, and allow user namespaces.',
+    );
     return [head, ...sandbox.missing.map((missing) => finding('sandbox', 'warn', `missing: ${printable(missing)}`))];
   } catch (error) {
     return [finding('sandbox', 'bad', messageOf(error), 'An agent on this host cannot run steps; other agents can.')];
@@ -102,13 +117,25 @@ async function serverChecks(session: Session): Promise<readonly Finding[]> {
       return [finding('token', 'bad', error.message, 'Name the file with your token: --token-file FILE or SWITCHYARD_TOKEN_FILE.')];
     }
     const why = signal.aborted ? `no answer in ${CALL_MS / 1_000} s` : messageOf(error);
-    return [finding('server', 'bad', `${server.link.address}: ${why}`, 'Check the address and that the server runs; start one here with "switchyard up".')];
+    return [
+      finding(
+        'server',
+        'bad',
+        `${server.link.address}: ${why}`,
+        'Check the address and that the server runs; start one here with "switchyard up".',
+      ),
+    ];
   }
 }
 
 function tokenFinding({ role, project, scope, zoneCeiling }: ServerView, { link }: BuildServer): Finding {
   const who = `${role} of project "${project}", scope "${scope}", zones up to ${zoneCeiling}`;
-  return finding('token', role === 'viewer' ? 'warn' : 'ok', link.token === undefined ? `${who} (without a token)` : who, 'A viewer cannot submit: ask for a token of role submitter.');
+  return finding(
+    'token',
+    role === 'viewer' ? 'warn' : 'ok',
+    link.token === undefined ? `${who} (without a token)` : who,
+    'A viewer cannot submit: ask for a token of role submitter.',
+  );
 }
 
 function skewFinding({ nowMs }: ServerView, atMs: number): Finding {
@@ -127,7 +154,12 @@ async function dataFinding(session: Session, view: ServerView, server: BuildServ
     await data.store.findMissing([EMPTY_DIGEST], signal);
     return finding('data plane', 'ok', view.dataAddress);
   } catch (error) {
-    return finding('data plane', 'bad', `${view.dataAddress}: ${messageOf(error)}`, 'The address must be reachable from here: see --data-address of the coordinator.');
+    return finding(
+      'data plane',
+      'bad',
+      `${view.dataAddress}: ${messageOf(error)}`,
+      'The address must be reachable from here: see --data-address of the coordinator.',
+    );
   }
 }
 
@@ -136,7 +168,12 @@ async function agentsFinding(server: BuildServer, signal: AbortSignal): Promise<
     const { agents, holds } = await server.agents(signal);
     const here = agents.filter((agent) => agent.connected);
     const held = holds.length === 0 ? '' : `, ${holds.length} on hold`;
-    return finding('agents', here.length > 0 ? 'ok' : 'warn', `${here.length} connected${held}`, 'Start one with "switchyard agent", or look at "switchyard agents".');
+    return finding(
+      'agents',
+      here.length > 0 ? 'ok' : 'warn',
+      `${here.length} connected${held}`,
+      'Start one with "switchyard agent", or look at "switchyard agents".',
+    );
   } catch (error) {
     if (isFault(error, 'FORBIDDEN')) return finding('agents', 'ok', 'only operators see them');
     return finding('agents', 'warn', messageOf(error));

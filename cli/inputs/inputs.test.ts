@@ -33,7 +33,11 @@ describe('ignore files mean what they mean to git', () => {
 
   test('the file nearer to the path has the last word', () => {
     const files = [parseIgnore('*.txt', ''), parseIgnore('!a.txt', 'sub')];
-    expect([isIgnored(files, 'a.txt', false), isIgnored(files, 'sub/a.txt', false), isIgnored(files, 'sub/b.txt', false)]).toEqual([true, false, true]);
+    expect([isIgnored(files, 'a.txt', false), isIgnored(files, 'sub/a.txt', false), isIgnored(files, 'sub/b.txt', false)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
   });
 });
 
@@ -45,16 +49,34 @@ describe('input patterns', () => {
       fs.mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
       fs.writeFileSync(path.join(root, file), file);
     };
-    for (const file of ['a.ts', 'a.test.ts', 'src/b.ts', 'src/deep/c.ts', 'src/deep/c.md', 'node_modules/m/x.js', 'gen/out.ts', '.git/HEAD', '.switchyard/s']) write(file);
+    for (const file of [
+      'a.ts',
+      'a.test.ts',
+      'src/b.ts',
+      'src/deep/c.ts',
+      'src/deep/c.md',
+      'node_modules/m/x.js',
+      'gen/out.ts',
+      '.git/HEAD',
+      '.switchyard/s',
+    ])
+      write(file);
     fs.writeFileSync(path.join(root, '.gitignore'), 'node_modules/\ngen/\n');
   });
   afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 
   const chosen = async (include: readonly string[], exclude: readonly string[] = [], ignored = false) => {
     const inputs = { include, exclude, ignored };
-    const tree = await scanWorkTree(root, { ignore: [], wanted: wantedThoughIgnored([inputs]), emptyDirectories: 'drop' }, AbortSignal.timeout(10_000));
+    const tree = await scanWorkTree(
+      root,
+      { ignore: [], wanted: wantedThoughIgnored([inputs]), emptyDirectories: 'drop' },
+      AbortSignal.timeout(10_000),
+    );
     const { entries, unmatched } = new InputSelector(tree).select(inputs);
-    return { files: entries.map((entry) => entry.path).toSorted(), unmatched: unmatched.map(({ pattern, literal }) => ({ pattern, literal })) };
+    return {
+      files: entries.map((entry) => entry.path).toSorted(),
+      unmatched: unmatched.map(({ pattern, literal }) => ({ pattern, literal })),
+    };
   };
 
   test.for([

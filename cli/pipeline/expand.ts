@@ -113,7 +113,8 @@ class StepExpansion {
     for (const { key, value } of passed?.value.kind === 'map' ? passed.value.entries : []) {
       const field = `${this.#at}.with.${key}`;
       const filled = interpolate(value, field, names, this.#problems);
-      if (filled.kind === 'text' || filled.kind === 'number' || filled.kind === 'boolean') given.set(key, { value: filled.value, place: value.place, field });
+      if (filled.kind === 'text' || filled.kind === 'number' || filled.kind === 'boolean')
+        given.set(key, { value: filled.value, place: value.place, field });
     }
     const at = { place: written.keyPlace, field: this.#at, giveWith: 'Give it: with: {NAME: …}.' };
     const values = bindParams(template.params, given, at, this.#problems);
@@ -129,7 +130,12 @@ class StepExpansion {
     const expression = /^\s*\$\{\{(.*)\}\}\s*$/su.exec(node.value)?.[1] ?? node.value;
     const value = valueOf(expression, node, `${this.#at}.when`, names, this.#problems);
     if (value === undefined || typeof value === 'boolean') return value ?? true;
-    this.#problems.error(node.place, `${this.#at}.when`, `must be true or false, but is ${JSON.stringify(value)}`, "Compare it: x == 'text'.");
+    this.#problems.error(
+      node.place,
+      `${this.#at}.when`,
+      `must be true or false, but is ${JSON.stringify(value)}`,
+      "Compare it: x == 'text'.",
+    );
     return true;
   }
 }

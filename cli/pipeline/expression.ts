@@ -203,12 +203,15 @@ function truth(value: Value, at: number): boolean {
 
 /** As numbers where at least one side is a number and both read as one; otherwise as text, and then only for equality. */
 function compared(sign: string, left: Value, right: Value, at: number): boolean {
-  const readable = (value: Value) => typeof value === 'number' || (typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)));
+  const readable = (value: Value) =>
+    typeof value === 'number' || (typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)));
   const numbers = readable(left) && readable(right);
-  const equal = numbers && (typeof left === 'number' || typeof right === 'number') ? Number(left) === Number(right) : String(left) === String(right);
+  const equal =
+    numbers && (typeof left === 'number' || typeof right === 'number') ? Number(left) === Number(right) : String(left) === String(right);
   if (sign === '==') return equal;
   if (sign === '!=') return !equal;
-  if (!numbers) throw new ExpressionError(`"${sign}" needs two numbers, but found ${JSON.stringify(left)} and ${JSON.stringify(right)}`, at);
+  if (!numbers)
+    throw new ExpressionError(`"${sign}" needs two numbers, but found ${JSON.stringify(left)} and ${JSON.stringify(right)}`, at);
   const difference = Number(left) - Number(right);
   if (sign === '<') return difference < 0;
   if (sign === '<=') return difference <= 0;

@@ -87,7 +87,12 @@ export function choice<const W extends readonly string[]>(words: W): FieldType<W
       const word = words.find((known) => known === node.value);
       if (word !== undefined) return word;
       const near = suggest(node.value, words);
-      reading.problems.error(node.place, field, `"${node.value}" is not ${what}`, near === undefined ? undefined : `Did you mean "${near}"?`);
+      reading.problems.error(
+        node.place,
+        field,
+        `"${node.value}" is not ${what}`,
+        near === undefined ? undefined : `Did you mean "${near}"?`,
+      );
       return undefined;
     },
   };
@@ -118,7 +123,8 @@ export const flag: FieldType<boolean> = {
     if (isDeferred(node, reading)) return undefined;
     if (node.kind === 'boolean') return node.value;
     const word = node.kind === 'text' && /^(yes|no|on|off)$/iu.test(node.value) ? node.value.toLowerCase() : undefined;
-    const hint = word === undefined ? undefined : `Write ${word === 'yes' || word === 'on' ? 'true' : 'false'}: "${word}" is text in YAML 1.2.`;
+    const hint =
+      word === undefined ? undefined : `Write ${word === 'yes' || word === 'on' ? 'true' : 'false'}: "${word}" is text in YAML 1.2.`;
     return expected('true or false', node, field, reading, hint);
   },
 };
@@ -140,7 +146,8 @@ export function list<T>(of: FieldType<T>, form: { readonly min?: number } = {}):
     what,
     schema: { type: 'array', items: of.schema, ...(min > 0 ? { minItems: min } : {}) },
     read(node, field, reading) {
-      if (node.kind !== 'list') return expected(what, node, field, reading, node.kind === 'text' ? `Write [${JSON.stringify(node.value)}].` : undefined);
+      if (node.kind !== 'list')
+        return expected(what, node, field, reading, node.kind === 'text' ? `Write [${JSON.stringify(node.value)}].` : undefined);
       if (node.items.length < min) reading.problems.error(node.place, field, 'the list is empty');
       return node.items.map((item, index) => of.read(item, `${field}[${index}]`, reading)).filter((item) => item !== undefined);
     },
@@ -178,7 +185,11 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 export type RecordOf<F extends Fields> = { readonly [K in keyof F]: (F[K] extends Field<infer T> ? T : never) | undefined };
 
 /** A map with known keys. `refused` names keys that get a message of their own instead of "unknown". */
-export function record<const F extends Fields>(what: string, fields: F, refused: Readonly<Record<string, string>> = {}): FieldType<RecordOf<F>> {
+export function record<const F extends Fields>(
+  what: string,
+  fields: F,
+  refused: Readonly<Record<string, string>> = {},
+): FieldType<RecordOf<F>> {
   const required = Object.keys(fields).filter((name) => fields[name]?.required === true);
   const properties = Object.fromEntries(
     Object.entries(fields).map(([name, { type, about }]) => [name, { description: about, ...type.schema }]),

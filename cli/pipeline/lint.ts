@@ -49,33 +49,70 @@ function lintCaching(step: PlannedStep, byName: ReadonlyMap<string, PlannedStep>
   const reads = step.inputs.include.length > 0;
   const takesOutputs = step.needs.some((need) => need.outputs && (byName.get(need.step)?.outputs.length ?? 0) > 0);
   if (step.network && step.salt === '' && !reads) {
-    warn('network-cache-without-inputs', step, 'cache', 'a step with network is cached without inputs or keys', 'Name the lock files as inputs, or give cache keys.');
+    warn(
+      'network-cache-without-inputs',
+      step,
+      'cache',
+      'a step with network is cached without inputs or keys',
+      'Name the lock files as inputs, or give cache keys.',
+    );
   } else if (!reads && !takesOutputs && step.salt === '') {
-    warn('cache-without-inputs', step, 'inputs', 'the step reads nothing, so its first result is used for ever', 'Name its inputs, or write "cache: false".');
+    warn(
+      'cache-without-inputs',
+      step,
+      'inputs',
+      'the step reads nothing, so its first result is used for ever',
+      'Name its inputs, or write "cache: false".',
+    );
   }
 }
 
 function lintStep(step: PlannedStep, isIgnored: IsIgnored, warn: Warn): void {
-  if (step.runTimeoutMs === 0) warn('no-timeout', step, 'timeout', 'the step has no timeout', 'Write one such as "timeout: 10m", here or in "defaults".');
+  if (step.runTimeoutMs === 0)
+    warn('no-timeout', step, 'timeout', 'the step has no timeout', 'Write one such as "timeout: 10m", here or in "defaults".');
   const held = step.cacheable ? step.outputs.find((output) => readsOwn(step, output, isIgnored)) : undefined;
   if (held !== undefined) {
-    warn('inputs-hold-outputs', step, 'inputs', `the inputs hold the step's own output "${held}"`, `Exclude it: "!${held}/**", or let .gitignore name it.`);
+    warn(
+      'inputs-hold-outputs',
+      step,
+      'inputs',
+      `the inputs hold the step's own output "${held}"`,
+      `Exclude it: "!${held}/**", or let .gitignore name it.`,
+    );
   }
   if (step.inputs.include.some((pattern) => ['**', '**/*', '.', './**'].includes(pattern)) && step.inputs.exclude.length === 0) {
     warn('whole-tree', step, 'inputs', 'the step reads the whole work tree', 'Name the directories and files that it reads.');
   }
   for (const name of Object.keys(step.env)) {
     if (/(^|_)(PASSWORD|SECRET|TOKEN|API_?KEY|PRIVATE_KEY|ACCESS_KEY)(_|$)/i.test(name) && step.env[name] !== '') {
-      warn('env-may-be-secret', step, 'env', `"${name}" looks like a secret`, 'Secrets in files are read by everybody: let the agent pass it with "passEnv".');
+      warn(
+        'env-may-be-secret',
+        step,
+        'env',
+        `"${name}" looks like a secret`,
+        'Secrets in files are read by everybody: let the agent pass it with "passEnv".',
+      );
     }
   }
   const again = step.retry?.limits.some((limit) => limit.class === 'agent-lost' && limit.retries > 0) === true;
   if (again && (step.sideEffects ?? !step.cacheable)) {
-    warn('retry-side-effects', step, 'retry', 'a step with side effects is tried again after its agent was lost', 'Be sure that doing it twice does no harm.');
+    warn(
+      'retry-side-effects',
+      step,
+      'retry',
+      'a step with side effects is tried again after its agent was lost',
+      'Be sure that doing it twice does no harm.',
+    );
   }
   const [shell, , script] = step.command;
   if (shell === 'sh' && script !== undefined && /[^|]\|[^|&]/.test(script) && !script.includes('pipefail')) {
-    warn('pipe-hides-failure', step, 'run', 'a pipe hides the exit codes of all its commands but the last', 'Write to a file and read it, or run a script with bash and "set -o pipefail".');
+    warn(
+      'pipe-hides-failure',
+      step,
+      'run',
+      'a pipe hides the exit codes of all its commands but the last',
+      'Write to a file and read it, or run a script with bash and "set -o pipefail".',
+    );
   }
 }
 
@@ -101,7 +138,8 @@ function lintUnused(plan: Plan, source: PipelineSource, problems: Problems): voi
     if (!source.expansion.usedTemplates.has(entry.key) && !usedByLeft(entry.key)) unused('unused-template', entry, 'templates', 'template');
     const body = entry.value.kind === 'map' ? namesIn(mapOf(entry.value, 'step')) : new Set<string>();
     const params = entry.value.kind === 'map' ? mapOf(entry.value, 'params').entries : [];
-    for (const param of params) if (!body.has(`with.${param.key}`)) unused('unused-param', param, `templates.${entry.key}.params`, 'parameter');
+    for (const param of params)
+      if (!body.has(`with.${param.key}`)) unused('unused-param', param, `templates.${entry.key}.params`, 'parameter');
   }
   for (const entry of mapOf(source.root, 'params').entries) {
     if (!used.has(`params.${entry.key}`)) unused('unused-param', entry, 'params', 'parameter');

@@ -63,23 +63,51 @@ describe('problems name file, place, field and fix', () => {
   test.for<readonly [string, string, string]>([
     ['an empty file', '', 'f.yaml:1:1: error: the file is empty\n    fix: Start with "version: 1" and "steps:".'],
     ['broken YAML', 'version: 1\nsteps: {a: [}\n', 'f.yaml:2:13: error: not valid YAML'],
-    ['a key that is there twice', 'version: 1\nsteps:\n  a: { run: x }\n  a: { run: y }\n', 'f.yaml:4:3: error: this key is there twice\n    fix: Keep one of them.'],
+    [
+      'a key that is there twice',
+      'version: 1\nsteps:\n  a: { run: x }\n  a: { run: y }\n',
+      'f.yaml:4:3: error: this key is there twice\n    fix: Keep one of them.',
+    ],
     ['a list for a file', '- a\n', 'f.yaml:1:1: error: expected a pipeline, but found a list'],
     ['no steps', 'version: 1\nsteps: {}\n', 'f.yaml:2:8: error: steps: the pipeline has no steps'],
-    ['words of another system', 'version: 1\njobs: {}\nsteps: { a: { run: x } }\n', 'steps are listed under "steps", and order comes from "needs"'],
+    [
+      'words of another system',
+      'version: 1\njobs: {}\nsteps: { a: { run: x } }\n',
+      'steps are listed under "steps", and order comes from "needs"',
+    ],
     ['a merge key', 'version: 1\nsteps:\n  a: &a { run: x }\n  b: { <<: *a }\n', 'merge keys are not supported'],
     ['an unknown alias', 'version: 1\nsteps:\n  a: *b\n', 'error'],
-    ['a cycle', stepsOf('  a: { run: x, needs: c }\n  b: { run: x, needs: a }\n  c: { run: x, needs: b }\n'), 'steps.a.needs: the steps need each other in a circle: a → c → b → a'],
+    [
+      'a cycle',
+      stepsOf('  a: { run: x, needs: c }\n  b: { run: x, needs: a }\n  c: { run: x, needs: b }\n'),
+      'steps.a.needs: the steps need each other in a circle: a → c → b → a',
+    ],
     ['a step that needs itself', stepsOf('  a: { run: x, needs: a }\n'), 'the steps need each other in a circle: a → a'],
-    ['nothing to run', stepsOf('  a: { needs: [] }\n'), 'f.yaml:3:3: error: steps.a.run: is missing\n    fix: Say what to run, or name a template that does.'],
+    [
+      'nothing to run',
+      stepsOf('  a: { needs: [] }\n'),
+      'f.yaml:3:3: error: steps.a.run: is missing\n    fix: Say what to run, or name a template that does.',
+    ],
     ['a cache for side effects', stepsOf('  a: { run: x, cache: true, sideEffects: true }\n'), 'a step with side effects cannot be cached'],
     ['lag of a critical step', stepsOf('  a: { run: x, onLag: { after: 1m, use: skip } }\n'), 'only a step with "critical: false" may lag'],
     ['an expression without end', stepsOf('  a: { run: "echo ${{ git.branch" }\n'), '"${{" without "}}"'],
-    ['an unknown template', stepsOf('  a: { template: tt }\n') + 'templates: { t: { step: { run: x } } }\n', 'there is no template "tt"\n    fix: Did you mean "t"?'],
+    [
+      'an unknown template',
+      stepsOf('  a: { template: tt }\n') + 'templates: { t: { step: { run: x } } }\n',
+      'there is no template "tt"\n    fix: Did you mean "t"?',
+    ],
     ['with, without a template', stepsOf('  a: { run: x, with: { a: 1 } }\n'), '"with" needs a template'],
-    ['a matrix without combinations', stepsOf('  a: { run: x, matrix: { k: [1], exclude: [{ k: 1 }] } }\n'), 'the matrix has no combinations'],
+    [
+      'a matrix without combinations',
+      stepsOf('  a: { run: x, matrix: { k: [1], exclude: [{ k: 1 }] } }\n'),
+      'the matrix has no combinations',
+    ],
     ['two combinations of one name', stepsOf('  a: { run: x, matrix: { k: [a b, a/b] } }\n'), 'two combinations are both named "a[k=a-b]"'],
-    ['a matrix beyond all bounds', stepsOf(`  a: { run: x, matrix: { k: [${'1,'.repeat(40)}], l: [${'1,'.repeat(40)}] } }\n`), 'the matrix has 1600 combinations, more than 1000'],
+    [
+      'a matrix beyond all bounds',
+      stepsOf(`  a: { run: x, matrix: { k: [${'1,'.repeat(40)}], l: [${'1,'.repeat(40)}] } }\n`),
+      'the matrix has 1600 combinations, more than 1000',
+    ],
   ])('%s', ([, text, wanted]) => {
     expect(errors(text)).toContain(wanted);
   });
@@ -100,21 +128,40 @@ steps:
   a: { run: "go \${{ params.mode }}", priority: "\${{ params.count }}" }
 `;
   test('the command line sets them, by their types', () => {
-    const [step] = plan(text, { params: new Map([['mode', 'slow'], ['count', '7']]) }).steps;
+    const [step] = plan(text, {
+      params: new Map([
+        ['mode', 'slow'],
+        ['count', '7'],
+      ]),
+    }).steps;
     expect(step).toMatchObject({ command: ['sh', '-ec', 'go slow'], priority: 7 });
   });
 
   test.for([
     [[], 'params: the parameter "mode" has no value and no default\n    fix: Give it: --param mode=VALUE.'],
     [[['mode', 'quick']], '--param mode: the parameter "mode" must be one of fast, slow, but is "quick"'],
-    [[['mode', 'fast'], ['count', 'many']], 'the parameter "count" must be a whole number, but is "many"'],
-    [[['mode', 'fast'], ['cuont', '1']], 'there is no parameter "cuont"\n    fix: Did you mean "count"?'],
+    [
+      [
+        ['mode', 'fast'],
+        ['count', 'many'],
+      ],
+      'the parameter "count" must be a whole number, but is "many"',
+    ],
+    [
+      [
+        ['mode', 'fast'],
+        ['cuont', '1'],
+      ],
+      'there is no parameter "cuont"\n    fix: Did you mean "count"?',
+    ],
   ] as const)('%j', ([given, wanted]) => {
     expect(errors(text, { params: new Map(given) })).toContain(wanted);
   });
 
   test('a default of the wrong type is refused where it is declared', () => {
-    expect(errors('version: 1\nparams: { a: { type: integer, default: x } }\nsteps: { a: { run: x } }\n')).toContain('params.a.default: must be a whole number');
+    expect(errors('version: 1\nparams: { a: { type: integer, default: x } }\nsteps: { a: { run: x } }\n')).toContain(
+      'params.a.default: must be a whole number',
+    );
   });
 });
 
@@ -137,7 +184,11 @@ steps:
 `;
   test('the step wins over its template, and that over the defaults; variables one by one', () => {
     const [one, two, three] = plan(text).steps;
-    expect(one).toMatchObject({ command: ['sh', '-ec', 'echo hi 1'], runTimeoutMs: 420_000, env: { A: 'default', B: 'template', C: 'step' } });
+    expect(one).toMatchObject({
+      command: ['sh', '-ec', 'echo hi 1'],
+      runTimeoutMs: 420_000,
+      env: { A: 'default', B: 'template', C: 'step' },
+    });
     expect(two).toMatchObject({ command: ['sh', '-ec', 'echo main 3'], runTimeoutMs: 540_000 });
     expect(three).toMatchObject({ command: ['plain'], runTimeoutMs: 300_000, env: { A: 'default', B: 'default', C: 'default' } });
   });
@@ -231,7 +282,8 @@ describe('caching', () => {
 });
 
 test('the name of the build, its labels and bounds come from the head of the file', () => {
-  const text = 'version: 1\nname: "b ${{ git.branch }}"\nlabels: { team: core }\ntimeout: 1h\nfailFast: false\nignore: ["*.tmp"]\nsteps: { a: { run: x } }\n';
+  const text =
+    'version: 1\nname: "b ${{ git.branch }}"\nlabels: { team: core }\ntimeout: 1h\nfailFast: false\nignore: ["*.tmp"]\nsteps: { a: { run: x } }\n';
   expect(plan(text)).toMatchObject({ name: 'b main', labels: { team: 'core' }, timeoutMs: 3_600_000, failFast: false, ignore: ['*.tmp'] });
   expect(plan('version: 1\nsteps: { a: { run: x } }\n').name).toBe('work');
 });

@@ -74,7 +74,9 @@ function headOf(root: SourceMap, names: Names, problems: Problems) {
     .map((entry) => ({ ...entry, value: interpolate(entry.value, entry.key, names, problems) }));
   const whole = root.entries.filter(({ key }) => key === 'version' || key === 'steps');
   // Steps are read one by one elsewhere: here an empty map satisfies the type.
-  const stub = whole.map((entry) => (entry.key === 'steps' ? { ...entry, value: { ...entry.value, kind: 'map' as const, entries: [] } } : entry));
+  const stub = whole.map((entry) =>
+    entry.key === 'steps' ? { ...entry, value: { ...entry.value, kind: 'map' as const, entries: [] } } : entry,
+  );
   return pipelineType.read({ ...root, entries: [...entries, ...stub] }, '', { problems: new Problems(), deferred: false }) ?? EMPTY_HEAD;
 }
 
@@ -83,7 +85,10 @@ const EMPTY_HEAD = { name: undefined, labels: undefined, timeout: undefined, fai
 function namesOf(declared: ParamDeclarations, root: SourceMap, context: PipelineContext, problems: Problems): Names {
   const place = entryOf(root, 'params')?.keyPlace ?? root.place;
   const given = new Map<string, GivenParam>(
-    [...context.params].map(([name, written]) => [name, { value: paramFromText(declared.get(name), written), place, field: `--param ${name}` }]),
+    [...context.params].map(([name, written]) => [
+      name,
+      { value: paramFromText(declared.get(name), written), place, field: `--param ${name}` },
+    ]),
   );
   const params = bindParams(declared, given, { place, field: 'params', giveWith: 'Give it: --param NAME=VALUE.' }, problems);
   const env: Record<string, Value> = {};

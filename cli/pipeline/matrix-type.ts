@@ -55,7 +55,8 @@ export const matrix: FieldType<MatrixAsWritten> = {
 export function combinationsOf({ axes: written, include, exclude }: MatrixAsWritten): readonly Combination[] {
   let found: readonly Combination[] = written.size === 0 ? [] : [new Map()];
   for (const [axis, values] of written) found = found.flatMap((before) => values.map((value) => new Map([...before, [axis, value]])));
-  const excluded = (one: Combination) => exclude.some((rule) => rule.size > 0 && [...rule].every(([axis, value]) => one.get(axis) === value));
+  const excluded = (one: Combination) =>
+    exclude.some((rule) => rule.size > 0 && [...rule].every(([axis, value]) => one.get(axis) === value));
   return [...found.filter((one) => !excluded(one)), ...include];
 }
 

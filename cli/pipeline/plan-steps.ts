@@ -19,7 +19,11 @@ export function planSteps({ steps, left }: Expansion, problems: Problems): reado
   const planned = read.flatMap(({ step, written }) => (written === undefined ? [] : [planStep(step, written, names, problems)]));
   checkCycles(planned, problems);
   if (planned.length > LIMITS.stepsPerBuild) {
-    problems.error({ line: 1, column: 1 }, 'steps', `${planned.length} steps are more than the ${LIMITS.stepsPerBuild} that a build may have`);
+    problems.error(
+      { line: 1, column: 1 },
+      'steps',
+      `${planned.length} steps are more than the ${LIMITS.stepsPerBuild} that a build may have`,
+    );
   }
   return planned;
 }
@@ -37,7 +41,8 @@ function planStep(step: ExpandedStep, written: StepAsWritten, names: StepNames, 
   const wrong = (field: string, message: string, hint?: string) => problems.error(placeOf(field), `${at}.${field}`, message, hint);
   if (entryOf(step.fields, 'run') === undefined) wrong('run', 'is missing', 'Say what to run, or name a template that does.');
   const cache = written.cache;
-  if (cache?.use === true && written.sideEffects === true) wrong('cache', 'a step with side effects cannot be cached', 'Remove one of the two.');
+  if (cache?.use === true && written.sideEffects === true)
+    wrong('cache', 'a step with side effects cannot be cached', 'Remove one of the two.');
   const critical = written.critical ?? true;
   if (written.onLag !== undefined && critical) wrong('onLag', 'only a step with "critical: false" may lag');
   const resources = written.resources;
@@ -131,7 +136,11 @@ function checkCycles(steps: readonly PlannedStep[], problems: Problems): void {
         way.pop();
       } else if (target !== undefined && state.get(target.name) === 'open') {
         const around = way.slice(way.findIndex(({ step }) => step === target)).map(({ step }) => step.name);
-        problems.error(target.place, `steps.${target.key}.needs`, `the steps need each other in a circle: ${[...around, target.name].join(' → ')}`);
+        problems.error(
+          target.place,
+          `steps.${target.key}.needs`,
+          `the steps need each other in a circle: ${[...around, target.name].join(' → ')}`,
+        );
       } else if (target !== undefined && !state.has(target.name)) {
         state.set(target.name, 'open');
         way.push({ step: target, next: 0 });

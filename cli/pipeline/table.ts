@@ -152,7 +152,7 @@ const onLag = record('{after, use}', {
   },
 });
 
-const when = byKind<string | boolean>('an expression such as git.branch == \'main\'', {
+const when = byKind<string | boolean>("an expression such as git.branch == 'main'", {
   boolean: flag,
   text: text({ what: 'an expression', pattern: '\\S' }),
 });
@@ -162,7 +162,7 @@ const common = {
   env: { type: env, about: 'Environment variables. Those of defaults and template are kept unless named again.' },
   passEnv: {
     type: list(text({ what: 'the name of an environment variable', pattern: VARIABLE })),
-    about: "Variables that the agent passes on from its own environment. Their values are no part of the cache key.",
+    about: 'Variables that the agent passes on from its own environment. Their values are no part of the cache key.',
   },
   labels: {
     type: byKind<string>('a label selector or a map of labels', { text: selector, map: labelMap }),
@@ -189,20 +189,28 @@ const body = {
   needs: { type: needs, about: 'Steps that must have ended before. Their outputs are inputs, unless {step, outputs: false}.' },
   inputs: { type: inputs, about: 'Files of the work tree that it reads; nothing else is there when it runs. Default: none.' },
   outputs: { type: list(relativePath), about: 'Files and directories to keep, relative to workingDirectory.' },
-  cache: { type: cache, about: 'Whether an equal earlier result may be used. Default true, and false for steps with network or side effects.' },
+  cache: {
+    type: cache,
+    about: 'Whether an equal earlier result may be used. Default true, and false for steps with network or side effects.',
+  },
   sideEffects: { type: flag, about: 'Whether it changes the world outside of its outputs. Default: true where it is not cached.' },
   runIf: { type: choice(['succeeded', 'failed', 'always']), about: 'When to run, by how the steps it needs ended. Default succeeded.' },
   when: { type: when, about: 'An expression; where it is false at submission, the step is left out of the build.' },
   workingDirectory: { type: relativePath, about: 'Directory in which it runs. Default: the root.' },
 } as const;
 
-const NOT_YET = { secrets: 'secrets are not supported yet: pass a variable of the agent with "passEnv", or keep the step out of the pipeline' };
+const NOT_YET = {
+  secrets: 'secrets are not supported yet: pass a variable of the agent with "passEnv", or keep the step out of the pipeline',
+};
 
 export const stepType = record(
   'a step',
   {
     ...body,
-    template: { type: text({ what: 'the name of a template', pattern: NAME }), about: 'Template that gives the fields which are not set here.' },
+    template: {
+      type: text({ what: 'the name of a template', pattern: NAME }),
+      about: 'Template that gives the fields which are not set here.',
+    },
     with: { type: mapOf(scalarValue, NAME_KEY), about: "Values for the template's params." },
     matrix: { type: matrix, about: 'One step per combination of values; ${{ matrix.NAME }} stands for the value.' },
   },
@@ -238,7 +246,10 @@ export const pipelineType = record(
   'a pipeline',
   {
     version: { type: number({ min: 1, max: 1 }), about: 'Version of this format: 1.', required: true },
-    name: { type: text({ what: 'text of 1 to 128 characters', pattern: '^.{1,128}$' }), about: "The build's name. Default: the directory's." },
+    name: {
+      type: text({ what: 'text of 1 to 128 characters', pattern: '^.{1,128}$' }),
+      about: "The build's name. Default: the directory's.",
+    },
     labels: { type: mapOf(text({ what: 'text', anyScalar: true }), NAME_KEY), about: 'Labels of the build, for finding it again.' },
     timeout: { type: duration, about: 'Longest time of the whole build. Default: no bound.' },
     failFast: { type: flag, about: 'Whether the first failure of a critical step cancels what has not started. Default true.' },

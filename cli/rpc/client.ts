@@ -113,12 +113,19 @@ export function connectBuildServer(link: Link): BuildServer {
       return found;
     },
     async *watch(build, cursor, signal) {
-      for await (const message of callServerStream(client, 'watchBuild', { buildId: build, cursor }, { signal })) yield eventFromProto(message);
+      for await (const message of callServerStream(client, 'watchBuild', { buildId: build, cursor }, { signal }))
+        yield eventFromProto(message);
     },
     async *log({ build, step, attempt, offset, follow }, signal) {
       const request = { buildId: build, step, attempt, offset, follow };
       for await (const chunk of callServerStream(client, 'streamLog', request, { signal })) {
-        yield { offset: Number(chunk.offset), data: chunk.data, attempt: chunk.attempt, complete: chunk.complete, truncated: chunk.truncated };
+        yield {
+          offset: Number(chunk.offset),
+          data: chunk.data,
+          attempt: chunk.attempt,
+          complete: chunk.complete,
+          truncated: chunk.truncated,
+        };
       }
     },
     async cancel(build, step, reason, signal) {

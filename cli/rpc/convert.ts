@@ -131,7 +131,15 @@ function needed<T>(value: T | undefined, written: string): T {
 
 export function explanationFromProto(message: ExplainStepResponse__Output): ExplanationView {
   const { summary, reasons, queuePosition, nearest, placement, cache } = message;
-  return { phase: wordOf(STEP_PHASES, 'STEP_PHASE_', message.phase) ?? 'blocked', summary, reasons, queuePosition, nearest, placement, cache };
+  return {
+    phase: wordOf(STEP_PHASES, 'STEP_PHASE_', message.phase) ?? 'blocked',
+    summary,
+    reasons,
+    queuePosition,
+    nearest,
+    placement,
+    cache,
+  };
 }
 
 export function agentFromProto(message: AgentStatus__Output): AgentView {

@@ -53,7 +53,11 @@ export function yardReporter(session: Session, verbose: boolean): (event: ChildE
       const notes = Array.isArray(missing) ? missing.map((one) => printable(String(one))) : [];
       const lacks = notes.filter((note) => SANDBOX_TRAITS.some((trait) => note.startsWith(trait)));
       if (verbose) say(session, `${event.name} is ready (sandbox: ${printable(String(event.line.get('sandbox')))})`);
-      if (lacks.length > 0 && !told) say(session, `Steps run in the sandbox "${printable(String(event.line.get('sandbox')))}", which does not guarantee: ${lacks.join('; ')}`);
+      if (lacks.length > 0 && !told)
+        say(
+          session,
+          `Steps run in the sandbox "${printable(String(event.line.get('sandbox')))}", which does not guarantee: ${lacks.join('; ')}`,
+        );
       told = true;
     } else if (verbose) say(session, `${event.name} is ready at ${String(event.line.get('address') ?? '')}`);
   };

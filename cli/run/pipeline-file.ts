@@ -19,7 +19,10 @@ export type FoundPipeline = LoadedPipeline & {
 export function openPipeline(named: string | undefined, params: readonly (readonly [string, string])[], terminal: Terminal): FoundPipeline {
   const absolute = named === undefined ? findUpwards(terminal.cwd) : path.resolve(terminal.cwd, named);
   if (absolute === undefined) {
-    throw new UsageError(`There is no ${PIPELINE_FILE} here or above`, 'Write one (docs/pipeline.md), name one with --file, or run one command with "switchyard exec".');
+    throw new UsageError(
+      `There is no ${PIPELINE_FILE} here or above`,
+      'Write one (docs/pipeline.md), name one with --file, or run one command with "switchyard exec".',
+    );
   }
   let text: string;
   try {

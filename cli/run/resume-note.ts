@@ -18,7 +18,9 @@ export type ResumeNote = {
 /** The key for `request`, whatever else it holds, at `address`. */
 export function resumeNote(stateDir: string, address: string, request: unknown): ResumeNote {
   const file = path.join(stateDir, 'run.json');
-  const fingerprint = createHash('sha256').update(JSON.stringify([address.replace(/:\d+$/, ''), request])).digest('hex');
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([address.replace(/:\d+$/, ''), request]))
+    .digest('hex');
   const left = readNote(file);
   const resumed = left?.fingerprint === fingerprint;
   const key = resumed ? left.key : randomUUID();

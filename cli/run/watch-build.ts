@@ -113,10 +113,21 @@ async function showTail(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  if (event.kind !== 'step-ended' || (event.verdict !== 'failed' && event.verdict !== 'timed-out') || options.tailLines === 0 || session.json) return;
+  if (
+    event.kind !== 'step-ended' ||
+    (event.verdict !== 'failed' && event.verdict !== 'timed-out') ||
+    options.tailLines === 0 ||
+    session.json
+  )
+    return;
   const log = event.result?.log;
   try {
-    const lines = await logTail(server, { build, step: event.step, sizeBytes: log === undefined ? undefined : sizeOf(log.digest) }, options.tailLines, signal);
+    const lines = await logTail(
+      server,
+      { build, step: event.step, sizeBytes: log === undefined ? undefined : sizeOf(log.digest) },
+      options.tailLines,
+      signal,
+    );
     if (lines.length === 0) return;
     const bar = session.style.dim('│');
     const color = wantsColor(session.terminal.stdout, session.terminal.env);
@@ -130,7 +141,13 @@ async function showTail(
 function printEnd(session: Session, model: BuildModel, upload: UploadCount | undefined): void {
   if (!session.json) return printLines(session, ['', ...summary(model, upload, session.style)]);
   const { build, steps } = model;
-  const end = { kind: 'summary', build: build.id, verdict: build.verdict, totals: totalsOf(steps, upload), criticalPath: criticalPath(steps) };
+  const end = {
+    kind: 'summary',
+    build: build.id,
+    verdict: build.verdict,
+    totals: totalsOf(steps, upload),
+    criticalPath: criticalPath(steps),
+  };
   session.terminal.stdout.write(`${JSON.stringify(end)}\n`);
 }
 

@@ -11,7 +11,9 @@ export type CriticalPath = {
  * for longest. Time is counted from when a step was ready, so that waiting for an agent shows too. Undefined before any ended.
  */
 export function criticalPath(steps: readonly StepProgress[]): CriticalPath | undefined {
-  const ended = new Map(steps.filter((step) => step.endedAtMs !== undefined && step.verdict !== 'skipped').map((step) => [step.name, step]));
+  const ended = new Map(
+    steps.filter((step) => step.endedAtMs !== undefined && step.verdict !== 'skipped').map((step) => [step.name, step]),
+  );
   const latest = (names: Iterable<string>): StepProgress | undefined => {
     let found: StepProgress | undefined;
     for (const name of names) {

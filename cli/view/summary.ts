@@ -33,7 +33,8 @@ export function totalsOf(steps: readonly StepProgress[], upload: UploadCount | u
     merged: ended.filter((step) => step.source === 'merge').length,
     ranMs: runMs(ran),
     savedMs: runMs(cached),
-    savedBytes: cached.reduce((total, step) => total + outputBytes(step), 0) + (upload === undefined ? 0 : upload.totalBytes - upload.sentBytes),
+    savedBytes:
+      cached.reduce((total, step) => total + outputBytes(step), 0) + (upload === undefined ? 0 : upload.totalBytes - upload.sentBytes),
     sentBytes: upload?.sentBytes ?? 0,
   };
 }
@@ -54,7 +55,13 @@ export function summary(model: BuildModel, upload: UploadCount | undefined, styl
   const end = build.endedAtMs ?? build.acceptedAtMs;
   const plain = columns([
     ['STEP', 'RESULT', 'FROM', 'AGENT', 'TIME'],
-    ...shown.map((step) => [step.name, step.verdict ?? step.phase, step.source ?? '-', step.agent === '' ? '-' : step.agent, timeText(step, end)]),
+    ...shown.map((step) => [
+      step.name,
+      step.verdict ?? step.phase,
+      step.source ?? '-',
+      step.agent === '' ? '-' : step.agent,
+      timeText(step, end),
+    ]),
   ]);
   const table = plain.map((line, index) => (index === 0 ? style.bold(line) : colourOf(shown[index - 1], style)(line)));
   const hidden = steps.length - shown.length;

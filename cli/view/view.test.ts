@@ -47,7 +47,13 @@ const SNAPSHOT: BuildSnapshot = {
     stepsFromCache: 0,
     degraded: [],
   },
-  steps: [step('install'), step('check', ['install']), step('test[shard=1]', ['install']), step('test[shard=2]', ['install']), step('package', ['check'])],
+  steps: [
+    step('install'),
+    step('check', ['install']),
+    step('test[shard=1]', ['install']),
+    step('test[shard=2]', ['install']),
+    step('package', ['check']),
+  ],
   cursor: 'i:0',
 };
 
@@ -80,8 +86,22 @@ const STORY: readonly BuildEvent[] = [
   event(3_000, 'check', { kind: 'attempt-started', number: 2, agent: 'edge-2' }),
 ];
 const END: readonly BuildEvent[] = [
-  event(5_000, 'check', { kind: 'step-ended', verdict: 'failed', source: undefined, message: 'The command ended with code 2', failureClass: 'exit', result: undefined }),
-  event(5_001, 'package', { kind: 'step-ended', verdict: 'skipped', source: undefined, message: 'check did not succeed', failureClass: undefined, result: undefined }),
+  event(5_000, 'check', {
+    kind: 'step-ended',
+    verdict: 'failed',
+    source: undefined,
+    message: 'The command ended with code 2',
+    failureClass: 'exit',
+    result: undefined,
+  }),
+  event(5_001, 'package', {
+    kind: 'step-ended',
+    verdict: 'skipped',
+    source: undefined,
+    message: 'check did not succeed',
+    failureClass: undefined,
+    result: undefined,
+  }),
   event(6_000, 'test[shard=1]', { ...succeeded, source: 'run', result: result(900, 'central-1') }),
   event(6_500, 'test[shard=2]', { ...succeeded, source: 'merge', result: result(800, 'central-1') }),
   event(6_600, '', { kind: 'build-ended', verdict: 'failed', degraded: [] }),

@@ -85,7 +85,7 @@ class Child implements SupervisedChild {
   }
 
   async #run(): Promise<void> {
-    for (let failures = 0; !this.#stopping.signal.aborted; ) {
+    for (let failures = 0; !this.#stopping.signal.aborted;) {
       const startedAt = this.#context.clock.monotonic();
       const how = await this.#once();
       if (this.#stopping.signal.aborted) return;
@@ -149,7 +149,11 @@ class Child implements SupervisedChild {
       signal.addEventListener('abort', () => resolve('asked'), { once: true });
     });
     if ((await Promise.race([asked, ended])) !== 'asked') return;
-    for (const [sent, waitMs] of [['SIGTERM', this.#plan.stopMs], ['SIGTERM', 2_000], ['SIGKILL', 0]] as const) {
+    for (const [sent, waitMs] of [
+      ['SIGTERM', this.#plan.stopMs],
+      ['SIGTERM', 2_000],
+      ['SIGKILL', 0],
+    ] as const) {
       child.kill(sent);
       const timer = new AbortController();
       const late = sleep(waitMs, 'late' as const, { signal: timer.signal }).catch(() => 'late' as const);

@@ -14,7 +14,10 @@ export function lockYard(file: string): Disposable {
       if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST' || tries > 3) throw error;
       const holder = holderOf(file);
       if (holder !== undefined) {
-        throw new UsageError(`A yard runs here already (process ${holder})`, 'Use it: "switchyard run", "switchyard agents". Or stop it with Ctrl-C first.');
+        throw new UsageError(
+          `A yard runs here already (process ${holder})`,
+          'Use it: "switchyard run", "switchyard agents". Or stop it with Ctrl-C first.',
+        );
       }
       fs.rmSync(file, { force: true });
     }

@@ -73,7 +73,9 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const coordinator = start('coordinator', coordinatorArgv(address, dataPort, stateDir, tokens.tokensFile), 10_000);
   stack.use(coordinator);
   // Disposed in reverse: agents stop before the coordinator, side by side.
-  const started = agents.map((agent) => start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000));
+  const started = agents.map((agent) =>
+    start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000),
+  );
   stack.defer(async () => void (await Promise.all(started.map((agent) => agent[Symbol.asyncDispose]()))));
   await coordinator.ready;
   const yardFile = yardFileIn(stateDir);
@@ -133,7 +135,11 @@ async function freePorts(wanted: number): Promise<readonly [number, number]> {
     new Promise<{ readonly port: number; readonly close: () => Promise<void> }>((resolve, reject) => {
       const server = createServer();
       server.once('error', (error: NodeJS.ErrnoException) =>
-        reject(new Fault('CONFIG_INVALID', `Port ${port} cannot be used (${error.code ?? error.message})`, { hint: 'Choose another with --port, or leave it out.' })),
+        reject(
+          new Fault('CONFIG_INVALID', `Port ${port} cannot be used (${error.code ?? error.message})`, {
+            hint: 'Choose another with --port, or leave it out.',
+          }),
+        ),
       );
       server.listen({ port, host: '127.0.0.1' }, () => {
         const bound = server.address();
