@@ -7,6 +7,8 @@ import { Violation } from '../world.ts';
 /** What an agent's leases ask for together never exceeds what it has, as it truly is; nor do offers exceed its credits. */
 export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
   const credits = new Map<string, number>();
+  /** Who got an offer since the last look. */
+  const offeredTo = new Set<AgentId>();
   const agents = new Map(plan.agents.map((agent) => [agent.id, agent]));
   return {
     invariant: 'capacity',
@@ -14,18 +16,20 @@ export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
       if (event.kind === 'agent-registered') credits.set(event.facts.agent, event.credits);
       if (event.kind === 'heartbeat-received') credits.set(event.session.slice(0, event.session.lastIndexOf('#')), event.credits);
     },
-    decided({ id, before, after }) {
+    decided({ before, after }) {
       const lease = leaseOf(after);
-      if (after.state.kind !== 'offered' || lease === undefined || leaseOf(before)?.token === lease.token) return;
-      // Credits count the offers that are under way. They may go down while offers are; a new offer must fit into them.
-      const open = [...decided.leases()].filter(
-        (other) => other.record.state.kind === 'offered' && other.lease.agent === lease.agent,
-      ).length;
-      const granted = credits.get(lease.agent) ?? 0;
-      if (open > granted) throw new Violation('capacity', `${id} is offer ${open} of ${lease.agent}, which gave ${granted} credits`);
+      if (after.state.kind === 'offered' && lease !== undefined && leaseOf(before)?.token !== lease.token) offeredTo.add(lease.agent);
     },
     observe(observation) {
       if (observation.kind !== 'applied') return;
+      // Credits count the offers that are under way. They may go down while offers are; a new offer must fit into them.
+      for (const agent of offeredTo) {
+        const open = [...decided.leases()].filter(({ lease, record }) => record.state.kind === 'offered' && lease.agent === agent).length;
+        const granted = credits.get(agent) ?? 0;
+        if (open > granted)
+          throw new Violation('capacity', `${agent} gave ${granted} credits, was offered another step, and has ${open} open offers`);
+      }
+      offeredTo.clear();
       const used = new Map<AgentId, Record<string, number>>();
       for (const { id, lease } of decided.leases()) {
         const { resources } = stepPlan(id).spec;
