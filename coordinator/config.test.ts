@@ -17,7 +17,9 @@ test('without options it listens on loopback only', () => {
 });
 
 test.for(['--listen', '--data-listen'])('%s off loopback without tokens is refused, with what to do', (flag) => {
-  expect(problemsOf(flag, '0.0.0.0:7410')).toContain(`${flag} is 0.0.0.0:7410, which others can reach: give --tokens-file, or listen on 127.0.0.1`);
+  expect(problemsOf(flag, '0.0.0.0:7410')).toContain(
+    `${flag} is 0.0.0.0:7410, which others can reach: give --tokens-file, or listen on 127.0.0.1`,
+  );
   expect(problemsOf(flag, '[::]:7410')).toContain('give --tokens-file');
   expect(problemsOf(flag, '127.0.0.1:7410')).toBe('');
   expect(problemsOf(flag, '[::1]:7410')).toBe('');

@@ -11,7 +11,12 @@ export const COORDINATOR_OPTIONS = {
     dataListen: { type: 'string', default: '127.0.0.1:7411', help: 'Address of the data plane, host:port; port 0 takes a free one.' },
     dataAddress: { type: 'string', help: 'Address under which others reach the data plane, where that is not the one it listens on.' },
     stateDir: { type: 'path', default: '.switchyard/coordinator', help: 'Directory for ledger, blobs and tokens; made with mode 0700.' },
-    ledger: { type: 'choice', choices: ['sqlite', 'memory'], default: 'sqlite', help: 'Where builds are kept; memory forgets them when the process ends.' },
+    ledger: {
+      type: 'choice',
+      choices: ['sqlite', 'memory'],
+      default: 'sqlite',
+      help: 'Where builds are kept; memory forgets them when the process ends.',
+    },
     synchronous: {
       type: 'choice',
       choices: ['full', 'normal'],
@@ -19,20 +24,55 @@ export const COORDINATOR_OPTIONS = {
       help: 'full: what was accepted survives loss of power; normal: only the end of the process, and commits are faster.',
     },
     tokensFile: { type: 'path', help: 'JSON file of hashed tokens of callers, agents and services.' },
-    allowLocal: { type: 'boolean', default: 'true', help: 'Whether a connection without a token is the local administrator, where both addresses are on loopback.' },
+    allowLocal: {
+      type: 'boolean',
+      default: 'true',
+      help: 'Whether a connection without a token is the local administrator, where both addresses are on loopback.',
+    },
     localProject: { type: 'string', default: 'local', help: 'Project of the local administrator.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local administrator.' },
-    cacheBytes: { type: 'size', default: '20Gi', min: 1_048_576, help: 'Most bytes that the data plane keeps on disk; the least used go first.' },
+    cacheBytes: {
+      type: 'size',
+      default: '20Gi',
+      min: 1_048_576,
+      help: 'Most bytes that the data plane keeps on disk; the least used go first.',
+    },
     leaseTtl: { type: 'duration', default: '15s', min: 1_000, max: 600_000, help: 'How long a lease lasts without a heartbeat.' },
-    heartbeat: { type: 'duration', default: '5s', min: 200, max: 200_000, help: 'Time between the heartbeats of an agent; at most a third of the lease.' },
+    heartbeat: {
+      type: 'duration',
+      default: '5s',
+      min: 200,
+      max: 200_000,
+      help: 'Time between the heartbeats of an agent; at most a third of the lease.',
+    },
     offerTtl: { type: 'duration', default: '2s', min: 100, max: 60_000, help: 'How long an agent may take to accept an offer.' },
-    logBytesMax: { type: 'size', default: '64Mi', min: 4_096, help: 'Longest log of one attempt; what is longer is cut, with a mark at its end.' },
-    logSegmentBytes: { type: 'size', default: '1Mi', min: 4_096, max: 67_108_864, help: 'Size at which a part of a running log moves from the ledger to the store.' },
+    logBytesMax: {
+      type: 'size',
+      default: '64Mi',
+      min: 4_096,
+      help: 'Longest log of one attempt; what is longer is cut, with a mark at its end.',
+    },
+    logSegmentBytes: {
+      type: 'size',
+      default: '1Mi',
+      min: 4_096,
+      max: 67_108_864,
+      help: 'Size at which a part of a running log moves from the ledger to the store.',
+    },
     retention: { type: 'duration', default: '168h', min: 0, help: 'How long a build is kept after it has ended.' },
     retentionCount: { type: 'int', default: '10000', min: 1, help: 'How many ended builds are kept at most.' },
     drain: { type: 'duration', default: '2s', min: 0, max: 600_000, help: 'How long calls may go on after the process was told to stop.' },
-    exitWithParent: { type: 'boolean', default: 'false', help: 'Whether to stop when standard input ends, so as not to outlive who started it.' },
-    logLevel: { type: 'choice', choices: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', help: 'What is written to standard error.' },
+    exitWithParent: {
+      type: 'boolean',
+      default: 'false',
+      help: 'Whether to stop when standard input ends, so as not to outlive who started it.',
+    },
+    logLevel: {
+      type: 'choice',
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      help: 'What is written to standard error.',
+    },
   },
 } as const satisfies OptionTable;
 
@@ -47,7 +87,9 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
   const problems = [
     ...addressProblems('--listen', config.listen, config),
     ...addressProblems('--data-listen', config.dataListen, config),
-    ...(config.heartbeat * 3 > config.leaseTtl ? [`--heartbeat is ${config.heartbeat} ms, but must be at most a third of --lease-ttl, ${config.leaseTtl} ms`] : []),
+    ...(config.heartbeat * 3 > config.leaseTtl
+      ? [`--heartbeat is ${config.heartbeat} ms, but must be at most a third of --lease-ttl, ${config.leaseTtl} ms`]
+      : []),
     ...nameProblems(config),
   ];
   if (problems.length > 0) {
@@ -74,7 +116,9 @@ function addressProblems(flag: string, address: string, config: CoordinatorConfi
 
 function nameProblems(config: CoordinatorConfig): readonly string[] {
   const problems: string[] = [];
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(config.localProject)) problems.push('--local-project must be 1 to 63 letters, digits, ".", "_" or "-"');
-  if (!/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/.test(config.localScope)) problems.push('--local-scope must be a path such as main or main/pr-7');
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(config.localProject))
+    problems.push('--local-project must be 1 to 63 letters, digits, ".", "_" or "-"');
+  if (!/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/.test(config.localScope))
+    problems.push('--local-scope must be a path such as main or main/pr-7');
   return problems;
 }

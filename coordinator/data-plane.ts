@@ -51,7 +51,7 @@ export async function startDataPlane(options: DataPlaneProcessOptions): Promise<
 
   async function supervise(): Promise<void> {
     const prng = prngFrom(process.pid);
-    for (let failures = 0; !stopping.signal.aborted; ) {
+    for (let failures = 0; !stopping.signal.aborted;) {
       const startedAt = options.env.clock.monotonic();
       const how = await ended(current.child);
       if (stopping.signal.aborted) return;
@@ -105,7 +105,8 @@ async function readyLine(child: ChildProcess): Promise<string> {
 function addressIn(line: string): string | undefined {
   try {
     const ready: unknown = JSON.parse(line);
-    if (typeof ready === 'object' && ready !== null && 'ready' in ready && 'address' in ready && typeof ready.address === 'string') return ready.address;
+    if (typeof ready === 'object' && ready !== null && 'ready' in ready && 'address' in ready && typeof ready.address === 'string')
+      return ready.address;
   } catch {
     // not the ready line
   }

@@ -53,7 +53,8 @@ function leave(end: string | Error | undefined, log: Logger): ExitCode {
 
 function failed(error: unknown): ExitCode {
   const hint = isFault(error) && error.hint !== undefined ? `\n${error.hint}` : '';
-  const text = error instanceof Error ? (isFault(error) && error.code !== 'INTERNAL' ? error.message : (error.stack ?? error.message)) : String(error);
+  const text =
+    error instanceof Error ? (isFault(error) && error.code !== 'INTERNAL' ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`${text}${hint}\n`);
   return isFault(error, 'CONFIG_INVALID') ? 2 : 1;
 }

@@ -95,7 +95,16 @@ function localAdmin(config: CoordinatorConfig): Identity {
 function dataPlaneArgs(config: CoordinatorConfig, stateDir: string, tokensFile: string): readonly string[] {
   const local = isLocalOnly(config) && config.allowLocal;
   return [
-    ...['--dir', join(stateDir, 'blobs'), '--max-bytes', String(config.cacheBytes), '--tokens-file', tokensFile, '--log-level', config.logLevel],
+    ...[
+      '--dir',
+      join(stateDir, 'blobs'),
+      '--max-bytes',
+      String(config.cacheBytes),
+      '--tokens-file',
+      tokensFile,
+      '--log-level',
+      config.logLevel,
+    ],
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
 }

@@ -33,7 +33,10 @@ export async function openTokens(options: TokensOptions): Promise<Tokens> {
   }
   const service = randomBytes(32).toString('hex');
   const dataTokensFile = join(options.stateDir, 'data-tokens.json');
-  await writePrivate(dataTokensFile, formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]));
+  await writePrivate(
+    dataTokensFile,
+    formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]),
+  );
   return { entries, service: new Secret(service), dataTokensFile };
 }
 

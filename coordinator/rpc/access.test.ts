@@ -28,10 +28,18 @@ test.for(RPCS)('%s is open to its least role and those above, and closed to all 
   for (const role of ROLES) {
     const call = () => callerFor(rpc, as(role), authenticator);
     if (ROLES.indexOf(role) >= ROLES.indexOf(LEAST_ROLE[rpc])) expect(call().role).toBe(role);
-    else expect(call).toThrow(expect.objectContaining({ code: 'FORBIDDEN', message: `${rpc} needs the role ${LEAST_ROLE[rpc]}, but ${role} has the role ${role}` }));
+    else
+      expect(call).toThrow(
+        expect.objectContaining({
+          code: 'FORBIDDEN',
+          message: `${rpc} needs the role ${LEAST_ROLE[rpc]}, but ${role} has the role ${role}`,
+        }),
+      );
   }
-  for (const token of ['agent', 'service']) expect(() => callerFor(rpc, as(token), authenticator)).toThrow(expect.objectContaining({ code: 'FORBIDDEN' }));
-  for (const token of ['unknown', undefined]) expect(() => callerFor(rpc, as(token), authenticator)).toThrow(expect.objectContaining({ code: 'UNAUTHENTICATED' }));
+  for (const token of ['agent', 'service'])
+    expect(() => callerFor(rpc, as(token), authenticator)).toThrow(expect.objectContaining({ code: 'FORBIDDEN' }));
+  for (const token of ['unknown', undefined])
+    expect(() => callerFor(rpc, as(token), authenticator)).toThrow(expect.objectContaining({ code: 'UNAUTHENTICATED' }));
 });
 
 test('what changes a build needs more than a viewer, and what holds agents back more than a submitter', () => {

@@ -25,7 +25,8 @@ export type BuildRpc = keyof typeof LEAST_ROLE;
  */
 export function callerFor(rpc: BuildRpc, evidence: Evidence, authenticator: Authenticator): Caller {
   const identity = authenticator.identify(evidence);
-  if (identity.kind !== 'caller') throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
+  if (identity.kind !== 'caller')
+    throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
   const { caller } = identity;
   const least = LEAST_ROLE[rpc];
   if (ROLES.indexOf(caller.role) < ROLES.indexOf(least)) {

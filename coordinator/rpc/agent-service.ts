@@ -45,7 +45,9 @@ export function agentService(options: AgentServiceOptions): ServedService {
   return {
     definition: loadProto().switchyard.v1.Agent.service,
     handlers: {
-      Session: bidi<AgentBatch__Output, CoordinatorBatch>(options.env, 'Agent.Session', (requests, call) => runSession(requests, call, options)),
+      Session: bidi<AgentBatch__Output, CoordinatorBatch>(options.env, 'Agent.Session', (requests, call) =>
+        runSession(requests, call, options),
+      ),
     },
   };
 }
@@ -69,12 +71,18 @@ async function* runSession(
     });
   } catch (error) {
     if (!isFault(error)) throw error;
-    options.env.log.warn('agent-refused', { agent: first.messages[0]?.register?.agentId, credential: identity.name, reason: error.message });
+    options.env.log.warn('agent-refused', {
+      agent: first.messages[0]?.register?.agentId,
+      credential: identity.name,
+      reason: error.message,
+    });
     yield refusal(error);
     return;
   }
   if (reply.kind !== 'session' || outbox === undefined) {
-    yield refusal(reply.kind === 'refused' ? new Fault(reply.code, reply.message) : new Fault('INTERNAL', 'The registration was not answered'));
+    yield refusal(
+      reply.kind === 'refused' ? new Fault(reply.code, reply.message) : new Fault('INTERNAL', 'The registration was not answered'),
+    );
     return;
   }
   yield* serveSession({ ...options, session: reply.session, agent: registration.facts.agent, registration, outbox }, first, source, call);
@@ -131,7 +139,8 @@ function take(message: AgentMessage__Output, context: Context): void {
   const { driver, session } = context;
   if (message.heartbeat) {
     const { tokens, credits } = message.heartbeat;
-    if (tokens.length > HEARTBEAT_TOKENS_MAX) throw bad('heartbeat.tokens', `has ${tokens.length} entries, at most ${HEARTBEAT_TOKENS_MAX} are taken`);
+    if (tokens.length > HEARTBEAT_TOKENS_MAX)
+      throw bad('heartbeat.tokens', `has ${tokens.length} entries, at most ${HEARTBEAT_TOKENS_MAX} are taken`);
     driver.post({
       kind: 'heartbeat-received',
       session,
@@ -139,7 +148,12 @@ function take(message: AgentMessage__Output, context: Context): void {
       credits: wholeField(credits, 'heartbeat.credits', 0, CREDITS_MAX),
     });
   } else if (message.log) {
-    takeLog(tokenField(message.log.token, 'log.token'), wholeField(message.log.offset, 'log.offset', 0, Number.MAX_SAFE_INTEGER), message.log.data, context);
+    takeLog(
+      tokenField(message.log.token, 'log.token'),
+      wholeField(message.log.offset, 'log.offset', 0, Number.MAX_SAFE_INTEGER),
+      message.log.data,
+      context,
+    );
   } else if (message.accept) {
     driver.post({ kind: 'offer-accepted', session, token: tokenField(message.accept.token, 'accept.token') });
   } else if (message.running) {
@@ -156,7 +170,10 @@ function take(message: AgentMessage__Output, context: Context): void {
     driver.post({ kind: 'agent-left', session });
     context.outbox.close();
   } else {
-    throw bad('messages', message.register ? 'may hold one register only, as the first of a stream' : 'holds a message without a known kind');
+    throw bad(
+      'messages',
+      message.register ? 'may hold one register only, as the first of a stream' : 'holds a message without a known kind',
+    );
   }
 }
 

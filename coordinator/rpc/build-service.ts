@@ -69,7 +69,9 @@ export function buildService(options: BuildServiceOptions): ServedService {
   const called = <Req, Res>(rpc: BuildRpc, run: (request: Req, caller: Caller, call: Call) => Promise<Res>) =>
     unary<Req, Res>(env, `Build.${rpc}`, async (request, call) => run(request, callerFor(rpc, call.evidence, options.authenticator), call));
   const streamed = <Req, Res>(rpc: BuildRpc, run: (request: Req, caller: Caller, call: Call) => AsyncIterable<Res>) =>
-    serverStream<Req, Res>(env, `Build.${rpc}`, (request, call) => run(request, callerFor(rpc, call.evidence, options.authenticator), call));
+    serverStream<Req, Res>(env, `Build.${rpc}`, (request, call) =>
+      run(request, callerFor(rpc, call.evidence, options.authenticator), call),
+    );
   const handlers: BuildHandlers = {
     GetServer: called('GetServer', async (_request, caller) => serverOf(options, caller)),
     SubmitBuild: called('SubmitBuild', (request, caller, call) => submit(options, request, caller, call)),
@@ -123,10 +125,16 @@ async function submit(
     throw new Fault('LIMIT_EXCEEDED', 'The ledger has fallen behind: no new builds for a moment', { retryAfterMs: 2_000 });
   }
   const id = newBuildId(options.driver.now());
-  if (options.core.buildOfKey(caller.project, submission.idempotencyKey) === undefined) await refuseMissingInputs(options, submission, caller, call);
+  if (options.core.buildOfKey(caller.project, submission.idempotencyKey) === undefined)
+    await refuseMissingInputs(options, submission, caller, call);
   const reply = await options.driver.submit({ kind: 'build-submitted', id, ...submission });
   if (reply.kind !== 'build') throw refusalOf(reply);
-  options.env.log.info('build-accepted', { build: reply.id, project: caller.project, steps: request.steps.length, existing: reply.existing });
+  options.env.log.info('build-accepted', {
+    build: reply.id,
+    project: caller.project,
+    steps: request.steps.length,
+    existing: reply.existing,
+  });
   return { buildId: reply.id, existing: reply.existing };
 }
 
@@ -220,7 +228,10 @@ async function done(options: BuildServiceOptions, event: Event): Promise<void> {
 function refusalOf(reply: Reply): Fault {
   if (reply.kind !== 'refused') return new Fault('INTERNAL', `An event was answered with ${reply.kind}`);
   const { field, retryAfterMs } = reply;
-  return new Fault(reply.code, reply.message, { ...(field === undefined ? {} : { field }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+  return new Fault(reply.code, reply.message, {
+    ...(field === undefined ? {} : { field }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
 /** The build, if it is of the caller's project: the others are unknown to it. @throws {Fault} BUILD_UNKNOWN */

@@ -81,7 +81,10 @@ const STEP_PHASES = {
   ended: 'STEP_PHASE_ENDED',
 } as const satisfies Record<StepState['kind'], StepPhase>;
 
-const SOURCES = { run: 'RESULT_SOURCE_RUN', cache: 'RESULT_SOURCE_CACHE', merge: 'RESULT_SOURCE_MERGE' } as const satisfies Record<string, ResultSource>;
+const SOURCES = { run: 'RESULT_SOURCE_RUN', cache: 'RESULT_SOURCE_CACHE', merge: 'RESULT_SOURCE_MERGE' } as const satisfies Record<
+  string,
+  ResultSource
+>;
 
 const BOUNDS = { queue: 'waited too long for an agent', total: 'took too long in all', build: 'the build took too long' } as const;
 
@@ -104,7 +107,10 @@ export function outcomeToProto(outcome: StepOutcome): StepEnded {
     case 'timed-out':
       return { verdict: 'STEP_VERDICT_TIMED_OUT', message: BOUNDS[outcome.bound] };
     case 'cancelled':
-      return { verdict: 'STEP_VERDICT_CANCELLED', message: outcome.reason === '' ? `by ${outcome.by}` : `by ${outcome.by}: ${outcome.reason}` };
+      return {
+        verdict: 'STEP_VERDICT_CANCELLED',
+        message: outcome.reason === '' ? `by ${outcome.by}` : `by ${outcome.by}: ${outcome.reason}`,
+      };
     case 'skipped':
       return { verdict: 'STEP_VERDICT_SKIPPED', message: outcome.detail };
     default:

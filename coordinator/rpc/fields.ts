@@ -24,7 +24,8 @@ export function textField(text: string, field: string, min: number, max: number)
 /** A whole number within bounds. int64 comes as text. */
 export function wholeField(value: string | number, field: string, min: number, max: number): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < min || number > max) throw bad(field, `must be a whole number from ${min} to ${max}, but is ${value}`);
+  if (!Number.isSafeInteger(number) || number < min || number > max)
+    throw bad(field, `must be a whole number from ${min} to ${max}, but is ${value}`);
   return number;
 }
 
@@ -36,7 +37,8 @@ export function durationField<T>(value: string | number, field: string, fallback
 
 /** Names such as those of environment variables. */
 export function variableField(name: string, field: string): string {
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(name)) throw bad(field, `must name a variable (letters, digits and "_"), but is "${brief(name)}"`);
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(name))
+    throw bad(field, `must name a variable (letters, digits and "_"), but is "${brief(name)}"`);
   return name;
 }
 
@@ -59,7 +61,8 @@ export function pathField(path: string, field: string, rootAllowed: boolean): st
   if (path.length > 4_096) throw bad(field, `must have at most 4096 characters, but has ${path.length}`);
   if (path.includes('\0')) throw bad(field, 'must not contain NUL characters');
   const shown = brief(path);
-  const outside = (why: string) => new Fault('PATH_ESCAPES', `${field} "${shown}" ${why}`, { field, hint: 'Give a path below the working tree, such as "dist/app".' });
+  const outside = (why: string) =>
+    new Fault('PATH_ESCAPES', `${field} "${shown}" ${why}`, { field, hint: 'Give a path below the working tree, such as "dist/app".' });
   if (path.startsWith('/')) throw outside('is absolute; it must be relative');
   const names: string[] = [];
   for (const name of path.split('/')) {

@@ -27,9 +27,11 @@ const OUTCOMES: ReadonlyMap<BuildVerdict__Output, BuildOutcome> = new Map([
 /** @throws {Fault} BAD_REQUEST naming the field */
 export function filterFromProto(request: ListBuildsRequest__Output, project: string): BuildFilter {
   const before = request.pageToken === '' ? undefined : parseBuildId(request.pageToken);
-  if (request.pageToken !== '' && before === undefined) throw bad('page_token', 'is not one of ours: send back next_page_token, or nothing');
+  if (request.pageToken !== '' && before === undefined)
+    throw bad('page_token', 'is not one of ours: send back next_page_token, or nothing');
   const outcome = OUTCOMES.get(request.verdict);
-  if (outcome === undefined && request.verdict !== 'BUILD_VERDICT_UNSPECIFIED') throw bad('verdict', `must be one of ${[...OUTCOMES.keys()].join(', ')}`);
+  if (outcome === undefined && request.verdict !== 'BUILD_VERDICT_UNSPECIFIED')
+    throw bad('verdict', `must be one of ${[...OUTCOMES.keys()].join(', ')}`);
   if (!['BUILD_PHASE_UNSPECIFIED', 'BUILD_PHASE_RUNNING', 'BUILD_PHASE_ENDED'].includes(request.phase)) {
     throw bad('phase', 'must be BUILD_PHASE_RUNNING or BUILD_PHASE_ENDED');
   }
@@ -47,10 +49,12 @@ export function filterFromProto(request: ListBuildsRequest__Output, project: str
 /** @throws {Fault} BAD_REQUEST naming the field */
 export function holdEventFromProto(request: SetHoldRequest__Output, caller: Caller, now: TimeMs): Event {
   const { target } = request;
-  if (!TARGET.test(target)) throw bad('target', `must be "agent:<id>", "pool:<cluster>/<pool>" or "cluster:<name>", but is "${brief(target)}"`);
+  if (!TARGET.test(target))
+    throw bad('target', `must be "agent:<id>", "pool:<cluster>/<pool>" or "cluster:<name>", but is "${brief(target)}"`);
   const by = caller.name;
   if (request.kind === 'HOLD_KIND_UNSPECIFIED') return { kind: 'hold-lifted', target, by };
-  if (request.kind !== 'HOLD_KIND_PAUSE' && request.kind !== 'HOLD_KIND_DRAIN') throw bad('kind', 'must be HOLD_KIND_PAUSE or HOLD_KIND_DRAIN');
+  if (request.kind !== 'HOLD_KIND_PAUSE' && request.kind !== 'HOLD_KIND_DRAIN')
+    throw bad('kind', 'must be HOLD_KIND_PAUSE or HOLD_KIND_DRAIN');
   const expiresAtMs = wholeField(request.expiresAtMs, 'expires_at_ms', 0, Number.MAX_SAFE_INTEGER);
   if (expiresAtMs !== 0 && expiresAtMs <= now) throw bad('expires_at_ms', `is in the past: it is ${now} now`);
   return {

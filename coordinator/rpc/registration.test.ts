@@ -12,11 +12,18 @@ function registration(over: Register = {}) {
 }
 
 test('labels of trust come from the credential', () => {
-  expect(registration({ labels: { arch: 'arm64', zone: 'untrusted' } }).facts.labels).toEqual({ arch: 'arm64', cluster: 'c1', pool: 'edge', zone: 'untrusted' });
+  expect(registration({ labels: { arch: 'arm64', zone: 'untrusted' } }).facts.labels).toEqual({
+    arch: 'arm64',
+    cluster: 'c1',
+    pool: 'edge',
+    zone: 'untrusted',
+  });
 });
 
 test.for(['cluster', 'pool', 'zone'])('an agent that claims another %s is refused', (key) => {
-  expect(() => registration({ labels: { [key]: 'production' } })).toThrow(expect.objectContaining({ code: 'FORBIDDEN', field: `register.labels["${key}"]` }));
+  expect(() => registration({ labels: { [key]: 'production' } })).toThrow(
+    expect.objectContaining({ code: 'FORBIDDEN', field: `register.labels["${key}"]` }),
+  );
 });
 
 test.for<[number, number, number | undefined]>([
@@ -25,7 +32,8 @@ test.for<[number, number, number | undefined]>([
   [2, 5, undefined],
   [0, 0, undefined],
 ])('protocol %i to %i is answered with %s', ([protocolMin, protocolMax, chosen]) => {
-  if (chosen === undefined) expect(() => registration({ protocolMin, protocolMax })).toThrow(expect.objectContaining({ code: 'PROTOCOL_UNSUPPORTED' }));
+  if (chosen === undefined)
+    expect(() => registration({ protocolMin, protocolMax })).toThrow(expect.objectContaining({ code: 'PROTOCOL_UNSUPPORTED' }));
   else expect(registration({ protocolMin, protocolMax }).protocol).toBe(chosen);
 });
 

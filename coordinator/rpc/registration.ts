@@ -71,7 +71,8 @@ function protocolOf(message: Register__Output): number {
 
 function labelsOf(claimed: Labels, identity: AgentIdentity): Labels {
   const entries = Object.entries(claimed);
-  if (entries.length > LIMITS.labelsPerAgent) throw bad('register.labels', `has ${entries.length} entries, at most ${LIMITS.labelsPerAgent} are taken`);
+  if (entries.length > LIMITS.labelsPerAgent)
+    throw bad('register.labels', `has ${entries.length} entries, at most ${LIMITS.labelsPerAgent} are taken`);
   for (const [key, value] of entries) {
     if (!LABEL_KEY.test(key)) throw bad('register.labels', `has the key "${brief(key)}"; keys are letters, digits, ".", "_", "/" and "-"`);
     if (!LABEL_VALUE.test(value) || value.length > LIMITS.labelBytes) {

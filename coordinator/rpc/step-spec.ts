@@ -36,7 +36,10 @@ const OUTPUTS_MAX = 1_000;
  */
 export function stepSpecFromProto(step: StepSpec__Output, at: string, zoneCeiling: Zone): StepSpec {
   if (!isStepName(step.name)) {
-    throw bad(`${at}.name`, `must be letters, digits, "_", "." and "-" (at most 127), with a matrix part in brackets, but is "${brief(step.name)}"`);
+    throw bad(
+      `${at}.name`,
+      `must be letters, digits, "_", "." and "-" (at most 127), with a matrix part in brackets, but is "${brief(step.name)}"`,
+    );
   }
   refuseLarge(step, at);
   const sideEffects = step._sideEffects === undefined ? !step.cacheable : step.sideEffects === true;
@@ -87,10 +90,14 @@ function refuseLarge(step: StepSpec__Output, at: string): void {
   const total = parts.reduce((sum, part) => sum + part.bytes, 0);
   if (total <= LIMITS.stepSpecBytes) return;
   const field = `${at}.${parts.toSorted((left, right) => right.bytes - left.bytes)[0]?.field ?? 'command'}`;
-  throw new Fault('TOO_LARGE', `${field}: the step "${brief(step.name)}" has ${total} bytes of text, at most ${LIMITS.stepSpecBytes} are taken`, {
-    field,
-    hint: 'Put a large script into a file of the inputs and run that.',
-  });
+  throw new Fault(
+    'TOO_LARGE',
+    `${field}: the step "${brief(step.name)}" has ${total} bytes of text, at most ${LIMITS.stepSpecBytes} are taken`,
+    {
+      field,
+      hint: 'Put a large script into a file of the inputs and run that.',
+    },
+  );
 }
 
 function commandOf(command: readonly string[], field: string): readonly string[] {
@@ -110,7 +117,8 @@ function envOf(env: Readonly<Record<string, string>>, field: string): Readonly<R
 }
 
 function needsOf(step: StepSpec__Output, at: string): readonly Need[] {
-  if (step.needs.length > LIMITS.needsPerStep) throw bad(`${at}.needs`, `has ${step.needs.length} entries, at most ${LIMITS.needsPerStep} are taken`);
+  if (step.needs.length > LIMITS.needsPerStep)
+    throw bad(`${at}.needs`, `has ${step.needs.length} entries, at most ${LIMITS.needsPerStep} are taken`);
   const seen = new Set<string>();
   return step.needs.map((need, index) => {
     if (seen.has(need.step)) throw bad(`${at}.needs[${index}].step`, `names "${brief(need.step)}" a second time`);
@@ -134,7 +142,8 @@ function selectorOf(text: string, field: string): string {
   const parsed = parseSelector(text);
   if (parsed.kind === 'bad') throw bad(field, `is not a selector: ${parsed.message}`);
   const count = parsed.selector.requirements.length;
-  if (count > LIMITS.requirementsPerSelector) throw bad(field, `has ${count} requirements, at most ${LIMITS.requirementsPerSelector} are taken`);
+  if (count > LIMITS.requirementsPerSelector)
+    throw bad(field, `has ${count} requirements, at most ${LIMITS.requirementsPerSelector} are taken`);
   return text;
 }
 
@@ -146,7 +155,9 @@ function resourcesOf(step: StepSpec__Output, at: string): StepSpec['resources'] 
 function zoneOf(step: StepSpec__Output, at: string, zoneCeiling: Zone): Zone {
   const zone = zoneFromProto(step.zone, `${at}.zone`, ZONES[0]);
   if (!atLeast(zoneCeiling, zone)) {
-    throw new Fault('FORBIDDEN', `${at}.zone is ${zone}, but the caller's steps may run in ${zoneCeiling} at most`, { field: `${at}.zone` });
+    throw new Fault('FORBIDDEN', `${at}.zone is ${zone}, but the caller's steps may run in ${zoneCeiling} at most`, {
+      field: `${at}.zone`,
+    });
   }
   return zone;
 }

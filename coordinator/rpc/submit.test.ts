@@ -14,7 +14,13 @@ function submission(over: SubmitBuildRequest = {}) {
   return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER);
 }
 
-const withStep = (step: StepSpec) => submission({ steps: [{ name: 'zero', command: ['true'] }, { name: 'one', command: ['true'], ...step }] });
+const withStep = (step: StepSpec) =>
+  submission({
+    steps: [
+      { name: 'zero', command: ['true'] },
+      { name: 'one', command: ['true'], ...step },
+    ],
+  });
 
 test('everything that is not said gets the documented default', () => {
   expect(submission().spec).toEqual({
@@ -117,12 +123,19 @@ test.for<[string, StepSpec, string, string]>([
   ['a priority out of bounds', { priority: 1_001 }, 'steps[1].priority', 'BAD_REQUEST'],
   ['onLag of a critical step', { onLag: { afterMs: 1, use: 'LAG_USE_SKIP' } }, 'steps[1].on_lag', 'BAD_REQUEST'],
   ['onLag without a use', { critical: false, onLag: { afterMs: 1 } }, 'steps[1].on_lag.use', 'BAD_REQUEST'],
-  ['retries of a cancel', { retry: { limits: [{ class: 'FAILURE_CLASS_CANCELLED', retries: 1 }] } }, 'steps[1].retry.limits[0].class', 'BAD_REQUEST'],
+  [
+    'retries of a cancel',
+    { retry: { limits: [{ class: 'FAILURE_CLASS_CANCELLED', retries: 1 }] } },
+    'steps[1].retry.limits[0].class',
+    'BAD_REQUEST',
+  ],
   ['retries of no class', { retry: { limits: [{ retries: 1 }] } }, 'steps[1].retry.limits[0].class', 'BAD_REQUEST'],
   ['a longest wait below the first', { retry: { initialMs: 5_000, maxMs: 10 } }, 'steps[1].retry.max_ms', 'BAD_REQUEST'],
   ['side effects of a cacheable step', { cacheable: true, sideEffects: true }, 'steps[1].side_effects', 'BAD_REQUEST'],
 ])('%s is refused, naming the field', ([, step, field, code]) => {
-  expect(() => withStep(step)).toThrow(expect.objectContaining({ code, field, message: expect.stringContaining(field.split(' ')[0] ?? field) }));
+  expect(() => withStep(step)).toThrow(
+    expect.objectContaining({ code, field, message: expect.stringContaining(field.split(' ')[0] ?? field) }),
+  );
 });
 
 test.for<[string, SubmitBuildRequest, string, string]>([

@@ -25,7 +25,8 @@ export function submissionFromProto(request: SubmitBuildRequest__Output, caller:
     throw new Fault('TOO_LARGE', `steps has ${steps.length} entries, at most ${LIMITS.stepsPerBuild} are taken`, { field: 'steps', hint });
   }
   const weight = request.weight === 0 ? 1 : request.weight;
-  if (!(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX)) throw bad('weight', `must be from ${WEIGHT_MIN} to ${WEIGHT_MAX}, but is ${request.weight}`);
+  if (!(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX))
+    throw bad('weight', `must be from ${WEIGHT_MIN} to ${WEIGHT_MAX}, but is ${request.weight}`);
   const spec: BuildSpec = {
     name: textField(request.name, 'name', 1, 128),
     project: caller.project,

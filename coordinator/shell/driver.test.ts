@@ -96,7 +96,11 @@ test('a commit that overtakes an earlier one does not let its sends overtake', a
 test('a failed commit ends the driver: waiters are refused, nothing is sent, later events are refused', async () => {
   const steps: string[] = [];
   const { commits, waiting } = heldCommits();
-  const { driver } = start(() => ({ ...NOTHING, writes: [RECORD], sends: [{ kind: 'forget-build', id: BUILD, tokens: [] }] }), commits, steps);
+  const { driver } = start(
+    () => ({ ...NOTHING, writes: [RECORD], sends: [{ kind: 'forget-build', id: BUILD, tokens: [] }] }),
+    commits,
+    steps,
+  );
   const submitted = driver.submit(cancelled('a'));
   waiting[0]?.reject(new Fault('LEDGER_FENCED', 'another leads'));
   await expect(submitted).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });

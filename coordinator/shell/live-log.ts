@@ -19,7 +19,7 @@ export class LiveLog {
   /** The newest commit of admitted bytes. */
   settled: Promise<void> = Promise.resolve();
   /** The move of the tail into the blob store that is under way. */
-  spilling: Promise<void> | undefined;
+  spilling: Promise<boolean> | undefined;
   /** Bytes that wait to become durable. */
   waitingBytes = 0;
   #segments: readonly Segment[];

@@ -14,6 +14,7 @@ import { DEFAULT_LOG_LIMITS, openLogStore, type LogLimits, type LogStore } from 
 const BUILD = present(parseBuildId(`b-${'2'.repeat(26)}`), 'a valid id');
 const never = new AbortController().signal;
 const opened: LogStore[] = [];
+const DOWN: BlobStore = { ...memoryStore(), put: () => Promise.reject(new Fault('STORE_UNAVAILABLE', 'down')) };
 
 afterEach(async () => {
   for (const logs of opened.splice(0)) await logs[Symbol.asyncDispose]();
@@ -39,7 +40,10 @@ async function world(limits: Partial<LogLimits> = {}, store: BlobStore = memoryS
 
 type Read = { readonly bytes: Buffer; readonly complete: boolean };
 
-async function readAll(logs: LogStore, request: Partial<Parameters<LogStore['read']>[0]> & { token: Parameters<LogStore['read']>[0]['token'] }): Promise<Read> {
+async function readAll(
+  logs: LogStore,
+  request: Partial<Parameters<LogStore['read']>[0]> & { token: Parameters<LogStore['read']>[0]['token'] },
+): Promise<Read> {
   const pieces: Uint8Array[] = [];
   let complete = false;
   for await (const piece of logs.read({ build: BUILD, sealed: undefined, running: false, offset: 0, follow: false, ...request }, never)) {
@@ -61,15 +65,19 @@ test('duplicates are trimmed, gaps are answered with what is there', async () =>
 
 test('whatever the order, overlap and repetition of chunks, the log is the sequence of its bytes', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 300 }), fc.array(fc.tuple(fc.nat(300), fc.nat(80)), { maxLength: 40 }), async (whole, cuts) => {
-      const { open, token } = await world({ segmentBytes: 64 });
-      const logs = open();
-      const appends = cuts.map(([start, length]) => logs.append(BUILD, token, start, whole.subarray(start, start + length)));
-      await Promise.all(appends);
-      const end = await logs.append(BUILD, token, 0, whole);
-      expect(end).toBe(whole.byteLength);
-      expect((await readAll(logs, { token })).bytes).toEqual(Buffer.from(whole));
-    }),
+    fc.asyncProperty(
+      fc.uint8Array({ minLength: 1, maxLength: 300 }),
+      fc.array(fc.tuple(fc.nat(300), fc.nat(80)), { maxLength: 40 }),
+      async (whole, cuts) => {
+        const { open, token } = await world({ segmentBytes: 64 });
+        const logs = open();
+        const appends = cuts.map(([start, length]) => logs.append(BUILD, token, start, whole.subarray(start, start + length)));
+        await Promise.all(appends);
+        const end = await logs.append(BUILD, token, 0, whole);
+        expect(end).toBe(whole.byteLength);
+        expect((await readAll(logs, { token })).bytes).toEqual(Buffer.from(whole));
+      },
+    ),
     { numRuns: 30 },
   );
 });
@@ -86,7 +94,8 @@ test('a long tail moves into the blob store, and readers do not notice', async (
   const { open, token, ledger } = await world({ segmentBytes: 1_000 });
   const logs = open();
   const whole = Buffer.alloc(5_500, 'abcdefghij');
-  for (let offset = 0; offset < whole.byteLength; offset += 500) await logs.append(BUILD, token, offset, whole.subarray(offset, offset + 500));
+  for (let offset = 0; offset < whole.byteLength; offset += 500)
+    await logs.append(BUILD, token, offset, whole.subarray(offset, offset + 500));
   await until('a segment is stored', async () => ((await ledger.log(token, never))?.segments.length ?? 0) > 0);
   expect((await readAll(logs, { token, offset: 1_234 })).bytes).toEqual(whole.subarray(1_234));
 });
@@ -158,6 +167,15 @@ test('while the blob store is down the tail stays bounded, and the log goes on w
   down = false;
   expect(await appends[8]).toBe(900);
   expect((await readAll(logs, { token })).bytes).toEqual(whole);
+});
+
+test('bytes that wait for a store that is down are refused, not held for ever, when the log store closes', async () => {
+  const { open, token } = await world({ segmentBytes: 10, tailBytesMax: 10 }, DOWN);
+  const logs = open();
+  expect(await logs.append(BUILD, token, 0, Buffer.alloc(10))).toBe(10);
+  const waiting = logs.append(BUILD, token, 10, Buffer.alloc(10));
+  await logs[Symbol.asyncDispose]();
+  await expect(waiting).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
 });
 
 test('bytes over the limit are dropped, and the agent is not held up by them', async () => {

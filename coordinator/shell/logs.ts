@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { backoffMs } from '../../base/backoff.ts';
-import { isFault } from '../../base/fault.ts';
+import { Fault, isFault } from '../../base/fault.ts';
 import { prngFrom } from '../../base/prng.ts';
 import type { Logger } from '../../base/log.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
@@ -113,9 +113,11 @@ class LedgerLogStore implements LogStore {
 
   close(build: BuildId, token: LeaseToken, sealed: SealedLog | undefined): void {
     if (!this.#logs.has(token) && this.#options.isOwn(token)) return; // not a byte of it came
-    void this.#sealers.add(() => this.#seal(build, token, sealed)).catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#options.log.error('log-not-sealed', { build, token, error });
-    });
+    void this.#sealers
+      .add(() => this.#seal(build, token, sealed))
+      .catch((error: unknown) => {
+        if (!this.#closing.signal.aborted) this.#options.log.error('log-not-sealed', { build, token, error });
+      });
   }
 
   forget(tokens: readonly LeaseToken[]): void {
@@ -162,16 +164,18 @@ class LedgerLogStore implements LogStore {
   async #commit(log: LiveLog, offset: number, bytes: Uint8Array): Promise<void> {
     await this.#options.commit([{ kind: 'log-chunk', build: log.build, token: log.token, offset, bytes }]);
     log.committed(offset, bytes);
-    if (log.tailBytes >= this.#options.limits.segmentBytes) this.#spill(log);
+    if (log.tailBytes >= this.#options.limits.segmentBytes) void this.#spill(log);
   }
 
   /** Waits while the tail is as long as it may be, for the blob store to take it. */
   async #room(log: LiveLog): Promise<void> {
-    while (log.tailBytes >= this.#options.limits.tailBytesMax && log.phase === 'open') await this.#spill(log);
+    while (log.tailBytes >= this.#options.limits.tailBytesMax && log.phase === 'open') {
+      if (!(await this.#spill(log))) throw new Fault('LEDGER_UNAVAILABLE', 'The log store is stopping', { retryAfterMs: 1_000 });
+    }
   }
 
-  /** Moves the tail into the blob store, unless that is under way. Never rejects. */
-  #spill(log: LiveLog): Promise<void> {
+  /** Moves the tail into the blob store, unless that is under way. Never rejects: false where it cannot succeed any more. */
+  #spill(log: LiveLog): Promise<boolean> {
     log.spilling ??= this.#retried(log, 'log-segment-not-stored', async () => {
       const tail = log.tail();
       const bytes = concat(tail.chunks);
@@ -179,7 +183,10 @@ class LedgerLogStore implements LogStore {
       await this.#options.storeOf(log.build).put(digest, bytes, this.#closing.signal);
       await this.#options.commit([{ kind: 'log-segment', build: log.build, token: log.token, offset: tail.offset, digest }]);
       log.spilled({ offset: tail.offset, digest }, tail.chunks.length);
-    }).then(() => void (log.spilling = undefined));
+    }).then((isDone) => {
+      log.spilling = undefined;
+      return isDone;
+    });
     return log.spilling;
   }
 
@@ -214,18 +221,19 @@ class LedgerLogStore implements LogStore {
     return { digest, truncated: log.durable > this.#options.limits.attemptBytesMax };
   }
 
-  /** Runs `work` until it succeeds, waiting longer each time; gives up when the store is closed or the ledger lost. */
-  async #retried(log: LiveLog, event: string, work: () => Promise<void>): Promise<void> {
+  /** Runs `work` until it succeeds, waiting longer each time; false where the store was closed or the ledger lost before. */
+  async #retried(log: LiveLog, event: string, work: () => Promise<void>): Promise<boolean> {
     for (let attempt = 0; !this.#closing.signal.aborted; attempt += 1) {
       try {
         await work();
-        return;
+        return true;
       } catch (error) {
-        if (this.#closing.signal.aborted) return;
+        if (this.#closing.signal.aborted) return false;
         if (attempt % 10 === 0) this.#options.log.warn(event, { build: log.build, token: log.token, error });
-        if (isFault(error, 'LEDGER_UNAVAILABLE') || isFault(error, 'DRAINING')) return;
+        if (isFault(error, 'LEDGER_UNAVAILABLE') || isFault(error, 'DRAINING')) return false;
         await sleep(backoffMs(RETRY, attempt, this.#prng) + 50, this.#closing.signal);
       }
     }
+    return false;
   }
 }

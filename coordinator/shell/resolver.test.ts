@@ -52,11 +52,18 @@ function resultOf(outputs: readonly OutputEntry[]): StepResult {
   return { exitCode: 0, outputs, log: undefined, usage: NO_USAGE, agent: 'a', startedAt: 0, endedAt: 0 };
 }
 
-const needed = (step: string, outputs: readonly OutputEntry[], workingDirectory = ''): NeededOutputs => ({ step, workingDirectory, result: resultOf(outputs) });
+const needed = (step: string, outputs: readonly OutputEntry[], workingDirectory = ''): NeededOutputs => ({
+  step,
+  workingDirectory,
+  result: resultOf(outputs),
+});
 const file = (path: string, text: string): OutputEntry => ({ kind: 'file', path, digest: digestOf(Buffer.from(text)), executable: false });
 
 /** Resolves one step; `hit` is what the action cache has for whatever action comes. */
-async function resolve(over: Partial<Resolvable>, hit?: StepResult): Promise<{ resolution: Resolution; asked: Digest[]; store: BlobStore }> {
+async function resolve(
+  over: Partial<Resolvable>,
+  hit?: StepResult,
+): Promise<{ resolution: Resolution; asked: Digest[]; store: BlobStore }> {
   const store = over.cache?.store ?? memoryStore();
   const asked: Digest[] = [];
   const actions = {
@@ -68,7 +75,13 @@ async function resolve(over: Partial<Resolvable>, hit?: StepResult): Promise<{ r
   };
   const resolvable: Resolvable = { spec: specOf(), scope: 'main/pr-7', needed: [], ...over, cache: { store, actions } };
   const { promise, resolve: answered } = Promise.withResolvers<Event>();
-  await using resolver = openResolver({ describe: () => resolvable, post: answered, log: memoryLogger(), deadlineMs: 10_000, concurrency: 2 });
+  await using resolver = openResolver({
+    describe: () => resolvable,
+    post: answered,
+    log: memoryLogger(),
+    deadlineMs: 10_000,
+    concurrency: 2,
+  });
   resolver.resolve(STEP);
   const event = await promise;
   if (event.kind !== 'step-resolved') throw new Error(`unexpected ${event.kind}`);
@@ -86,7 +99,10 @@ const NO_STORE: BlobStore = {
 const cacheOn = (store: BlobStore): Resolvable['cache'] => ({ store, actions: { get: async () => undefined, put: async () => {} } });
 
 test('a step that is not cacheable and needs no outputs is resolved without the data plane', async () => {
-  const { resolution, asked } = await resolve({ cache: cacheOn(NO_STORE), spec: specOf({ inputRoot: digestOf(Buffer.from('x')), inputBytes: 7 }) });
+  const { resolution, asked } = await resolve({
+    cache: cacheOn(NO_STORE),
+    spec: specOf({ inputRoot: digestOf(Buffer.from('x')), inputBytes: 7 }),
+  });
   expect(resolution).toMatchObject({ kind: 'ready', action: { inputRoot: digestOf(Buffer.from('x')), inputBytes: 7 } });
   expect(asked).toEqual([]);
 });
@@ -117,7 +133,10 @@ test('inputs that have gone are the step’s fault, a store that is down is not'
 
 test('a cacheable step is looked up, and a hit needs nothing to be stored', async () => {
   const hit = resultOf([file('app', 'linked')]);
-  const { resolution, asked, store } = await resolve({ spec: specOf({ cacheable: true }), needed: [needed('a', [file('a.o', 'aa')])] }, hit);
+  const { resolution, asked, store } = await resolve(
+    { spec: specOf({ cacheable: true }), needed: [needed('a', [file('a.o', 'aa')])] },
+    hit,
+  );
   expect(resolution).toMatchObject({ kind: 'hit', result: hit });
   if (resolution.kind !== 'hit') throw new Error(resolution.kind);
   expect(asked).toEqual([resolution.action.action]);
@@ -128,7 +147,11 @@ test('after a miss the action and its input tree are in the store, and the miss 
   const store = memoryStore();
   const root = encodeDirectory(EMPTY_DIRECTORY);
   await store.put(digestOf(root), root, never);
-  const { resolution } = await resolve({ spec: specOf({ cacheable: true }), needed: [needed('a', [file('a.o', 'aa')])], cache: cacheOn(store) });
+  const { resolution } = await resolve({
+    spec: specOf({ cacheable: true }),
+    needed: [needed('a', [file('a.o', 'aa')])],
+    cache: cacheOn(store),
+  });
   if (resolution.kind !== 'ready') throw new Error(resolution.kind);
   expect(await store.findMissing([resolution.action.action, resolution.action.inputRoot], never)).toEqual([]);
   expect(resolution.cache?.join()).toContain('main/pr-7, main');

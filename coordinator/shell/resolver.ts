@@ -119,7 +119,11 @@ async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise
   const result = await cache.actions.get(action, signal);
   if (result !== undefined && result.exitCode === 0) return { kind: 'hit', action: resolved, result };
   await putAll(new Map([...grafted.added, ...blobs]), cache.store, signal);
-  return { kind: 'ready', action: resolved, cache: [`no complete result of action ${action} in the scopes ${scopeChain(scope).join(', ')}`] };
+  return {
+    kind: 'ready',
+    action: resolved,
+    cache: [`no complete result of action ${action} in the scopes ${scopeChain(scope).join(', ')}`],
+  };
 }
 
 /** The action of a step that nothing is grafted into and nothing looked up for: it needs no store. */

@@ -29,7 +29,17 @@ test('builds leave when they ended long enough ago, or when too many newer ones 
   using retention = startRetention({ core, driver, env, keepMs: 5_000, keepCount: 2, everyMs: 1_000_000 });
   const build = async (key: string, end: boolean) => {
     const id = newBuildId(time);
-    const spec = { name: key, project: 'p', scope: 'main', zoneCeiling: 'trusted', submittedBy: 'me', labels: {}, weight: 1, timeoutMs: undefined, failFast: false } as const;
+    const spec = {
+      name: key,
+      project: 'p',
+      scope: 'main',
+      zoneCeiling: 'trusted',
+      submittedBy: 'me',
+      labels: {},
+      weight: 1,
+      timeoutMs: undefined,
+      failFast: false,
+    } as const;
     const step = { ...STEP, name: 'one' };
     await driver.submit({ kind: 'build-submitted', id, spec: { ...spec, steps: [step] }, idempotencyKey: key, requestDigest: key });
     if (end) await driver.submit({ kind: 'build-cancelled', id, by: 'me', reason: 'done' });

@@ -97,7 +97,11 @@ type Common = {
   readonly storeOf: (build: BuildId) => BlobStore;
 };
 
-type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & { readonly resolver: Resolver; readonly publisher: Publisher; readonly logs: LogStore };
+type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
+  readonly resolver: Resolver;
+  readonly publisher: Publisher;
+  readonly logs: LogStore;
+};
 
 /** The parts that answer the core's sends. */
 function openParts({ env, ledger, logLimits, term }: ShellOptions, common: Common): Parts {

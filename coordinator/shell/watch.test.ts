@@ -10,7 +10,17 @@ const record = (build: BuildId): LedgerRecord => ({
   kind: 'build',
   build: {
     id: build,
-    spec: { name: 'x', project: 'p', scope: 'main', zoneCeiling: 'trusted', submittedBy: 'me', labels: {}, weight: 1, timeoutMs: undefined, failFast: false },
+    spec: {
+      name: 'x',
+      project: 'p',
+      scope: 'main',
+      zoneCeiling: 'trusted',
+      submittedBy: 'me',
+      labels: {},
+      weight: 1,
+      timeoutMs: undefined,
+      failFast: false,
+    },
     stepNames: [],
     acceptedAt: 1,
     idempotencyKey: 'k',
@@ -25,13 +35,20 @@ async function world(signOfLifeMs = 60_000) {
   await ledger.commit(term, [record(BUILD)], signal);
   let lastSeq = 0;
   let ended = false;
-  const watch = openWatch({ ledger, incarnation: term.incarnation, stateOf: (build) => (build === BUILD ? { ended, lastSeq } : undefined), signOfLifeMs });
+  const watch = openWatch({
+    ledger,
+    incarnation: term.incarnation,
+    stateOf: (build) => (build === BUILD ? { ended, lastSeq } : undefined),
+    signOfLifeMs,
+  });
   /** Commits events, and tells the watch unless it is to learn of them from the ledger. */
   const happen = async (count: number, last = false) => {
     for (let step = 0; step < count; step += 1) {
       lastSeq += 1;
       ended = last && step === count - 1;
-      const body = ended ? ({ kind: 'build-ended', outcome: 'succeeded', degraded: [] } as const) : ({ kind: 'step-ready', step: `s${lastSeq}` } as const);
+      const body = ended
+        ? ({ kind: 'build-ended', outcome: 'succeeded', degraded: [] } as const)
+        : ({ kind: 'step-ready', step: `s${lastSeq}` } as const);
       const event: BuildEvent = { seq: lastSeq, at: lastSeq, ...body };
       const write: LedgerRecord = { kind: 'event', build: BUILD, event };
       await ledger.commit(term, [write], signal);

@@ -146,7 +146,9 @@ async function stirred(watcher: Watcher, timeoutMs: number | undefined, signal: 
 function seqOf(cursor: string, options: WatchOptions, build: BuildId): number {
   const [, incarnation, digits] = /^([^:]{1,128}):(0|[1-9][0-9]{0,14})$/.exec(cursor) ?? [];
   if (incarnation === undefined || digits === undefined) {
-    throw new Fault('BAD_REQUEST', 'cursor is not one of ours: send back what WatchBuild or GetBuild gave, or nothing', { field: 'cursor' });
+    throw new Fault('BAD_REQUEST', 'cursor is not one of ours: send back what WatchBuild or GetBuild gave, or nothing', {
+      field: 'cursor',
+    });
   }
   const seq = Number(digits);
   if (incarnation !== options.incarnation || seq > (options.stateOf(build)?.lastSeq ?? 0)) {

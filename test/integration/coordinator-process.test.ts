@@ -38,7 +38,12 @@ async function place(stateDir: string) {
   return { listen, dataListen, start, build, agentToken: () => new Secret(readFileSync(join(stateDir, 'agent-token'), 'utf8').trim()) };
 }
 
-async function watch(build: Awaited<ReturnType<typeof place>>['build'], buildId: string, cursor: string, last: string): Promise<WatchBuildResponse__Output[]> {
+async function watch(
+  build: Awaited<ReturnType<typeof place>>['build'],
+  buildId: string,
+  cursor: string,
+  last: string,
+): Promise<WatchBuildResponse__Output[]> {
   const all: WatchBuildResponse__Output[] = [];
   for await (const item of callServerStream(build, 'watchBuild', { buildId, cursor }, { signal })) {
     all.push(item);
@@ -49,9 +54,13 @@ async function watch(build: Awaited<ReturnType<typeof place>>['build'], buildId:
 
 /** The process id of the data plane, as the coordinator logged it last. */
 function dataPlanePid(coordinator: RunningProcess): number {
-  const lines = coordinator.stderr().split('\n').filter((line) => line.includes('"data-plane-ready"'));
+  const lines = coordinator
+    .stderr()
+    .split('\n')
+    .filter((line) => line.includes('"data-plane-ready"'));
   const entry: unknown = JSON.parse(lines.at(-1) ?? '{}');
-  if (typeof entry !== 'object' || entry === null || !('pid' in entry) || typeof entry.pid !== 'number') throw new Error('no data plane was started');
+  if (typeof entry !== 'object' || entry === null || !('pid' in entry) || typeof entry.pid !== 'number')
+    throw new Error('no data plane was started');
   return entry.pid;
 }
 
@@ -106,7 +115,10 @@ test('a coordinator killed between acceptance and completion goes on with the sa
   expect(offer).toMatchObject({ step: 'two', attempt: 1 });
   const root = await data.store.findMissing([], signal).then(() => offer.inputRoot);
   expect(root?.sizeBytes).not.toBe('0');
-  agent.send({ accept: { token: offer.token } }, { finished: { token: offer.token, report: { result: { exitCode: 0, agent: 'edge-1', usage: {} } } } });
+  agent.send(
+    { accept: { token: offer.token } },
+    { finished: { token: offer.token, report: { result: { exitCode: 0, agent: 'edge-1', usage: {} } } } },
+  );
   const rest = await watch(at.build, buildId, seen.at(-1)?.cursor ?? '', 'buildEnded');
   const all = [...seen, ...rest];
   expect(all.filter((item) => item.attemptAccepted).map((item) => item.step)).toEqual(['one', 'two']);
@@ -118,7 +130,12 @@ test('a coordinator killed between acceptance and completion goes on with the sa
 
   // The result reached the action cache, so an equal step of another build need not run.
   await until('the result is published', async () => {
-    const again = await callUnary(at.build, 'submitBuild', { ...submission, idempotencyKey: `later-${Math.floor(systemClock.monotonic())}`, steps: submission.steps.slice(0, 1) }, { signal });
+    const again = await callUnary(
+      at.build,
+      'submitBuild',
+      { ...submission, idempotencyKey: `later-${Math.floor(systemClock.monotonic())}`, steps: submission.steps.slice(0, 1) },
+      { signal },
+    );
     const events = await watch(at.build, again.buildId, '', 'stepQueued');
     if (events.at(-1)?.event === 'buildEnded') return true;
     await callUnary(at.build, 'cancelBuild', { buildId: again.buildId }, { signal });
@@ -152,7 +169,10 @@ test('a coordinator that is killed leaves no data plane behind', async () => {
   await coordinator.ready();
   const pid = dataPlanePid(coordinator);
   coordinator.kill('SIGKILL');
-  await until('the data plane has gone', () => !existsSync(`/proc/${pid}/stat`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '));
+  await until(
+    'the data plane has gone',
+    () => !existsSync(`/proc/${pid}/stat`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '),
+  );
   at.build.close();
 });
 

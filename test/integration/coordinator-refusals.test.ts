@@ -58,7 +58,12 @@ test('a request over the size limit is refused by the transport, and the connect
   const command = ['x'.repeat(17 * 1024 * 1024)];
   const call = callUnary(client, 'submitBuild', { idempotencyKey: 'k', name: 'n', steps: [{ name: 's', command }] }, { signal });
   await expect(call).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
-  expect(await callUnary(client, 'getServer', {}, { signal })).toMatchObject({ project: 'shop', instanceName: 'shop/main', role: 'submitter', stepsPerBuildMax: 100_000 });
+  expect(await callUnary(client, 'getServer', {}, { signal })).toMatchObject({
+    project: 'shop',
+    instanceName: 'shop/main',
+    role: 'submitter',
+    stepsPerBuildMax: 100_000,
+  });
 });
 
 test('an input tree that is not in the store is refused, naming step and digest', async () => {
@@ -85,9 +90,15 @@ test('a label that nobody has waits, and explain says who comes nearest and what
 
 test('a viewer cannot submit, a submitter cannot hold agents back, agents and services are no callers', async () => {
   await expect(submit([step('a')], 'viewer')).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  const hold = callUnary(coordinator.client('submitter'), 'setHold', { target: 'cluster:c1', kind: 'HOLD_KIND_PAUSE', reason: 'r' }, { signal });
+  const hold = callUnary(
+    coordinator.client('submitter'),
+    'setHold',
+    { target: 'cluster:c1', kind: 'HOLD_KIND_PAUSE', reason: 'r' },
+    { signal },
+  );
   await expect(hold).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  for (const token of ['agent', 'service'] as const) await expect(callUnary(coordinator.client(token), 'listBuilds', {}, { signal })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  for (const token of ['agent', 'service'] as const)
+    await expect(callUnary(coordinator.client(token), 'listBuilds', {}, { signal })).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
 test('a build of another project is unknown to every rpc', async () => {
@@ -107,14 +118,25 @@ test('a build of another project is unknown to every rpc', async () => {
 test('ids, steps, offsets and pages that are none are refused, naming the field', async () => {
   const { buildId } = await submit([step('one')]);
   const client = coordinator.client('operator');
-  await expect(callUnary(client, 'getBuild', { buildId: '../x' }, { signal })).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'build_id' });
-  await expect(callUnary(client, 'explainStep', { buildId, step: 'two' }, { signal })).rejects.toMatchObject({ code: 'STEP_UNKNOWN', field: 'step' });
+  await expect(callUnary(client, 'getBuild', { buildId: '../x' }, { signal })).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    field: 'build_id',
+  });
+  await expect(callUnary(client, 'explainStep', { buildId, step: 'two' }, { signal })).rejects.toMatchObject({
+    code: 'STEP_UNKNOWN',
+    field: 'step',
+  });
   await expect(callUnary(client, 'retryStep', { buildId, step: 'one' }, { signal })).rejects.toMatchObject({ code: 'WRONG_STATE' });
   await expect(callUnary(client, 'listBuilds', { pageToken: 'x' }, { signal })).rejects.toMatchObject({ field: 'page_token' });
   await expect(callUnary(client, 'listBuilds', { pageSize: 5_000 }, { signal })).rejects.toMatchObject({ field: 'page_size' });
-  await expect(all(callServerStream(client, 'streamLog', { buildId, step: 'one', offset: -1 }, { signal }))).rejects.toMatchObject({ field: 'offset' });
-  await expect(all(callServerStream(client, 'watchBuild', { buildId, cursor: 'x' }, { signal }))).rejects.toMatchObject({ field: 'cursor' });
-  const hold = (over: object) => callUnary(client, 'setHold', { target: 'agent:a', kind: 'HOLD_KIND_PAUSE', reason: 'r', ...over }, { signal });
+  await expect(all(callServerStream(client, 'streamLog', { buildId, step: 'one', offset: -1 }, { signal }))).rejects.toMatchObject({
+    field: 'offset',
+  });
+  await expect(all(callServerStream(client, 'watchBuild', { buildId, cursor: 'x' }, { signal }))).rejects.toMatchObject({
+    field: 'cursor',
+  });
+  const hold = (over: object) =>
+    callUnary(client, 'setHold', { target: 'agent:a', kind: 'HOLD_KIND_PAUSE', reason: 'r', ...over }, { signal });
   await expect(hold({ target: 'everything' })).rejects.toMatchObject({ field: 'target' });
   await expect(hold({ reason: '' })).rejects.toMatchObject({ field: 'reason' });
   await expect(hold({ expiresAtMs: 1 })).rejects.toMatchObject({ field: 'expires_at_ms' });
@@ -156,7 +178,10 @@ test('a report that is malformed is an error of the agent, and the step is not l
   await using agent = scriptedAgent(coordinator.address, tokenOf('agent'));
   const { buildId } = await submit([step('one')]);
   const { token } = await agent.next('offer');
-  agent.send({ accept: { token } }, { finished: { token, report: { result: { outputs: [{ path: '../../etc/passwd', symlink: { target: 'x' } }] } } } });
+  agent.send(
+    { accept: { token } },
+    { finished: { token, report: { result: { outputs: [{ path: '../../etc/passwd', symlink: { target: 'x' } }] } } } },
+  );
   expect(await agent.next('finishedReply')).toMatchObject({ verdict: 'ACCEPTED' });
   const { steps } = await callUnary(coordinator.client('viewer'), 'getBuild', { buildId }, { signal });
   expect(steps[0]?.attempts[0]?.endedWhy).toMatch(/^sandbox-error: the agent's report is malformed/);

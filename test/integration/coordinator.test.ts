@@ -33,7 +33,8 @@ function request(over: SubmitBuildRequest = {}): SubmitBuildRequest {
   return { idempotencyKey: 'key-1', name: 'a build', steps: [step('one')], ...over };
 }
 
-const submit = (over: SubmitBuildRequest = {}, client: BuildClient = coordinator.client('submitter')) => callUnary(client, 'submitBuild', request(over), { signal });
+const submit = (over: SubmitBuildRequest = {}, client: BuildClient = coordinator.client('submitter')) =>
+  callUnary(client, 'submitBuild', request(over), { signal });
 
 function agent(register = {}): ScriptedAgent {
   return scriptedAgent(coordinator.address, tokenOf('agent'), register);
@@ -69,7 +70,9 @@ test('a step is offered, run, logged and finished; its watcher and its log reade
   await using edge = agent();
   const registered = await edge.next('registered');
   expect(registered).toMatchObject({ protocol: 1, dataAddress: '127.0.0.1:1', logBytesMax: String(64 * 1024 * 1024) });
-  const { buildId } = await submit({ steps: [step('one', { command: ['sh', '-c', 'echo hi'], env: { A: 'b' }, outputs: ['dist'], cacheable: true })] });
+  const { buildId } = await submit({
+    steps: [step('one', { command: ['sh', '-c', 'echo hi'], env: { A: 'b' }, outputs: ['dist'], cacheable: true })],
+  });
   const watching = watchToEnd(buildId);
   const following = readLog(buildId);
   const offer = await take(edge);
@@ -108,8 +111,18 @@ test('a step is offered, run, logged and finished; its watcher and its log reade
   ]);
   expect(await following).toEqual({ text: log.toString('latin1'), complete: true, attempt: 1 });
   const { build, steps } = await callUnary(coordinator.client('viewer'), 'getBuild', { buildId }, { signal });
-  expect(build).toMatchObject({ phase: 'BUILD_PHASE_ENDED', verdict: 'BUILD_VERDICT_SUCCEEDED', stepsEnded: 1, project: 'shop', submittedBy: 'submitter' });
-  expect(steps[0]).toMatchObject({ verdict: 'STEP_VERDICT_SUCCEEDED', source: 'RESULT_SOURCE_RUN', attempts: [{ token, endedWhy: 'succeeded' }] });
+  expect(build).toMatchObject({
+    phase: 'BUILD_PHASE_ENDED',
+    verdict: 'BUILD_VERDICT_SUCCEEDED',
+    stepsEnded: 1,
+    project: 'shop',
+    submittedBy: 'submitter',
+  });
+  expect(steps[0]).toMatchObject({
+    verdict: 'STEP_VERDICT_SUCCEEDED',
+    source: 'RESULT_SOURCE_RUN',
+    attempts: [{ token, endedWhy: 'succeeded' }],
+  });
 });
 
 test('a cacheable step runs once: the next build takes its result and its log from the cache', async () => {
@@ -221,7 +234,11 @@ test('operators see agents, and hold work back from them', async () => {
   await callUnary(operator, 'setHold', { target: 'agent:edge-1', kind: 'HOLD_KIND_PAUSE', reason: 'disk swap' }, { signal });
   const { buildId } = await submit();
   const { agents, holds } = await callUnary(operator, 'listAgents', {}, { signal });
-  expect(agents[0]).toMatchObject({ agent: 'edge-1', connected: true, labels: { class: 'edge', cluster: 'c1', pool: 'edge', zone: 'trusted' } });
+  expect(agents[0]).toMatchObject({
+    agent: 'edge-1',
+    connected: true,
+    labels: { class: 'edge', cluster: 'c1', pool: 'edge', zone: 'trusted' },
+  });
   expect(holds[0]).toMatchObject({ target: 'agent:edge-1', kind: 'pause', reason: 'disk swap', by: 'operator' });
   const explained = await callUnary(coordinator.client('viewer'), 'explainStep', { buildId, step: 'one' }, { signal });
   expect(JSON.stringify(explained)).toContain('disk swap');
@@ -243,7 +260,8 @@ test('a cancelled build tells its agent, and ends when the agent has stopped', a
 
 test('builds are listed by page, newest first, of the own project only', async () => {
   const ids: string[] = [];
-  for (const key of ['a', 'b', 'c']) ids.unshift((await submit({ idempotencyKey: key, labels: { branch: key === 'b' ? 'dev' : 'main' } })).buildId);
+  for (const key of ['a', 'b', 'c'])
+    ids.unshift((await submit({ idempotencyKey: key, labels: { branch: key === 'b' ? 'dev' : 'main' } })).buildId);
   const client = coordinator.client('viewer');
   const first = await callUnary(client, 'listBuilds', { pageSize: 2 }, { signal });
   const rest = await callUnary(client, 'listBuilds', { pageSize: 2, pageToken: first.nextPageToken }, { signal });
@@ -253,5 +271,6 @@ test('builds are listed by page, newest first, of the own project only', async (
   expect(dev.builds.map((build) => build.id)).toEqual([ids[1]]);
   const stranger = coordinator.client('stranger');
   expect((await callUnary(stranger, 'listBuilds', {}, { signal })).builds).toEqual([]);
-  for (const buildId of ids) await expect(callUnary(stranger, 'getBuild', { buildId }, { signal })).rejects.toMatchObject({ code: 'BUILD_UNKNOWN' });
+  for (const buildId of ids)
+    await expect(callUnary(stranger, 'getBuild', { buildId }, { signal })).rejects.toMatchObject({ code: 'BUILD_UNKNOWN' });
 });

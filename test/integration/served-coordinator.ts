@@ -54,7 +54,15 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
   const term = present(await options.ledger.lead('test', 60_000, new AbortController().signal), 'the same holder leads again');
   const logLimits = { ...DEFAULT_LOG_LIMITS, ...options.logLimits };
   const shell = stack.use(
-    await startShell({ ledger: options.ledger, term, data: options.data, timings: options.timings ?? {}, logLimits, signOfLifeMs: 20_000, env }),
+    await startShell({
+      ledger: options.ledger,
+      term,
+      data: options.data,
+      timings: options.timings ?? {},
+      logLimits,
+      signOfLifeMs: 20_000,
+      env,
+    }),
   );
   const authenticator = tokenAuthenticator(
     Object.entries(IDENTITIES).map(([name, identity]) => ({ sha256: hashToken(name), identity })),
