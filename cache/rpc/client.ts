@@ -43,7 +43,7 @@ const UNARY_DEADLINE_MS = 60_000;
 
 /**
  * Opens the data plane at `link`; the connection is made by the first call. Calls broken by a passing fault are made again
- * for about ten seconds. Disposal ends calls under way with CANCELLED.
+ * for about half a minute. Disposal ends calls under way with CANCELLED.
  */
 export function openDataPlane(options: { readonly link: Link; readonly instanceName: string; readonly env: Env }): DataPlane {
   const proto = loadProto();

@@ -3,8 +3,8 @@ import { backoffMs, type BackoffPolicy } from '../../base/backoff.ts';
 import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 
-/** How often a call is made again while the data plane cannot be reached; about ten seconds in all. */
-const ATTEMPTS_MAX = 12;
+/** How often a call is made again while the data plane cannot be reached; about half a minute in all. */
+const ATTEMPTS_MAX = 36;
 const POLICY: BackoffPolicy = { initialMs: 50, maxMs: 2_000 };
 const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['PEER_UNAVAILABLE', 'STORE_UNAVAILABLE', 'DRAINING']);
 
