@@ -65,7 +65,8 @@ function protocolOf(message: Register__Output): number {
   const older = message.protocolMax < PROTOCOL.min ? 'agent' : 'coordinator';
   throw new Fault(
     'PROTOCOL_UNSUPPORTED',
-    `The agent speaks protocol ${message.protocolMin} to ${message.protocolMax}, this coordinator ${PROTOCOL.min} to ${PROTOCOL.max}: upgrade the ${older}`,
+    `The agent speaks protocol ${message.protocolMin} to ${message.protocolMax}, ` +
+      `this coordinator ${PROTOCOL.min} to ${PROTOCOL.max}: upgrade the ${older}`,
   );
 }
 
