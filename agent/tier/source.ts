@@ -61,7 +61,7 @@ class TierSource implements TierView {
     }
   }
 
-  /** Builds the tree aside, of links to the tier's blobs where files are of the tier's mode; then it appears, with its size. */
+  /** Builds the tree aside, of links to blobs that the tier has and of new files; then it appears, with its size. */
   async #makeTree(root: Digest, trees: string, signal: AbortSignal): Promise<TierLease> {
     let bytes = 0;
     const aside = this.#state.newPath();
@@ -84,6 +84,12 @@ class TierSource implements TierView {
     this.#placedCount += 1;
     if (this.#placedCount % FILES_PER_TURN === 0) await nextTurn(undefined, { signal });
     if (file.digest === EMPTY_DIGEST) return placeFile(file.path, file.digest, file.mode, new Uint8Array(0));
+    // What comes for a tree is kept in the tree only: making a file twice costs more than fetching it twice.
+    if (shared && !this.#state.index.has(this.#blobPath(file.digest))) {
+      await placeFile(file.path, file.digest, file.mode, this.#store.get(file.digest, undefined, signal));
+      this.#bytesIn += sizeOf(file.digest);
+      return;
+    }
     for (let tries = 0; ; tries += 1) {
       using blob = await this.#blob(file.digest, signal);
       try {
@@ -98,9 +104,13 @@ class TierSource implements TierView {
     }
   }
 
+  #blobPath(digest: Digest): string {
+    return path.join(this.#home, 'blobs', digest.slice(0, 2), digest);
+  }
+
   /** Where the blob is in the tier, fetched if need be, and kept until disposed of. */
   async #blob(digest: Digest, signal: AbortSignal): Promise<TierLease> {
-    const target = path.join(this.#home, 'blobs', digest.slice(0, 2), digest);
+    const target = this.#blobPath(digest);
     for (;;) {
       if (this.#state.index.use(target)) return leaseOf(target, this.#state.index.pin(target));
       const pin = await this.#once(target, signal, async () => {
