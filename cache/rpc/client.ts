@@ -40,6 +40,8 @@ export type DataPlaneClients = {
 };
 
 const UNARY_DEADLINE_MS = 60_000;
+/** Views that are kept; what is dropped goes on working and is made anew when asked for. */
+const VIEWS_MAX = 1_000;
 
 /**
  * Opens the data plane at `link`; the connection is made by the first call. Calls broken by a passing fault are made again
@@ -55,10 +57,17 @@ export function openDataPlane(options: { readonly link: Link; readonly instanceN
   };
   const closing = new AbortController();
   const prng = prngFrom(randomInt(2 ** 48 - 1));
+  // Kept, so that calls under one name gather into the same batches.
+  const views = new Map<string, DataPlane>();
   const view = (instanceName: string, dispose: () => void): DataPlane => ({
     store: remoteStore(clients, instanceName, prng, closing.signal),
     actions: actionResults(clients, instanceName, prng, closing.signal),
-    withInstance: (name) => view(name, () => {}),
+    withInstance(name) {
+      const kept = views.get(name) ?? view(name, () => {});
+      if (views.size >= VIEWS_MAX) views.clear();
+      views.set(name, kept);
+      return kept;
+    },
     [Symbol.asyncDispose]: async () => dispose(),
   });
   return view(options.instanceName, () => {

@@ -1,4 +1,5 @@
 import fs from 'node:fs/promises';
+import { Fault, isFault } from '../../base/fault.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
@@ -49,6 +50,18 @@ function costOf(digest: Digest): number {
 
 async function putSource(digest: Digest, source: BlobSource, store: BlobStore, signal: AbortSignal): Promise<void> {
   if (source.kind === 'bytes') return store.put(digest, source.bytes, signal);
+  try {
+    await putFile(digest, source, store, signal);
+  } catch (error) {
+    if (!isFault(error, 'DIGEST_MISMATCH')) throw error;
+    throw new Fault('DIGEST_MISMATCH', `"${source.path}" changed after it was scanned`, {
+      hint: 'Try again when nothing writes to it, or leave it out.',
+      cause: error,
+    });
+  }
+}
+
+async function putFile(digest: Digest, source: BlobSource & { kind: 'file' }, store: BlobStore, signal: AbortSignal): Promise<void> {
   if (sizeOf(digest) <= PIECE_BYTES) return store.put(digest, await fs.readFile(source.path, { signal }), signal);
   // Can be read again from the start, which lets a remote store try again.
   return store.put(digest, { [Symbol.asyncIterator]: () => readPieces(source.path) }, signal);
