@@ -8,7 +8,8 @@ import type { BuildServer } from './rpc/client.ts';
 
 type Scripted = Pick<BuildServer, 'snapshot' | 'watch'>;
 
-const SNAPSHOT = { build: { phase: 'running' }, steps: [], cursor: 'i:1' } as unknown as BuildSnapshot; // follow looks at phase and cursor only
+// Only what following looks at: the phase and the cursor.
+const SNAPSHOT = { build: { phase: 'running' }, steps: [], cursor: 'i:1' } as unknown as BuildSnapshot; // see above
 const ENDED = { build: { phase: 'ended' }, steps: [], cursor: 'i:9' } as unknown as BuildSnapshot; // as above
 
 function ready(cursor: string): BuildEvent {

@@ -47,7 +47,7 @@ describe('problems name file, place, field and fix', () => {
       f.yaml:4:3: error: steps.b.needs: the steps need each other in a circle: b → c → b
       f.yaml:4:8: error: steps.b.rum: there is no field "rum"
           fix: Did you mean "run"?
-      f.yaml:4:28: error: steps.b.secrets: secrets are not supported yet: pass a variable of the agent with "passEnv", or keep the step out of the pipeline
+      f.yaml:4:28: error: steps.b.secrets: secrets are not supported yet: let the agent pass a variable with "passEnv"
       f.yaml:4:50: error: steps.b.labels: Expected a value after "=", found "=" (at character 9 of "class = = edge")
           fix: Write requirements such as "class=edge, arch in (amd64,arm64), !gpu, memory >= 8Gi".
       f.yaml:5:43: error: steps.c.retry.exit: expected a whole number from 0 to 100, but found text

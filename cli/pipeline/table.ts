@@ -200,7 +200,7 @@ const body = {
 } as const;
 
 const NOT_YET = {
-  secrets: 'secrets are not supported yet: pass a variable of the agent with "passEnv", or keep the step out of the pipeline',
+  secrets: 'secrets are not supported yet: let the agent pass a variable with "passEnv"',
 };
 
 export const stepType = record(

@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { callServerStream, callUnary, dial, type Link } from '../../proto/dial.ts';
 import { zoneFromProto } from '../../proto/convert.ts';
+import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import type { ListBuildsRequest } from '../../proto/gen/switchyard/v1/ListBuildsRequest.ts';
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -79,13 +80,7 @@ export function connectBuildServer(link: Link): BuildServer {
   const options = (signal: AbortSignal) => ({ signal, deadlineMs: DEADLINE_MS });
   return {
     link,
-    async server(signal) {
-      const answer = await callUnary(client, 'getServer', {}, options(signal));
-      const { version, dataAddress, project, scope, role, instanceName } = answer;
-      const zoneCeiling = zoneFromProto(answer.zoneCeiling, 'zone_ceiling', 'untrusted');
-      const nowMs = answer.nowMs === '0' ? undefined : Number(answer.nowMs);
-      return { version, dataAddress, project, scope, role, instanceName, zoneCeiling, nowMs };
-    },
+    server: (signal) => serverOf(client, signal),
     async submit(request, signal) {
       const { buildId, existing } = await callUnary(client, 'submitBuild', request, { signal, deadlineMs: 120_000 });
       return { id: buildId, existing };
@@ -95,23 +90,7 @@ export function connectBuildServer(link: Link): BuildServer {
       if (answer.build === null) throw new Fault('INTERNAL', 'The server answered without a build');
       return { build: buildFromProto(answer.build), steps: answer.steps.map(stepFromProto), cursor: answer.cursor };
     },
-    async list(filter, signal) {
-      const found: BuildView[] = [];
-      let pageToken = '';
-      do {
-        const request: ListBuildsRequest = {
-          labels: { ...filter.labels },
-          pageSize: Math.min(1_000, filter.limit - found.length),
-          pageToken,
-          ...(filter.phase === undefined ? {} : { phase: PHASES[filter.phase] }),
-          ...(filter.verdict === undefined ? {} : { verdict: VERDICTS[filter.verdict] }),
-        };
-        const answer = await callUnary(client, 'listBuilds', request, options(signal));
-        found.push(...answer.builds.map(buildFromProto));
-        pageToken = answer.nextPageToken;
-      } while (pageToken !== '' && found.length < filter.limit);
-      return found;
-    },
+    list: (filter, signal) => listBuilds(client, filter, signal),
     async *watch(build, cursor, signal) {
       for await (const message of callServerStream(client, 'watchBuild', { buildId: build, cursor }, { signal }))
         yield eventFromProto(message);
@@ -146,4 +125,30 @@ export function connectBuildServer(link: Link): BuildServer {
     },
     [Symbol.dispose]: () => client.close(),
   };
+}
+
+async function serverOf(client: BuildClient, signal: AbortSignal): Promise<ServerView> {
+  const answer = await callUnary(client, 'getServer', {}, { signal, deadlineMs: DEADLINE_MS });
+  const { version, dataAddress, project, scope, role, instanceName } = answer;
+  const zoneCeiling = zoneFromProto(answer.zoneCeiling, 'zone_ceiling', 'untrusted');
+  const nowMs = answer.nowMs === '0' ? undefined : Number(answer.nowMs);
+  return { version, dataAddress, project, scope, role, instanceName, zoneCeiling, nowMs };
+}
+
+async function listBuilds(client: BuildClient, filter: BuildFilter, signal: AbortSignal): Promise<readonly BuildView[]> {
+  const found: BuildView[] = [];
+  let pageToken = '';
+  do {
+    const request: ListBuildsRequest = {
+      labels: { ...filter.labels },
+      pageSize: Math.min(1_000, filter.limit - found.length),
+      pageToken,
+      ...(filter.phase === undefined ? {} : { phase: PHASES[filter.phase] }),
+      ...(filter.verdict === undefined ? {} : { verdict: VERDICTS[filter.verdict] }),
+    };
+    const answer = await callUnary(client, 'listBuilds', request, { signal, deadlineMs: DEADLINE_MS });
+    found.push(...answer.builds.map(buildFromProto));
+    pageToken = answer.nextPageToken;
+  } while (pageToken !== '' && found.length < filter.limit);
+  return found;
 }

@@ -59,6 +59,6 @@ export function yardReporter(session: Session, verbose: boolean): (event: ChildE
           `Steps run in the sandbox "${printable(String(event.line.get('sandbox')))}", which does not guarantee: ${lacks.join('; ')}`,
         );
       told = true;
-    } else if (verbose) say(session, `${event.name} is ready at ${String(event.line.get('address') ?? '')}`);
+    } else if (verbose) say(session, `${event.name} is ready`);
   };
 }

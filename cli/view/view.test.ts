@@ -64,7 +64,7 @@ function result(runMs: number, agent = 'edge-1'): StepResult {
 type Happening = BuildEvent extends infer E ? (E extends BuildEvent ? Omit<E, 'cursor' | 'atMs' | 'step'> : never) : never;
 
 function event(atMs: number, name: string, happening: Happening): BuildEvent {
-  return { cursor: `i:${atMs}`, atMs: T0 + atMs, step: name, ...happening } as BuildEvent; // a union member put together again
+  return { cursor: `i:${atMs}`, atMs: T0 + atMs, step: name, ...happening };
 }
 
 const succeeded = { kind: 'step-ended', verdict: 'succeeded', message: '', failureClass: undefined } as const;

@@ -129,7 +129,10 @@ function freshLog(dir: string, name: string): string {
   return file;
 }
 
-/** The wanted port and a free one. They stay the same however often a child is started again. @throws {Fault} where the wanted one is taken. */
+/**
+ * The wanted port and a free one. They stay the same however often a child is started again.
+ * @throws {Fault} CONFIG_INVALID where the wanted one is taken.
+ */
 async function freePorts(wanted: number): Promise<readonly [number, number]> {
   const open = (port: number) =>
     new Promise<{ readonly port: number; readonly close: () => Promise<void> }>((resolve, reject) => {

@@ -38,9 +38,6 @@ beforeAll(async () => {
 }, 90_000);
 
 afterAll(async () => {
-  yard.kill('SIGTERM');
-  expect(await yard.ended).toEqual({ code: 0, signal: null });
-  expect(fs.existsSync(path.join(work, '.switchyard/yard.json'))).toBe(false);
   await yard[Symbol.asyncDispose]();
   rmSync(work, { recursive: true, force: true });
 }, 60_000);
@@ -168,6 +165,13 @@ describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
     const { code, stderr } = await runSwitchyard(['builds', '--server', address], { cwd: tmpdir() });
     expect(stderr).toContain('No credential');
     expect(code).toBe(1);
+  });
+
+  test('SIGTERM stops the yard in good order, and nobody is led to it any more', async () => {
+    yard.kill('SIGTERM');
+    expect(await yard.ended).toEqual({ code: 0, signal: null });
+    expect(fs.existsSync(path.join(work, '.switchyard/yard.json'))).toBe(false);
+    expect((await runSwitchyard(['builds'], { cwd: work })).code).toBe(3);
   });
 });
 
