@@ -15,7 +15,10 @@ async function fakeHost(cgroup: string, files: Readonly<Record<string, string>>)
   };
   write('proc/self/cgroup', cgroup);
   for (const [name, text] of Object.entries(files)) write(`sys/fs/cgroup/${name}`, text);
-  return { detect: () => detectHost(path.join(dir.path, 'proc'), path.join(dir.path, 'sys')), [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
+  return {
+    detect: () => detectHost(path.join(dir.path, 'proc'), path.join(dir.path, 'sys')),
+    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+  };
 }
 
 const wholeHost = { cpuMillis: os.availableParallelism() * 1000, memoryBytes: os.totalmem() };

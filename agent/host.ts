@@ -55,7 +55,8 @@ function groupDirectories(procRoot: string, sysRoot: string): readonly string[] 
 
 function limitsOf(directory: string): Limits {
   const [quota, period] = (readText(join(directory, 'cpu.max')) ?? '').trim().split(' ');
-  const quotaMicros = positive(quota ?? readText(join(directory, 'cpu.cfs_quota_us'))) ?? positive(readText(join(directory, 'cpu.cfs_quota_us')));
+  const quotaMicros =
+    positive(quota ?? readText(join(directory, 'cpu.cfs_quota_us'))) ?? positive(readText(join(directory, 'cpu.cfs_quota_us')));
   const periodMicros = positive(period) ?? positive(readText(join(directory, 'cpu.cfs_period_us')));
   return {
     cpuMillis: quotaMicros === undefined || periodMicros === undefined ? undefined : (quotaMicros / periodMicros) * 1000,

@@ -1,4 +1,16 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, realpathSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, sep } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
@@ -51,7 +63,11 @@ export const INNERMOST = 'ulimit -c 0; exec "$@"';
  * Words for the program `env` that set variables and run `command`. Goes after the innermost shell, because shells drop
  * variables whose names they could not have themselves.
  */
-export function withVariables(envWords: readonly string[], variables: readonly (readonly [string, string])[], command: readonly string[]): readonly string[] {
+export function withVariables(
+  envWords: readonly string[],
+  variables: readonly (readonly [string, string])[],
+  command: readonly string[],
+): readonly string[] {
   // `env` would take a program with "=" in its name for one more variable.
   const program = command[0]?.includes('=') === true ? ['/bin/sh', '-c', 'exec "$@"', 'sh', ...command] : command;
   return [...envWords, ...variables.map(([name, value]) => `${name}=${value}`), ...program];
@@ -104,7 +120,13 @@ async function runPlanned(
   writeFileSync(script, launchScript(plan, spec.logFd, scratch.status, cgroup?.procsFiles ?? []), { mode: 0o600 });
   const launch = await host.spawner.launch(script);
   const status = () => (existsSync(scratch.status) ? readFileSync(scratch.status, 'latin1') : '');
-  const tree = { launcher: launch.pid, cgroup, marker: host.marker, namespaced: plan.namespaced, namespaceInit: () => plan.namespaceInit(status()) };
+  const tree = {
+    launcher: launch.pid,
+    cgroup,
+    marker: host.marker,
+    namespaced: plan.namespaced,
+    namespaceInit: () => plan.namespaceInit(status()),
+  };
   using sampler = cgroup === undefined || host.cgroups?.limitsMemory !== true ? sampleUsage(launch.pid) : undefined;
   let ending: 'exited' | 'timed-out' | 'cancelled';
   try {
@@ -167,7 +189,10 @@ function checkPlaces(spec: SandboxRun): void {
   const path = join(spec.root, spec.workingDirectory);
   const quoted = JSON.stringify(spec.workingDirectory);
   if (!existsSync(path) || !statSync(path).isDirectory()) {
-    throw new Fault('BAD_REQUEST', `The working directory ${quoted} is not in the inputs`, { field, hint: 'Add a file in it to the inputs.' });
+    throw new Fault('BAD_REQUEST', `The working directory ${quoted} is not in the inputs`, {
+      field,
+      hint: 'Add a file in it to the inputs.',
+    });
   }
   const root = realpathSync(spec.root);
   const real = realpathSync(path);

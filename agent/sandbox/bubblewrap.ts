@@ -42,7 +42,13 @@ export function bubblewrapPlan(options: BubblewrapOptions, spec: SandboxRun, scr
   const plain = variables.filter(([name]) => SHELL_NAME.test(name));
   const odd = variables.filter(([name]) => !SHELL_NAME.test(name));
   const inner = odd.length === 0 ? spec.command : withVariables(['env'], odd, spec.command);
-  const bwrap = [options.bwrap, ...isolation(spec), ...files(options, spec, scratch), '--clearenv', ...plain.flatMap(([name, value]) => ['--setenv', name, value])];
+  const bwrap = [
+    options.bwrap,
+    ...isolation(spec),
+    ...files(options, spec, scratch),
+    '--clearenv',
+    ...plain.flatMap(([name, value]) => ['--setenv', name, value]),
+  ];
   const command = [...bwrap, '--json-status-fd', '3', '--', '/bin/sh', '-c', INNERMOST, 'sh', ...inner];
   return {
     command: spec.binds.length === 0 ? command : withOverlays(options, spec, scratch, command),

@@ -88,11 +88,11 @@ function createGroup(hierarchies: readonly Hierarchy[], id: string, limits: Cgro
     usage: () => ({
       cpuMs: groups.map(cpuMsOf).find((ms) => ms !== undefined),
       peakMemoryBytes:
-        memory === undefined
-          ? undefined
-          : readCount(join(memory.directory, memory.unified ? 'memory.peak' : 'memory.max_usage_in_bytes')),
+        memory === undefined ? undefined : readCount(join(memory.directory, memory.unified ? 'memory.peak' : 'memory.max_usage_in_bytes')),
       oomKillCount:
-        memory === undefined ? 0 : (readKeyed(join(memory.directory, memory.unified ? 'memory.events' : 'memory.oom_control'), 'oom_kill') ?? 0),
+        memory === undefined
+          ? 0
+          : (readKeyed(join(memory.directory, memory.unified ? 'memory.events' : 'memory.oom_control'), 'oom_kill') ?? 0),
     }),
     remove: () => groups.map((group) => removeGroupTree(group.directory)).every(Boolean),
   };
@@ -102,7 +102,10 @@ function limitMemory(group: Hierarchy, bytes: number): void {
   if (group.unified) {
     write(join(group.directory, 'memory.max'), String(bytes));
     // Optional files: hosts without swap accounting have none. Killing the group as a whole makes running out one clear event.
-    for (const [file, value] of [['memory.swap.max', '0'], ['memory.oom.group', '1']] as const) {
+    for (const [file, value] of [
+      ['memory.swap.max', '0'],
+      ['memory.oom.group', '1'],
+    ] as const) {
       const path = join(group.directory, file);
       if (existsSync(path)) write(path, value);
     }
@@ -141,7 +144,9 @@ function ownPlaces(): Hierarchy[] {
     const unified = id === '0' && list === '';
     const controllers = list.split(',').filter((name) => USEFUL.includes(name));
     if (!unified && controllers.length === 0) continue;
-    const mount = mounts.find((one) => (unified ? one.type === 'cgroup2' : one.type === 'cgroup' && controllers.some((name) => one.options.has(name))));
+    const mount = mounts.find((one) =>
+      unified ? one.type === 'cgroup2' : one.type === 'cgroup' && controllers.some((name) => one.options.has(name)),
+    );
     if (mount === undefined) continue;
     // In a container the mount may show only a part of the hierarchy, of which the path is told from the top.
     const below = path.startsWith(`${mount.root}/`) ? path.slice(mount.root.length) : path === mount.root ? '/' : path;
@@ -229,7 +234,9 @@ function readText(path: string): string {
 }
 
 function readWords(path: string): string[] {
-  return readText(path).split(/\s+/).filter((word) => word !== '');
+  return readText(path)
+    .split(/\s+/)
+    .filter((word) => word !== '');
 }
 
 function readCount(path: string): number | undefined {
@@ -239,6 +246,8 @@ function readCount(path: string): number | undefined {
 
 /** The value behind `key` in a file of `key value` lines. */
 function readKeyed(path: string, key: string): number | undefined {
-  const line = readText(path).split('\n').find((one) => one.startsWith(`${key} `));
+  const line = readText(path)
+    .split('\n')
+    .find((one) => one.startsWith(`${key} `));
   return line === undefined ? undefined : Number(line.slice(key.length + 1));
 }

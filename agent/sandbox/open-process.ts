@@ -52,11 +52,7 @@ export async function openProcessSandbox(options: SandboxOptions, known: readonl
   };
 }
 
-async function findNamespaces(
-  dir: string,
-  tools: ProcessTools,
-  runner: (namespaces: Namespaces) => Sandbox['run'],
-): Promise<Namespaces> {
+async function findNamespaces(dir: string, tools: ProcessTools, runner: (namespaces: Namespaces) => Sandbox['run']): Promise<Namespaces> {
   if (tools.unshare === undefined || tools.setpriv === undefined) return NO_NAMESPACES;
   const works = async (namespaces: Namespaces) =>
     (await probe(join(dir, 'probe'), { command: ['true'], network: false }, runner(namespaces))) === undefined;

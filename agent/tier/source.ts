@@ -149,7 +149,8 @@ function linked(blob: string, target: string): boolean {
     fs.linkSync(blob, target);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'EMLINK' || error.code === 'EXDEV' || error.code === 'EPERM')) return false;
+    if (error instanceof Error && 'code' in error && (error.code === 'EMLINK' || error.code === 'EXDEV' || error.code === 'EPERM'))
+      return false;
     throw error;
   }
 }

@@ -39,7 +39,8 @@ async function put(store: BlobStore, text: string): Promise<Digest> {
 /** Stores a tree of files with their paths as contents; names that end in `!` are executable. */
 async function putTree(store: BlobStore, paths: readonly string[]): Promise<Digest> {
   const entries: TreeEntry[] = [];
-  for (const name of paths) entries.push({ kind: 'file', path: name, digest: await put(store, `contents of ${name}`), executable: name.endsWith('!') });
+  for (const name of paths)
+    entries.push({ kind: 'file', path: name, digest: await put(store, `contents of ${name}`), executable: name.endsWith('!') });
   const tree = buildTree(entries);
   for (const [digest, bytes] of tree.encoded) await store.put(digest, bytes, never);
   return tree.root;
@@ -92,7 +93,9 @@ describe('the local tier', () => {
       yield Buffer.from('wrong');
     }
     const lying: BlobStore = { ...store, get: wrong };
-    await expect(tier.view('main', lying).placeFile(place(path.join(dir.path, 'a'), digest), never)).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
+    await expect(tier.view('main', lying).placeFile(place(path.join(dir.path, 'a'), digest), never)).rejects.toMatchObject({
+      code: 'BLOB_CORRUPT',
+    });
     await put(store, 'right');
     await tier.view('main', store).placeFile(place(path.join(dir.path, 'a'), digest), never);
     expect(fs.readFileSync(path.join(dir.path, 'a'), 'utf8')).toBe('right');
@@ -107,7 +110,9 @@ describe('the local tier', () => {
     await view.placeFile(place(path.join(dir.path, 'a'), file), never);
     await view.readDirectory(directory, never);
     const damage = (digest: Digest, change: (blob: string) => void) => {
-      const found = fs.readdirSync(path.join(dir.path, 'tier'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith(digest));
+      const found = fs
+        .readdirSync(path.join(dir.path, 'tier'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith(digest));
       change(path.join(dir.path, 'tier', found[0] ?? ''));
     };
     damage(file, (blob) => fs.truncateSync(blob, 3));

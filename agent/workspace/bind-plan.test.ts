@@ -12,7 +12,12 @@ function treeOf(counts: Readonly<Record<string, number>>, extra: readonly TreeEn
   const entries: TreeEntry[] = [...extra];
   for (const [at, count] of Object.entries(counts)) {
     for (let index = 0; index < count; index += 1) {
-      entries.push({ kind: 'file', path: `${at}/d${index % 7}/f${index}`, digest: digestOf(Buffer.from(`${at} ${index}`)), executable: false });
+      entries.push({
+        kind: 'file',
+        path: `${at}/d${index % 7}/f${index}`,
+        digest: digestOf(Buffer.from(`${at} ${index}`)),
+        executable: false,
+      });
     }
   }
   const tree = buildTree(entries);

@@ -25,8 +25,14 @@ export type BindPlan = {
  * Chooses the large subdirectories of an input tree that are to be bound. A directory that holds, is, or lies in one of
  * `written` (outputs) is copied, so that outputs are found where they are made; so is one that holds `workingDirectory`.
  */
-export function planBinds(root: Digest, shapeOf: (digest: Digest) => Shape, written: readonly string[], workingDirectory: string): BindPlan {
-  const copied = (path: string) => written.some((output) => isWithin(path, output) || isWithin(output, path)) || isWithin(workingDirectory, path);
+export function planBinds(
+  root: Digest,
+  shapeOf: (digest: Digest) => Shape,
+  written: readonly string[],
+  workingDirectory: string,
+): BindPlan {
+  const copied = (path: string) =>
+    written.some((output) => isWithin(path, output) || isWithin(output, path)) || isWithin(workingDirectory, path);
   const bound: BoundTree[] = [];
   const visit = (path: string, digest: Digest): void => {
     const shape = shapeOf(digest);

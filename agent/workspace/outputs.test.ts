@@ -64,7 +64,9 @@ describe('collecting outputs', () => {
   test('the whole working directory can be an output', async () => {
     await using dir = await tempDir();
     write(path.join(dir.path, 'a'), 'a');
-    expect((await collectOutputs(dir.path, '', ['.'], memoryStore(), never)).entries).toMatchObject([{ kind: 'directory', path: '.', bytes: 1 }]);
+    expect((await collectOutputs(dir.path, '', ['.'], memoryStore(), never)).entries).toMatchObject([
+      { kind: 'directory', path: '.', bytes: 1 },
+    ]);
   });
 
   test('refuses what leads out of the tree, naming the output', async () => {

@@ -110,7 +110,9 @@ function makeDirectory(root: string, relative: string, field: string): void {
     const stat = fs.statSync(at, { throwIfNoEntry: false });
     if (stat === undefined && fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) fs.mkdirSync(at);
     else if (stat?.isDirectory() !== true) {
-      throw new Fault('BAD_REQUEST', `${field}: ${JSON.stringify(relative)} needs a directory where the inputs have something else`, { field });
+      throw new Fault('BAD_REQUEST', `${field}: ${JSON.stringify(relative)} needs a directory where the inputs have something else`, {
+        field,
+      });
     }
     const real = fs.realpathSync(at);
     if (!isBelow(real, fs.realpathSync(root))) {

@@ -114,14 +114,21 @@ for (const [kind, can] of KINDS) {
 
     test('gives a step exactly its own variables and a few documented ones', async () => {
       await bench.run(['env', '-0'], { env: { DECLARED: 'yes', LANG: 'C' } });
-      const names = said().split('\0').map((line) => line.split('=')[0]);
-      expect(new Set(names.filter((name) => name !== 'PWD' && name !== ''))).toEqual(new Set(['DECLARED', 'HOME', 'LANG', 'PATH', 'TMPDIR']));
+      const names = said()
+        .split('\0')
+        .map((line) => line.split('=')[0]);
+      expect(new Set(names.filter((name) => name !== 'PWD' && name !== ''))).toEqual(
+        new Set(['DECLARED', 'HOME', 'LANG', 'PATH', 'TMPDIR']),
+      );
       expect(said()).toContain('LANG=C\0');
     });
 
     test('gives a step no descriptors but the standard ones, and an empty input', async () => {
       await bench.sh('cat; for fd in /proc/self/fd/*; do echo "${fd##*/}:$(readlink "$fd")"; done');
-      const open = said().trim().split('\n').filter((line) => !line.endsWith(':'));
+      const open = said()
+        .trim()
+        .split('\n')
+        .filter((line) => !line.endsWith(':'));
       // The null device takes the place of what this process itself got from its parent by mistake.
       const own = open.filter((line) => !/^[0-9]+:(\/dev\/null|\/proc\/[0-9]+\/fd)$/.test(line) || line.startsWith('0:'));
       expect(own.map((line) => line.split(':')[0])).toEqual(['0', '1', '2']);
@@ -149,7 +156,10 @@ for (const [kind, can] of KINDS) {
 
     test('refuses working directories that are missing or outside, and commands that no kernel takes', async () => {
       fs.symlinkSync('/etc', path.join(bench.root, 'outside'));
-      await expect(bench.sh('true', { workingDirectory: 'missing' })).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'workingDirectory' });
+      await expect(bench.sh('true', { workingDirectory: 'missing' })).rejects.toMatchObject({
+        code: 'BAD_REQUEST',
+        field: 'workingDirectory',
+      });
       await expect(bench.sh('true', { workingDirectory: 'outside' })).rejects.toMatchObject({ code: 'PATH_ESCAPES' });
       await expect(bench.run([])).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'command' });
       await expect(bench.run(['echo', 'a\0b'])).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'command[1]' });
@@ -231,7 +241,8 @@ for (const [kind, can] of KINDS) {
       if (!bench.sandbox.traits.includes('isolatesNetwork')) return context.skip(bench.sandbox.missing.join(' '));
       await bench.sh('tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d " "');
       expect(said()).toBe('lo\n');
-      const client = 'const s=net.createServer(c=>c.end("hi")).listen(0,"127.0.0.1",()=>net.connect(s.address().port,"127.0.0.1").on("data",d=>{console.log(String(d));s.close()}))';
+      const client =
+        'const s=net.createServer(c=>c.end("hi")).listen(0,"127.0.0.1",()=>net.connect(s.address().port,"127.0.0.1").on("data",d=>{console.log(String(d));s.close()}))';
       fs.copyFileSync(process.execPath, path.join(bench.root, 'node'));
       fs.chmodSync(path.join(bench.root, 'node'), 0o755);
       await bench.run(['./node', '-e', client]);
@@ -281,12 +292,19 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
   test('shows a step nothing of the host but the documented base system', async () => {
     const secret = path.join(bench.dir, 'secret');
     fs.writeFileSync(secret, 'hidden', { mode: 0o644 });
-    await bench.sh(`cat ${secret}; ls /root /work /var/lib /etc/shadow /etc/machine-id /sys /run; cat ${ROOT}/package.json; ls -A /home /tmp`);
+    await bench.sh(
+      `cat ${secret}; ls /root /work /var/lib /etc/shadow /etc/machine-id /sys /run; cat ${ROOT}/package.json; ls -A /home /tmp`,
+    );
     expect(said()).not.toContain('hidden');
     expect(said()).not.toContain('switchyard"');
     expect(said().match(/No such file/g)?.length).toBeGreaterThanOrEqual(8);
     await bench.sh('ls -A /');
-    expect(said().trim().split('\n').filter((name) => !/^(s?bin|lib.*|usr)$/.test(name))).toEqual(['build', 'dev', 'etc', 'home', 'proc', 'tmp', 'var']);
+    expect(
+      said()
+        .trim()
+        .split('\n')
+        .filter((name) => !/^(s?bin|lib.*|usr)$/.test(name)),
+    ).toEqual(['build', 'dev', 'etc', 'home', 'proc', 'tmp', 'var']);
   });
 
   test('runs a step at a fixed place as an ordinary user without capabilities, on a host of its own', async () => {
@@ -295,14 +313,18 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
   });
 
   test('lets a step write its inputs, its home and /tmp, and nothing else', async () => {
-    await bench.sh('for at in /build $HOME /tmp /dev/shm /usr /etc / /var /home /build/../x /etc/passwd; do echo 2>/dev/null >$at/probe && echo $at; done');
+    await bench.sh(
+      'for at in /build $HOME /tmp /dev/shm /usr /etc / /var /home /build/../x /etc/passwd; do echo 2>/dev/null >$at/probe && echo $at; done',
+    );
     expect(said()).toBe('/build\n/home/step\n/tmp\n/dev/shm\n');
     await bench.sh('ls /tmp /home/step');
     expect(said()).not.toContain('probe');
   });
 
   test('has network and names only for a step that asked for it', async () => {
-    await bench.sh('ls /sys/class/net 2>/dev/null; tail -n +3 /proc/net/dev | wc -l; test -e /etc/resolv.conf && echo resolver', { network: true });
+    await bench.sh('ls /sys/class/net 2>/dev/null; tail -n +3 /proc/net/dev | wc -l; test -e /etc/resolv.conf && echo resolver', {
+      network: true,
+    });
     const host = fs.readFileSync('/proc/net/dev', 'utf8').trim().split('\n').length - 2;
     expect(said().startsWith(`${host}\n`)).toBe(true);
     if (fs.existsSync('/etc/resolv.conf')) expect(said()).toContain('resolver');
@@ -315,10 +337,13 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
     for (const name of ['kept', 'changed', 'removed', 'sub/inner']) fs.writeFileSync(path.join(from, name), name);
     fs.mkdirSync(path.join(bench.root, 'a/b'), { recursive: true });
     const binds = [{ from, to: 'a/b' }];
-    const script = 'cd a/b && cat kept sub/inner && echo x >changed && rm removed && rm -r sub && mkdir sub && echo n >sub/new && mv kept moved && ls -R';
+    const script =
+      'cd a/b && cat kept sub/inner && echo x >changed && rm removed && rm -r sub && mkdir sub && echo n >sub/new && mv kept moved && ls -R';
     expect(await bench.sh(script, { binds })).toMatchObject({ code: 0 });
     expect(said()).toBe('keptsub/inner.:\nchanged\nmoved\nsub\n\n./sub:\nnew\n');
-    expect(new Set(fs.readdirSync(from, { recursive: true, encoding: 'utf8' }).map(String))).toEqual(new Set(['changed', 'kept', 'removed', 'sub', 'sub/inner']));
+    expect(new Set(fs.readdirSync(from, { recursive: true, encoding: 'utf8' }).map(String))).toEqual(
+      new Set(['changed', 'kept', 'removed', 'sub', 'sub/inner']),
+    );
     expect(fs.readFileSync(path.join(from, 'changed'), 'utf8')).toBe('changed');
     await bench.sh('cat a/b/changed; ls a/b | wc -l', { binds });
     expect(said()).toBe('changed4\n');
@@ -356,7 +381,9 @@ test('what the host does not offer is refused with the reason', async () => {
   const env = { log: memoryLogger(), clock: systemClock };
   const options = { dir: fs.mkdtempSync(path.join(os.tmpdir(), 'switchyard-sandbox-')), readOnlyPaths: ['relative'], hostPath: '' };
   try {
-    await expect(openSandbox('bubblewrap', options, env)).rejects.toMatchObject({ code: needs('bubblewrap') ? 'CONFIG_INVALID' : 'SANDBOX_UNAVAILABLE' });
+    await expect(openSandbox('bubblewrap', options, env)).rejects.toMatchObject({
+      code: needs('bubblewrap') ? 'CONFIG_INVALID' : 'SANDBOX_UNAVAILABLE',
+    });
   } finally {
     fs.rmSync(options.dir, { recursive: true });
   }
