@@ -1,4 +1,7 @@
-/** Runs that once broke an invariant, and what was wrong. They stay. */
+/**
+ * Runs that once broke an invariant, and what was wrong. They stay, although a change of the workload gives a seed another
+ * story; what must never come back has a test of its own beside the code.
+ */
 export type Regression = { readonly seed: number; readonly steps: number; readonly note: string };
 
 export const REGRESSIONS: readonly Regression[] = [

@@ -138,23 +138,24 @@ function drawStep(plan: Plan, prng: Prng, index: number, build: number, ceiling:
   const poison = prng.next() < plan.poison;
   // Few different commands for cacheable steps: then equal actions meet each other, also across projects and scopes.
   const command = cacheable ? ['make', String(prng.below(6))] : ['run', `${build}/${index}`];
-  const wish = poison ? present(WISHES[0], 'the first wish') : one(WISHES);
+  const plain = cacheable && prng.below(4) > 0;
+  const wish = poison || plain ? present(WISHES[0], 'the first wish') : one(WISHES);
   const lost = poison ? 10 : sideEffects ? 0 : DEFAULT_RETRY.limits['agent-lost'];
   const draft: StepSpec = {
     ...BASE,
     name: `s${index}`,
     command: poison ? ['poison', ...command] : command,
     inputRoot: inputOf(cacheable ? 'shared' : `${build}/${index}`),
-    needs: drawNeeds(prng, earlier),
+    needs: plain && prng.below(2) === 0 ? [] : drawNeeds(prng, earlier),
     selector: wish.selector,
     resources: {
-      cpuMillis: 500 * prng.below(5),
-      memoryBytes: 2 ** 28 * prng.below(6),
-      slots: prng.below(10) === 0 ? 2 : 1,
+      cpuMillis: 500 * prng.below(plain ? 2 : 5),
+      memoryBytes: plain ? 0 : 2 ** 28 * prng.below(6),
+      slots: !plain && prng.below(10) === 0 ? 2 : 1,
       custom: prng.below(10) === 0 ? { license: 1 } : {},
     },
-    zone: one(ZONES.filter((zone) => atLeast(ceiling, zone))),
-    sandbox: prng.below(3) === 0 ? [one<SandboxTrait>(SANDBOX_TRAITS)] : [],
+    zone: plain ? 'untrusted' : one(ZONES.filter((zone) => atLeast(ceiling, zone))),
+    sandbox: !plain && prng.below(3) === 0 ? [one<SandboxTrait>(SANDBOX_TRAITS)] : [],
     cacheable,
     sideEffects,
     critical: prng.below(6) > 0,
