@@ -26,13 +26,18 @@ export function lockYard(file: string): Disposable {
 
 /** The process that holds the lock; undefined where it is gone. */
 export function holderOf(file: string): number | undefined {
+  let pid: number;
   try {
-    const pid = Number(fs.readFileSync(file, 'utf8'));
-    if (!Number.isSafeInteger(pid) || pid <= 1 || pid === process.pid) return undefined;
+    pid = Number(fs.readFileSync(file, 'utf8'));
+  } catch {
+    return undefined; // nobody does
+  }
+  if (!Number.isSafeInteger(pid) || pid <= 1 || pid === process.pid) return undefined;
+  try {
     process.kill(pid, 0);
     return pid;
   } catch (error) {
     // EPERM: it lives and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? -1 : undefined;
+    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? pid : undefined;
   }
 }

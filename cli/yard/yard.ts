@@ -72,12 +72,13 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   };
   const coordinator = start('coordinator', coordinatorArgv(address, dataPort, stateDir, tokens.tokensFile), 10_000);
   stack.use(coordinator);
+  await coordinator.ready;
+  // Only now: until here they would take the coordinator's time, and a build whose steps are all cached needs none of them.
   // Disposed in reverse: agents stop before the coordinator, side by side.
   const started = agents.map((agent) =>
     start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000),
   );
   stack.defer(async () => void (await Promise.all(started.map((agent) => agent[Symbol.asyncDispose]()))));
-  await coordinator.ready;
   const yardFile = yardFileIn(stateDir);
   writePrivate(yardFile, `${JSON.stringify({ address, tokenFile: tokens.callerFile, pid: process.pid })}\n`);
   stack.defer(() => fs.rmSync(yardFile, { force: true }));
