@@ -242,7 +242,8 @@ for (const [kind, can] of KINDS) {
       await bench.sh('tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d " "');
       expect(said()).toBe('lo\n');
       const client =
-        'const s=net.createServer(c=>c.end("hi")).listen(0,"127.0.0.1",()=>net.connect(s.address().port,"127.0.0.1").on("data",d=>{console.log(String(d));s.close()}))';
+        'const at="127.0.0.1",s=net.createServer(c=>c.end("hi")).listen(0,at,' +
+        '()=>net.connect(s.address().port,at).on("data",d=>{console.log(String(d));s.close()}))';
       fs.copyFileSync(process.execPath, path.join(bench.root, 'node'));
       fs.chmodSync(path.join(bench.root, 'node'), 0o755);
       await bench.run(['./node', '-e', client]);
@@ -314,7 +315,8 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
 
   test('lets a step write its inputs, its home and /tmp, and nothing else', async () => {
     await bench.sh(
-      'for at in /build $HOME /tmp /dev/shm /usr /etc / /var /home /build/../x /etc/passwd; do echo 2>/dev/null >$at/probe && echo $at; done',
+      'for at in /build $HOME /tmp /dev/shm /usr /etc / /var /home /build/../x /etc/passwd; do ' +
+        'echo 2>/dev/null >$at/probe && echo $at; done',
     );
     expect(said()).toBe('/build\n/home/step\n/tmp\n/dev/shm\n');
     await bench.sh('ls /tmp /home/step');
@@ -338,7 +340,8 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
     fs.mkdirSync(path.join(bench.root, 'a/b'), { recursive: true });
     const binds = [{ from, to: 'a/b' }];
     const script =
-      'cd a/b && cat kept sub/inner && echo x >changed && rm removed && rm -r sub && mkdir sub && echo n >sub/new && mv kept moved && ls -R';
+      'cd a/b && cat kept sub/inner && echo x >changed && rm removed && rm -r sub && mkdir sub && ' +
+      'echo n >sub/new && mv kept moved && ls -R';
     expect(await bench.sh(script, { binds })).toMatchObject({ code: 0 });
     expect(said()).toBe('keptsub/inner.:\nchanged\nmoved\nsub\n\n./sub:\nnew\n');
     expect(new Set(fs.readdirSync(from, { recursive: true, encoding: 'utf8' }).map(String))).toEqual(
