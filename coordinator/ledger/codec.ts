@@ -1,6 +1,6 @@
 import { unreachable } from '../../base/assert.ts';
 import { Fault } from '../../base/fault.ts';
-import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
+import type { AgentId, BuildId, StepId } from '../core/ids.ts';
 import type { BuildEvent, BuildRecord, LedgerRecord } from '../core/record.ts';
 import type { StepSpec } from '../core/spec.ts';
 import type { BuildState, Hold, SessionRecord, StepRecord } from '../core/state.ts';
@@ -108,11 +108,6 @@ export function ownerOf(rowClass: RowClass, key: string): string | undefined {
     default:
       return unreachable(rowClass);
   }
-}
-
-/** A token as it was stored. */
-export function storedToken(text: string): LeaseToken {
-  return text as LeaseToken; // only tokens are written to the columns that are read through this
 }
 
 function bodyOf(value: unknown): string {
