@@ -1,6 +1,6 @@
 import { Fault, wrap } from '../../base/fault.ts';
 import type { LedgerRecord } from '../core/record.ts';
-import { COMMIT_RECORDS_MAX, type Ledger, type LogRecord, type Term } from './ledger.ts';
+import type { Ledger, LogRecord, Term } from './ledger.ts';
 
 export interface GroupCommit extends AsyncDisposable {
   /**
@@ -19,7 +19,7 @@ type Submission = {
 };
 
 /**
- * One commit in flight; what arrives meanwhile goes into the next, up to `COMMIT_RECORDS_MAX` records. A submission is never
+ * One commit in flight; what arrives meanwhile goes into the next, up to the ledger's `groupRecordsMax` records. A submission is never
  * divided: a larger one is a commit of its own. Disposing waits for what was given and takes nothing more.
  */
 export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
@@ -33,7 +33,7 @@ export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
     // In a turn of its own, so that what the same turn still brings goes along.
     await Promise.resolve();
     while (queue.length > 0 && failure === undefined) {
-      const group = takeGroup(queue);
+      const group = takeGroup(queue, ledger.traits.groupRecordsMax);
       const records = group.flatMap((submission) => submission.records);
       try {
         if (records.length > 0) await ledger.commit(term, records, signal);
@@ -67,11 +67,11 @@ export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
 }
 
 /** Takes the submissions of the next commit out of the queue. */
-function takeGroup(queue: Submission[]): readonly Submission[] {
+function takeGroup(queue: Submission[], recordsMax: number): readonly Submission[] {
   let count = 0;
   let size = 0;
   for (const { records } of queue) {
-    if (count > 0 && size + records.length > COMMIT_RECORDS_MAX) break;
+    if (count > 0 && size + records.length > recordsMax) break;
     size += records.length;
     count += 1;
   }

@@ -19,6 +19,11 @@ export type LedgerTraits = {
   readonly durability: 'none' | 'process' | 'power';
   /** Whether coordinators in other processes see it. */
   readonly shared: boolean;
+  /**
+   * Up to how many records small commits are put together: enough to share the cost of durability, few enough that nobody
+   * waits long for the ledger.
+   */
+  readonly groupRecordsMax: number;
 };
 
 /**
@@ -65,7 +70,7 @@ export interface Ledger extends AsyncDisposable {
   /**
    * Makes the records durable, all or none, in order, under the term. What one event decided is one commit, however large:
    * a core that is restored from half of it would be in no state that it was ever in. Callers put small ones together up to
-   * `COMMIT_RECORDS_MAX`. Returns when they are as durable as `traits` say.
+   * `traits.groupRecordsMax`. Returns when they are as durable as `traits` say.
    * @throws {Fault} LEDGER_FENCED where the term is not current (nothing was written); LEDGER_UNAVAILABLE where it is
    * unknown whether they were written: the caller must step down or find out by `load`.
    */
@@ -86,9 +91,3 @@ export interface Ledger extends AsyncDisposable {
   /** The incarnation as it is now, part of every cursor. */
   incarnation(signal: AbortSignal): Promise<string>;
 }
-
-/**
- * Up to where commits are put together: more gains nothing, and a shared ledger applies so many without holding up the
- * others for long. A larger commit it takes in pieces of this size that count only when the last one is there.
- */
-export const COMMIT_RECORDS_MAX = 64;

@@ -34,7 +34,7 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
   let rows = new MemoryRows();
   const fenced = () => new Fault('LEDGER_FENCED', 'Another coordinator has taken the term');
   return {
-    traits: { durability: 'none', shared: false },
+    traits: { durability: 'none', shared: false, groupRecordsMax: 64 },
     async lead(holder, ttlMs, signal) {
       refuseAborted(signal);
       if (!leadership.isFree(holder, clock.monotonic())) return undefined;

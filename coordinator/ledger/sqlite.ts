@@ -18,6 +18,8 @@ export type SqliteLedgerOptions = {
 };
 
 const PAGE_ROWS = 256;
+/** A commit waits for the disk once, however many records it has; so many take a few milliseconds besides. */
+const GROUP_RECORDS = 1_024;
 /** Records that are encoded and handed over in one go: a few milliseconds of the caller's thread. */
 const STAGE_RECORDS = 1_024;
 
@@ -33,7 +35,7 @@ export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerO
   let commits = 0;
   let closing: Promise<void> | undefined;
   return {
-    traits: { durability: synchronous === 'FULL' ? 'power' : 'process', shared: false },
+    traits: { durability: synchronous === 'FULL' ? 'power' : 'process', shared: false, groupRecordsMax: GROUP_RECORDS },
     async lead(holder, ttlMs, signal) {
       refuseAborted(signal);
       return await store.call('lead', holder, ttlMs, env.clock.monotonic());
