@@ -114,7 +114,12 @@ async function submitAndWait(server: BuildServer, steps: number): Promise<void> 
 }
 
 /** Latencies in milliseconds. @throws {Error} where a step was not started within ten seconds of the last submission. */
-async function openLoop(server: BuildServer, started: ReadonlyMap<string, number>, rate: number, seconds: number): Promise<readonly number[]> {
+async function openLoop(
+  server: BuildServer,
+  started: ReadonlyMap<string, number>,
+  rate: number,
+  seconds: number,
+): Promise<readonly number[]> {
   const prng = prngFrom(rate);
   const signal = AbortSignal.timeout((seconds + 60) * 1000);
   const submissions: Promise<{ readonly id: string; readonly at: number }>[] = [];

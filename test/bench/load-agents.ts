@@ -28,7 +28,9 @@ export type LoadAgentsOrder = {
 };
 
 /** What this process says: ready once, then `[build id, time of the start in microseconds of the host's monotonic clock]` pairs. */
-export type LoadAgentsNews = { readonly kind: 'ready' } | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] };
+export type LoadAgentsNews =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] };
 
 /** Microseconds of a clock that all processes of the host share. */
 export function hostMicros(): number {
