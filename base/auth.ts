@@ -49,7 +49,9 @@ export function tokenAuthenticator(entries: readonly TokenEntry[], local: Identi
       const hash = hashToken(token);
       const entry = byHash.get(hash);
       if (entry === undefined || !timingSafeEqual(Buffer.from(entry.sha256, 'hex'), Buffer.from(hash, 'hex'))) {
-        throw new Fault('UNAUTHENTICATED', 'The token is not known here', { hint: 'Check that it is meant for this server and was not removed.' });
+        throw new Fault('UNAUTHENTICATED', 'The token is not known here', {
+          hint: 'Check that it is meant for this server and was not removed.',
+        });
       }
       return entry.identity;
     },

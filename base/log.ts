@@ -38,7 +38,13 @@ export function memoryLogger(): Logger & { readonly entries: readonly LogEntry[]
   const over = (bound: LogFields): Logger => {
     const add = (level: LogEntry['level']) => (event: string, fields?: LogFields) =>
       void entries.push({ level, event, fields: { ...bound, ...fields } });
-    return { debug: add('debug'), info: add('info'), warn: add('warn'), error: add('error'), with: (fields) => over({ ...bound, ...fields }) };
+    return {
+      debug: add('debug'),
+      info: add('info'),
+      warn: add('warn'),
+      error: add('error'),
+      with: (fields) => over({ ...bound, ...fields }),
+    };
   };
   return { ...over({}), entries };
 }

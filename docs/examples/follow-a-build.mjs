@@ -5,7 +5,12 @@ import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 
 const [address, protoDir, token] = process.argv.slice(2);
-const definition = protoLoader.loadSync('switchyard/v1/build.proto', { includeDirs: [protoDir], longs: String, enums: String, defaults: true });
+const definition = protoLoader.loadSync('switchyard/v1/build.proto', {
+  includeDirs: [protoDir],
+  longs: String,
+  enums: String,
+  defaults: true,
+});
 const { Build } = grpc.loadPackageDefinition(definition).switchyard.v1;
 const client = new Build(address, grpc.credentials.createInsecure());
 const metadata = new grpc.Metadata();
