@@ -27,6 +27,17 @@ function compile(): void {
   }
 }
 
+/** The compiler rewrites imports; files that are named for a worker (`new URL('./x.ts', import.meta.url)`) are left to us. */
+function renameWorkers(): void {
+  for (const entry of readdirSync(PACKAGE, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.js')) continue;
+    const file = join(entry.parentPath, entry.name);
+    const text = readFileSync(file, 'utf8');
+    const renamed = text.replaceAll(/(new URL\('[^']+)\.ts('\s*,\s*import\.meta\.url\))/g, '$1.js$2');
+    if (renamed !== text) writeFileSync(file, renamed);
+  }
+}
+
 /** Everything that is no TypeScript but belongs to the program: protocol files, scripts, the schema. */
 function copyRest(): void {
   for (const part of PARTS) {
@@ -52,6 +63,7 @@ function writeManifest(): string {
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(PACKAGE, { recursive: true });
 compile();
+renameWorkers();
 copyRest();
 const tarball = join(DIST, `switchyard-${writeManifest()}.tgz`);
 const same = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
