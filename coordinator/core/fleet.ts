@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { parseZone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
 import { classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
-import type { AgentId } from './ids.ts';
+import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
 import { AgentGroup, AgentNode, type HoldNode, type RequirementClass, type StepNode } from './nodes.ts';
 import type { SessionRecord } from './state.ts';
@@ -13,6 +13,8 @@ import type { SessionRecord } from './state.ts';
  */
 export class Fleet {
   readonly agents = new Map<AgentId, AgentNode>();
+  /** Agents by their newest session. */
+  readonly sessions = new Map<SessionId, AgentNode>();
   readonly groups = new Map<string, AgentGroup>();
   /** Classes with queued or parked steps. */
   readonly active = new Set<RequirementClass>();
@@ -49,7 +51,9 @@ export class Fleet {
 
   setSession(session: SessionRecord): void {
     const agent = this.agent(session.facts.agent);
+    if (agent.session !== undefined) this.sessions.delete(agent.session.session);
     agent.session = session;
+    this.sessions.set(session.session, agent);
     const { labels, capacity, sandbox } = session.facts;
     const key = groupKeyOf(labels, capacity, sandbox);
     if (agent.group?.key === key) return;
@@ -63,6 +67,7 @@ export class Fleet {
     assert(agent.leases.size === 0, 'an agent with leases is not forgotten');
     this.#leaveGroup(agent);
     for (const root of agent.parts.keys()) this.#dropPart(agent, root);
+    if (agent.session !== undefined) this.sessions.delete(agent.session.session);
     this.agents.delete(id);
   }
 

@@ -6,15 +6,13 @@ import { dispatch } from './dispatch.ts';
 import type { Event } from './event.ts';
 import { explain } from './explain.ts';
 import { liftHold, placeHold } from './holds.ts';
-import type { AgentId, BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
-import { finish } from './leases.ts';
+import type { AgentId, BuildId, LeaseToken, StepId } from './ids.ts';
 import { DEFAULT_TIMINGS, LIMITS, type Limits, type Timings } from './limits.ts';
-import type { AgentNode } from './nodes.ts';
 import type { Outcome } from './outcome.ts';
 import type { LedgerRecord } from './record.ts';
 import { takeResolution } from './resolutions.ts';
 import { forgiveStall, resume } from './resume.ts';
-import { acceptOffer, agentOf, disconnect, drain, heartbeat, leave, register, rejectOffer, startAttempt } from './sessions.ts';
+import { agentOf, disconnect, hear, register } from './sessions.ts';
 import { settle } from './settle.ts';
 import type { Hold } from './state.ts';
 import { ring } from './timeouts.ts';
@@ -121,7 +119,7 @@ export class Scheduler {
 
   /** The step that remembers an attempt under the token, live or ended. */
   stepOfToken(token: LeaseToken): StepView | undefined {
-    return this.#yard.stepOf(token) ?? this.#yard.index.tokens.get(token);
+    return this.#yard.index.tokens.get(token);
   }
 
   /** Every agent with a session, by name. */
@@ -170,22 +168,15 @@ export class Scheduler {
       case 'agent-disconnected':
         return disconnect(turn, event.session);
       case 'heartbeat-received':
-        return this.#from(event.session, (agent) => heartbeat(turn, agent, event.tokens, event.credits));
       case 'offer-accepted':
-        return this.#from(event.session, (agent) => acceptOffer(turn, agent, event.token));
       case 'offer-rejected':
-        return this.#from(event.session, (agent) => rejectOffer(turn, agent, event.token, event.reason));
       case 'attempt-started':
-        return this.#from(event.session, (agent) => startAttempt(turn, agent, event.token));
       case 'attempt-finished':
-        return this.#from(event.session, (agent) => {
-          const verdict = finish(turn, agent, event.token, event.report);
-          turn.tell(agent, { kind: 'result-reply', token: event.token, verdict });
-        });
       case 'agent-drained':
-        return this.#from(event.session, (agent) => drain(turn, agent, event.reason));
-      case 'agent-left':
-        return this.#from(event.session, (agent) => leave(turn, agent));
+      case 'agent-left': {
+        const agent = agentOf(turn, event.session);
+        return agent === undefined ? undefined : hear(turn, agent, event);
+      }
       case 'hold-placed':
         return placeHold(turn, event);
       case 'hold-lifted':
@@ -195,11 +186,5 @@ export class Scheduler {
       default:
         return unreachable(event);
     }
-  }
-
-  /** Hands the event to its session's agent, where that session is the newest one. */
-  #from(session: SessionId, handle: (agent: AgentNode) => void): void {
-    const agent = agentOf(this.#turn, session);
-    if (agent !== undefined) handle(agent);
   }
 }

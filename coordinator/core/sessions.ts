@@ -1,4 +1,4 @@
-import { assert } from '../../base/assert.ts';
+import { assert, unreachable } from '../../base/assert.ts';
 import { setAgentTimer } from './breaker.ts';
 import type { Event, HeldLease } from './event.ts';
 import { sessionIdOf, type LeaseToken, type SessionId } from './ids.ts';
@@ -50,16 +50,16 @@ export function tellDrain(turn: Turn, agent: AgentNode): void {
 
 /** The agent of a session, where it is its newest one; an older one is told so. */
 export function agentOf(turn: Turn, session: SessionId): AgentNode | undefined {
-  const agent = turn.yard.fleet.agents.get(agentIdOf(session));
-  if (agent?.session?.session === session && agent.connected) return agent;
+  const agent = turn.yard.fleet.sessions.get(session);
+  if (agent?.connected === true) return agent;
   turn.send({ kind: 'tell-agent', session, message: { kind: 'superseded' } });
   return undefined;
 }
 
 /** Its leases live on until they run out: it may be back before. */
 export function disconnect(turn: Turn, session: SessionId): void {
-  const agent = turn.yard.fleet.agents.get(agentIdOf(session));
-  if (agent?.session?.session !== session) return;
+  const agent = turn.yard.fleet.sessions.get(session);
+  if (agent === undefined) return;
   agent.connected = false;
   agent.credits = 0;
   agent.disconnectedAt = turn.now;
@@ -67,7 +67,52 @@ export function disconnect(turn: Turn, session: SessionId): void {
   turn.yard.fleet.refresh(agent);
 }
 
-export function heartbeat(turn: Turn, agent: AgentNode, tokens: readonly LeaseToken[], credits: number): void {
+/** What an agent says in its newest session. */
+type Said = Extract<
+  Event,
+  {
+    kind:
+      | 'heartbeat-received'
+      | 'offer-accepted'
+      | 'offer-rejected'
+      | 'attempt-started'
+      | 'attempt-finished'
+      | 'agent-drained'
+      | 'agent-left';
+  }
+>;
+
+export function hear(turn: Turn, agent: AgentNode, event: Said): void {
+  switch (event.kind) {
+    case 'heartbeat-received':
+      return heartbeat(turn, agent, event.tokens, event.credits);
+    case 'offer-accepted': {
+      const step = agent.leases.get(event.token);
+      return step === undefined ? undefined : accept(turn, step);
+    }
+    case 'offer-rejected': {
+      const step = agent.leases.get(event.token);
+      return step === undefined ? undefined : returnOffer(turn, step, `agent ${agent.id} turned it down: ${event.reason}`, agent);
+    }
+    case 'attempt-started': {
+      const step = agent.leases.get(event.token);
+      return step === undefined ? undefined : start(turn, step);
+    }
+    case 'attempt-finished': {
+      const verdict = finish(turn, agent, event.token, event.report);
+      return turn.tell(agent, { kind: 'result-reply', token: event.token, verdict });
+    }
+    case 'agent-drained':
+      agent.draining = event.reason;
+      return turn.yard.fleet.refresh(agent);
+    case 'agent-left':
+      return leave(turn, agent);
+    default:
+      return unreachable(event);
+  }
+}
+
+function heartbeat(turn: Turn, agent: AgentNode, tokens: readonly LeaseToken[], credits: number): void {
   const leases: { token: LeaseToken; verdict: LeaseVerdict }[] = [];
   const listed = new Set(tokens);
   for (const token of listed) {
@@ -83,28 +128,8 @@ export function heartbeat(turn: Turn, agent: AgentNode, tokens: readonly LeaseTo
   turn.yard.fleet.refresh(agent);
 }
 
-export function acceptOffer(turn: Turn, agent: AgentNode, token: LeaseToken): void {
-  const step = agent.leases.get(token);
-  if (step !== undefined) accept(turn, step);
-}
-
-export function rejectOffer(turn: Turn, agent: AgentNode, token: LeaseToken, reason: string): void {
-  const step = agent.leases.get(token);
-  if (step !== undefined) returnOffer(turn, step, `agent ${agent.id} turned it down: ${reason}`, agent);
-}
-
-export function startAttempt(turn: Turn, agent: AgentNode, token: LeaseToken): void {
-  const step = agent.leases.get(token);
-  if (step !== undefined) start(turn, step);
-}
-
-export function drain(turn: Turn, agent: AgentNode, reason: string): void {
-  agent.draining = reason;
-  turn.yard.fleet.refresh(agent);
-}
-
 /** The agent's goodbye: nothing of it needs to be waited for. */
-export function leave(turn: Turn, agent: AgentNode): void {
+function leave(turn: Turn, agent: AgentNode): void {
   agent.draining = 'it left';
   turn.yard.fleet.refresh(agent);
   for (const step of [...agent.leases.values()]) handBack(turn, step);
@@ -163,8 +188,4 @@ function takeHeld(turn: Turn, agent: AgentNode, held: readonly HeldLease[], same
 function resume(turn: Turn, step: StepNode, started: boolean): LeaseVerdict {
   if (started) start(turn, step);
   return renew(turn, step);
-}
-
-function agentIdOf(session: SessionId): AgentNode['id'] {
-  return session.slice(0, session.lastIndexOf('#')) as AgentNode['id']; // a SessionId starts with its agent's id
 }

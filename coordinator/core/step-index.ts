@@ -13,9 +13,7 @@ import type { Yard } from './yard.ts';
  * the indexes of the old record and enters those of the new one.
  */
 export class StepIndex {
-  /** Steps by the token of their current lease. */
-  readonly leases = new Map<LeaseToken, StepNode>();
-  /** Steps by the tokens of the attempts that they remember. */
+  /** Steps by the tokens of their current lease and of the attempts that they remember. */
   readonly tokens = new Map<LeaseToken, StepNode>();
   /** By merge key, the step that works for all of that key. */
   readonly primaries = new Map<string, StepNode>();
@@ -31,7 +29,6 @@ export class StepIndex {
 
   set(step: StepNode, next: StepRecord): void {
     const previous = step.record;
-    if (next.attempts !== previous.attempts) this.#remember(step, previous, next);
     const before = leaseOf(previous);
     const after = leaseOf(next);
     if (before !== undefined && after !== undefined && before.token === after.token) {
@@ -47,7 +44,14 @@ export class StepIndex {
       this.#enter(step);
       this.#lead(step);
     }
+    if (next.attempts !== previous.attempts) this.#remember(step, previous.attempts, next.attempts);
     this.setTimer(step);
+  }
+
+  /** The step that is under the lease of that token. */
+  stepOfLease(token: LeaseToken): StepNode | undefined {
+    const step = this.tokens.get(token);
+    return step !== undefined && leaseOf(step.record)?.token === token ? step : undefined;
   }
 
   /** The step leaves the core. */
@@ -189,9 +193,10 @@ export class StepIndex {
   }
 
   #hold(step: StepNode, lease: Lease, offered: boolean): void {
-    assert(!this.leases.has(lease.token), 'a token stands for one lease');
+    const holder = this.stepOfLease(lease.token);
+    assert(holder === undefined || holder === step, 'a token stands for one lease');
     const agent = this.#yard.fleet.agent(lease.agent);
-    this.leases.set(lease.token, step);
+    this.tokens.set(lease.token, step);
     agent.leases.set(lease.token, step);
     if (offered) agent.offeredCount += 1;
     this.#yard.timers.set(agent.timer, undefined);
@@ -201,7 +206,7 @@ export class StepIndex {
 
   #release(step: StepNode, lease: Lease, offered: boolean): void {
     const agent = this.#yard.fleet.agent(lease.agent);
-    this.leases.delete(lease.token);
+    if (!remembers(step.record.attempts, lease.token)) this.tokens.delete(lease.token);
     agent.leases.delete(lease.token);
     if (offered) agent.offeredCount -= 1;
     step.frozenUntil = 0;
@@ -214,10 +219,16 @@ export class StepIndex {
     for (const follower of this.followers.get(step.id) ?? []) this.setTimer(follower);
   }
 
-  #remember(step: StepNode, previous: StepRecord, next: StepRecord): void {
-    for (const { token } of previous.attempts) if (this.tokens.get(token) === step) this.tokens.delete(token);
-    for (const { token } of next.attempts) this.tokens.set(token, step);
+  /** A token that another step has taken over together with the lease stays that one's. */
+  #remember(step: StepNode, previous: StepRecord['attempts'], next: StepRecord['attempts']): void {
+    for (const { token } of previous) if (!remembers(next, token) && this.tokens.get(token) === step) this.tokens.delete(token);
+    for (const { token } of next) if (!remembers(previous, token) && this.stepOfLease(token) === undefined) this.tokens.set(token, step);
   }
+}
+
+function remembers(attempts: StepRecord['attempts'], token: LeaseToken): boolean {
+  for (const attempt of attempts) if (attempt.token === token) return true;
+  return false;
 }
 
 /**

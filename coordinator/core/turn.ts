@@ -75,7 +75,8 @@ export class Turn {
     step.writeAt = this.#writes.length;
     const held = leaseOf(old);
     step.writeReleased = held !== undefined && leaseOf(record)?.token !== held.token;
-    this.put({ kind: 'step', id: step.id, step: record });
+    this.#writes.push({ kind: 'step', id: step.id, step: record });
+    this.yard.evolveStep(step, record);
   }
 
   changeBuild(build: BuildNode, state: BuildState, event?: EventBody): void {
@@ -87,7 +88,8 @@ export class Turn {
   say(build: BuildNode, event: EventBody): number {
     const seq = build.eventSeq + 1;
     const numbered: BuildEvent = { seq, at: this.now, ...event };
-    this.put({ kind: 'event', build: build.id, event: numbered });
+    this.#writes.push({ kind: 'event', build: build.id, event: numbered });
+    this.yard.evolveEvent(build, numbered);
     return seq;
   }
 

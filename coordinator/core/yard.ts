@@ -1,10 +1,10 @@
 import { assert, present, unreachable } from '../../base/assert.ts';
 import { Fleet } from './fleet.ts';
 import { link } from './graph.ts';
-import { buildOf, nameOf, type BuildId, type LeaseToken, type StepId } from './ids.ts';
+import { buildOf, type BuildId, type LeaseToken, type StepId } from './ids.ts';
 import type { Limits, Timings } from './limits.ts';
 import { BuildNode, HoldNode, ProjectNode, StepNode, type TimerOwner } from './nodes.ts';
-import type { BuildRecord, LedgerRecord } from './record.ts';
+import type { BuildEvent, BuildRecord, LedgerRecord } from './record.ts';
 import { Shares } from './share.ts';
 import type { StepSpec } from './spec.ts';
 import type { StepRecord } from './state.ts';
@@ -68,14 +68,24 @@ export class Yard {
         return this.#liftHold(record.target);
       case 'event': {
         const build = this.builds.get(record.build);
-        if (build !== undefined) build.eventSeq = record.event.seq;
-        return;
+        return build === undefined ? undefined : this.evolveEvent(build, record.event);
       }
       case 'build-forgotten':
         return this.#forgetBuild(record.id);
       default:
         return unreachable(record);
     }
+  }
+
+  /** `evolve` with a step's record, for those who have the step at hand: most records are of this kind. */
+  evolveStep(step: StepNode, record: StepRecord): void {
+    this.index.set(step, record);
+    step.build.eventSeq = Math.max(step.build.eventSeq, record.lastEventSeq ?? 0);
+  }
+
+  /** `evolve` with an event, for those who have the build at hand. */
+  evolveEvent(build: BuildNode, event: BuildEvent): void {
+    build.eventSeq = event.seq;
   }
 
   /** The durable state, in an order that `evolve` takes and that two equal yards share. */
@@ -95,7 +105,7 @@ export class Yard {
   }
 
   stepOf(token: LeaseToken): StepNode | undefined {
-    return this.index.leases.get(token);
+    return this.index.stepOfLease(token);
   }
 
   setBuildTimer(build: BuildNode): void {
@@ -158,8 +168,7 @@ export class Yard {
   #setStep(id: StepId, record: StepRecord): void {
     const step = this.steps.get(id);
     if (step === undefined) return void this.#earlyOf(buildOf(id)).steps.set(id, record);
-    this.index.set(step, record);
-    step.build.eventSeq = Math.max(step.build.eventSeq, record.lastEventSeq ?? 0);
+    this.evolveStep(step, record);
   }
 
   #earlyOf(id: BuildId): { readonly specs: Map<StepId, StepSpec>; readonly steps: Map<StepId, StepRecord> } {
@@ -214,5 +223,5 @@ function buildKeyOf(record: BuildRecord): string {
 
 /** The name by which a step's build knows it. */
 export function stepName(step: StepNode): string {
-  return nameOf(step.id);
+  return step.spec.name;
 }
