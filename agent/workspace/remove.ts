@@ -11,10 +11,19 @@ export async function removeTree(path: string): Promise<void> {
   }
 }
 
+/** `rm` rejects at the first obstacle while it still removes elsewhere: entries may vanish under this walk. */
 async function makeRemovable(path: string): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.isDirectory()) await makeRemovable(join(path, entry.name));
+  try {
+    if (!(await lstat(path)).isDirectory()) return;
+    await chmod(path, 0o700);
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      if (entry.isDirectory()) await makeRemovable(join(path, entry.name));
+    }
+  } catch (error) {
+    if (!isGone(error)) throw error;
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
