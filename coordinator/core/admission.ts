@@ -1,7 +1,7 @@
 import type { FaultCode } from '../../base/fault.ts';
 import { parseSelector, type SelectorParse } from '../../base/selector.ts';
 import { atLeast } from '../../base/zone.ts';
-import { findCycle } from './graph.ts';
+import { findCycle, isAcyclic } from './graph.ts';
 import { isStepName } from './ids.ts';
 import type { Limits } from './limits.ts';
 import type { BuildSpec, StepSpec } from './spec.ts';
@@ -26,25 +26,24 @@ export function checkBuild(spec: BuildSpec, limits: Limits): Refusal | undefined
 }
 
 function checkSteps(spec: BuildSpec, limits: Limits): Refusal | undefined {
-  const names = new Set<string>();
+  const names = new Map<string, number>();
   for (const [index, step] of spec.steps.entries()) {
     if (!isStepName(step.name))
       return bad(`steps[${index}].name`, `"${step.name.slice(0, 64)}" is no step name: letters, digits, "_", "." and "-"`);
     if (names.has(step.name)) return bad(`steps[${index}].name`, `Two steps are called "${step.name}"`);
-    names.add(step.name);
+    names.set(step.name, index);
   }
   const selectors = new Map<string, SelectorParse>();
   let needCount = 0;
   let totalBytes = 0;
   for (const [index, step] of spec.steps.entries()) {
-    const at = `steps[${index}]`;
-    const refusal = checkNeeds(at, step, names, limits) ?? checkStep(at, step, spec, limits, selectors);
-    if (refusal !== undefined) return refusal;
+    const refusal = checkNeeds(step, names, limits) ?? checkStep(step, spec, limits, selectors);
+    if (refusal !== undefined) return { ...refusal, field: `steps[${index}].${refusal.field}` };
     needCount += step.needs.length;
     const bytes = textBytes(step);
     if (bytes > limits.stepSpecBytes) {
       const message = `Step "${step.name}" takes ${bytes} bytes of text, ${limits.stepSpecBytes} are allowed: put long scripts into a file of the inputs`;
-      return large(`${at}.command`, message);
+      return large(`steps[${index}].command`, message);
     }
     totalBytes += bytes;
   }
@@ -52,75 +51,82 @@ function checkSteps(spec: BuildSpec, limits: Limits): Refusal | undefined {
     return large('steps', `The steps of a build may have ${limits.needsPerBuild} needs together, these have ${needCount}`);
   if (totalBytes > limits.buildSpecBytes)
     return large('steps', `The steps' text may take ${limits.buildSpecBytes} bytes, this takes ${totalBytes}`);
-  const cycle = findCycle(spec.steps.map((step) => ({ name: step.name, needs: step.needs.map((need) => need.step) })));
-  return cycle === undefined ? undefined : bad('steps', `Steps need each other in a circle: ${shortened(cycle).join(' -> ')}`);
+  if (isAcyclic(spec.steps, names)) return undefined;
+  const cycle = findCycle(spec.steps.map((step) => ({ name: step.name, needs: step.needs.map((need) => need.step) }))) ?? [];
+  return bad('steps', `Steps need each other in a circle: ${shortened(cycle).join(' -> ')}`);
 }
 
-function checkNeeds(at: string, step: StepSpec, names: ReadonlySet<string>, limits: Limits): Refusal | undefined {
+/** The refusal's field is within the step. */
+function checkNeeds(step: StepSpec, names: ReadonlyMap<string, number>, limits: Limits): Refusal | undefined {
   if (step.needs.length > limits.needsPerStep) {
-    return large(`${at}.needs`, `A step may need ${limits.needsPerStep} others, "${step.name}" needs ${step.needs.length}`);
+    return large('needs', `A step may need ${limits.needsPerStep} others, "${step.name}" needs ${step.needs.length}`);
   }
-  const seen = new Set<string>();
+  const seen = step.needs.length > 1 ? new Set<string>() : undefined;
   for (const [index, need] of step.needs.entries()) {
-    const field = `${at}.needs[${index}]`;
-    if (need.step === step.name) return bad(field, `Step "${step.name}" needs itself`);
-    if (seen.has(need.step)) return bad(field, `Step "${step.name}" needs "${need.step}" twice`);
-    seen.add(need.step);
+    if (need.step === step.name) return bad(`needs[${index}]`, `Step "${step.name}" needs itself`);
+    if (seen?.has(need.step) === true) return bad(`needs[${index}]`, `Step "${step.name}" needs "${need.step}" twice`);
+    seen?.add(need.step);
     if (names.has(need.step)) continue;
     const near = nearest(need.step, names);
     return bad(
-      field,
+      `needs[${index}]`,
       `Step "${step.name}" needs "${need.step}", which the build does not have${near === undefined ? '' : `; did you mean "${near}"?`}`,
     );
   }
   return undefined;
 }
 
-function checkStep(
-  at: string,
-  step: StepSpec,
-  spec: BuildSpec,
-  limits: Limits,
-  selectors: Map<string, SelectorParse>,
-): Refusal | undefined {
-  const parsed = selectors.get(step.selector) ?? parseSelector(step.selector);
-  selectors.set(step.selector, parsed);
-  if (parsed.kind === 'bad') return bad(`${at}.selector`, parsed.message);
+/** The refusal's field is within the step. */
+function checkStep(step: StepSpec, spec: BuildSpec, limits: Limits, selectors: Map<string, SelectorParse>): Refusal | undefined {
+  let parsed = selectors.get(step.selector);
+  if (parsed === undefined) selectors.set(step.selector, (parsed = parseSelector(step.selector)));
+  if (parsed.kind === 'bad') return bad('selector', parsed.message);
   if (parsed.selector.requirements.length > limits.requirementsPerSelector) {
-    return large(`${at}.selector`, `A selector may have ${limits.requirementsPerSelector} requirements`);
+    return large('selector', `A selector may have ${limits.requirementsPerSelector} requirements`);
   }
   if (!atLeast(spec.zoneCeiling, step.zone)) {
     const message = `Step "${step.name}" asks for zone ${step.zone}, above the caller's ceiling ${spec.zoneCeiling}`;
-    return { code: 'FORBIDDEN', message, field: `${at}.zone` };
+    return { code: 'FORBIDDEN', message, field: 'zone' };
   }
-  if (step.command.length === 0) return bad(`${at}.command`, `Step "${step.name}" has no command`);
-  if (step.onLag !== undefined && step.critical)
-    return bad(`${at}.onLag`, `Step "${step.name}" is critical: onLag is for steps that are not`);
+  if (step.command.length === 0) return bad('command', `Step "${step.name}" has no command`);
+  if (step.onLag !== undefined && step.critical) return bad('onLag', `Step "${step.name}" is critical: onLag is for steps that are not`);
   const { cpuMillis, memoryBytes, slots, custom } = step.resources;
-  for (const [name, count] of [...Object.entries({ cpuMillis, memoryBytes, slots }), ...Object.entries(custom)]) {
-    if (!Number.isSafeInteger(count) || count < 0) return bad(`${at}.resources.${name}`, `${count} is no amount: a whole number from 0`);
+  const amount = badAmount('cpuMillis', cpuMillis) ?? badAmount('memoryBytes', memoryBytes) ?? badAmount('slots', slots);
+  if (amount !== undefined) return amount;
+  for (const [name, count] of Object.entries(custom)) {
+    const refusal = badAmount(name, count);
+    if (refusal !== undefined) return refusal;
   }
-  const durations = { queueTimeout: step.queueTimeoutMs, runTimeout: step.runTimeoutMs, totalTimeout: step.totalTimeoutMs };
-  for (const [name, value] of Object.entries(durations)) {
-    if (value !== undefined && !(value > 0)) return bad(`${at}.${name}`, `The ${name} of "${step.name}" must be above 0`);
-  }
-  return undefined;
+  return (
+    badDuration(step, 'queueTimeout', step.queueTimeoutMs) ??
+    badDuration(step, 'runTimeout', step.runTimeoutMs) ??
+    badDuration(step, 'totalTimeout', step.totalTimeoutMs)
+  );
+}
+
+function badAmount(name: string, count: number): Refusal | undefined {
+  if (Number.isSafeInteger(count) && count >= 0) return undefined;
+  return bad(`resources.${name}`, `${count} is no amount: a whole number from 0`);
+}
+
+function badDuration(step: StepSpec, name: string, ms: number | undefined): Refusal | undefined {
+  return ms === undefined || ms > 0 ? undefined : bad(name, `The ${name} of "${step.name}" must be above 0`);
 }
 
 /** UTF-16 units count as bytes here: close enough for a bound, and cheap. */
 function textBytes(step: StepSpec): number {
   let bytes = step.name.length + step.selector.length + step.salt.length + step.workingDirectory.length;
   for (const word of step.command) bytes += word.length;
-  for (const [name, value] of Object.entries(step.env)) bytes += name.length + value.length;
+  for (const name in step.env) bytes += name.length + (step.env[name] ?? '').length;
   for (const path of step.outputs) bytes += path.length;
   return bytes;
 }
 
 /** The known name that is fewest edits away, where that is close enough to be a slip. */
-function nearest(name: string, known: ReadonlySet<string>): string | undefined {
+function nearest(name: string, known: ReadonlyMap<string, number>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.min(4, Math.ceil(name.length / 2) + 1);
-  for (const candidate of known) {
+  for (const candidate of known.keys()) {
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
     const distance = editDistance(name, candidate);
     if (distance < bestDistance) {

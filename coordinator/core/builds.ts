@@ -1,14 +1,12 @@
-import { present } from '../../base/assert.ts';
 import { checkBuild } from './admission.ts';
 import type { Event } from './event.ts';
-import { stepIdOf } from './ids.ts';
 import { cancelRunning } from './leases.ts';
 import { endAndHandOver } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
 import type { StepOutcome, StepRecord } from './state.ts';
 import { end, resolve, unended, withdraw } from './step-moves.ts';
-import { FRESH_STEP, isSuccess } from './step-record.ts';
+import { changed, isSuccess } from './step-record.ts';
 import type { Turn } from './turn.ts';
 import { keyOf, stepName } from './yard.ts';
 
@@ -42,32 +40,26 @@ export function submit(turn: Turn, event: Submitted): void {
  * are ready from the start.
  */
 function writeBuild(turn: Turn, event: Submitted): void {
-  const { steps, ...spec } = event.spec;
+  const { steps: specs, ...spec } = event.spec;
   const { id, idempotencyKey, requestDigest } = event;
   const at = turn.now;
-  turn.put({ kind: 'event', build: id, event: { seq: 1, at, kind: 'build-accepted' } });
-  for (const step of steps) turn.put({ kind: 'step-spec', id: stepIdOf(id, step.name), spec: step });
+  const record = { id, spec, stepNames: specs.map((step) => step.name), acceptedAt: at, idempotencyKey, requestDigest };
+  const { steps } = turn.yard.accept(record, specs);
+  turn.keep({ kind: 'event', build: id, event: { seq: 1, at, kind: 'build-accepted' } });
+  for (const step of steps) turn.keep({ kind: 'step-spec', id: step.id, spec: step.spec });
   let seq = 1;
   for (const step of steps) {
-    if (!isRoot(step)) {
-      turn.put({ kind: 'step', id: stepIdOf(id, step.name), step: FRESH_STEP });
+    if (!isRoot(step.spec)) {
+      turn.keep({ kind: 'step', id: step.id, step: step.record });
       continue;
     }
     seq += 1;
-    turn.put({ kind: 'event', build: id, event: { seq, at, kind: 'step-ready', step: step.name } });
-    turn.put({
-      kind: 'step',
-      id: stepIdOf(id, step.name),
-      step: { ...FRESH_STEP, state: { kind: 'resolving' }, readyAt: at, lastEventSeq: seq },
-    });
+    turn.keep({ kind: 'event', build: id, event: { seq, at, kind: 'step-ready', step: step.spec.name } });
+    turn.put({ kind: 'step', id: step.id, step: changed(step.record, { state: { kind: 'resolving' }, readyAt: at }, seq) });
+    turn.send({ kind: 'resolve', step: step.id });
   }
-  turn.put({
-    kind: 'build',
-    build: { id, spec, stepNames: steps.map((step) => step.name), acceptedAt: at, idempotencyKey, requestDigest },
-  });
-  for (const step of steps) if (isRoot(step)) turn.send({ kind: 'resolve', step: stepIdOf(id, step.name) });
-  const build = present(turn.yard.builds.get(id), 'the build was put just now');
-  for (const step of build.steps) if (step.waiting === 0 && step.record.state.kind === 'blocked') turn.yard.index.unblocked.push(step);
+  turn.keep({ kind: 'build', build: record });
+  for (const step of steps) if (step.waiting === 0 && step.record.state.kind === 'blocked') turn.yard.index.unblocked.push(step);
 }
 
 function isRoot(step: StepSpec): boolean {

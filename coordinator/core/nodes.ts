@@ -28,6 +28,8 @@ export type Share = {
   virtualTime: number;
 };
 
+const NO_STEPS: readonly StepNode[] = [];
+
 export class ProjectNode implements Share {
   weight: number;
   load = 0;
@@ -58,12 +60,10 @@ export class BuildNode implements Share {
   readonly project: ProjectNode;
   readonly ordinal: number;
   readonly timer: Timer<TimerOwner>;
-  /** By position in the submission; complete once `linked`. */
-  readonly steps: StepNode[] = [];
-  readonly byName = new Map<string, StepNode>();
+  /** By position in the submission; empty until all of them are there. */
+  steps: readonly StepNode[] = [];
   readonly queues = new Set<BuildQueue>();
   state: BuildState = { kind: 'running', cancelling: undefined };
-  linked = false;
   weight: number;
   load = 0;
   virtualTime = 0;
@@ -89,8 +89,8 @@ export class StepNode {
   /** Position in the submission. */
   readonly index: number;
   readonly timer: Timer<TimerOwner>;
-  needs: readonly StepNode[] = [];
-  readonly dependents: StepNode[] = [];
+  needs: readonly StepNode[] = NO_STEPS;
+  dependents: readonly StepNode[] = NO_STEPS;
   record: StepRecord = FRESH_STEP;
   /** Needs that have not ended. */
   waiting = 0;
@@ -125,7 +125,7 @@ export class StepNode {
   frozenUntil: TimeMs = 0;
   /** Why its newest wait is longer than its backoff. */
   waitNote: string | undefined;
-  cacheNotes: readonly string[] = [];
+  cacheNotes: readonly string[] | undefined;
   /** Agents that turned an offer of it down, and until when they are not asked again. */
   rejectedBy: Map<AgentId, TimeMs> | undefined;
   placement: Placement | undefined;

@@ -16,7 +16,7 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
   if (step.record.state.kind !== 'resolving' || step.resolveAt !== undefined) return;
   switch (resolution.kind) {
     case 'ready':
-      step.cacheNotes = resolution.cache ?? [];
+      step.cacheNotes = resolution.cache;
       return queueOrFollow(turn, step, resolution.action);
     case 'hit':
       return end(turn, step, { kind: 'succeeded', from: 'cache', result: resolution.result }, { action: resolution.action });

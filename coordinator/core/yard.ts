@@ -1,7 +1,7 @@
 import { assert, present, unreachable } from '../../base/assert.ts';
 import { Fleet } from './fleet.ts';
 import { link } from './graph.ts';
-import { buildOf, type BuildId, type LeaseToken, type StepId } from './ids.ts';
+import { buildOf, stepIdOf, type BuildId, type LeaseToken, type StepId } from './ids.ts';
 import type { Limits, Timings } from './limits.ts';
 import { BuildNode, HoldNode, ProjectNode, StepNode, type TimerOwner } from './nodes.ts';
 import type { BuildEvent, BuildRecord, LedgerRecord } from './record.ts';
@@ -12,6 +12,9 @@ import { StepIndex } from './step-index.ts';
 import { Timers } from './timers.ts';
 
 export type YardOptions = { readonly limits: Limits; readonly timings: Timings; readonly weights: (project: string) => number };
+
+/** Parts of a submission: specs by the step's name, records by its id. */
+type Early = { readonly specs: Map<string, StepSpec>; readonly steps: Map<StepId, StepRecord> };
 
 /**
  * Everything that the core knows. Durable state changes by `evolve` alone, whether the record was decided just now or comes
@@ -32,7 +35,7 @@ export class Yard {
   readonly index: StepIndex;
   readonly #weights: (project: string) => number;
   /** What came ahead of its build record: a submission that is not whole yet. */
-  readonly #early = new Map<BuildId, { readonly specs: Map<StepId, StepSpec>; readonly steps: Map<StepId, StepRecord> }>();
+  readonly #early = new Map<BuildId, Early>();
 
   constructor(options: YardOptions) {
     this.limits = options.limits;
@@ -125,7 +128,20 @@ export class Yard {
     return project;
   }
 
+  /** `evolve` with a whole submission: the build and its steps, which are blocked until a record says otherwise. */
+  accept(record: BuildRecord, specs: readonly StepSpec[]): BuildNode {
+    const build = this.#openBuild(record);
+    this.#addSteps(build, specs);
+    return build;
+  }
+
   #addBuild(record: BuildRecord): void {
+    const build = this.#openBuild(record);
+    const early = this.#early.get(record.id);
+    if (early !== undefined) this.#addWhole(build, early);
+  }
+
+  #openBuild(record: BuildRecord): BuildNode {
     const build = new BuildNode(record, this.project(record.spec.project), this.fleet.nextOrdinal());
     assert(!this.builds.has(record.id), 'a build is accepted once');
     this.builds.set(record.id, build);
@@ -133,36 +149,32 @@ export class Yard {
     build.project.buildCount += 1;
     build.eventSeq = 1;
     this.setBuildTimer(build);
-    const early = this.#early.get(record.id);
-    this.#early.delete(record.id);
-    for (const [id, spec] of early?.specs ?? []) this.#addSpec(id, spec);
-    for (const [id, step] of early?.steps ?? []) this.#setStep(id, step);
+    return build;
   }
 
   #addSpec(id: StepId, spec: StepSpec): void {
     const build = this.builds.get(buildOf(id));
-    if (build === undefined) return void this.#earlyOf(buildOf(id)).specs.set(id, spec);
-    if (build.byName.has(spec.name)) return;
-    const step = new StepNode(id, spec, build, build.byName.size);
-    build.byName.set(spec.name, step);
-    if (build.byName.size === build.record.stepNames.length) this.#link(build);
+    if (build !== undefined && build.steps.length > 0) return;
+    const early = this.#earlyOf(buildOf(id));
+    early.specs.set(spec.name, spec);
+    if (build !== undefined) this.#addWhole(build, early);
   }
 
-  /** All specs are there: the steps come to life, blocked until a record says otherwise. */
-  #link(build: BuildNode): void {
-    for (const [index, name] of build.record.stepNames.entries()) {
-      const loaded = present(build.byName.get(name), 'a build has a spec for each step name');
-      const step = loaded.index === index ? loaded : new StepNode(loaded.id, loaded.spec, build, index);
-      build.byName.set(name, step);
-      build.steps.push(step);
-      this.steps.set(step.id, step);
-    }
-    link(build.steps, build.byName);
-    build.linked = true;
-    build.project.unfinishedCount += build.steps.length;
-    const early = this.#early.get(build.id);
+  /** Where all specs are there, the steps come to life. */
+  #addWhole(build: BuildNode, { specs, steps }: Early): void {
+    const { stepNames } = build.record;
+    if (specs.size < stepNames.length) return;
     this.#early.delete(build.id);
-    for (const [id, step] of early?.steps ?? []) this.#setStep(id, step);
+    const ordered = stepNames.map((name) => present(specs.get(name), 'a build has a spec for each step name'));
+    this.#addSteps(build, ordered);
+    for (const [id, step] of steps) this.#setStep(id, step);
+  }
+
+  #addSteps(build: BuildNode, specs: readonly StepSpec[]): void {
+    build.steps = specs.map((spec, index) => new StepNode(stepIdOf(build.id, spec.name), spec, build, index));
+    link(build.steps);
+    for (const step of build.steps) this.steps.set(step.id, step);
+    build.project.unfinishedCount += build.steps.length;
   }
 
   #setStep(id: StepId, record: StepRecord): void {
@@ -171,7 +183,7 @@ export class Yard {
     this.evolveStep(step, record);
   }
 
-  #earlyOf(id: BuildId): { readonly specs: Map<StepId, StepSpec>; readonly steps: Map<StepId, StepRecord> } {
+  #earlyOf(id: BuildId): Early {
     let early = this.#early.get(id);
     if (early === undefined) this.#early.set(id, (early = { specs: new Map(), steps: new Map() }));
     return early;
