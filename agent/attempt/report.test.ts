@@ -51,7 +51,7 @@ describe('reports', () => {
   test('the message says what was being done, what went wrong and what to do', () => {
     const fault = new Fault('SANDBOX_UNAVAILABLE', 'no user namespaces', { hint: 'Allow them.' });
     expect(reportOf(fault, 'run', never, undefined)).toMatchObject({
-      message: 'The command could not be run: no user namespaces Allow them.',
+      message: 'The command could not be run: no user namespaces. Allow them.',
     });
   });
 });

@@ -69,7 +69,7 @@ export function reportOf(error: unknown, stage: Stage, signal: AbortSignal, resu
   if (stopped instanceof AttemptStopped) return { kind: 'failed', class: stopped.class, message: stopped.message, result: undefined };
   const shortage = shortageOf(error);
   const detail = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Fault && error.hint !== undefined ? ` ${error.hint}` : '';
+  const hint = error instanceof Fault && error.hint !== undefined ? `. ${error.hint}` : '';
   const message = shortage === undefined ? `${DOING[stage]}: ${detail}${hint}` : `${shortage}: ${detail}`;
   return { kind: 'failed', class: classOf(error, stage), message, result };
 }

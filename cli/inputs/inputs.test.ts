@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isIgnored, parseIgnore } from './ignore.ts';
-import { InputSelector, wantedThoughIgnored } from './select.ts';
+import { InputSelector, wantedBy } from './select.ts';
 import { ignoredIn, scanWorkTree } from './work-tree.ts';
 
 describe('ignore files mean what they mean to git', () => {
@@ -69,7 +69,7 @@ describe('input patterns', () => {
     const inputs = { include, exclude, ignored };
     const tree = await scanWorkTree(
       root,
-      { ignore: [], wanted: wantedThoughIgnored([inputs]), emptyDirectories: 'drop' },
+      { ignore: [], wanted: wantedBy([inputs]), emptyDirectories: 'drop' },
       AbortSignal.timeout(10_000),
     );
     const { entries, unmatched } = new InputSelector(tree).select(inputs);
@@ -94,6 +94,13 @@ describe('input patterns', () => {
   test('history, our own state and ignored files are never chosen', async () => {
     const { files } = await chosen(['**']);
     expect(files.filter((file) => /^(\.git\/|\.switchyard|node_modules|gen)/.test(file))).toEqual([]);
+  });
+
+  test('what no step wants is not in the way', async () => {
+    fs.symlinkSync('/etc/passwd', path.join(root, 'src/out'));
+    fs.symlinkSync('/nowhere', path.join(root, 'dangling'));
+    expect((await chosen(['src/deep', 'a.*'])).files).toEqual(['a.test.ts', 'a.ts', 'src/deep/c.md', 'src/deep/c.ts']);
+    await expect(chosen(['src'])).rejects.toMatchObject({ code: 'PATH_ESCAPES', message: expect.stringContaining('"src/out"') });
   });
 
   test('ignored files can be asked for', async () => {

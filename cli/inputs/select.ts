@@ -57,9 +57,19 @@ export class InputSelector {
   }
 }
 
-/** Whether some step that reads ignored files could want `path`: what the scan must enter though it is ignored. */
-export function wantedThoughIgnored(all: readonly InputsAsWritten[]): (path: string, kind: string) => boolean {
-  const patterns = all.filter((inputs) => inputs.ignored).flatMap((inputs) => inputs.include.map(compilePattern));
+/**
+ * What the scan must look at for these steps: the files that one of them could choose, and the directories on the way. What
+ * ignore files name is wanted by those that take ignored files only.
+ */
+export function wantedBy(all: readonly InputsAsWritten[]): (path: string, kind: string, ignored: boolean) => boolean {
+  const anyway = wantedByPatterns(all);
+  const thoughIgnored = wantedByPatterns(all.filter((inputs) => inputs.ignored));
+  return (path, kind, ignored) => (ignored ? thoughIgnored : anyway)(path, kind);
+}
+
+function wantedByPatterns(all: readonly InputsAsWritten[]): (path: string, kind: string) => boolean {
+  const compiled = new Map(all.flatMap((inputs) => inputs.include).map((pattern) => [pattern, compilePattern(pattern)]));
+  const patterns = [...compiled.values()];
   const bases = patterns.map(({ pattern }) => picomatch.scan(pattern.replace(/^(\.\/)+/, '')).base.replace(/^\.$/, ''));
   return (path, kind) =>
     patterns.some(({ matches }, index) => {

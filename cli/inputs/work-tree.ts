@@ -17,15 +17,15 @@ export type WorkTree = {
 export type WorkTreeOptions = {
   /** More patterns of .gitignore's form, relative to the root. */
   readonly ignore: readonly string[];
-  /** Paths that are wanted though an ignore file names them: these and what is above and below them is scanned. */
-  readonly wanted: (path: string, kind: EntryKind) => boolean;
+  /** What is looked at at all: nothing else is read, nor can it be in the way. `ignored` is what an ignore file names. */
+  readonly wanted: (path: string, kind: EntryKind, ignored: boolean) => boolean;
   readonly statIndex?: StatIndex;
   /** What becomes of empty directories. */
   readonly emptyDirectories: 'keep' | 'drop';
 };
 
 /**
- * Everything below `root` but version control, our own state and what ignore files name, in one pass.
+ * What is wanted below `root`, in one pass; never version control and our own state.
  * @throws {Fault} as `scanEntries`.
  */
 export async function scanWorkTree(root: string, options: WorkTreeOptions, signal: AbortSignal): Promise<WorkTree> {
@@ -35,9 +35,9 @@ export async function scanWorkTree(root: string, options: WorkTreeOptions, signa
     const slash = at.lastIndexOf('/');
     const parent = slash < 0 ? '' : at.slice(0, slash);
     if (NEVER.has(at.slice(slash + 1))) return false;
-    if (!ignored.has(parent) && !isIgnored(rules.above(parent), at, kind === 'directory')) return true;
-    ignored.add(at);
-    return options.wanted(at, kind);
+    const isOut = ignored.has(parent) || isIgnored(rules.above(parent), at, kind === 'directory');
+    if (isOut) ignored.add(at);
+    return options.wanted(at, kind, isOut);
   };
   const { statIndex, emptyDirectories } = options;
   const scanned = await scanEntries(root, { select, emptyDirectories, ...(statIndex === undefined ? {} : { statIndex }) }, signal);

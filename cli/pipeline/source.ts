@@ -17,19 +17,19 @@ export type SourceMap = Extract<SourceNode, { kind: 'map' }>;
 /** Nodes of one file, aliases resolved: no person writes more, and a file of aliases of aliases must end somewhere. */
 const NODES_MAX = 200_000;
 const DEPTH_MAX = 64;
+const TOO_LARGE = `the file is too large or nested too deep: at most ${NODES_MAX} values and ${DEPTH_MAX} levels are read`;
 
 /** Reads YAML 1.2. Syntax errors and repeated keys become problems; undefined where nothing useful could be read. */
 export function parseSource(text: string, problems: Problems): SourceNode | undefined {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  // Repeated keys are found below: the parser compares each key of a map with all others, which takes minutes for a large one.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const placeOf = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   for (const error of document.errors) {
-    const repeated = error.code === 'DUPLICATE_KEY';
-    const message = repeated ? 'this key is there twice' : `not valid YAML: ${error.message}`;
-    problems.error(placeOf(error.pos[0]), '', message, repeated ? 'Keep one of them.' : undefined);
+    problems.error(placeOf(error.pos[0]), '', `not valid YAML: ${error.message}`);
   }
   if (document.errors.length > 0) return undefined;
   if (document.contents === null) {
@@ -59,7 +59,7 @@ class Reading {
     const place = this.#place(node, outer);
     this.#count += 1;
     if (this.#count > NODES_MAX || depth > DEPTH_MAX) {
-      if (!this.overflown) this.#problems.error(place, '', 'the file is too large or nested too deep');
+      if (!this.overflown) this.#problems.error(place, '', TOO_LARGE, 'Use a matrix, or several builds.');
       this.overflown = true;
       return { kind: 'empty', place };
     }
@@ -70,14 +70,19 @@ class Reading {
       return { kind: 'empty', place };
     }
     if (isSeq(node)) return { kind: 'list', items: node.items.map((item) => this.node(item, place, depth + 1)), place };
-    if (isMap(node)) return { kind: 'map', entries: node.items.map((pair) => this.#entry(pair.key, pair.value, place, depth)), place };
+    if (isMap(node)) {
+      const seen = new Set<string>();
+      return { kind: 'map', entries: node.items.map((pair) => this.#entry(pair.key, pair.value, place, depth, seen)), place };
+    }
     return scalar(isScalar(node) ? node.value : null, place);
   }
 
-  #entry(key: unknown, value: unknown, outer: Place, depth: number): SourceEntry {
+  #entry(key: unknown, value: unknown, outer: Place, depth: number, seen: Set<string>): SourceEntry {
     const keyPlace = this.#place(key, outer);
     if (!isScalar(key) || isAlias(key)) this.#problems.error(keyPlace, '', 'a key must be plain text');
     const name = isScalar(key) ? String(key.value) : '';
+    if (seen.has(name)) this.#problems.error(keyPlace, '', 'this key is there twice', 'Keep one of them.');
+    seen.add(name);
     if (name === '<<') this.#problems.error(keyPlace, '<<', 'merge keys are not supported', 'Use "defaults" or a template.');
     return { key: name, keyPlace, value: this.node(value, keyPlace, depth + 1) };
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import type { ExplanationView } from '../build-view.ts';
 import type { BuildServer } from '../rpc/client.ts';
 import type { BuildModel } from '../view/model.ts';
 
@@ -22,8 +23,8 @@ export function explainWaiting(
     const now = clock.now();
     const waiting = (current?.steps ?? []).filter((step) => step.phase === 'queued' && now - (step.readyAtMs ?? now) > WAITS_MS);
     for (const step of waiting.slice(0, ASKED_MAX)) {
-      const { reasons, summary, phase } = await server.explain(build, step.name, stop.signal);
-      if (phase === 'queued') tell(step.name, reasons[0] ?? summary);
+      const explanation = await server.explain(build, step.name, stop.signal);
+      if (explanation.phase === 'queued') tell(step.name, whyWaiting(explanation));
     }
   };
   const timer = setInterval(() => {
@@ -41,4 +42,11 @@ export function explainWaiting(
       stop.abort();
     },
   };
+}
+
+/** Why a step waits, and where nothing has what it asks for, which agent comes nearest to that. */
+export function whyWaiting({ reasons, summary, nearest }: ExplanationView): string {
+  const why = reasons[0] ?? summary;
+  const [first] = nearest;
+  return first === undefined || first.lacks.length === 0 ? why : `${why}; nearest is ${first.agent}, which lacks ${first.lacks.join('; ')}`;
 }

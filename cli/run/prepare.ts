@@ -5,7 +5,7 @@ import type { BlobSource } from '../../cache/tree/build.ts';
 import type { Digest } from '../../cache/digest.ts';
 import { treeOfEntries, type ScannedTree } from '../../cache/tree/scan.ts';
 import { openStatIndex } from '../../cache/tree/stat-index.ts';
-import { InputSelector, wantedThoughIgnored, type Selection } from '../inputs/select.ts';
+import { InputSelector, wantedBy, type Selection } from '../inputs/select.ts';
 import { scanWorkTree } from '../inputs/work-tree.ts';
 import { STATE_DIR } from '../locate.ts';
 import type { Plan } from '../pipeline/plan.ts';
@@ -27,7 +27,7 @@ export type PreparedInputs = {
 export async function prepareInputs(plan: Plan, root: string, clock: Clock, signal: AbortSignal): Promise<PreparedInputs> {
   if (plan.steps.every((step) => step.inputs.include.length === 0)) return { inputs: emptyInputs(plan), blobs: new Map(), problems: [] };
   const statIndex = openStatIndex(path.join(stateDirIn(root), 'stat-index'), clock);
-  const wanted = wantedThoughIgnored(plan.steps.map((step) => step.inputs));
+  const wanted = wantedBy(plan.steps.map((step) => step.inputs));
   const tree = await scanWorkTree(root, { ignore: plan.ignore, wanted, statIndex, emptyDirectories: 'drop' }, signal);
   statIndex.save();
   const selector = new InputSelector(tree);
