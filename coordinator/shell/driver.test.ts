@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Event } from '../core/event.ts';
-import { parseBuildId } from '../core/ids.ts';
-import type { Outcome } from '../core/outcome.ts';
+import { parseBuildId, stepIdOf } from '../core/ids.ts';
+import type { Outbound, Outcome } from '../core/outcome.ts';
 import { present } from '../../base/assert.ts';
 import type { LedgerRecord } from '../core/record.ts';
 import { groupCommit } from '../ledger/group-commit.ts';
@@ -76,6 +76,22 @@ test('sends and replies leave only after the commit of their writes, and in the 
   waiting[0]?.resolve();
   await Promise.all([first, second]);
   expect(steps).toEqual(['committed 1', 'reply 1', 'send forget-build', 'reply 2', 'send forget-build', 'settled 1']);
+  await driver[Symbol.asyncDispose]();
+});
+
+test('a resolution begins before the commit, so that its answer can go into it; nothing else does', async () => {
+  const steps: string[] = [];
+  const { commits, waiting } = heldCommits();
+  const sends: readonly Outbound[] = [
+    { kind: 'resolve', step: stepIdOf(BUILD, 'a') },
+    { kind: 'forget-build', id: BUILD, tokens: [] },
+  ];
+  const { driver } = start(() => ({ ...NOTHING, writes: [RECORD], sends }), commits, steps);
+  const submitted = driver.submit(cancelled('a'));
+  expect(steps).toEqual(['send resolve']);
+  waiting[0]?.resolve();
+  await submitted;
+  expect(steps).toEqual(['send resolve', 'committed 1', 'send forget-build']);
   await driver[Symbol.asyncDispose]();
 });
 

@@ -10,16 +10,20 @@ import type { LogRecord } from '../ledger/ledger.ts';
 /** The part of the scheduler that changes. */
 export type Core = { apply(event: Event, now: TimeMs): Outcome };
 
-/** Who carries out what the core decided. Called in the order of the decisions, and only once their writes are durable. */
+/**
+ * Who carries out what the core decided. Called in the order of the decisions, and only once their writes are durable, but
+ * for `resolve`: it only leads to another event, so it begins at once and its answer goes into the same commit if it can.
+ */
 export type Receivers = {
   /** The records of one outcome, just made durable. */
   committed(writes: readonly LedgerRecord[]): void;
+  /** Never answers a `resolve` from within the call. */
   send(send: Outbound): void;
 };
 
 /**
  * Runs the core: every event is applied as it comes, its writes go into the next group commit, and its sends and its reply
- * leave only when that commit, and every one before it, is durable. One timer brings `woke` at the core's `wakeAt`.
+ * leave only when that commit, and every one before it, is durable (`Receivers` has the exception). One timer brings `woke` at the core's `wakeAt`.
  *
  * The driver ends for good when a commit fails or the core breaks an invariant: what was applied is then ahead of what is
  * durable, and only a restart from the ledger brings both together again.
@@ -215,6 +219,7 @@ class RunningDriver implements Driver {
     this.#arm();
     const entry: Entry = { writes: outcome.writes, sends: outcome.sends, settle, durable: outcome.writes.length === 0 };
     this.#entries.push(entry);
+    for (const send of outcome.sends) if (send.kind === 'resolve') this.#receivers.send(send);
     if (entry.durable) return this.#deliver();
     this.#commits.commit(outcome.writes).then(
       () => {
@@ -239,7 +244,7 @@ class RunningDriver implements Driver {
         }
         if (entry.writes.length > 0) this.#receivers.committed(entry.writes);
         entry.settle?.(undefined);
-        for (const send of entry.sends) this.#receivers.send(send);
+        for (const send of entry.sends) if (send.kind !== 'resolve') this.#receivers.send(send);
       }
     } catch (error) {
       this.#env.log.error('delivery-failed', { error });

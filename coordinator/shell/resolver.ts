@@ -47,7 +47,10 @@ export type ResolverOptions = {
 
 export const RESOLVER_DEFAULTS = { deadlineMs: 30_000, concurrency: 64 } as const;
 
-/** Steps that are resolved without the data plane in one turn of the loop, so that nothing else waits long. */
+/**
+ * Steps that are resolved without the data plane in one turn of the loop, so that nothing else waits long. The first ones
+ * are in a microtask: early enough to go into the commit of what made them ready.
+ */
 const LOCAL_BATCH = 128;
 
 export function openResolver(options: ResolverOptions): Resolver {
@@ -62,7 +65,7 @@ export function openResolver(options: ResolverOptions): Resolver {
     turn = undefined;
     const batch = local.slice(0, LOCAL_BATCH);
     local = local.slice(LOCAL_BATCH);
-    if (local.length > 0) turn = setImmediate(runLocal);
+    if (local.length > 0 && !closing.signal.aborted) turn = setImmediate(runLocal);
     for (const { step, resolvable } of batch) answer(step, { kind: 'ready', action: ungrafted(resolvable.spec) });
   };
   const runRemote = async (step: StepId, resolvable: Resolvable): Promise<void> => {
@@ -84,7 +87,7 @@ export function openResolver(options: ResolverOptions): Resolver {
         return;
       }
       local.push({ step, resolvable });
-      turn ??= setImmediate(runLocal);
+      if (local.length === 1 && turn === undefined) queueMicrotask(runLocal);
     },
     async [Symbol.asyncDispose]() {
       closing.abort();

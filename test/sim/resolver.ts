@@ -10,7 +10,8 @@ import type { StepPlan } from './workload.ts';
 
 export type ResolverOptions = {
   readonly prng: Prng;
-  readonly durable: () => Image;
+  /** The state that the coordinator has come to, as its own resolver sees it. */
+  readonly decided: () => Image;
   readonly stepPlan: (step: StepId) => StepPlan;
   /** Chance that the cache cannot be asked. */
   readonly down: () => number;
@@ -30,12 +31,12 @@ export class Resolver {
   }
 
   resolve(step: StepId): Resolution | undefined {
-    const { prng, durable, stepPlan, down } = this.#options;
+    const { prng, decided, stepPlan, down } = this.#options;
     const plan = stepPlan(step);
-    if (durable().steps.get(step) === undefined) return undefined;
+    if (decided().steps.get(step) === undefined) return undefined;
     if (prng.next() < down()) return { kind: 'unavailable', message: 'drawn to be down' };
     if (plan.invalid) return { kind: 'invalid', message: 'drawn to contradict itself' };
-    const inputRoot = present(this.#inputRoot(step), 'the step is in the ledger');
+    const inputRoot = present(this.#inputRoot(step), 'the step is known');
     const { action } = actionOf({ ...plan.spec, inputRoot });
     const resolved = { action, inputRoot, inputBytes: 1_000, parts: [{ root: inputRoot, bytes: 1_000 }] };
     const hit = plan.spec.cacheable ? this.#cache.get(this.#key(step, action)) : undefined;
@@ -43,27 +44,27 @@ export class Resolver {
   }
 
   publish(step: StepId, action: Digest, result: StepResult): void {
-    if (this.#options.durable().builds.has(buildOf(step))) this.#cache.set(this.#key(step, action), result);
+    if (this.#options.decided().builds.has(buildOf(step))) this.#cache.set(this.#key(step, action), result);
   }
 
   /** Root of the whole input, as it was worked out for the step; undefined where the step has gone. */
   inputRootOf(step: StepId): Digest | undefined {
-    return this.#options.durable().steps.get(step)?.action?.inputRoot;
+    return this.#options.decided().steps.get(step)?.action?.inputRoot;
   }
 
   #key(step: StepId, action: Digest): string {
-    const spec = present(this.#options.durable().builds.get(buildOf(step)), 'the build of a step').spec;
+    const spec = present(this.#options.decided().builds.get(buildOf(step)), 'the build of a step').spec;
     return `${spec.project}/${spec.scope}/${spec.zoneCeiling}/${action}`;
   }
 
   /** The step's own input and, at its place, what each needed step left. */
   #inputRoot(step: StepId): Digest | undefined {
-    const { durable, stepPlan } = this.#options;
+    const { decided, stepPlan } = this.#options;
     const { spec } = stepPlan(step);
     const outputs = spec.needs
       .filter((need) => need.outputs)
       .map((need) => {
-        const state = durable().steps.get(stepIdOf(buildOf(step), need.step))?.state;
+        const state = decided().steps.get(stepIdOf(buildOf(step), need.step))?.state;
         const result = state?.kind === 'ended' && state.outcome.kind === 'succeeded' ? state.outcome.result : undefined;
         return result === undefined ? 'nothing' : JSON.stringify(result.outputs);
       });

@@ -102,7 +102,7 @@ class Simulation {
     const stepPlan = (step: StepId) => present(this.#planOf(buildOf(step)).steps.get(nameOf(step)), 'a step of the workload');
     const durable = () => this.#durable;
     const down = () => (this.#faulty ? this.#plan.cacheDown : 0);
-    this.#resolver = new Resolver({ prng: world.prng('resolver'), durable, stepPlan, down });
+    this.#resolver = new Resolver({ prng: world.prng('resolver'), decided: () => this.#decided, stepPlan, down });
     this.#client = new Client({
       world,
       coordinator: () => this.#coordinator,
