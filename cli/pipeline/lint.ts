@@ -28,8 +28,9 @@ export type IsIgnored = (path: string) => boolean;
 export function lintPipeline({ plan, source }: Pick<LoadedPipeline, 'plan' | 'source'>, isIgnored: IsIgnored): readonly Problem[] {
   if (plan === undefined || source === undefined) return [];
   const problems = new Problems();
+  const entries = new Map(mapOf(source.root, 'steps').entries.map((entry) => [entry.key, entry]));
   const warn = (rule: Rule, step: PlannedStep, field: string, message: string, hint: string) => {
-    const at = entryOf(mapOf(source.root, 'steps'), step.key);
+    const at = entries.get(step.key);
     const place = at?.value.kind === 'map' ? (entryOf(at.value, field)?.keyPlace ?? at.keyPlace) : step.place;
     problems.warn(rule, place, `steps.${step.key}.${field}`, message, hint);
   };
