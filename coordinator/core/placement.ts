@@ -23,36 +23,56 @@ export type Choice =
   /** Some fit the class, but this step waits for `awaited` (undefined = any that it does not avoid). */
   | { readonly kind: 'wait'; readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined };
 
+type Patience = { readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined };
+
+const NONE: Choice = { kind: 'none' };
+const NO_PATIENCE: Patience = { until: 0, awaited: undefined };
+const NOBODY: ReadonlySet<AgentNode> = new Set();
+const NO_PARTS: ResolvedAction['parts'] = [];
+
 export function choose(turn: Turn, step: StepNode, wanted: RequirementClass): Choice {
   const sample = candidates(turn, step, wanted);
-  if (sample.length === 0) return { kind: 'none' };
+  if (sample.length === 0) return NONE;
   const { until, awaited } = patience(turn, step, wanted);
-  const liked = sample.filter((agent) => !isAvoided(turn, step, agent));
+  const liked = avoidsAny(step) ? sample.filter((agent) => !isAvoided(turn, step, agent)) : sample;
   if (liked.length === 0 && !step.patienceOver) {
     const bound = retryAt(turn, step, sample);
     if (bound !== undefined && bound > turn.now) return { kind: 'wait', until: bound, awaited: undefined };
   }
   const usable = liked.length === 0 ? sample : liked;
   if (awaited !== undefined && until > turn.now && !usable.some((agent) => awaited.has(agent))) return { kind: 'wait', until, awaited };
-  const first = usable[0];
-  if (first === undefined) return { kind: 'none' };
-  let agent = first;
-  let terms = score(turn, step, wanted, first);
-  let best = sum(terms);
-  for (const other of usable.slice(1)) {
-    const otherTerms = score(turn, step, wanted, other);
-    const total = sum(otherTerms);
-    if (total <= best) continue;
+  return best(turn, step, wanted, usable);
+}
+
+/** The candidate with the highest score; the first one of several. */
+function best(turn: Turn, step: StepNode, wanted: RequirementClass, usable: readonly AgentNode[]): Choice {
+  let agent: AgentNode | undefined;
+  let total = 0;
+  // Two lists in turn, the best one's and the next one's: a list for each candidate costs more than its score.
+  let terms = [0, 0, 0, 0, 0, 0, 0];
+  let tried = [0, 0, 0, 0, 0, 0, 0];
+  let shared: GroupTerms | undefined;
+  for (const other of usable) {
+    if (other.group === undefined) continue;
+    if (shared?.group !== other.group) shared = groupTerms(turn, step, wanted, other.group);
+    score(tried, turn, step, wanted, other, shared);
+    const otherTotal = sum(tried);
+    if (agent !== undefined && otherTotal <= total) continue;
     agent = other;
-    terms = otherTerms;
-    best = total;
+    total = otherTotal;
+    [terms, tried] = [tried, terms];
   }
-  return { kind: 'agent', agent, terms, candidateCount: usable.length };
+  return agent === undefined ? NONE : { kind: 'agent', agent, terms, candidateCount: usable.length };
 }
 
 /** Whether the step would rather go elsewhere. */
 export function isAvoided(turn: Turn, step: StepNode, agent: AgentNode): boolean {
   return step.record.avoid.includes(agent.id) || (step.rejectedBy?.get(agent.id) ?? 0) > turn.now;
+}
+
+/** Whether there are agents that the step would rather not go to. */
+function avoidsAny(step: StepNode): boolean {
+  return step.record.avoid.length > 0 || step.rejectedBy !== undefined;
 }
 
 /** Agents with room for the class, at most as many as are scored: holders of inputs first, then a rotating sample. */
@@ -64,7 +84,8 @@ function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): Agent
     found.push(agent);
     if (found.length * 2 >= limits.candidatesScored) break;
   }
-  const avoids = step.record.avoid.length > 0 || step.rejectedBy !== undefined;
+  const holderCount = found.length;
+  const avoids = avoidsAny(step);
   let likedCount = avoids ? found.filter((agent) => !isAvoided(turn, step, agent)).length : found.length;
   for (const group of wanted.groups) {
     const { available } = group;
@@ -72,7 +93,7 @@ function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): Agent
       // An avoided agent does not fill the sample: there may be a better one behind it.
       if (found.length >= limits.candidatesScored && likedCount > 0) break;
       const agent = available[(group.cursor + offset) % available.length];
-      if (agent === undefined || !takes(agent, wanted) || found.includes(agent)) continue;
+      if (agent === undefined || !takes(agent, wanted) || (holderCount > 0 && found.includes(agent))) continue;
       found.push(agent);
       if (!avoids || !isAvoided(turn, step, agent)) likedCount += 1;
     }
@@ -86,25 +107,23 @@ function takes(agent: AgentNode, wanted: RequirementClass): boolean {
 }
 
 function holders(turn: Turn, step: StepNode): ReadonlySet<AgentNode> {
+  const parts = largestParts(step);
+  if (parts.length === 0) return NOBODY;
   const found = new Set<AgentNode>();
-  for (const { root } of largestParts(step)) for (const agent of turn.yard.fleet.holdersOf(root) ?? []) found.add(agent);
+  for (const { root } of parts) for (const agent of turn.yard.fleet.holdersOf(root) ?? []) found.add(agent);
   return found;
 }
 
 function largestParts(step: StepNode): ResolvedAction['parts'] {
-  const parts = step.record.action?.parts ?? [];
+  const parts = step.record.action?.parts ?? NO_PARTS;
   return parts.length <= PARTS_LOOKED_AT ? parts : parts.toSorted((left, right) => right.bytes - left.bytes).slice(0, PARTS_LOOKED_AT);
 }
 
 /** How long the step waits for agents that hold most of its inputs and are busy, where it does. */
-function patience(
-  turn: Turn,
-  step: StepNode,
-  wanted: RequirementClass,
-): { readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined } {
+function patience(turn: Turn, step: StepNode, wanted: RequirementClass): Patience {
   const { localityMinBytes, localityWaitMs } = turn.yard.timings;
   const { action, readyAt } = step.record;
-  if (step.patienceOver || action === undefined || action.inputBytes < localityMinBytes) return { until: 0, awaited: undefined };
+  if (step.patienceOver || action === undefined || action.inputBytes < localityMinBytes) return NO_PATIENCE;
   const awaited = new Set<AgentNode>();
   for (const agent of holders(turn, step)) {
     const fits = agent.group !== undefined && wanted.groups.has(agent.group) && turn.yard.fleet.keptFrom(agent) === undefined;
@@ -132,21 +151,30 @@ function localBytes(step: StepNode, agent: AgentNode): number {
   return bytes;
 }
 
-function score(turn: Turn, step: StepNode, wanted: RequirementClass, agent: AgentNode): readonly number[] {
-  const { group } = agent;
-  if (group === undefined) return TERMS.map(() => 0);
-  const use = utilisation(agent, group, wanted);
-  const light = wanted.cost <= 1 && dominant(group, wanted) <= LIGHT;
-  return [
-    -10 * unneeded(group, wanted),
-    40 * inputTerm(step, agent),
-    5 * clusterTerm(step, group, turn),
-    10 * (group.isEdge ? 1 - use : use),
+/** What the scores of a group's agents have in common. */
+type GroupTerms = { readonly group: AgentGroup; readonly labels: number; readonly cluster: number; readonly light: number };
+
+function groupTerms(turn: Turn, step: StepNode, wanted: RequirementClass, group: AgentGroup): GroupTerms {
+  const light = group.isEdge && wanted.cost <= 1 && dominant(group, wanted) <= LIGHT;
+  return {
+    group,
+    labels: -10 * unneeded(group, wanted),
+    cluster: 5 * clusterTerm(step, group, turn),
     // More than the whole range of `fit`: a nearly full edge agent still goes before an empty central one.
-    light && group.isEdge ? 12 : 0,
-    -15 * agent.errorCount,
-    isAvoided(turn, step, agent) ? -100 : 0,
-  ];
+    light: light ? 12 : 0,
+  };
+}
+
+/** Fills `terms` by the order of `TERMS`. */
+function score(terms: number[], turn: Turn, step: StepNode, wanted: RequirementClass, agent: AgentNode, shared: GroupTerms): void {
+  const use = utilisation(agent, shared.group, wanted);
+  terms[0] = shared.labels;
+  terms[1] = 40 * inputTerm(step, agent);
+  terms[2] = shared.cluster;
+  terms[3] = 10 * (shared.group.isEdge ? 1 - use : use);
+  terms[4] = shared.light;
+  terms[5] = -15 * agent.errorCount;
+  terms[6] = isAvoided(turn, step, agent) ? -100 : 0;
 }
 
 /** Countables of the group that the class does not ask for: they are kept for those that do. */
@@ -166,9 +194,11 @@ function inputTerm(step: StepNode, agent: AgentNode): number {
 function clusterTerm(step: StepNode, group: AgentGroup, turn: Turn): number {
   let made = 0;
   let here = 0;
-  for (const [index, need] of step.needs.entries()) {
-    const { state } = need.record;
-    if (step.spec.needs[index]?.outputs !== true || state.kind !== 'ended' || state.outcome.kind !== 'succeeded') continue;
+  const { needs } = step.spec;
+  for (let index = 0; index < needs.length; index += 1) {
+    if (needs[index]?.outputs !== true) continue;
+    const need = step.needs[index];
+    if (need?.record.state.kind !== 'ended' || need.record.state.outcome.kind !== 'succeeded') continue;
     made += 1;
     const producer = need.record.attempts.at(-1)?.agent;
     if (producer !== undefined && turn.yard.fleet.agents.get(producer)?.group?.cluster === group.cluster) here += 1;
