@@ -29,7 +29,7 @@ export type AttemptHost = {
   /** Where attempts keep what they need beside their input root. */
   readonly dir: string;
   readonly pidsCountMax: number;
-  /** `NAME=value` that processes of this sandbox carry, where neither a pid namespace nor a control group holds them. */
+  /** `NAME=value` where neither a pid namespace nor a control group holds an attempt: its processes carry this and the attempt's id. */
   readonly marker: string | undefined;
   readonly env: Env;
 };
@@ -40,6 +40,8 @@ export type Scratch = {
   readonly home: string;
   /** The command may tell here, on descriptor 3, how far it came. */
   readonly status: string;
+  /** `NAME=value` that the attempt's processes must carry, and no others do; undefined = none is needed. */
+  readonly marker: string | undefined;
 };
 
 /** How a sandbox starts the step. */
@@ -87,7 +89,7 @@ export async function runAttempt(
   checkPlaces(spec);
   if (signal.aborted) return { kind: 'cancelled', cpuMs: 0, peakMemoryBytes: 0 };
   const id = crypto.randomUUID();
-  const scratch = makeScratch(join(host.dir, id));
+  const scratch = makeScratch(join(host.dir, id), host.marker === undefined ? undefined : `${host.marker}.${id}`);
   try {
     using group = groupOf(host, id, spec);
     return await runPlanned(host, spec, signal, plan(scratch), scratch, group.cgroup);
@@ -123,7 +125,7 @@ async function runPlanned(
   const tree = {
     launcher: launch.pid,
     cgroup,
-    marker: host.marker,
+    marker: scratch.marker,
     namespaced: plan.namespaced,
     namespaceInit: () => plan.namespaceInit(status()),
   };
@@ -159,10 +161,10 @@ function launchScript(plan: AttemptPlan, logFd: number, status: string, procsFil
   return `( ${enter}cd ${quote(plan.directory)} && exec ${quoteAll(plan.command)} ) </dev/null >>${log} 2>&1 3>${quote(status)}\n`;
 }
 
-function makeScratch(directory: string): Scratch {
+function makeScratch(directory: string, marker: string | undefined): Scratch {
   const home = join(directory, 'home');
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  return { directory, home, status: join(directory, 'status') };
+  return { directory, home, status: join(directory, 'status'), marker };
 }
 
 /** The attempt's control group, removed at the end of the scope. */

@@ -26,7 +26,7 @@ export async function openProcessSandbox(options: SandboxOptions, known: readonl
   const runner = (namespaces: Namespaces, needsMarker: boolean) => {
     const own: AttemptHost = { ...host, marker: needsMarker ? marker : undefined };
     return (spec: SandboxRun, signal: AbortSignal) =>
-      runAttempt(own, spec, signal, (scratch) => processPlan(tools, namespaces, own.marker, spec, scratch));
+      runAttempt(own, spec, signal, (scratch) => processPlan(tools, namespaces, spec, scratch));
   };
   const namespaces = await findNamespaces(options.dir, tools, (candidate) => runner(candidate, false));
   const limits = limitTraits(cgroups, reason);

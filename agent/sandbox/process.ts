@@ -48,18 +48,12 @@ export function findProcessTools(): ProcessTools {
  * It sees the host's files. An address-space limit is not used for memory: runtimes that reserve far more than they use
  * (V8, Go, the JVM) would not start.
  */
-export function processPlan(
-  tools: ProcessTools,
-  namespaces: Namespaces,
-  marker: string | undefined,
-  spec: SandboxRun,
-  scratch: Scratch,
-): AttemptPlan {
+export function processPlan(tools: ProcessTools, namespaces: Namespaces, spec: SandboxRun, scratch: Scratch): AttemptPlan {
   const tmp = join(scratch.directory, 'tmp');
   mkdirSync(tmp, { mode: 0o700 });
   const env = stepEnv(spec.env, { home: scratch.home, tmp, pathPrefix: [] });
   // Descriptor 3 tells that everything before the step's command worked, and is closed before the command starts.
-  const envWords = [tools.env, '-i', ...(marker === undefined ? [] : [marker])];
+  const envWords = [tools.env, '-i', ...(scratch.marker === undefined ? [] : [scratch.marker])];
   const inner = ['/bin/sh', '-c', `echo reached >&3 && exec 3>&- && ${INNERMOST}`, 'sh'];
   const step = [tools.setsid, ...inner, ...withVariables(envWords, Object.entries(env), spec.command)];
   return {

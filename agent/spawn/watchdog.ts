@@ -4,7 +4,7 @@ import { withoutLeaks } from './descriptors.ts';
 import { SYSTEM_PATH } from './tools.ts';
 
 /**
- * Arguments: a marker (`NAME=value`, or empty), then control group directories. Each line read replaces the list of
+ * Arguments: a marker (`NAME=value`, also the beginning of one, or empty), then control group directories. Each line read replaces the list of
  * launcher pids; `bye` ends it. When its input ends without that, the agent has died: whatever is left of its steps is
  * killed, in rounds, because processes may fork meanwhile.
  */
@@ -41,7 +41,7 @@ export interface Watchdog {
   dismiss(): void;
 }
 
-/** What to kill: everything in these control groups and everything started with the variable `marker`. */
+/** What to kill: everything in these control groups and everything started with a variable that begins with `marker`. */
 export type WatchdogTargets = { readonly marker: string | undefined; readonly cgroups: readonly string[] };
 
 /** @throws {Fault} SANDBOX_UNAVAILABLE */
