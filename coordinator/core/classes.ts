@@ -20,6 +20,22 @@ export function specTextOf({ selector, resources, zone, sandbox }: StepSpec): st
   return `${selector};${resourcesKey(resources)};${zone};${sandbox.length === 0 ? '' : sandbox.join(',')}`;
 }
 
+/** Whether the two specs are of one class for sure: what they ask for is written in the same words. */
+export function asksForTheSame(left: StepSpec, right: StepSpec): boolean {
+  const { resources: leftResources } = left;
+  const { resources: rightResources } = right;
+  return (
+    left.selector === right.selector &&
+    leftResources.slots === rightResources.slots &&
+    leftResources.cpuMillis === rightResources.cpuMillis &&
+    leftResources.memoryBytes === rightResources.memoryBytes &&
+    left.zone === right.zone &&
+    left.sandbox.length === right.sandbox.length &&
+    left.sandbox.every((trait, index) => trait === right.sandbox[index]) &&
+    recordKey(leftResources.custom) === recordKey(rightResources.custom)
+  );
+}
+
 export function classOf(spec: StepSpec, key: string, ordinal: number): RequirementClass {
   const parsed = parseSelector(spec.selector);
   assert(parsed.kind === 'ok', 'selectors are checked on admission');

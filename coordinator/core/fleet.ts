@@ -1,10 +1,11 @@
 import { assert } from '../../base/assert.ts';
 import { parseZone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
-import { classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
+import { asksForTheSame, classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
 import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
-import { AgentGroup, AgentNode, type HoldNode, type RequirementClass, type StepNode } from './nodes.ts';
+import { AgentGroup, AgentNode, type HoldNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
+import type { StepSpec } from './spec.ts';
 import type { SessionRecord } from './state.ts';
 
 /**
@@ -25,6 +26,8 @@ export class Fleet {
   readonly #classes = new Map<string, RequirementClass>();
   /** The same by the selector as it was written, so that it is not parsed for each step; may be emptied at any time. */
   readonly #byText = new Map<string, RequirementClass>();
+  /** The class that was asked for last: the steps of a build often ask for the same one after the other. */
+  #newest: { readonly spec: StepSpec; readonly class: RequirementClass } | undefined;
   /** Classes without steps, longest idle first; a prefix of them makes room for others. */
   readonly #idle = new Set<RequirementClass>();
   /** Agents by the trees that they hold. */
@@ -71,12 +74,25 @@ export class Fleet {
     this.agents.delete(id);
   }
 
+  /** To be called when the core forgets the project. */
+  forgetProject(project: ProjectNode): void {
+    for (const wanted of this.#classes.values()) wanted.queue.forget(project);
+  }
+
   /** The step's class; made on first use. */
   classOf(step: StepNode): RequirementClass {
     if (step.requirements?.retired === false) return step.requirements;
+    const newest = this.#newest;
+    if (newest?.class.retired === false && asksForTheSame(newest.spec, step.spec)) return (step.requirements = newest.class);
+    const wanted = this.#findClass(step);
+    this.#newest = { spec: step.spec, class: wanted };
+    return (step.requirements = wanted);
+  }
+
+  #findClass(step: StepNode): RequirementClass {
     const text = specTextOf(step.spec);
     const same = this.#byText.get(text);
-    if (same?.retired === false) return (step.requirements = same);
+    if (same?.retired === false) return same;
     const key = classKeyOf(step.spec);
     let wanted = this.#classes.get(key);
     if (wanted === undefined) {
@@ -87,13 +103,11 @@ export class Fleet {
     }
     if (this.#byText.size >= 4 * this.#limits.idleClasses) this.#byText.clear();
     this.#byText.set(text, wanted);
-    step.requirements = wanted;
     return wanted;
   }
 
   enqueue(step: StepNode): void {
     const wanted = this.classOf(step);
-    wanted.parked.delete(step);
     wanted.queue.push(step);
     this.#activate(wanted);
     if (!wanted.stuck) this.hot.add(wanted);
@@ -102,9 +116,8 @@ export class Fleet {
   /** Takes a queued step out of its class, wherever it waits there. */
   dequeue(step: StepNode): void {
     const wanted = this.classOf(step);
-    wanted.queue.remove(step);
-    wanted.parked.delete(step);
-    step.parkedUntil = undefined;
+    if (step.parkedUntil === undefined) wanted.queue.remove(step);
+    else this.#leaveParking(step, wanted);
     if (wanted.queue.size + wanted.parked.size > 0) return;
     this.active.delete(wanted);
     this.hot.delete(wanted);
@@ -123,8 +136,13 @@ export class Fleet {
 
   unpark(step: StepNode): void {
     if (step.parkedUntil === undefined) return;
-    step.parkedUntil = undefined;
+    this.#leaveParking(step, this.classOf(step));
     this.enqueue(step);
+  }
+
+  #leaveParking(step: StepNode, wanted: RequirementClass): void {
+    wanted.parked.delete(step);
+    step.parkedUntil = undefined;
   }
 
   reserve(agent: AgentNode, wanted: RequirementClass): void {

@@ -5,6 +5,7 @@ import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Selector } from '../../base/selector.ts';
 import type { Zone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
+import { Bag } from './bag.ts';
 import type { ClassQueue, BuildQueue, ProjectQueue } from './queue.ts';
 import { FRESH_STEP } from './step-record.ts';
 import { Timer } from './timers.ts';
@@ -38,7 +39,8 @@ export class ProjectNode implements Share {
   buildsAt = 0;
   readonly name: string;
   readonly ordinal: number;
-  readonly queues = new Set<ProjectQueue>();
+  /** Those of its queues that hold steps. */
+  readonly queues = new Bag<ProjectQueue>();
   unfinishedCount = 0;
   buildCount = 0;
   /** Retries that it may still have, as of `budgetAt`; below 0 it is in debt. Lost with the process. */
@@ -62,7 +64,10 @@ export class BuildNode implements Share {
   readonly timer: Timer<TimerOwner>;
   /** By position in the submission; empty until all of them are there. */
   steps: readonly StepNode[] = [];
-  readonly queues = new Set<BuildQueue>();
+  /** Those of its queues that hold steps. */
+  readonly queues = new Bag<BuildQueue>();
+  /** All of its queues, by its project's; until it ends. */
+  readonly queueOf = new Map<ProjectQueue, BuildQueue>();
   state: BuildState = { kind: 'running', cancelling: undefined };
   weight: number;
   load = 0;

@@ -9,9 +9,7 @@ import type { BuildNode, ProjectNode, Share, StepNode } from './nodes.ts';
  * idle starts level with the others (`Yard` sees to it): having waited for nothing earns nothing.
  */
 export class ClassQueue {
-  readonly #projects = new Heap<ProjectQueue>(
-    (left, right) => shareBefore(left.project, right.project) ?? left.project.ordinal < right.project.ordinal,
-  );
+  readonly #projects = new Heap<ProjectQueue>(projectBefore);
   readonly #byProject = new Map<ProjectNode, ProjectQueue>();
   #size = 0;
 
@@ -25,31 +23,40 @@ export class ClassQueue {
   }
 
   push(step: StepNode): void {
-    const project = this.#projectQueue(step.build.project);
-    const build = this.#buildQueue(project, step.build);
-    build.steps.push(step);
-    step.queue = build;
+    const { build } = step;
+    const project = this.#projectQueue(build.project);
+    const queue = buildQueue(project, build);
+    queue.steps.push(step);
+    step.queue = queue;
     this.#size += 1;
-    if (build.heapAt < 0) project.builds.push(build);
-    if (project.heapAt < 0) this.#projects.push(project);
-    else this.#projects.update(project);
+    if (queue.heapAt < 0) {
+      project.builds.push(queue);
+      build.queues.add(queue);
+    }
+    if (project.heapAt >= 0) return this.#projects.update(project);
+    this.#projects.push(project);
+    build.project.queues.add(project);
   }
 
+  /** Empty queues are kept for the next step of their build and project. */
   remove(step: StepNode): void {
-    const build = step.queue;
-    if (build === undefined) return;
-    build.steps.remove(step);
+    const queue = step.queue;
+    if (queue === undefined) return;
+    const { project, build } = queue;
+    queue.steps.remove(step);
     step.queue = undefined;
     this.#size -= 1;
-    if (build.steps.size > 0) return;
-    const { project } = build;
-    project.builds.remove(build);
-    project.byBuild.delete(build.build);
-    build.build.queues.delete(build);
+    if (queue.steps.size > 0) return;
+    project.builds.remove(queue);
+    build.queues.delete(queue);
     if (project.builds.size > 0) return;
     this.#projects.remove(project);
-    this.#byProject.delete(project.project);
     project.project.queues.delete(project);
+  }
+
+  /** To be called when the core forgets the project. */
+  forget(project: ProjectNode): void {
+    this.#byProject.delete(project);
   }
 
   /** To be called for each of a project's queues after its share has changed. */
@@ -79,27 +86,25 @@ export class ClassQueue {
     if (known !== undefined) return known;
     const queue = new ProjectQueue(project, this);
     this.#byProject.set(project, queue);
-    project.queues.add(queue);
     return queue;
   }
+}
 
-  #buildQueue(project: ProjectQueue, build: BuildNode): BuildQueue {
-    const known = project.byBuild.get(build);
-    if (known !== undefined) return known;
-    const queue = new BuildQueue(build, project);
-    project.byBuild.set(build, queue);
-    build.queues.add(queue);
-    return queue;
-  }
+function buildQueue(project: ProjectQueue, build: BuildNode): BuildQueue {
+  const known = build.queueOf.get(project);
+  if (known !== undefined) return known;
+  const queue = new BuildQueue(build, project);
+  build.queueOf.set(project, queue);
+  return queue;
 }
 
 /** A project's queued steps of one class. */
 export class ProjectQueue {
   heapAt = -1;
+  bagAt = -1;
   readonly project: ProjectNode;
   readonly owner: ClassQueue;
-  readonly builds = new Heap<BuildQueue>((left, right) => shareBefore(left.build, right.build) ?? left.build.ordinal < right.build.ordinal);
-  readonly byBuild = new Map<BuildNode, BuildQueue>();
+  readonly builds = new Heap<BuildQueue>(buildBefore);
 
   constructor(project: ProjectNode, owner: ClassQueue) {
     this.project = project;
@@ -110,6 +115,7 @@ export class ProjectQueue {
 /** A build's queued steps of one class. */
 export class BuildQueue {
   heapAt = -1;
+  bagAt = -1;
   readonly build: BuildNode;
   readonly project: ProjectQueue;
   readonly steps = new Heap<StepNode>(stepBefore);
@@ -137,6 +143,14 @@ export function headBefore(left: StepNode, right: StepNode): boolean {
  */
 export function rankOf(priority: number, readyAt: number, ageingMs: number): number {
   return priority - Math.floor(readyAt / ageingMs);
+}
+
+function projectBefore({ project: left }: ProjectQueue, { project: right }: ProjectQueue): boolean {
+  return shareBefore(left, right) ?? left.ordinal < right.ordinal;
+}
+
+function buildBefore({ build: left }: BuildQueue, { build: right }: BuildQueue): boolean {
+  return shareBefore(left, right) ?? left.ordinal < right.ordinal;
 }
 
 function shareBefore(left: Share, right: Share): boolean | undefined {

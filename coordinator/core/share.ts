@@ -46,9 +46,9 @@ function move(build: BuildNode): void {
 }
 
 function moveBuild(build: BuildNode): void {
-  for (const queue of build.queues) queue.project.builds.update(queue);
+  for (const queue of build.queues.items()) queue.project.builds.update(queue);
 }
 
 function moveProject(project: ProjectNode): void {
-  for (const queue of project.queues) queue.owner.moveProject(queue);
+  for (const queue of project.queues.items()) queue.owner.moveProject(queue);
 }

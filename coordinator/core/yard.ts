@@ -54,6 +54,7 @@ export class Yard {
         if (build === undefined) return;
         build.state = record.state;
         build.eventSeq = Math.max(build.eventSeq, record.state.lastEventSeq ?? 1);
+        if (build.state.kind === 'ended') build.queueOf.clear();
         return this.setBuildTimer(build);
       }
       case 'step-spec':
@@ -216,7 +217,9 @@ export class Yard {
     this.builds.delete(id);
     const { project } = build;
     project.buildCount -= 1;
-    if (project.buildCount === 0) this.projects.delete(project.name);
+    if (project.buildCount > 0) return;
+    this.projects.delete(project.name);
+    this.fleet.forgetProject(project);
   }
 }
 
