@@ -16,7 +16,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
 }
 
 async function commandLine(argv: readonly string[], env: Environment): Promise<number> {
-  const [{ runCli }, { streamOutput }, { jsonLogger }] = await Promise.all([
+  const [{ runCli }, { flushed, streamOutput }, { jsonLogger }] = await Promise.all([
     import('./cli.ts'),
     import('./terminal.ts'),
     import('../base/log.ts'),
@@ -43,5 +43,10 @@ async function commandLine(argv: readonly string[], env: Environment): Promise<n
       return { [Symbol.dispose]: () => void handlers.splice(handlers.indexOf(handler), 1) };
     },
   };
-  return runCli(argv, terminal, interrupted.signal);
+  const code = await runCli(argv, terminal, interrupted.signal);
+  // Ctrl-C ends the wait for a reader that takes nothing.
+  const leaving = new AbortController();
+  handlers.splice(0, handlers.length, () => leaving.abort());
+  await Promise.all([process.stdout, process.stderr].map((stream) => flushed(stream, leaving.signal)));
+  return code;
 }

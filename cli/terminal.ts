@@ -37,6 +37,20 @@ export function wantsLiveView(output: Output, env: Terminal['env']): boolean {
   return output.isTTY && !ci && env['TERM'] !== 'dumb';
 }
 
+/**
+ * Resolves when everything written has been handed to the system, or nobody will take it any more. What a pipe could not take
+ * at once waits in the process, and is lost if that exits before.
+ */
+export function flushed(stream: NodeJS.WriteStream, signal: AbortSignal): Promise<void> {
+  if (stream.destroyed || stream.writableLength === 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => resolve();
+    stream.write('', done);
+    stream.once('close', done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
 /** A Node stream as an output. */
 export function streamOutput(stream: NodeJS.WriteStream): Output {
   // A closed pipe ends the writing, not the process: `switchyard logs | head` is no failure.
@@ -47,8 +61,11 @@ export function streamOutput(stream: NodeJS.WriteStream): Output {
       stream.destroyed || !stream.writableNeedDrain
         ? Promise.resolve()
         : new Promise((resolve) => {
-            stream.once('drain', resolve);
-            stream.once('close', resolve);
+            const done = () => {
+              stream.off('drain', done).off('close', done);
+              resolve();
+            };
+            stream.on('drain', done).on('close', done);
           }),
     isTTY: stream.isTTY === true,
     get columns() {
