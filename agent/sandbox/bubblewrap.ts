@@ -30,6 +30,8 @@ export type BubblewrapOptions = {
   readonly etc: string;
   /** What `systemBinds` found. */
   readonly systemBinds: readonly string[];
+  /** What `kernelSettingsBinds` found. */
+  readonly kernelSettingsBinds: readonly string[];
 };
 
 /**
@@ -75,7 +77,7 @@ function files(options: BubblewrapOptions, spec: SandboxRun, scratch: Scratch): 
   return [
     ...[...options.systemBinds, '--ro-bind', options.etc, '/etc', ...(spec.network ? resolverBinds() : [])],
     ...options.readOnlyPaths.flatMap((path) => ['--ro-bind', path, path]),
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--symlink', '/tmp', '/var/tmp'],
+    ...['--proc', '/proc', ...options.kernelSettingsBinds, '--dev', '/dev', '--tmpfs', '/tmp', '--symlink', '/tmp', '/var/tmp'],
     ...['--bind', scratch.home, INSIDE_HOME],
     ...['--bind', spec.root, INSIDE_ROOT, '--chdir', join(INSIDE_ROOT, spec.workingDirectory)],
     ...['--remount-ro', '/'],

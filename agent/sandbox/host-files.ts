@@ -1,4 +1,15 @@
-import { accessSync, constants, cpSync, existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Directories of the system that steps see read-only; the base system of `docs/sandboxes.md`. */
@@ -60,6 +71,30 @@ export function makeStepEtc(directory: string): void {
 export function resolverBinds(): readonly string[] {
   const path = '/etc/resolv.conf';
   return existsSync(path) ? ['--ro-bind', realpathSync(path), path] : [];
+}
+
+/**
+ * Covers what root may write in /proc beside its processes, such as /proc/sys, as arguments of bubblewrap after `--proc`.
+ * A step of an agent that runs as root is the host's root without capabilities, and the kernel asks many of these files
+ * for no capability: with `kernel.core_pattern` alone it would run commands on the host. Steps of other users may not
+ * write them anyway.
+ */
+export function kernelSettingsBinds(): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  const names = readdirSync('/proc').filter((name) => !/^[0-9]+$/.test(name));
+  const paths = names.map((name) => join('/proc', name)).filter(holdsWritable);
+  return paths.flatMap((path) => ['--ro-bind', path, path]);
+}
+
+/** Whether it is, or has in it, a file that its owner may write. */
+function holdsWritable(path: string): boolean {
+  try {
+    const stat = lstatSync(path);
+    if (stat.isDirectory()) return readdirSync(path).some((name) => holdsWritable(join(path, name)));
+    return stat.isFile() && (stat.mode & 0o200) !== 0;
+  } catch {
+    return false; // gone, or not even for root to see
+  }
 }
 
 /** Links count as readable, wherever they lead. */

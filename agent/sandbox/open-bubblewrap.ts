@@ -9,7 +9,7 @@ import { removeTree } from '../workspace/remove.ts';
 import { runAttempt, type AttemptHost } from './attempt.ts';
 import { bubblewrapPlan, type BubblewrapOptions, type OverlayMode } from './bubblewrap.ts';
 import { openCgroups } from './cgroup.ts';
-import { isVisible, makeStepEtc, systemBinds } from './host-files.ts';
+import { isVisible, kernelSettingsBinds, makeStepEtc, systemBinds } from './host-files.ts';
 import { limitTraits, PIDS_COUNT_MAX } from './limits.ts';
 import type { SandboxOptions } from './open.ts';
 import { probe } from './probe.ts';
@@ -34,7 +34,14 @@ export async function openBubblewrapSandbox(options: SandboxOptions, env: Env): 
   const host: AttemptHost = { spawner, cgroups, dir: options.dir, pidsCountMax: PIDS_COUNT_MAX, marker: undefined, env };
   const etc = join(options.dir, 'etc');
   makeStepEtc(etc);
-  const base = { bwrap, unshare: findProgram('unshare'), readOnlyPaths: options.readOnlyPaths, etc, systemBinds: systemBinds() };
+  const base = {
+    bwrap,
+    unshare: findProgram('unshare'),
+    readOnlyPaths: options.readOnlyPaths,
+    etc,
+    systemBinds: systemBinds(),
+    kernelSettingsBinds: kernelSettingsBinds(),
+  };
   const runner = (settings: BubblewrapOptions) => (spec: SandboxRun, signal: AbortSignal) =>
     runAttempt(host, spec, signal, (scratch) => bubblewrapPlan(settings, spec, scratch));
 
