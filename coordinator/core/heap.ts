@@ -1,10 +1,17 @@
 /** What an item of a heap carries so that it can be found in it; -1 = in none. An item is in one heap at a time. */
 export type InHeap = { heapAt: number };
 
-/** A binary heap whose items know their place, so that any of them can be removed or moved in O(log n). */
+/** Room for so many items is kept while the heap is empty. */
+const KEPT = 1_024;
+
+/**
+ * A binary heap whose items know their place, so that any of them can be removed or moved in O(log n). It counts its items
+ * itself: an engine's list gives its memory back when the last item leaves, and most heaps here fill and empty all the time.
+ */
 export class Heap<T extends InHeap> {
   readonly #before: (left: T, right: T) => boolean;
-  readonly #items: T[] = [];
+  #items: (T | undefined)[] = [];
+  #size = 0;
 
   /** `before` is a strict order; items that it does not tell apart come out in no particular, but repeatable, order. */
   constructor(before: (left: T, right: T) => boolean) {
@@ -12,21 +19,22 @@ export class Heap<T extends InHeap> {
   }
 
   get size(): number {
-    return this.#items.length;
+    return this.#size;
   }
 
   peek(): T | undefined {
-    return this.#items[0];
+    return this.#size === 0 ? undefined : this.#items[0];
   }
 
   /** All items, the first one first, the others in no useful order. */
   items(): readonly T[] {
-    return this.#items;
+    return this.#items.slice(0, this.#size).filter((item) => item !== undefined);
   }
 
   push(item: T): void {
-    item.heapAt = this.#items.length;
-    this.#items.push(item);
+    item.heapAt = this.#size;
+    this.#items[this.#size] = item;
+    this.#size += 1;
     this.#up(item);
   }
 
@@ -35,7 +43,10 @@ export class Heap<T extends InHeap> {
     const at = item.heapAt;
     if (at < 0) return;
     item.heapAt = -1;
-    const last = this.#items.pop();
+    this.#size -= 1;
+    const last = this.#items[this.#size];
+    this.#items[this.#size] = undefined;
+    if (this.#size === 0 && this.#items.length > KEPT) this.#items = [];
     if (last === undefined || last === item) return;
     this.#items[at] = last;
     last.heapAt = at;
@@ -64,7 +75,7 @@ export class Heap<T extends InHeap> {
   }
 
   #down(item: T): void {
-    const size = this.#items.length;
+    const size = this.#size;
     let at = item.heapAt;
     for (;;) {
       let below = 2 * at + 1;

@@ -47,22 +47,20 @@ export function choose(turn: Turn, step: StepNode, wanted: RequirementClass): Ch
 /** The candidate with the highest score; the first one of several. */
 function best(turn: Turn, step: StepNode, wanted: RequirementClass, usable: readonly AgentNode[]): Choice {
   let agent: AgentNode | undefined;
-  let total = 0;
-  // Two lists in turn, the best one's and the next one's: a list for each candidate costs more than its score.
-  let terms = [0, 0, 0, 0, 0, 0, 0];
-  let tried = [0, 0, 0, 0, 0, 0, 0];
+  let top = 0;
   let shared: GroupTerms | undefined;
+  let terms: GroupTerms | undefined;
   for (const other of usable) {
     if (other.group === undefined) continue;
     if (shared?.group !== other.group) shared = groupTerms(turn, step, wanted, other.group);
-    score(tried, turn, step, wanted, other, shared);
-    const otherTotal = sum(tried);
-    if (agent !== undefined && otherTotal <= total) continue;
+    const score = scoreOf(turn, step, wanted, other, shared);
+    if (agent !== undefined && score <= top) continue;
     agent = other;
-    total = otherTotal;
-    [terms, tried] = [tried, terms];
+    terms = shared;
+    top = score;
   }
-  return agent === undefined ? NONE : { kind: 'agent', agent, terms, candidateCount: usable.length };
+  if (agent === undefined || terms === undefined) return NONE;
+  return { kind: 'agent', agent, terms: termsOf(turn, step, wanted, agent, terms), candidateCount: usable.length };
 }
 
 /** Whether the step would rather go elsewhere. */
@@ -165,16 +163,43 @@ function groupTerms(turn: Turn, step: StepNode, wanted: RequirementClass, group:
   };
 }
 
-/** Fills `terms` by the order of `TERMS`. */
-function score(terms: number[], turn: Turn, step: StepNode, wanted: RequirementClass, agent: AgentNode, shared: GroupTerms): void {
-  const use = utilisation(agent, shared.group, wanted);
-  terms[0] = shared.labels;
-  terms[1] = 40 * inputTerm(step, agent);
-  terms[2] = shared.cluster;
-  terms[3] = 10 * (shared.group.isEdge ? 1 - use : use);
-  terms[4] = shared.light;
-  terms[5] = -15 * agent.errorCount;
-  terms[6] = isAvoided(turn, step, agent) ? -100 : 0;
+/** By the order of `TERMS`. */
+function termsOf(turn: Turn, step: StepNode, wanted: RequirementClass, agent: AgentNode, shared: GroupTerms): readonly number[] {
+  return [
+    shared.labels,
+    inputTerm(step, agent),
+    shared.cluster,
+    fitTerm(agent, shared.group, wanted),
+    shared.light,
+    errorTerm(agent),
+    avoidTerm(turn, step, agent),
+  ];
+}
+
+/** The sum of `termsOf`: most candidates lose, and need no list. */
+function scoreOf(turn: Turn, step: StepNode, wanted: RequirementClass, agent: AgentNode, shared: GroupTerms): number {
+  return (
+    shared.labels +
+    inputTerm(step, agent) +
+    shared.cluster +
+    fitTerm(agent, shared.group, wanted) +
+    shared.light +
+    errorTerm(agent) +
+    avoidTerm(turn, step, agent)
+  );
+}
+
+function fitTerm(agent: AgentNode, group: AgentGroup, wanted: RequirementClass): number {
+  const use = utilisation(agent, group, wanted);
+  return 10 * (group.isEdge ? 1 - use : use);
+}
+
+function errorTerm(agent: AgentNode): number {
+  return -15 * agent.errorCount;
+}
+
+function avoidTerm(turn: Turn, step: StepNode, agent: AgentNode): number {
+  return isAvoided(turn, step, agent) ? -100 : 0;
 }
 
 /** Countables of the group that the class does not ask for: they are kept for those that do. */
@@ -187,7 +212,7 @@ function unneeded(group: AgentGroup, wanted: RequirementClass): number {
 function inputTerm(step: StepNode, agent: AgentNode): number {
   const bytes = step.record.action?.inputBytes ?? 0;
   if (bytes === 0 || agent.parts.size === 0) return 0;
-  return Math.min(1, localBytes(step, agent) / bytes) * Math.min(1, bytes / FULL_WEIGHT_BYTES + 0.1);
+  return 40 * (Math.min(1, localBytes(step, agent) / bytes) * Math.min(1, bytes / FULL_WEIGHT_BYTES + 0.1));
 }
 
 /** The part of the needed outputs that was made in the group's cluster. */
@@ -221,10 +246,4 @@ function dominant({ capacity }: AgentGroup, { resources }: RequirementClass): nu
 
 function part(used: number, capacity: number): number {
   return capacity === 0 ? 0 : used / capacity;
-}
-
-function sum(terms: readonly number[]): number {
-  let total = 0;
-  for (const term of terms) total += term;
-  return total;
 }

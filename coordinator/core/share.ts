@@ -46,9 +46,17 @@ function move(build: BuildNode): void {
 }
 
 function moveBuild(build: BuildNode): void {
-  for (const queue of build.queues.items()) queue.project.builds.update(queue);
+  const { queues } = build;
+  for (let place = 0; place < queues.size; place += 1) {
+    const queue = queues.at(place);
+    queue?.project.builds.update(queue);
+  }
 }
 
 function moveProject(project: ProjectNode): void {
-  for (const queue of project.queues.items()) queue.owner.moveProject(queue);
+  const { queues } = project;
+  for (let place = 0; place < queues.size; place += 1) {
+    const queue = queues.at(place);
+    queue?.owner.moveProject(queue);
+  }
 }

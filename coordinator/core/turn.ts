@@ -1,5 +1,6 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { Prng } from '../../base/prng.ts';
+import { Batch } from './batch.ts';
 import { leaseTokenOf, type LeaseToken } from './ids.ts';
 import type { AgentNode, BuildNode, StepNode } from './nodes.ts';
 import type { AgentMessage, Outbound, Outcome, Reply } from './outcome.ts';
@@ -25,8 +26,8 @@ export class Turn {
   readonly #nonce: string;
   #tokens = 0;
   #number = 0;
-  #writes: (LedgerRecord | undefined)[] = [];
-  #sends: Outbound[] = [];
+  readonly #writes = new Batch<LedgerRecord>();
+  readonly #sends = new Batch<Outbound>();
 
   constructor(yard: Yard, prng: Prng, nonce: string) {
     this.yard = yard;
@@ -37,25 +38,22 @@ export class Turn {
   begin(now: TimeMs): void {
     this.now = Math.max(this.now, now);
     this.#number += 1;
-    this.#writes = [];
-    this.#sends = [];
     this.reply = undefined;
   }
 
   finish(): Outcome {
-    const writes = this.#writes.filter((record) => record !== undefined);
-    return { writes, sends: this.#sends, reply: this.reply, wakeAt: this.yard.timers.next() };
+    return { writes: this.#writes.take(), sends: this.#sends.take(), reply: this.reply, wakeAt: this.yard.timers.next() };
   }
 
   /** Makes the record durable and true. */
   put(record: LedgerRecord): void {
-    this.#writes.push(record);
+    this.#writes.add(record);
     this.yard.evolve(record);
   }
 
   /** Makes durable what is true already. */
   keep(record: LedgerRecord): void {
-    this.#writes.push(record);
+    this.#writes.add(record);
   }
 
   /** Changes a step, and tells the build's watchers where an event is given. Of a step's records in one turn only the last counts. */
@@ -64,12 +62,12 @@ export class Turn {
     const lastEventSeq = event === undefined ? (old.lastEventSeq ?? 0) : this.say(step.build, event);
     const record = changed(old, changes, lastEventSeq);
     // A record that gave a lease back stays: whoever reads the records in order must not see the room taken twice.
-    if (step.writeTurn === this.#number && !step.writeReleased) this.#writes[step.writeAt] = undefined;
+    if (step.writeTurn === this.#number && !step.writeReleased) this.#writes.drop(step.writeAt);
     step.writeTurn = this.#number;
-    step.writeAt = this.#writes.length;
+    step.writeAt = this.#writes.size;
     const held = leaseOf(old);
     step.writeReleased = held !== undefined && leaseOf(record)?.token !== held.token;
-    this.#writes.push({ kind: 'step', id: step.id, step: record });
+    this.#writes.add({ kind: 'step', id: step.id, step: record });
     this.yard.evolveStep(step, record);
   }
 
@@ -82,13 +80,13 @@ export class Turn {
   say(build: BuildNode, event: EventBody): number {
     const seq = build.eventSeq + 1;
     const numbered: BuildEvent = { seq, at: this.now, ...event };
-    this.#writes.push({ kind: 'event', build: build.id, event: numbered });
+    this.#writes.add({ kind: 'event', build: build.id, event: numbered });
     this.yard.evolveEvent(build, numbered);
     return seq;
   }
 
   send(outbound: Outbound): void {
-    this.#sends.push(outbound);
+    this.#sends.add(outbound);
   }
 
   /** To the agent's newest session, where it is connected. */
