@@ -90,7 +90,7 @@ async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progres
   });
   const [workspace, pipe] = await Promise.allSettled([
     host.workspaces.prepare(
-      { inputRoot: offer.inputRoot, scope: offer.scope, workingDirectory: offer.workingDirectory, outputs: offer.outputs },
+      { inputRoot: offer.inputRoot, scope: offer.instanceName, workingDirectory: offer.workingDirectory, outputs: offer.outputs },
       scope.store,
       signal,
     ),

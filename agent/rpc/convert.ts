@@ -86,7 +86,7 @@ export function coordinatorMessageFromProto(message: CoordinatorMessage__Output)
 }
 
 function offerFromProto(offer: Offer__Output): Offer {
-  const { token, step, attempt, command, env, passEnv, workingDirectory, outputs, network, sideEffects, instanceName, scope } = offer;
+  const { token, step, attempt, command, env, passEnv, workingDirectory, outputs, network, sideEffects, instanceName } = offer;
   if (command.length === 0) throw new Fault('BAD_REQUEST', 'offer.command must name a program', { field: 'offer.command' });
   return {
     kind: 'offer',
@@ -108,7 +108,6 @@ function offerFromProto(offer: Offer__Output): Offer {
     runTimeoutMs: countFromProto(offer.runTimeoutMs, 'offer.run_timeout_ms'),
     graceMs: countFromProto(offer.graceMs, 'offer.grace_ms'),
     instanceName,
-    scope,
   };
 }
 

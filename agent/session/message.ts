@@ -46,10 +46,8 @@ export type Offer = {
   readonly sideEffects: boolean;
   readonly runTimeoutMs: number;
   readonly graceMs: number;
-  /** Where in the data plane its inputs are and its outputs go. */
+  /** Where in the data plane its inputs are and its outputs go; also the partition of the agent's local tier that it may share. */
   readonly instanceName: string;
-  /** The partition of the agent's local tier that it may share. */
-  readonly scope: string;
 };
 
 /** What the agent says. */

@@ -14,7 +14,7 @@ import { Shapes } from './shape.ts';
 
 export type WorkspaceRequest = {
   readonly inputRoot: Digest;
-  /** The partition of the local tier that the attempt may share. */
+  /** The partition of the local tier that the attempt may share: one for each project and cache scope. */
   readonly scope: string;
   /** Relative to the input root; made if the inputs have no such directory. */
   readonly workingDirectory: string;

@@ -90,6 +90,5 @@ function offerToProto(offer: FullOffer): Offer {
     runTimeoutMs: spec.runTimeoutMs,
     graceMs: spec.graceMs,
     instanceName: offer.instanceName,
-    scope: offer.scope,
   };
 }

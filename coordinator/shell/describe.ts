@@ -37,10 +37,10 @@ function resultOf(outcome: StepOutcome): StepResult | undefined {
 }
 
 /** The shell's part of an offer; undefined where step or action have gone. */
-export function describeOffer(core: CoreView, step: StepId): Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName' | 'scope'> | undefined {
+export function describeOffer(core: CoreView, step: StepId): Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName'> | undefined {
   const view = core.step(step);
   const build = core.build(buildOf(step));
   if (view?.record.action === undefined || build === undefined) return undefined;
   const { project, scope } = build.record.spec;
-  return { spec: view.spec, inputRoot: view.record.action.inputRoot, instanceName: instanceNameOf(project, scope), scope };
+  return { spec: view.spec, inputRoot: view.record.action.inputRoot, instanceName: instanceNameOf(project, scope) };
 }

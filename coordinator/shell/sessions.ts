@@ -13,7 +13,6 @@ export type FullOffer = CoreMessage<'offer'> & {
   /** Root of the whole input tree. */
   readonly inputRoot: Digest;
   readonly instanceName: string;
-  readonly scope: string;
 };
 
 /** A durable log offset: what is below it can be served by any coordinator. */
@@ -43,7 +42,7 @@ export interface Sessions {
 
 export type SessionsOptions = {
   /** Completes an offer; undefined where step or action have gone meanwhile. */
-  readonly complete: (step: StepId) => Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName' | 'scope'> | undefined;
+  readonly complete: (step: StepId) => Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName'> | undefined;
   readonly log: Logger;
   readonly limits?: { readonly waitingMax: number; readonly batchMax: number };
 };

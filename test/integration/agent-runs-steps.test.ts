@@ -38,7 +38,14 @@ type Yard = AsyncDisposable & {
 };
 
 /** A scripted coordinator and a real agent: stream, spool, sandbox, workspaces; only the store is in memory. */
-async function yard(changes: { readonly store?: BlobStore; readonly dir?: string; readonly slots?: number } = {}): Promise<Yard> {
+async function yard(
+  changes: {
+    readonly storeOf?: (instanceName: string) => BlobStore;
+    readonly store?: BlobStore;
+    readonly dir?: string;
+    readonly slots?: number;
+  } = {},
+): Promise<Yard> {
   await using stack = new AsyncDisposableStack();
   const env: Env = { log: memoryLogger(), clock: systemClock };
   const dir = changes.dir ?? stack.use(await tempDir()).path;
@@ -57,7 +64,7 @@ async function yard(changes: { readonly store?: BlobStore; readonly dir?: string
       pipes: openLogPipes(join(dir, 'pipes')),
       passable: { FROM_AGENT: 'passed' },
       spool,
-      store: () => store,
+      store: (_address, instanceName) => changes.storeOf?.(instanceName) ?? store,
       onTrouble: (error) => troubles.push(error),
       env,
     }),
@@ -165,6 +172,22 @@ describe('a step', () => {
     const { report } = await stream.heard('finished');
     expect(report?.failureClass).toBe('FAILURE_CLASS_CACHE_ERROR');
     expect(at.troubles).toHaveLength(1);
+  });
+
+  test('gets no bytes that an earlier step of another project brought to the agent', async () => {
+    const stores = { a: memoryStore(), b: memoryStore() };
+    await using at = await yard({ storeOf: (instanceName) => (instanceName === 'a/main' ? stores.a : stores.b) });
+    const secret = Buffer.from('of project a');
+    await stores.a.put(digestOf(secret), secret, never);
+    const stream = await at.coordinator.stream(1);
+    const classes: unknown[] = [];
+    for (const project of ['a', 'b'] as const) {
+      const token = `${project}.1`;
+      const inputRoot = await tree(stores[project], [{ kind: 'file', path: 'in', digest: digestOf(secret), executable: false }]);
+      stream.send(offerOf(token, ['cat', 'in'], { inputRoot, instanceName: `${project}/main` }));
+      classes.push((await stream.heard('finished', (message) => message.token === token)).report?.failureClass);
+    }
+    expect(classes).toEqual(['FAILURE_CLASS_UNSPECIFIED', 'FAILURE_CLASS_CACHE_ERROR']);
   });
 
   test('with an output that leads out of the tree fails for it', async () => {

@@ -84,7 +84,6 @@ test('a step is offered, run, logged and finished; its watcher and its log reade
     env: { A: 'b' },
     outputs: ['dist'],
     instanceName: 'shop/main',
-    scope: 'main',
     sideEffects: false,
     runTimeoutMs: '3600000',
     graceMs: '10000',

@@ -264,7 +264,7 @@ export class SimCoordinator {
         if (inputRoot === undefined) return undefined;
         const { command, env, passEnv, workingDirectory, outputs, resources, network, sandbox, sideEffects, runTimeoutMs, graceMs } = spec;
         const rest = { command, env, passEnv, workingDirectory, outputs, resources, network, sandbox, sideEffects, runTimeoutMs, graceMs };
-        return { ...told, ...rest, build: buildOf(told.step), step: nameOf(told.step), inputRoot, instanceName: 'sim', scope: 'sim' };
+        return { ...told, ...rest, build: buildOf(told.step), step: nameOf(told.step), inputRoot, instanceName: 'sim' };
       }
       default:
         return told;

@@ -24,7 +24,6 @@ export interface Offer {
   'runTimeoutMs'?: (number | string | Long);
   'graceMs'?: (number | string | Long);
   'instanceName'?: (string);
-  'scope'?: (string);
 }
 
 export interface Offer__Output {
@@ -46,5 +45,4 @@ export interface Offer__Output {
   'runTimeoutMs': (string);
   'graceMs': (string);
   'instanceName': (string);
-  'scope': (string);
 }
