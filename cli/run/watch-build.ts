@@ -34,7 +34,7 @@ export async function watchBuild(
   options: WatchOptions,
 ): Promise<{ readonly code: number; readonly detached: boolean; readonly model: BuildModel | undefined }> {
   const leaving = new AbortController();
-  using progress = progressFor(session);
+  using progress = progressFor(session, options.upload);
   using _interrupts = interrupts(session, server, build, options, progress, leaving);
   let model: BuildModel | undefined;
   try {
@@ -76,10 +76,10 @@ export function reattachText(build: string): string {
   return `Come back with "switchyard watch ${build}", "switchyard show ${build}" or "switchyard logs -f ${build} STEP".`;
 }
 
-function progressFor(session: Session): Progress {
+function progressFor(session: Session, upload: UploadCount | undefined): Progress {
   const { stdout, env, clock } = session.terminal;
   if (session.json) return jsonProgress(stdout);
-  return wantsLiveView(stdout, env) ? liveProgress(stdout, session.style, clock) : plainProgress(stdout, session.style);
+  return wantsLiveView(stdout, env) ? liveProgress(stdout, session.style, clock, upload) : plainProgress(stdout, session.style);
 }
 
 /** First Ctrl-C: cancel in good order; second: leave at once. */

@@ -1,3 +1,5 @@
+import { displayWidth, pad } from './width.ts';
+
 /** A span of time for people: `0.4s`, `12.3s`, `1m05s`, `2h03m`. */
 export function formatTime(durationMs: number): string {
   const ms = Math.max(0, durationMs);
@@ -50,23 +52,19 @@ export function printableLog(line: string, color: boolean): string {
   const clean = line
     .replaceAll(/\u001b\[[0-9;]*m/g, (sequence) => (color ? sequence.replace('\u001b', '\ue000') : ''))
     .replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|\u001b\][^\u0007\u001b]*(\u0007|\u001b\\)?/g, '')
+    .replace(/\r+$/, '')
+    .replace(/^.*\r/s, '') // a carriage return writes the line anew: what came last is what people saw
     .replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, '');
   return clean.includes('\ue000[') ? `${clean.replaceAll('\ue000[', '\u001b[')}\u001b[0m` : clean;
-}
-
-/** `text` cut to `width` columns, with "…" where something is missing. Counts code points. */
-export function fit(text: string, width: number): string {
-  const points = [...text];
-  return points.length <= width ? text : `${points.slice(0, Math.max(0, width - 1)).join('')}…`;
 }
 
 /** Cells as aligned columns, two spaces apart; the last column is not padded. */
 export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, [...cell].length)));
+  for (const row of rows) row.forEach((cell, index) => (widths[index] = Math.max(widths[index] ?? 0, displayWidth(cell))));
   return rows.map((row) =>
     row
-      .map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
+      .map((cell, index) => (index === row.length - 1 ? cell : pad(cell, widths[index] ?? 0)))
       .join('  ')
       .trimEnd(),
   );

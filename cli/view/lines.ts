@@ -25,7 +25,9 @@ const SNAPSHOT_LINES_MAX = 100;
 
 function snapshotLines(model: BuildModel, style: Style): readonly string[] {
   const { build } = model;
-  const ended = model.steps.filter((step) => step.phase === 'ended');
+  const ended = model.steps
+    .filter((step) => step.phase === 'ended')
+    .toSorted((left, right) => (left.endedAtMs ?? 0) - (right.endedAtMs ?? 0));
   const line = (step: StepProgress) => {
     const at = step.endedAtMs ?? build.acceptedAtMs;
     return `${style.dim(formatTime(at - build.acceptedAtMs).padStart(7))}  ${step.name}  ${endText(step, at, style)}`;
@@ -70,11 +72,14 @@ function againText(step: StepProgress | undefined, why: string): string {
 /** How a step ended, in a few words. */
 export function endText(step: StepProgress, nowMs: number, style: Style): string {
   const time = formatTime(timeOf(step, nowMs) ?? 0);
+  const again = step.attempt > 1 ? ` (attempt ${step.attempt})` : '';
   if (step.verdict === 'succeeded') {
     if (step.source === 'cache') return style.good('succeeded, from the cache');
-    return `${style.good('succeeded')} in ${time}${step.source === 'merge' ? ', by another step' : ''}`;
+    if (step.source === 'merge') return style.good('succeeded, with the result of an equal step');
+    return `${style.good('succeeded')} in ${time}${again}`;
   }
   const why = step.message === '' ? '' : `: ${printable(step.message)}`;
   if (step.verdict === 'skipped' || step.verdict === 'cancelled') return style.dim(`${step.verdict}${why}`);
-  return `${style.bad(step.verdict ?? 'ended')}${step.startedAtMs === undefined ? '' : ` after ${time}`}${why}`;
+  const after = step.startedAtMs === undefined ? '' : ` after ${time}${again}`;
+  return `${style.bad(step.verdict ?? 'ended')}${after}${why}${step.critical ? '' : ' (the build goes on without it)'}`;
 }

@@ -2,9 +2,11 @@ import type { Clock } from '../../base/clock.ts';
 import type { Followed } from '../follow.ts';
 import type { Output } from '../terminal.ts';
 import { frame } from './frame.ts';
+import type { UploadCount } from './summary.ts';
 import { printable, type Style } from './format.ts';
 import { linesOf } from './lines.ts';
 import type { BuildModel } from './model.ts';
+import { displayWidth } from './width.ts';
 
 /** Where a build is shown while it runs. */
 export interface Progress extends Disposable {
@@ -23,9 +25,16 @@ export function plainProgress(output: Output, style: Style): Progress {
   const say = (lines: readonly string[]) => {
     for (const line of lines) output.write(`${line}\n`);
   };
+  const told = new Map<string, string>();
   return {
     show: (followed, model) => say(linesOf(followed, model, style)),
-    waits: (step, why) => say([style.dim(`         ${step}  waits: ${printable(why)}`)]),
+    waits(step, why) {
+      // The time that is left changes all the time: only another reason is news.
+      const reason = why.replaceAll(/\d+/g, '#');
+      if (told.get(step) === reason) return;
+      told.set(step, reason);
+      say([style.dim(`         ${step}  waits: ${printable(why)}`)]);
+    },
     say,
     notice: (text) => (text === '' ? undefined : say([style.warn(text)])),
     [Symbol.dispose]: () => {},
@@ -49,16 +58,22 @@ export function jsonProgress(output: Output): Progress {
 const FRAME_MS = 100;
 
 /** A picture that is drawn over and over, for terminals. */
-export function liveProgress(output: Output, style: Style, clock: Clock): Progress {
-  let drawn = 0;
+export function liveProgress(output: Output, style: Style, clock: Clock, upload: UploadCount | undefined): Progress {
+  let drawn: readonly number[] = [];
   let current: BuildModel | undefined;
   let notice = '';
-  const erase = () => (drawn === 0 ? '' : `\u001b[${drawn}A\u001b[0J`);
+  // Typed characters and ^C move the cursor within its line; a terminal made narrower wraps what was drawn.
+  const back = () => {
+    const columns = Math.max(1, output.columns ?? 80);
+    const rows = drawn.reduce((total, width) => total + Math.max(1, Math.ceil(width / columns)), 0);
+    return rows === 0 ? '\r' : `\r\u001b[${rows}A`;
+  };
   const draw = (above: readonly string[]) => {
     const size = { columns: Math.max(20, output.columns ?? 80), rows: output.rows ?? 24 };
-    const lines = current === undefined ? [] : frame(current, clock.now(), size, style, notice);
-    output.write(erase() + [...above, ...lines].map((line) => `${line}\n`).join(''));
-    drawn = lines.length;
+    const lines = current === undefined ? [] : frame(current, clock.now(), size, style, { notice, upload });
+    // Each line is overwritten and its rest cleared: clearing everything first would flicker.
+    output.write(`${back()}${[...above, ...lines].map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`);
+    drawn = lines.map(displayWidth);
   };
   const timer = setInterval(() => draw([]), FRAME_MS);
   return {
@@ -74,8 +89,8 @@ export function liveProgress(output: Output, style: Style, clock: Clock): Progre
     },
     [Symbol.dispose]() {
       clearInterval(timer);
-      output.write(erase());
-      drawn = 0;
+      output.write(`${back()}\u001b[J`);
+      drawn = [];
     },
   };
 }

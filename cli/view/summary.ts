@@ -1,6 +1,7 @@
-import { criticalPath } from './critical-path.ts';
+import { criticalPath, criticalPathText } from './critical-path.ts';
 import { columns, count, formatBytes, formatTime, printable, type Style } from './format.ts';
 import { endText } from './lines.ts';
+import { STEP_VERDICTS } from '../build-view.ts';
 import { timeOf, type BuildModel, type StepProgress } from './model.ts';
 
 /** What sending the inputs cost. */
@@ -47,6 +48,8 @@ function outputBytes(step: StepProgress): number {
   }, 0);
 }
 
+const REASONS_MAX = 20;
+
 /** The end of a build: a line per step (all that are of interest, at most `rows`), then verdict, critical path and cache. Pure. */
 export function summary(model: BuildModel, upload: UploadCount | undefined, style: Style, rows = 60): readonly string[] {
   const { steps, build } = model;
@@ -65,9 +68,7 @@ export function summary(model: BuildModel, upload: UploadCount | undefined, styl
   ]);
   const table = plain.map((line, index) => (index === 0 ? style.bold(line) : colourOf(shown[index - 1], style)(line)));
   const hidden = steps.length - shown.length;
-  const reasons = shown
-    .filter((step) => step.verdict !== 'succeeded' && step.verdict !== undefined && step.message !== '')
-    .map((step) => `  ${step.name}: ${endText(step, end, style)}`);
+  const reasons = reasonLines(steps, end, style);
   return [
     ...table,
     ...(hidden > 0 ? [style.dim(`… and ${count(hidden, 'step')} more`)] : []),
@@ -78,6 +79,23 @@ export function summary(model: BuildModel, upload: UploadCount | undefined, styl
     ...pathLine(model),
     ...cacheLine(totals, upload),
   ];
+}
+
+/** Failures one by one; what was skipped or cancelled because of them, by reason. */
+function reasonLines(steps: readonly StepProgress[], endMs: number, style: Style): readonly string[] {
+  const lines: string[] = [];
+  const groups = new Map<string, string[]>();
+  for (const step of steps) {
+    if (step.verdict === undefined || step.verdict === 'succeeded' || step.message === '') continue;
+    const text = endText(step, endMs, style);
+    if (step.verdict === 'skipped' || step.verdict === 'cancelled') groups.set(text, [...(groups.get(text) ?? []), step.name]);
+    else if (lines.length < REASONS_MAX) lines.push(`  ${step.name}: ${text}`);
+  }
+  for (const [text, names] of [...groups].slice(0, REASONS_MAX)) {
+    const few = names.length <= 3 ? names.join(', ') : `${names.slice(0, 2).join(', ')} and ${names.length - 2} more`;
+    lines.push(`  ${few}: ${text}`);
+  }
+  return lines;
 }
 
 function colourOf(step: StepProgress | undefined, style: Style): (text: string) => string {
@@ -95,23 +113,33 @@ function verdictLine(model: BuildModel, totals: Totals, style: Style): string {
   const time = formatTime((build.endedAtMs ?? build.acceptedAtMs) - build.acceptedAtMs);
   const word = build.verdict === 'succeeded' ? style.good('succeeded') : style.bad(build.verdict ?? build.phase);
   const ran = totals.succeeded - totals.fromCache - totals.merged;
-  const parts = [`${ran} ran`, `${totals.fromCache} from the cache`, ...(totals.merged > 0 ? [`${totals.merged} joined`] : [])];
+  const parts = [
+    ...(ran > 0 ? [`${ran} ran`] : []),
+    ...(totals.fromCache > 0 ? [`${totals.fromCache} from the cache`] : []),
+    ...(totals.merged > 0 ? [`${totals.merged} by equal steps`] : []),
+  ];
   const ended = totals.succeeded === totals.steps ? count(totals.steps, 'step') : `${totals.succeeded} of ${count(totals.steps, 'step')}`;
-  return `Build ${build.id} ${word} in ${time}: ${ended} succeeded (${parts.join(', ')})`;
+  const others = STEP_VERDICTS.filter((verdict) => verdict !== 'succeeded').flatMap((verdict) => {
+    const amount = model.steps.filter((step) => step.verdict === verdict).length;
+    return amount === 0 ? [] : [`, ${amount} ${verdict}`];
+  });
+  const how = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  return `Build ${build.id} ${word} in ${time}: ${ended} succeeded${how}${others.join('')}`;
 }
 
 function pathLine(model: BuildModel): readonly string[] {
   const path = criticalPath(model.steps);
   if (path === undefined || path.totalMs < 50) return [];
-  const steps = path.steps.filter((step) => step.timeMs >= 10).map((step) => `${step.name} (${formatTime(step.timeMs)})`);
-  return [`Critical path ${formatTime(path.totalMs)}: ${steps.join(' → ')}`];
+  return [`Critical path ${formatTime(path.totalMs)}: ${criticalPathText(path)}`];
 }
 
 function cacheLine(totals: Totals, upload: UploadCount | undefined): readonly string[] {
   const parts = [
     ...(totals.savedMs > 0 ? [`${formatTime(totals.savedMs)} of work saved`] : []),
     ...(totals.savedBytes > 0 ? [`${formatBytes(totals.savedBytes)} were there already`] : []),
-    ...(upload === undefined ? [] : [`${formatBytes(upload.sentBytes)} of ${formatBytes(upload.totalBytes)} inputs sent`]),
+    ...(upload === undefined || upload.totalBytes === 0
+      ? []
+      : [`${formatBytes(upload.sentBytes)} of ${formatBytes(upload.totalBytes)} inputs sent`]),
   ];
   return parts.length === 0 ? [] : [`Cache: ${parts.join(', ')}`];
 }

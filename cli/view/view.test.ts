@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { NO_USAGE, type StepResult } from '../../cache/action/result.ts';
 import type { BuildEvent, BuildSnapshot, StepView } from '../build-view.ts';
 import { criticalPath } from './critical-path.ts';
-import { fit, formatBytes, formatTime, printable, printableLog, styleFor } from './format.ts';
+import { formatBytes, formatTime, printable, printableLog, styleFor } from './format.ts';
 import { frame } from './frame.ts';
 import { linesOf } from './lines.ts';
 import { BuildModel } from './model.ts';
 import { summary, totalsOf } from './summary.ts';
+import { displayWidth, fit, pad } from './width.ts';
 
 const T0 = 1_000_000;
 const PLAIN = styleFor(false);
@@ -125,10 +126,10 @@ test('plain lines tell the story of a build', () => {
        0.1s  check  runs on edge-1
        2.1s  check  attempt 1 on edge-1 ended, waits again: agent-lost: no heartbeat
        3.0s  check  runs on edge-2 (attempt 2)
-       5.0s  check  failed after 2.0s: The command ended with code 2
+       5.0s  check  failed after 2.0s (attempt 2): The command ended with code 2
        5.0s  package  skipped: check did not succeed
        6.0s  test[shard=1]  succeeded in 0.0s
-       6.5s  test[shard=2]  succeeded in 0.0s, by another step"
+       6.5s  test[shard=2]  succeeded, with the result of an equal step"
   `);
 });
 
@@ -141,13 +142,18 @@ test('the live view shows what each step does, and why it waits', () => {
     ⠋ check          runs on edge-2 for 1.0s, attempt 2
     · test[shard=1]  waits: no agent with class=central is connected
     · test[shard=2]  joins b-x/test[shard=2]
-    · package        needs check"
+    · package        needs check
+      saved: 1m04s of work, 1 step did not have to run
+      critical path so far: 4.0s, install (0.0s) → check (4.0s, of which it ran 1.0s)"
   `);
 });
 
 test('the live view stays within the terminal, and leaves out what matters least', () => {
   const { model } = told(STORY);
-  const lines = frame(model, T0 + 4_000, { columns: 40, rows: 7 }, PLAIN, 'Cancelling the build; Ctrl-C again leaves it to itself');
+  const lines = frame(model, T0 + 4_000, { columns: 40, rows: 7 }, PLAIN, {
+    notice: 'Cancelling the build; Ctrl-C again leaves it to itself',
+    upload: undefined,
+  });
   expect(lines.length).toBeLessThanOrEqual(7);
   expect(Math.max(...lines.map((line) => [...line].length))).toBeLessThanOrEqual(40);
   expect(lines.join('\n')).toMatchInlineSnapshot(`
@@ -155,7 +161,7 @@ test('the live view stays within the terminal, and leaves out what matters least
     ⠋ check          runs on edge-2 for 1.…
     · test[shard=1]  waits for an agent
     · test[shard=2]  joins b-x/test[shard=…
-      … and 2 steps more
+      … and 2 steps more: 1 succeeded, 1 bl…
     Cancelling the build; Ctrl-C again leav…"
   `);
 });
@@ -170,11 +176,11 @@ test('the summary gives results, reasons, the critical path and what the cache s
     test[shard=2]  succeeded  merge  central-1  0.0s
     package        skipped    -      -          -
 
-      check: failed after 2.0s: The command ended with code 2
+      check: failed after 2.0s (attempt 2): The command ended with code 2
       package: skipped: check did not succeed
 
-    Build b-01m81srr4v387mdjafdy0bwaq4 failed in 6.6s: 3 of 5 steps succeeded (1 ran, 1 from the cache, 1 joined)
-    Critical path 6.5s: install (0.0s) → test[shard=2] (6.5s)
+    Build b-01m81srr4v387mdjafdy0bwaq4 failed in 6.6s: 3 of 5 steps succeeded (1 ran, 1 from the cache, 1 by equal steps), 1 failed, 1 skipped
+    Critical path 6.5s: install (0.0s) → test[shard=2] (6.5s without running)
     Cache: 1m05s of work saved, 1020 KiB were there already, 1 KiB of 1 MiB inputs sent"
   `);
 });
@@ -222,7 +228,9 @@ describe('texts of others cannot steer the terminal', () => {
   test.for([
     ['a\u001b[31mred\u001b[0m', true, 'a\u001b[31mred\u001b[0m\u001b[0m'],
     ['a\u001b[31mred\u001b[0m', false, 'ared'],
-    ['a\u001b[2Jb\u001b]0;title\u0007c\rd', true, 'abcd'],
+    ['a\u001b[2Jb\u001b]0;title\u0007c', true, 'abc'],
+    ['10%\r50%\r100%', true, '100%'],
+    ['windows\r', true, 'windows'],
     ['tab\tstays', false, 'tab\tstays'],
   ] as const)('%j', ([line, color, shown]) => {
     expect(printableLog(line, color)).toBe(shown);
@@ -241,4 +249,10 @@ test.for([
 test('bytes and long texts are cut to what people read', () => {
   expect([0, 1_023, 1_536, 5 * 1024 ** 3].map(formatBytes)).toEqual(['0 B', '1020 B', '1.5 KiB', '5 GiB']);
   expect(fit('abcdef', 4)).toBe('abc…');
+});
+
+test('wide characters count as the two columns that they take, colours and marks as none', () => {
+  expect(['日本', '🎉', 'e\u0301', '\u001b[31mred\u001b[0m', 'ä✓…'].map(displayWidth)).toEqual([4, 2, 1, 3, 3]);
+  expect(fit('日本語', 4)).toBe('日…');
+  expect(pad('日', 4)).toBe('日  ');
 });
