@@ -1,6 +1,7 @@
 import type { Authenticator } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
+import { TRUSTED_LABELS } from '../../base/labels.ts';
 import type { AgentBatch__Output } from '../../proto/gen/switchyard/v1/AgentBatch.ts';
 import type { AgentMessage__Output } from '../../proto/gen/switchyard/v1/AgentMessage.ts';
 import type { CoordinatorBatch } from '../../proto/gen/switchyard/v1/CoordinatorBatch.ts';
@@ -64,8 +65,9 @@ async function* runSession(
   let reply: Reply;
   let outbox: Outbox<SessionMessage> | undefined;
   try {
-    registration = registrationOf(first, identity, options);
+    registration = registrationOf(first, identity);
     const logs = await logsOf(registration, options);
+    refuseForeignId(registration, options); // and in the same turn the id is taken
     reply = await options.driver.submit({ kind: 'agent-registered', ...registration }, (early) => {
       if (early.kind === 'session') outbox = options.sessions.attach(early.session, logs);
     });
@@ -211,17 +213,22 @@ async function firstBatch(source: AsyncIterator<AgentBatch__Output>, withinMs: n
   }
 }
 
-function registrationOf(first: AgentBatch__Output, identity: AgentIdentity, options: AgentServiceOptions): Registration {
+function registrationOf(first: AgentBatch__Output, identity: AgentIdentity): Registration {
   const register = first.messages[0]?.register;
   if (register === null || register === undefined) throw bad('messages[0]', 'must be register');
-  const registration = registrationFromProto(register, identity);
-  const { agent, labels } = registration.facts;
-  const known = options.core.agent(agent);
-  const isElsewhere = known !== undefined && ['cluster', 'pool'].some((key) => known.facts.labels[key] !== labels[key]);
-  if (known?.connected === true && isElsewhere) {
-    throw new Fault('FORBIDDEN', `An agent ${agent} is connected in another pool: take another id`, { field: 'register.agent_id' });
-  }
-  return registration;
+  return registrationFromProto(register, identity);
+}
+
+/**
+ * Leases belong to an agent's id, which everybody with an agent's credential may choose. So the id of an agent with other
+ * labels of trust cannot be taken while that one is connected or may come back to its leases: its results would be forged.
+ */
+function refuseForeignId({ facts }: Registration, { core }: AgentServiceOptions): void {
+  const known = core.agent(facts.agent);
+  if (known === undefined || TRUSTED_LABELS.every((key) => known.facts.labels[key] === facts.labels[key])) return;
+  if (!known.connected && known.running.length === 0) return;
+  const message = `An agent ${facts.agent} of another cluster, pool or zone is connected or has steps: take another id`;
+  throw new Fault('FORBIDDEN', message, { field: 'register.agent_id', ...(known.connected ? {} : { retryAfterMs: 1_000 }) });
 }
 
 /** From where the logs of the leases that the agent brings are wanted. */
@@ -237,6 +244,7 @@ async function logsOf(registration: Registration, options: AgentServiceOptions):
 
 /** The answer that ends a session before it began. */
 function refusal(fault: Fault): CoordinatorBatch {
-  const retry = fault.code === 'LEDGER_UNAVAILABLE' || fault.code === 'DRAINING' || fault.code === 'LIMIT_EXCEEDED';
+  const isPassing = fault.code === 'LEDGER_UNAVAILABLE' || fault.code === 'DRAINING' || fault.code === 'LIMIT_EXCEEDED';
+  const retry = isPassing || fault.retryAfterMs !== undefined;
   return { messages: [{ refused: { retry, reason: fault.message }, kind: 'refused' }] };
 }

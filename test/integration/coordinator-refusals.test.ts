@@ -163,6 +163,25 @@ test('an agent that speaks another protocol, claims trust or says nonsense is to
   }
 });
 
+test('an agent of another zone cannot take the id of one whose steps may still run, nor forge their results', async () => {
+  await using trusted = scriptedAgent(coordinator.address, tokenOf('agent'));
+  const { buildId } = await submit([step('one')]);
+  const { token } = await trusted.next('offer');
+  trusted.send({ accept: { token } }, { running: { token } });
+  const forged = { held: [{ token, started: true, finished: { result: { exitCode: 0, agent: 'edge-1', usage: {} } } }] };
+  await using early = scriptedAgent(coordinator.address, tokenOf('forkAgent'), forged);
+  expect(await early.next('refused')).toMatchObject({ retry: false, reason: expect.stringContaining('another id') });
+  trusted.cut();
+  await trusted.ended;
+  await expect.poll(() => coordinator.shell.core.agents()[0]?.connected).toBe(false);
+  await using late = scriptedAgent(coordinator.address, tokenOf('forkAgent'), forged);
+  expect(await late.next('refused')).toMatchObject({ retry: true, reason: expect.stringContaining('another id') });
+  const { steps } = await callUnary(coordinator.client('viewer'), 'getBuild', { buildId }, { signal });
+  expect(steps[0]?.phase).toBe('STEP_PHASE_RUNNING');
+  await using back = scriptedAgent(coordinator.address, tokenOf('agent'), { held: [{ token, started: true }] });
+  expect(await back.next('registered')).toMatchObject({ held: [{ token }] });
+});
+
 test('a message that makes no sense ends the session, not the coordinator', async () => {
   await using agent = scriptedAgent(coordinator.address, tokenOf('agent'));
   await agent.next('registered');

@@ -27,6 +27,7 @@ export const IDENTITIES = {
   operator: caller('operator', { role: 'operator' }),
   stranger: caller('stranger', { project: 'other', role: 'admin' }),
   agent: { kind: 'agent', name: 'agent', cluster: 'c1', pool: 'edge', zone: 'trusted' },
+  forkAgent: { kind: 'agent', name: 'fork-agent', cluster: 'c1', pool: 'edge', zone: 'untrusted' },
   service: { kind: 'service', name: 'service' },
 } as const satisfies Record<string, Identity>;
 
