@@ -2,14 +2,20 @@ import type { FailureClass } from '../../base/failure.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import type { BuildOutcome, StepOutcome } from './state.ts';
-import type { Turn } from './turn.ts';
+import { nextSeq, type Turn } from './turn.ts';
 
 /** Ends the build once its last step has. */
 export function endBuildIfOver(turn: Turn, build: BuildNode): void {
   if (build.state.kind === 'ended' || build.endedCount < build.steps.length) return;
   const outcome = outcomeOf(build);
   const degraded = degradedOf(build);
-  turn.changeBuild(build, { kind: 'ended', outcome, at: turn.now, degraded }, { kind: 'build-ended', outcome, degraded });
+  turn.changeBuild(build, { kind: 'ended', outcome, at: turn.now, degraded }, {
+    seq: nextSeq(build),
+    at: turn.now,
+    kind: 'build-ended',
+    outcome,
+    degraded,
+  });
 }
 
 /** A build is as good as its critical steps; what was skipped because of others is judged by those others. */

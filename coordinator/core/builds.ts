@@ -4,9 +4,9 @@ import { cancelRunning } from './leases.ts';
 import { endAndHandOver } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
-import type { StepOutcome, StepRecord } from './state.ts';
+import type { StepOutcome } from './state.ts';
 import { end, resolve, unended, withdraw } from './step-moves.ts';
-import { changed, isSuccess } from './step-record.ts';
+import { isSuccess, type Draft } from './step-record.ts';
 import type { Turn } from './turn.ts';
 import { keyOf, stepName } from './yard.ts';
 
@@ -55,7 +55,7 @@ function writeBuild(turn: Turn, event: Submitted): void {
     }
     seq += 1;
     turn.keep({ kind: 'event', build: id, event: { seq, at, kind: 'step-ready', step: step.spec.name } });
-    turn.put({ kind: 'step', id: step.id, step: changed(step.record, { state: { kind: 'resolving' }, readyAt: at }, seq) });
+    turn.put({ kind: 'step', id: step.id, step: { ...step.record, state: { kind: 'resolving' }, readyAt: at, lastEventSeq: seq } });
     turn.send({ kind: 'resolve', step: step.id });
   }
   turn.keep({ kind: 'build', build: record });
@@ -165,8 +165,8 @@ function whyNoRetry(step: StepNode): string | undefined {
 }
 
 /** What a person's retry forgets: the tries so far count no more, their records stay. */
-function freshTry(step: StepNode): Partial<StepRecord> {
-  return { action: undefined, failures: {}, lostAgents: [], avoid: step.record.avoid };
+function freshTry(step: StepNode): Draft {
+  return { ...step.record, action: undefined, failures: {}, lostAgents: [] };
 }
 
 /** Those that were skipped because of the step, in the order of the submission. */

@@ -4,9 +4,9 @@ import type { LeaseToken } from './ids.ts';
 import type { AgentNode, StepNode } from './nodes.ts';
 import type { LeaseVerdict, ResultVerdict } from './outcome.ts';
 import { retryOrEnd, withoutOutputs, type AttemptEnd } from './retry.ts';
-import type { CancelCause, Lease, StepOutcome, StepState } from './state.ts';
+import type { AttemptRecord, CancelCause, Lease, StepOutcome, StepState } from './state.ts';
 import { closeAttempt, end, queue } from './step-moves.ts';
-import type { Turn } from './turn.ts';
+import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
 /**
@@ -29,7 +29,7 @@ export function offer(turn: Turn, step: StepNode, agent: AgentNode): void {
   step.patienceOver = false;
   step.waitNote = undefined;
   turn.yard.shares.grant(step, wanted.cost);
-  turn.change(step, { state: { kind: 'offered', lease, offerExpiresAt: turn.now + offerTtlMs } });
+  turn.change(step, { ...step.record, state: { kind: 'offered', lease, offerExpiresAt: turn.now + offerTtlMs } });
   turn.tell(agent, { kind: 'offer', token: lease.token, step: step.id, attempt, leaseTtlMs });
 }
 
@@ -51,15 +51,16 @@ export function accept(turn: Turn, step: StepNode): void {
   const lease = { ...state.lease, expiresAt: turn.now + turn.yard.timings.leaseTtlMs };
   const { token, agent, attempt } = lease;
   step.frozenUntil = 0;
-  const kept = attempts.slice(-(turn.yard.limits.attemptsKept - 1));
+  const newest: AttemptRecord = { attempt, token, agent, acceptedAt: turn.now, endedAt: undefined, report: undefined };
   turn.change(
     step,
     {
+      ...step.record,
       state: { kind: 'running', lease, startedAt: undefined, cancelling: undefined },
-      attempts: [...kept, { attempt, token, agent, acceptedAt: turn.now, endedAt: undefined, report: undefined }],
+      attempts: attempts.length === 0 ? [newest] : [...attempts.slice(-(turn.yard.limits.attemptsKept - 1)), newest],
       attemptCount: Math.max(attempt, attemptCount),
     },
-    { kind: 'attempt-accepted', step: stepName(step), attempt, token, agent },
+    { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-accepted', step: stepName(step), attempt, token, agent },
   );
 }
 
@@ -69,7 +70,11 @@ export function start(turn: Turn, step: StepNode): void {
   const { state } = step.record;
   if (state.kind !== 'running' || state.startedAt !== undefined) return;
   const { agent, attempt } = state.lease;
-  turn.change(step, { state: { ...state, startedAt: turn.now } }, { kind: 'attempt-started', step: stepName(step), attempt, agent });
+  turn.change(
+    step,
+    { ...step.record, state: { ...state, startedAt: turn.now } },
+    { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-started', step: stepName(step), attempt, agent },
+  );
 }
 
 /** The agent still has the lease: it is renewed, as far as the step's bounds go. */
@@ -79,14 +84,14 @@ export function renew(turn: Turn, step: StepNode): LeaseVerdict {
   if (state.kind !== 'running') return 'lost';
   const bound = runBound(turn, step, state);
   const expiresAt = Math.max(state.lease.expiresAt, Math.min(turn.now + turn.yard.timings.leaseTtlMs, bound));
-  if (expiresAt > state.lease.expiresAt) turn.change(step, { state: { ...state, lease: { ...state.lease, expiresAt } } });
+  if (expiresAt > state.lease.expiresAt) turn.change(step, { ...step.record, state: { ...state, lease: { ...state.lease, expiresAt } } });
   return state.cancelling === undefined && turn.now < bound ? 'continue' : 'cancel';
 }
 
 /** The result under a token, accepted exactly once and only while the lease is current. */
 export function finish(turn: Turn, agent: AgentNode, token: LeaseToken, report: AttemptReport): ResultVerdict {
-  const step = turn.yard.stepOf(token);
-  if (step !== undefined && agent.leases.get(token) === step) {
+  const step = agent.leases.get(token);
+  if (step !== undefined) {
     accept(turn, step);
     const { state } = step.record;
     if (state.kind === 'running') takeReport(turn, step, agent, state, report);
@@ -130,15 +135,16 @@ export function handBack(turn: Turn, step: StepNode): void {
     const cause: AttemptEnd = { class: 'agent-stop', message: 'its agent left', result: undefined, report: undefined, agentLost: false };
     return retryOrEnd(turn, step, agent, attempt, cause);
   }
-  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent, why: 'agent-stop: its agent left before it began' });
-  queue(turn, step, undefined, 'its agent left before it began', { attempts: closeAttempt(step, { endedAt: turn.now }) });
+  const why = 'agent-stop: its agent left before it began';
+  turn.say(step.build, { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-ended', step: stepName(step), attempt, agent, why });
+  queue(turn, step, undefined, 'its agent left before it began', { ...step.record, attempts: closeAttempt(step, { endedAt: turn.now }) });
 }
 
 /** Tells the agent to stop; the step ends when it has, or when the lease is over. */
 export function cancelRunning(turn: Turn, step: StepNode, cause: CancelCause, reason: string): void {
   const { state } = step.record;
   if (state.kind !== 'running' || state.cancelling !== undefined) return;
-  turn.change(step, { state: { ...state, cancelling: cause } });
+  turn.change(step, { ...step.record, state: { ...state, cancelling: cause } });
   turn.tell(turn.yard.fleet.agent(state.lease.agent), { kind: 'cancel', token: state.lease.token, reason, graceMs: step.spec.graceMs });
 }
 
@@ -162,9 +168,17 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
     });
   }
   rememberParts(turn, step, agent, report.result.outputs);
-  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent: agent.id, why: 'succeeded' });
+  turn.say(step.build, {
+    seq: nextSeq(step.build),
+    at: turn.now,
+    kind: 'attempt-ended',
+    step: stepName(step),
+    attempt,
+    agent: agent.id,
+    why: 'succeeded',
+  });
   const attempts = closeAttempt(step, { endedAt: turn.now, report: withoutOutputs(report) });
-  end(turn, step, { kind: 'succeeded', from: 'run', result: report.result }, { attempts });
+  end(turn, step, { kind: 'succeeded', from: 'run', result: report.result }, { ...step.record, attempts });
   const { action } = step.record;
   if (step.spec.cacheable && action !== undefined && report.result.exitCode === 0) {
     turn.send({ kind: 'publish', step: step.id, action: action.action, result: report.result });
@@ -180,9 +194,10 @@ function endCancelled(turn: Turn, step: StepNode, state: Running, report: Attemp
       : { kind: 'timed-out', bound: cancelling.bound };
   if (report === undefined) turn.send({ kind: 'close-log', token: lease.token, step: step.id });
   const why = report?.kind === 'failed' ? `${report.class}: ${report.message}` : 'cancelled';
-  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt: lease.attempt, agent: lease.agent, why });
+  const { agent, attempt } = lease;
+  turn.say(step.build, { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-ended', step: stepName(step), attempt, agent, why });
   const attempts = closeAttempt(step, { endedAt: turn.now, report: report === undefined ? undefined : withoutOutputs(report) });
-  end(turn, step, outcome, { attempts });
+  end(turn, step, outcome, { ...step.record, attempts });
 }
 
 /** Until when the attempt may be renewed: its run time and its grace, with a lease's time to report. */

@@ -1,7 +1,7 @@
 import type { StepNode } from './nodes.ts';
 import type { StepOutcome } from './state.ts';
 import { closeAttempt, end, queue } from './step-moves.ts';
-import type { Turn } from './turn.ts';
+import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
 /**
@@ -15,19 +15,25 @@ export function endAndHandOver(turn: Turn, step: StepNode, outcome: StepOutcome)
   const [heir, ...others] = followers;
   const { state, attempts, attemptCount, failures, lostAgents, avoid } = step.record;
   const running = state.kind === 'running';
-  end(turn, step, outcome, running ? { attempts: closeAttempt(step, { endedAt: turn.now }) } : {});
+  end(turn, step, outcome, running ? { ...step.record, attempts: closeAttempt(step, { endedAt: turn.now }) } : undefined);
   if (heir === undefined) return;
   if (state.kind === 'queued') {
-    queue(turn, heir, state.notBefore, `takes over from ${step.id}`, { failures, lostAgents, avoid });
+    queue(turn, heir, state.notBefore, `takes over from ${step.id}`, { ...heir.record, failures, lostAgents, avoid });
   } else if (state.kind === 'offered') {
-    turn.change(heir, { state, attemptCount: Math.max(heir.record.attemptCount, attemptCount), failures, lostAgents, avoid });
+    const count = Math.max(heir.record.attemptCount, attemptCount);
+    turn.change(heir, { ...heir.record, state, attemptCount: count, failures, lostAgents, avoid });
   } else if (state.kind === 'running') {
     const attempt = { token: state.lease.token, attempt: state.lease.attempt, agent: state.lease.agent, step: stepName(heir) };
     const held = attempts.at(-1);
-    const changes = { state, attempts: held === undefined ? [] : [held], attemptCount, failures, lostAgents, avoid };
-    turn.change(heir, changes, { kind: 'attempt-accepted', ...attempt });
+    const kept = held === undefined ? [] : [held];
+    turn.change(
+      heir,
+      { ...heir.record, state, attempts: kept, attemptCount, failures, lostAgents, avoid },
+      { seq: nextSeq(heir.build), at: turn.now, kind: 'attempt-accepted', ...attempt },
+    );
     if (state.startedAt !== undefined) {
-      turn.change(heir, {}, { kind: 'attempt-started', step: attempt.step, attempt: attempt.attempt, agent: attempt.agent });
+      const { token: _, ...started } = attempt;
+      turn.change(heir, { ...heir.record }, { seq: nextSeq(heir.build), at: turn.now, kind: 'attempt-started', ...started });
     }
   }
   for (const other of others) follow(turn, other, heir);
@@ -35,7 +41,11 @@ export function endAndHandOver(turn: Turn, step: StepNode, outcome: StepOutcome)
 
 /** `step` waits for the result of `primary`. */
 export function follow(turn: Turn, step: StepNode, primary: StepNode): void {
-  turn.change(step, { state: { kind: 'merged', into: primary.id } }, { kind: 'step-merged', step: stepName(step), into: primary.id });
+  turn.change(
+    step,
+    { ...step.record, state: { kind: 'merged', into: primary.id } },
+    { seq: nextSeq(step.build), at: turn.now, kind: 'step-merged', step: stepName(step), into: primary.id },
+  );
 }
 
 /** The primary has ended: its followers share its result, or go on by themselves. */

@@ -19,7 +19,7 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
       step.cacheNotes = resolution.cache;
       return queueOrFollow(turn, step, resolution.action);
     case 'hit':
-      return end(turn, step, { kind: 'succeeded', from: 'cache', result: resolution.result }, { action: resolution.action });
+      return end(turn, step, { kind: 'succeeded', from: 'cache', result: resolution.result }, { ...step.record, action: resolution.action });
     case 'invalid':
       return end(turn, step, { kind: 'failed', class: 'output', message: resolution.message, result: undefined });
     case 'unavailable':
@@ -36,8 +36,8 @@ function queueOrFollow(turn: Turn, step: StepNode, action: ResolvedAction): void
   const key = mergeKeyOf(step, action);
   const primary = key === undefined ? undefined : turn.yard.index.primaries.get(key);
   step.waitNote = undefined;
-  if (primary === undefined || isStopping(primary)) return queue(turn, step, undefined, 'runnable', { action });
-  turn.change(step, { action });
+  if (primary === undefined || isStopping(primary)) return queue(turn, step, undefined, 'runnable', { ...step.record, action });
+  turn.change(step, { ...step.record, action });
   follow(turn, step, primary);
 }
 

@@ -5,8 +5,8 @@ import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { AgentId } from './ids.ts';
 import type { ProjectNode, StepNode } from './nodes.ts';
 import { closeAttempt, end, queue } from './step-moves.ts';
-import type { StepRecord } from './state.ts';
-import type { Turn } from './turn.ts';
+import type { Draft } from './step-record.ts';
+import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
 /** How an attempt ended without success. */
@@ -25,27 +25,29 @@ export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: 
   const { record, spec } = step;
   const count = (record.failures[ending.class] ?? 0) + 1;
   const lostAgents = ending.agentLost && !record.lostAgents.includes(agent) ? [...record.lostAgents, agent] : record.lostAgents;
-  const changes: Partial<StepRecord> = {
+  const draft: Draft = {
+    ...record,
     attempts: closeAttempt(step, { endedAt: turn.now, report: ending.report === undefined ? undefined : withoutOutputs(ending.report) }),
     failures: { ...record.failures, [ending.class]: count },
     lostAgents,
     avoid: [agent, ...record.avoid.filter((other) => other !== agent)].slice(0, turn.yard.limits.avoidedAgents),
   };
-  turn.say(step.build, { kind: 'attempt-ended', step: stepName(step), attempt, agent, why: `${ending.class}: ${ending.message}` });
+  const why = `${ending.class}: ${ending.message}`;
+  turn.say(step.build, { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-ended', step: stepName(step), attempt, agent, why });
   if (lostAgents.length >= turn.yard.limits.agentsLostToQuarantine)
-    return end(turn, step, { kind: 'quarantined', agents: lostAgents }, changes);
+    return end(turn, step, { kind: 'quarantined', agents: lostAgents }, draft);
   if (count > spec.retry.limits[ending.class]) {
     if (FAILURE_CLASSES[ending.class] === 'failure') {
-      return end(turn, step, { kind: 'failed', class: ending.class, message: ending.message, result: ending.result }, changes);
+      return end(turn, step, { kind: 'failed', class: ending.class, message: ending.message, result: ending.result }, draft);
     }
-    return end(turn, step, { kind: 'errored', class: ending.class, message: ending.message }, changes);
+    return end(turn, step, { kind: 'errored', class: ending.class, message: ending.message }, draft);
   }
   const tries = Object.values({ ...record.failures, [ending.class]: count }).reduce((sum, each) => sum + each, 0);
   const backoff = backoffMs(spec.retry, tries - 1, turn.prng);
   const debt = payForRetry(turn, step.build.project);
   step.waitNote = debt > 0 ? `the project's retries come too fast: the budget adds ${formatDurationMs(debt)}` : undefined;
   const waitMs = backoff + debt;
-  queue(turn, step, waitMs === 0 ? undefined : turn.now + waitMs, `${ending.class}: ${ending.message}`, changes);
+  queue(turn, step, waitMs === 0 ? undefined : turn.now + waitMs, why, draft);
 }
 
 /** What is remembered of a report per attempt: the outputs are the outcome's to keep. */

@@ -1,8 +1,8 @@
 import { present } from '../../base/assert.ts';
-import { isSuccess, leaseOf } from './step-record.ts';
+import { isSuccess, leaseOf, type Draft } from './step-record.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
-import type { AttemptRecord, StepOutcome, StepRecord } from './state.ts';
-import type { Turn } from './turn.ts';
+import type { AttemptRecord, StepOutcome } from './state.ts';
+import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
 /** The moves of a step that more than one rule makes. */
@@ -17,26 +17,28 @@ export function unblock(turn: Turn, step: StepNode): void {
     return skip(turn, step, 'needs', `${stepName(first)}${more} did not succeed`);
   }
   if (runIf === 'failed' && unsuccessful.length === 0) return skip(turn, step, 'needs', 'everything that it needs succeeded');
-  resolve(turn, step, { readyAt: turn.now });
+  resolve(turn, step, { ...step.record, readyAt: turn.now });
 }
 
 /** Its action is to be worked out. */
-export function resolve(turn: Turn, step: StepNode, changes: Partial<StepRecord>): void {
-  turn.change(step, { ...changes, state: { kind: 'resolving' } }, { kind: 'step-ready', step: stepName(step) });
+export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
+  draft.state = { kind: 'resolving' };
+  turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ready', step: stepName(step) });
   step.resolveTries = 0;
   step.resolveAt = undefined;
   turn.send({ kind: 'resolve', step: step.id });
 }
 
 /** It waits for an agent, not before `notBefore`. */
-export function queue(turn: Turn, step: StepNode, notBefore: number | undefined, why: string, changes: Partial<StepRecord> = {}): void {
-  turn.change(step, { ...changes, state: { kind: 'queued', notBefore } }, { kind: 'step-queued', step: stepName(step), notBefore, why });
+export function queue(turn: Turn, step: StepNode, notBefore: number | undefined, why: string, draft: Draft = { ...step.record }): void {
+  draft.state = { kind: 'queued', notBefore };
+  turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-queued', step: stepName(step), notBefore, why });
 }
 
 /** The end of a step for good. Its dependents and followers hear of it in `settle`. */
-export function end(turn: Turn, step: StepNode, outcome: StepOutcome, changes: Partial<StepRecord> = {}): void {
-  const state = { kind: 'ended', outcome, at: turn.now } as const;
-  turn.change(step, { ...changes, state }, { kind: 'step-ended', step: stepName(step), outcome });
+export function end(turn: Turn, step: StepNode, outcome: StepOutcome, draft: Draft = { ...step.record }): void {
+  draft.state = { kind: 'ended', outcome, at: turn.now };
+  turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ended', step: stepName(step), outcome });
   turn.ended.push(step);
 }
 
@@ -55,7 +57,9 @@ export function withdraw(turn: Turn, step: StepNode): void {
 export function closeAttempt(step: StepNode, changes: Partial<AttemptRecord>): readonly AttemptRecord[] {
   const { attempts } = step.record;
   const newest = attempts.at(-1);
-  return newest === undefined ? attempts : [...attempts.slice(0, -1), { ...newest, ...changes }];
+  if (newest === undefined) return attempts;
+  const closed = { ...newest, ...changes };
+  return attempts.length === 1 ? [closed] : [...attempts.slice(0, -1), closed];
 }
 
 /** Steps of the build that have not ended, those first that only wait for another one's run. */

@@ -13,21 +13,11 @@ export const FRESH_STEP: StepRecord = {
   lastEventSeq: 0,
 };
 
-/** The record with those changes. */
-export function changed(old: StepRecord, changes: Partial<StepRecord>, lastEventSeq: number): StepRecord {
-  // Field by field, so that all records have one shape: the engine makes them several times as fast as by spreading.
-  return {
-    state: changes.state ?? old.state,
-    readyAt: 'readyAt' in changes ? changes.readyAt : old.readyAt,
-    action: 'action' in changes ? changes.action : old.action,
-    attempts: changes.attempts ?? old.attempts,
-    attemptCount: changes.attemptCount ?? old.attemptCount,
-    failures: changes.failures ?? old.failures,
-    lostAgents: changes.lostAgents ?? old.lostAgents,
-    avoid: changes.avoid ?? old.avoid,
-    lastEventSeq,
-  };
-}
+/**
+ * A record that is being made, always as `{ ...step.record, what changes }`: by one spread of a record and fields that
+ * records have, so that all are of one shape, which the engine makes many times as fast as others.
+ */
+export type Draft = { -readonly [Field in keyof StepRecord]: StepRecord[Field] };
 
 /** The lease that the step is under. */
 export function leaseOf(record: StepRecord): Lease | undefined {

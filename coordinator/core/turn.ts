@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Prng } from '../../base/prng.ts';
 import { Batch } from './batch.ts';
@@ -6,11 +7,8 @@ import type { AgentNode, BuildNode, StepNode } from './nodes.ts';
 import type { AgentMessage, Outbound, Outcome, Reply } from './outcome.ts';
 import type { BuildEvent, LedgerRecord } from './record.ts';
 import type { BuildState, StepRecord } from './state.ts';
-import { changed, leaseOf } from './step-record.ts';
+import { leaseOf, type Draft } from './step-record.ts';
 import type { Yard } from './yard.ts';
-
-/** A build's event without what every one has. */
-export type EventBody = BuildEvent extends infer Each ? (Each extends BuildEvent ? Omit<Each, 'seq' | 'at'> : never) : never;
 
 /**
  * One application of an event: the rules call it to change things, and it collects the outcome. What it is told to change
@@ -56,33 +54,34 @@ export class Turn {
     this.#writes.add(record);
   }
 
-  /** Changes a step, and tells the build's watchers where an event is given. Of a step's records in one turn only the last counts. */
-  change(step: StepNode, changes: Partial<StepRecord>, event?: EventBody): void {
-    const old = step.record;
-    const lastEventSeq = event === undefined ? (old.lastEventSeq ?? 0) : this.say(step.build, event);
-    const record = changed(old, changes, lastEventSeq);
+  /**
+   * Gives a step its next record, and tells the build's watchers where an event is given. Of a step's records in one turn
+   * only the last counts.
+   */
+  change(step: StepNode, draft: Draft, event?: BuildEvent): void {
+    if (event !== undefined) this.say(step.build, event);
+    draft.lastEventSeq = event === undefined ? (draft.lastEventSeq ?? 0) : event.seq;
+    const record: StepRecord = draft;
     // A record that gave a lease back stays: whoever reads the records in order must not see the room taken twice.
     if (step.writeTurn === this.#number && !step.writeReleased) this.#writes.drop(step.writeAt);
     step.writeTurn = this.#number;
     step.writeAt = this.#writes.size;
-    const held = leaseOf(old);
+    const held = leaseOf(step.record);
     step.writeReleased = held !== undefined && leaseOf(record)?.token !== held.token;
     this.#writes.add({ kind: 'step', id: step.id, step: record });
     this.yard.evolveStep(step, record);
   }
 
-  changeBuild(build: BuildNode, state: BuildState, event?: EventBody): void {
+  changeBuild(build: BuildNode, state: BuildState, event?: BuildEvent): void {
     if (event !== undefined) this.say(build, event);
     this.put({ kind: 'build-state', id: build.id, state: { ...state, lastEventSeq: build.eventSeq } });
   }
 
-  /** Appends to the build's history; returns the event's number. */
-  say(build: BuildNode, event: EventBody): number {
-    const seq = build.eventSeq + 1;
-    const numbered: BuildEvent = { seq, at: this.now, ...event };
-    this.#writes.add({ kind: 'event', build: build.id, event: numbered });
-    this.yard.evolveEvent(build, numbered);
-    return seq;
+  /** Appends to the build's history. */
+  say(build: BuildNode, event: BuildEvent): void {
+    assert(event.seq === build.eventSeq + 1, 'events of a build are numbered without gaps');
+    this.#writes.add({ kind: 'event', build: build.id, event });
+    this.yard.evolveEvent(build, event);
   }
 
   send(outbound: Outbound): void {
@@ -104,4 +103,9 @@ export class Turn {
     const dot = token.indexOf('.');
     if (token.slice(0, dot) === this.#nonce) this.#tokens = Math.max(this.#tokens, Number(token.slice(dot + 1)));
   }
+}
+
+/** The number of the build's next event. */
+export function nextSeq(build: BuildNode): number {
+  return build.eventSeq + 1;
 }
