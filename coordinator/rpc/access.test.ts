@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { hashToken, tokenAuthenticator } from '../../base/auth.ts';
 import { ROLES, type Role } from '../../base/caller.ts';
 import { loadProto } from '../../proto/load.ts';
-import { callerFor, LEAST_ROLE, type BuildRpc } from './access.ts';
+import { callerFor, LEAST_ROLE, refuseForeignBuild, type BuildRpc } from './access.ts';
 
 const RPCS = Object.keys(LEAST_ROLE) as BuildRpc[]; // the keys of a record with exactly these
 
@@ -46,4 +46,19 @@ test('what changes a build needs more than a viewer, and what holds agents back 
   const least = (role: Role) => RPCS.filter((rpc) => LEAST_ROLE[rpc] === role);
   expect(least('submitter')).toEqual(['SubmitBuild', 'CancelBuild', 'RetryStep']);
   expect(least('operator')).toEqual(['ListAgents', 'SetHold']);
+});
+
+test.for([
+  { scope: 'main', build: 'main', zone: 'trusted', may: true },
+  { scope: 'main', build: 'main/pr-7', zone: 'untrusted', may: true },
+  { scope: 'main/pr-7', build: 'main', zone: 'trusted', may: false },
+  { scope: 'main/pr-7', build: 'main/pr-70', zone: 'trusted', may: false },
+  { scope: 'main', build: 'main', zone: 'production', may: false },
+] as const)('a submitter of $scope, trusted, may end or repeat a build of $build, $zone: $may', ({ scope, build, zone, may }) => {
+  const caller = { name: 'c', role: 'submitter', project: 'p', scope, zoneCeiling: 'trusted' } as const;
+  const spec = { scope: build, zoneCeiling: zone };
+  const refused = expect.objectContaining({ code: 'FORBIDDEN', field: 'build_id' });
+  if (may) expect(() => refuseForeignBuild(caller, spec)).not.toThrow();
+  else expect(() => refuseForeignBuild(caller, spec)).toThrow(refused);
+  expect(() => refuseForeignBuild({ ...caller, role: 'operator' }, spec)).not.toThrow();
 });

@@ -1,6 +1,8 @@
 import type { Authenticator, Evidence } from '../../base/auth.ts';
-import { ROLES, type Caller, type Role } from '../../base/caller.ts';
+import { ROLES, scopeChain, type Caller, type Role } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
+import { atLeast } from '../../base/zone.ts';
+import type { BuildSpec } from '../core/spec.ts';
 
 /** The least role for each rpc of the Build service. A test holds it against the descriptors. */
 export const LEAST_ROLE = {
@@ -29,8 +31,32 @@ export function callerFor(rpc: BuildRpc, evidence: Evidence, authenticator: Auth
     throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
   const { caller } = identity;
   const least = LEAST_ROLE[rpc];
-  if (ROLES.indexOf(caller.role) < ROLES.indexOf(least)) {
+  if (!hasRole(caller, least)) {
     throw new Fault('FORBIDDEN', `${rpc} needs the role ${least}, but ${caller.name} has the role ${caller.role}`);
   }
   return caller;
+}
+
+function hasRole(caller: Caller, least: Role): boolean {
+  return ROLES.indexOf(caller.role) >= ROLES.indexOf(least);
+}
+
+/**
+ * Refuses to stop or run again what the caller could not have submitted: builds of a scope that is not its own or below that,
+ * or of a zone above its ceiling. Operators may.
+ * @throws {Fault} FORBIDDEN naming the scope or zone.
+ */
+export function refuseForeignBuild(caller: Caller, build: Pick<BuildSpec, 'scope' | 'zoneCeiling'>): void {
+  if (hasRole(caller, 'operator')) return;
+  const field = 'build_id';
+  if (!scopeChain(build.scope).includes(caller.scope)) {
+    throw new Fault('FORBIDDEN', `The build is of the scope ${build.scope}, and your credential is for ${caller.scope} and below`, {
+      field,
+    });
+  }
+  if (!atLeast(caller.zoneCeiling, build.zoneCeiling)) {
+    throw new Fault('FORBIDDEN', `The build may run in the zone ${build.zoneCeiling}, your credential in ${caller.zoneCeiling} at most`, {
+      field,
+    });
+  }
 }

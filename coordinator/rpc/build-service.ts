@@ -34,7 +34,7 @@ import { instanceNameOf } from '../shell/instance-name.ts';
 import { readStepLog } from '../shell/step-log.ts';
 import type { LogStore } from '../shell/logs.ts';
 import type { Watch } from '../shell/watch.ts';
-import { callerFor, type BuildRpc } from './access.ts';
+import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
 import { buildSummaryToProto, explanationToProto, stepToProto } from './build-view.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
@@ -210,12 +210,14 @@ async function cancel(options: BuildServiceOptions, request: CancelBuildRequest_
   const reason = textField(request.reason, 'reason', 0, 1_024);
   const by = caller.name;
   const { record } = buildFor(options, caller, request.buildId);
+  refuseForeignBuild(caller, record.spec);
   if (request.step === '') await done(options, { kind: 'build-cancelled', id: record.id, by, reason });
   else await done(options, { kind: 'step-cancelled', step: stepFor(options, caller, request.buildId, request.step), by, reason });
   return {};
 }
 
 async function retry(options: BuildServiceOptions, request: RetryStepRequest__Output, caller: Caller): Promise<object> {
+  refuseForeignBuild(caller, buildFor(options, caller, request.buildId).record.spec);
   await done(options, { kind: 'step-retried', step: stepFor(options, caller, request.buildId, request.step), by: caller.name });
   return {};
 }

@@ -115,6 +115,16 @@ test('a build of another project is unknown to every rpc', async () => {
   for (const call of unary) await expect(call()).rejects.toMatchObject({ code: 'BUILD_UNKNOWN' });
 });
 
+test('a submitter of a scope below cannot stop or repeat what runs above it', async () => {
+  const { buildId } = await submit([step('deploy')]);
+  const fork = coordinator.client('fork');
+  await expect(callUnary(fork, 'cancelBuild', { buildId }, { signal })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(callUnary(fork, 'cancelBuild', { buildId, step: 'deploy' }, { signal })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await callUnary(coordinator.client('operator'), 'cancelBuild', { buildId }, { signal });
+  await expect(callUnary(fork, 'retryStep', { buildId, step: 'deploy' }, { signal })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await callUnary(coordinator.client('submitter'), 'retryStep', { buildId, step: 'deploy' }, { signal });
+});
+
 test('ids, steps, offsets and pages that are none are refused, naming the field', async () => {
   const { buildId } = await submit([step('one')]);
   const client = coordinator.client('operator');

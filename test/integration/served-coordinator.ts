@@ -26,6 +26,7 @@ export const IDENTITIES = {
   viewer: caller('viewer', { role: 'viewer' }),
   operator: caller('operator', { role: 'operator' }),
   stranger: caller('stranger', { project: 'other', role: 'admin' }),
+  fork: caller('fork', { scope: 'main/pr-7', zoneCeiling: 'untrusted' }),
   agent: { kind: 'agent', name: 'agent', cluster: 'c1', pool: 'edge', zone: 'trusted' },
   forkAgent: { kind: 'agent', name: 'fork-agent', cluster: 'c1', pool: 'edge', zone: 'untrusted' },
   service: { kind: 'service', name: 'service' },
