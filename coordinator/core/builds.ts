@@ -16,7 +16,7 @@ type Submitted = Extract<Event, { kind: 'build-submitted' }>;
 
 export function submit(turn: Turn, event: Submitted): void {
   const { spec, id } = event;
-  const existing = turn.yard.byKey.get(keyOf(spec.project, event.idempotencyKey));
+  const existing = turn.yard.byKey.get(keyOf(spec, event.idempotencyKey));
   if (existing !== undefined) {
     if (existing.record.requestDigest === event.requestDigest)
       return void (turn.reply = { kind: 'build', id: existing.id, existing: true });

@@ -29,10 +29,11 @@ test('the same request under the same key is the same build; another one is refu
     reply: { id: buildId('b1'), existing: true },
   });
   expect(stage.submit('b2', [{ name: 'y' }], { key: 'k', digest: 'two' }).reply).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
-  expect(stage.submit('b3', [{ name: 'y' }], { key: 'k', digest: 'two', project: 'q' }).reply).toMatchObject({
-    kind: 'build',
-    existing: false,
-  });
+  // Keys are often the name of a branch or commit: another project or scope cannot be in the way.
+  for (const [name, owner] of [['b3', { project: 'q' }] as const, ['b4', { scope: 'main/pr-7' }] as const]) {
+    const { reply } = stage.submit(name, [{ name: 'y' }], { key: 'k', digest: 'two', ...owner });
+    expect(reply).toMatchObject({ kind: 'build', existing: false });
+  }
 });
 
 test('a step goes from submission to success, and its dependent becomes ready in the same outcome', () => {

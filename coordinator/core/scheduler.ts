@@ -14,6 +14,7 @@ import { takeResolution } from './resolutions.ts';
 import { forgiveStall, resume } from './resume.ts';
 import { agentOf, disconnect, hear, register } from './sessions.ts';
 import { settle } from './settle.ts';
+import type { BuildSpec } from './spec.ts';
 import type { Hold } from './state.ts';
 import { ring } from './timeouts.ts';
 import { Turn } from './turn.ts';
@@ -97,9 +98,9 @@ export class Scheduler {
     return build === undefined ? undefined : buildView(build);
   }
 
-  /** The build that was accepted under the project's idempotency key. */
-  buildOfKey(project: string, idempotencyKey: string): BuildId | undefined {
-    return this.#yard.byKey.get(keyOf(project, idempotencyKey))?.id;
+  /** The build that was accepted under an idempotency key of the project's scope. */
+  buildOfKey(owner: Pick<BuildSpec, 'project' | 'scope'>, idempotencyKey: string): BuildId | undefined {
+    return this.#yard.byKey.get(keyOf(owner, idempotencyKey))?.id;
   }
 
   /** Builds that pass the filter, newest first. */

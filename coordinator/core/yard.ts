@@ -228,12 +228,13 @@ export function buildSince(build: BuildNode): number {
   return build.state.kind === 'running' && build.state.since !== undefined ? build.state.since : build.record.acceptedAt;
 }
 
-export function keyOf(project: string, idempotencyKey: string): string {
-  return `${project}\n${idempotencyKey}`;
+/** Each scope has keys of its own: callers of one can neither take nor find those of another. */
+export function keyOf({ project, scope }: Pick<BuildRecord['spec'], 'project' | 'scope'>, idempotencyKey: string): string {
+  return `${project}\n${scope}\n${idempotencyKey}`;
 }
 
 function buildKeyOf(record: BuildRecord): string {
-  return keyOf(record.spec.project, record.idempotencyKey);
+  return keyOf(record.spec, record.idempotencyKey);
 }
 
 /** The name by which a step's build knows it. */

@@ -125,7 +125,7 @@ async function submit(
     throw new Fault('LIMIT_EXCEEDED', 'The ledger has fallen behind: no new builds for a moment', { retryAfterMs: 2_000 });
   }
   const id = newBuildId(options.driver.now());
-  if (options.core.buildOfKey(caller.project, submission.idempotencyKey) === undefined)
+  if (options.core.buildOfKey(caller, submission.idempotencyKey) === undefined)
     await refuseMissingInputs(options, submission, caller, call);
   const reply = await options.driver.submit({ kind: 'build-submitted', id, ...submission });
   if (reply.kind !== 'build') throw refusalOf(reply);

@@ -1,12 +1,13 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
+import type { BuildSpec } from '../core/spec.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, StepView } from '../core/view.ts';
 
 /** What the scheduler shows of itself; it may be ahead of what is durable until the driver has settled. */
 export interface CoreView {
   build(id: BuildId): BuildView | undefined;
-  /** The build that was accepted under the project's idempotency key. */
-  buildOfKey(project: string, idempotencyKey: string): BuildId | undefined;
+  /** The build that was accepted under an idempotency key of the project's scope. */
+  buildOfKey(owner: Pick<BuildSpec, 'project' | 'scope'>, idempotencyKey: string): BuildId | undefined;
   step(id: StepId): StepView | undefined;
   /** Newest first. */
   builds(filter: BuildFilter): readonly BuildView[];
