@@ -13,7 +13,7 @@ export type Figure = {
 
 export type BenchOptions = {
   readonly env: Env;
-  /** A peer's endpoint to measure in the same run, where the benchmark knows peers. */
+  /** A peer's endpoint to measure in the same run; only where the benchmark knows peers. */
   readonly against: string | undefined;
   /** Smaller loads, to see that it works. */
   readonly quick: boolean;
@@ -23,6 +23,8 @@ export type BenchOptions = {
 export type Bench = {
   readonly name: string;
   readonly about: string;
+  /** Whether it measures the peer that `--against` names too. */
+  readonly knowsPeers: boolean;
   /** Hands out figures as they are known. */
   run(options: BenchOptions): AsyncIterable<Figure>;
 };

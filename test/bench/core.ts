@@ -24,6 +24,7 @@ type Load = { readonly agents: number; readonly steps: number; readonly perBuild
 export const coreBench: Bench = {
   name: 'core',
   about: 'step life cycles of the scheduler alone',
+  knowsPeers: false,
   async *run({ quick }) {
     const steps = quick ? 5_000 : 100_000;
     const loads: readonly Load[] = [

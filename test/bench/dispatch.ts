@@ -33,6 +33,7 @@ const CASES: readonly Case[] = [
 export const dispatchBench: Bench = {
   name: 'dispatch',
   about: 'submit → started at fixed rates, and how fast a queue of no-op steps drains',
+  knowsPeers: false,
   async *run(options) {
     for (const one of options.quick ? [{ agents: 4, rates: [50], drain: true }] : CASES) yield* runCase(one, options);
   },

@@ -21,6 +21,11 @@ function show(figure: Figure): string {
   return `  ${figure.case.padEnd(44)} ${figure.metric.padEnd(26)} ${value.padStart(12)} ${figure.unit}`;
 }
 
+function peerNames(): string {
+  const names = BENCHES.filter(({ knowsPeers }) => knowsPeers).map(({ name }) => name);
+  return names.length === 0 ? 'none yet' : names.join(', ');
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -35,6 +40,10 @@ async function main(): Promise<number> {
   if (bench === undefined || values.help) {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
+  }
+  if (values.against !== undefined && !bench.knowsPeers) {
+    process.stderr.write(`--against: ${bench.name} has no peer to measure; those that have: ${peerNames()}\n`);
+    return 2;
   }
   const about = circumstances(systemClock.now());
   const print = (line: string) => process.stdout.write(`${line}\n`);
