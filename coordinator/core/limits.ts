@@ -5,7 +5,7 @@ export const LIMITS = {
   needsPerStep: 1_000,
   /** Needs of all steps of a build together: what the graph costs in memory. */
   needsPerBuild: 1_000_000,
-  /** Command, environment, outputs and selector of one step, as text; larger scripts belong in a file of the inputs. */
+  /** Command, environment, outputs, selector and other names of one step, as text; larger scripts belong in a file of the inputs. */
   stepSpecBytes: 128 * 1024,
   /** The same of all steps of a build. */
   buildSpecBytes: 64 * 1024 * 1024,

@@ -84,6 +84,8 @@ function refuseLarge(step: StepSpec__Output, at: string): void {
   const parts = [
     { field: 'command', bytes: count(step.command) },
     { field: 'env', bytes: count(Object.entries(step.env).flat()) },
+    { field: 'pass_env', bytes: count(step.passEnv) },
+    { field: 'resources.custom', bytes: count(Object.keys(step.resources?.custom ?? {})) },
     { field: 'outputs', bytes: count(step.outputs) },
     { field: 'selector', bytes: count([step.selector]) },
   ];

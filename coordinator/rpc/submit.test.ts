@@ -105,6 +105,8 @@ test.for<[string, StepSpec, string, string]>([
   ['no command', { command: [] }, 'steps[1].command', 'BAD_REQUEST'],
   ['a NUL in an argument', { command: ['a', 'b\0'] }, 'steps[1].command[1]', 'BAD_REQUEST'],
   ['a script of 5 MB', { command: ['sh', '-c', 'x'.repeat(5_000_000)] }, 'steps[1].command', 'TOO_LARGE'],
+  ['variables to pass on without end', { passEnv: Array.from({ length: 100_000 }, (_, n) => `V${n}`) }, 'steps[1].pass_env', 'TOO_LARGE'],
+  ['a resource with a name of 1 MB', { resources: { custom: { ['x'.repeat(1_000_000)]: 1 } } }, 'steps[1].resources.custom', 'TOO_LARGE'],
   ['a variable with a dash', { env: { 'A-B': '1' } }, 'steps[1].env key', 'BAD_REQUEST'],
   ['an absolute working directory', { workingDirectory: '/etc' }, 'steps[1].working_directory', 'PATH_ESCAPES'],
   ['a working directory that leads out', { workingDirectory: 'a/../../b' }, 'steps[1].working_directory', 'PATH_ESCAPES'],

@@ -47,8 +47,11 @@ export type SessionsOptions = {
   readonly limits?: { readonly waitingMax: number; readonly batchMax: number };
 };
 
-/** Sixteen messages a batch already carry most of what batching gives; the bound on waiting ones is a few megabytes. */
-const DEFAULT_LIMITS = { waitingMax: 8_192, batchMax: 128 };
+/**
+ * Sixteen messages a batch already carry most of what batching gives. A batch of the largest offers (`LIMITS.stepSpecBytes`)
+ * is half of what agents take as one message.
+ */
+const DEFAULT_LIMITS = { waitingMax: 8_192, batchMax: 64 };
 
 export function openSessions(options: SessionsOptions): Sessions {
   const streams = new Map<SessionId, { readonly outbox: Outbox<SessionMessage>; readonly logs: readonly LogAck[] }>();
