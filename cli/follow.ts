@@ -5,6 +5,7 @@ import { Fault, FAULTS, isFault } from '../base/fault.ts';
 import type { Prng } from '../base/prng.ts';
 import type { BuildEvent, BuildSnapshot } from './build-view.ts';
 import type { BuildServer } from './rpc/client.ts';
+import { plainReason } from './session.ts';
 
 /** What a follower sees, in order. */
 export type Followed =
@@ -90,11 +91,11 @@ class Patience {
     this.#since ??= now;
     if (now - this.#since > this.#options.patienceMs) {
       const seconds = Math.round(this.#options.patienceMs / 1_000);
-      throw new Fault('PEER_UNAVAILABLE', `The server has not answered for ${seconds} s: ${error.message}`, { cause: error });
+      throw new Fault('PEER_UNAVAILABLE', `The server has not answered for ${seconds} s: ${plainReason(error)}`, { cause: error });
     }
     const retryInMs = Math.max(100, backoffMs(BACKOFF, this.#tries, this.#options.prng), error.retryAfterMs ?? 0);
     this.#tries += 1;
-    yield { kind: 'lost', reason: error.message, retryInMs };
+    yield { kind: 'lost', reason: plainReason(error), retryInMs };
     await sleep(retryInMs, undefined, { signal });
   }
 }

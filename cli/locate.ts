@@ -41,6 +41,14 @@ export function locateServer(options: ServerOptions, terminal: Terminal): Locate
     const token = tokenOf(options, env) ?? readToken(yard.tokenFile);
     return { link: { address: yard.address, token }, from: 'yard' };
   }
+  const stopped = findUp(terminal.cwd, (stateDir) =>
+    fs.existsSync(path.join(stateDir, 'coordinator')) ? path.dirname(stateDir) : undefined,
+  );
+  if (stopped !== undefined) {
+    throw new Fault('PEER_UNAVAILABLE', `The yard of ${stopped} does not run`, {
+      hint: 'Start it with "switchyard up" there (it still has its builds, logs and cache), or name a server with --server HOST:PORT.',
+    });
+  }
   throw new Fault('PEER_UNAVAILABLE', 'No server is known here', {
     hint: 'Start one with "switchyard up", or name one with --server HOST:PORT or SWITCHYARD_SERVER.',
   });
@@ -79,8 +87,12 @@ function nonEmpty(value: string | undefined): string | undefined {
 
 /** The yard file of `directory` or the nearest one above it that has one. */
 function findYard(directory: string): YardFile | undefined {
+  return findUp(directory, readYardFile);
+}
+
+function findUp<T>(directory: string, look: (stateDir: string) => T | undefined): T | undefined {
   for (let at = path.resolve(directory); ; at = path.dirname(at)) {
-    const found = readYardFile(path.join(at, STATE_DIR));
+    const found = look(path.join(at, STATE_DIR));
     if (found !== undefined) return found;
     if (at === path.dirname(at)) return undefined;
   }

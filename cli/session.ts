@@ -6,8 +6,9 @@ import type { BuildView } from './build-view.ts';
 import { UsageError } from './exit.ts';
 import { locateServer, type Located, type ServerOptions } from './locate.ts';
 import type { BuildServer } from './rpc/client.ts';
-import { wantsColor, type Terminal } from './terminal.ts';
+import { wantsColor, wantsLiveView, type Terminal } from './terminal.ts';
 import { styleFor, type Style } from './view/format.ts';
+import { fit } from './view/width.ts';
 
 /** Options that every command knows. */
 export type CommonOptions = ServerOptions & { readonly output: 'text' | 'json' };
@@ -20,13 +21,23 @@ export type Session = {
   /** Colours of standard output. */
   readonly style: Style;
   readonly prng: Prng;
+  /** Where a picture is drawn, it says what is to be said: above itself. */
+  readonly voice: { picture: ((text: string) => void) | undefined };
   /** Aborted by Ctrl-C, unless a command handles that itself. */
   readonly signal: AbortSignal;
 };
 
 export function sessionOf(terminal: Terminal, options: CommonOptions, signal: AbortSignal): Session {
   const style = styleFor(options.output === 'text' && wantsColor(terminal.stdout, terminal.env));
-  return { terminal, options, json: options.output === 'json', style, prng: prngFrom(randomInt(2 ** 48 - 1)), signal };
+  return {
+    terminal,
+    options,
+    json: options.output === 'json',
+    style,
+    prng: prngFrom(randomInt(2 ** 48 - 1)),
+    signal,
+    voice: { picture: undefined },
+  };
 }
 
 /** Connects to the server that options, environment or directory name. */
@@ -42,10 +53,16 @@ export async function connect(located: Located): Promise<BuildServer> {
 /** A fault with the server's address, where that helps. */
 export function atServer(error: unknown, { link }: BuildServer): unknown {
   if (!isFault(error, 'PEER_UNAVAILABLE')) return error;
-  return new Fault('PEER_UNAVAILABLE', `The server at ${link.address} cannot be reached: ${error.message}`, {
+  return new Fault('PEER_UNAVAILABLE', `The server at ${link.address} cannot be reached: ${plainReason(error)}`, {
     hint: 'Check the address, and that the server runs ("switchyard doctor" helps).',
     cause: wrap(error, 'Calling the server'),
   });
+}
+
+/** Why a call failed, without the words of the library that made it. */
+export function plainReason(error: Fault): string {
+  const last = /Last error: (?:Error: )?(.+?)\. Resolution note:/s.exec(error.message)?.[1];
+  return last ?? error.message;
 }
 
 /** Writes one JSON document and a newline. */
@@ -59,7 +76,21 @@ export function printLines(session: Session, lines: readonly string[]): void {
 
 /** Says something about the work itself, beside the result: on standard error. */
 export function say(session: Session, text: string): void {
-  if (!session.json) session.terminal.stderr.write(`${text}\n`);
+  if (session.json) return;
+  if (session.voice.picture === undefined) session.terminal.stderr.write(`${text}\n`);
+  else session.voice.picture(text);
+}
+
+/** A line on the terminal that says what is going on until it is disposed or another one takes its place. */
+export function status(session: Session): Disposable & { say(text: string): void } {
+  const { stderr, env } = session.terminal;
+  const shown = !session.json && wantsLiveView(stderr, env);
+  const put = (text: string) => void (shown && stderr.write(`\r\u001b[K${text}`));
+  const line = (text: string) => {
+    put(fit(text, (stderr.columns ?? 80) - 1));
+    session.voice.picture = text === '' || !shown ? undefined : (said) => put(`${said}\n${text}`);
+  };
+  return { say: line, [Symbol.dispose]: () => line('') };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { parseDurationMs } from '../../base/quantity.ts';
+import { suggest } from '../../base/suggest.ts';
 import type { AgentView, HoldView } from '../build-view.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { openServer, printJson, printLines, say, type Session } from '../session.ts';
@@ -54,12 +55,42 @@ export async function holdCommand(
   if (options.for !== undefined && (lasts === undefined || lasts === 0))
     throw new UsageError(`"${options.for}" is not a duration`, 'Write one such as 30m or 2h.');
   using server = await openServer(session);
+  const before = await server.agents(session.signal).catch(() => undefined); // for notes only
   const expiresAtMs = lasts === undefined ? 0 : session.terminal.clock.now() + lasts;
   await server.hold({ target: full, kind, reason: options.reason, expiresAtMs }, session.signal);
   const done = { pause: 'is paused', drain: 'is draining', resume: 'takes work again' }[kind];
+  const notes = before === undefined ? [] : kind === 'resume' ? notesOfResume(full, before) : notesOfHold(full, before.agents);
   if (session.json) printJson(session, { target: full, kind, reason: options.reason, ...(expiresAtMs === 0 ? {} : { expiresAtMs }) });
-  else say(session, `${full} ${done}${lasts === undefined ? '' : ` for ${options.for}`}`);
+  else for (const line of [`${full} ${done}${lasts === undefined ? '' : ` for ${options.for}`}`, ...notes]) say(session, line);
   return EXIT.ok;
+}
+
+type Fleet = { readonly agents: readonly AgentView[]; readonly holds: readonly HoldView[] };
+
+/** The targets that a hold on `agent` can have. */
+function targetsOf({ agent, labels }: AgentView): readonly string[] {
+  const cluster = labels['cluster'] ?? '';
+  return [`agent:${agent}`, `pool:${cluster}/${labels['pool'] ?? ''}`, `cluster:${cluster}`];
+}
+
+/** A hold may come before its agent does, but more often its name is misspelt. */
+function notesOfHold(target: string, agents: readonly AgentView[]): readonly string[] {
+  const known = [...new Set(agents.flatMap(targetsOf))];
+  if (known.includes(target)) return [];
+  const near = suggest(target, known);
+  const lift = `take it back with "switchyard resume ${target}"`;
+  return [
+    `Nothing that is known is ${target}: it holds what comes later. ${near === undefined ? `If that is wrong, ${lift}.` : `If you meant ${near}, ${lift}.`}`,
+  ];
+}
+
+function notesOfResume(target: string, { agents, holds }: Fleet): readonly string[] {
+  const others = agents.filter((agent) => targetsOf(agent).includes(target)).flatMap(targetsOf);
+  const still = holds.filter((hold) => hold.target !== target && others.includes(hold.target)).map((hold) => hold.target);
+  return [
+    ...(holds.some((hold) => hold.target === target) ? [] : [`(${target} was not on hold.)`]),
+    ...(still.length === 0 ? [] : [`Still on hold: ${still.join(', ')}; resume that too where it should take work.`]),
+  ];
 }
 
 /** A bare name is an agent's. */

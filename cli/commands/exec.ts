@@ -14,7 +14,7 @@ import { prepareInputs } from '../run/prepare.ts';
 import { reattachText } from '../run/watch-build.ts';
 import { atServer, openServer, say, type Session } from '../session.ts';
 import { steadyLog } from './logs.ts';
-import { reportProblems, uploadInputs } from './run.ts';
+import { reportProblems, submitSurely, uploadInputs } from './run.ts';
 
 export type ExecOptions = {
   readonly input: readonly string[];
@@ -41,7 +41,7 @@ export async function execCommand(session: Session, command: readonly string[], 
     const prepared = await prepareInputs(plan, session.terminal.cwd, session.terminal.clock, session.signal);
     if (!reportProblems(session, 'exec', prepared.problems)) return EXIT.usage;
     await uploadInputs(session, server, prepared);
-    const { id } = await server.submit(submitRequestOf(plan, prepared.inputs, randomUUID()), session.signal);
+    const { id } = await submitSurely(session, server, submitRequestOf(plan, prepared.inputs, randomUUID()));
     if (session.json) session.terminal.stdout.write(`${JSON.stringify({ kind: 'submitted', build: id, existing: false })}\n`);
     const end = await followLog(session, server, id);
     if (end === undefined) return EXIT.cancelled;

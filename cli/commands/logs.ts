@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isPassing } from '../follow.ts';
 import type { BuildServer, LogQuery } from '../rpc/client.ts';
 import { EXIT } from '../exit.ts';
-import { openServer, resolveBuild, type Session } from '../session.ts';
+import { openServer, resolveBuild, say, type Session } from '../session.ts';
 import type { LogChunk } from '../build-view.ts';
-import { suggest } from '../../base/suggest.ts';
+import { aboutStep } from '../step-name.ts';
 import { UsageError } from '../exit.ts';
 
 export type LogsOptions = { readonly follow?: boolean; readonly attempt: number; readonly offset: number };
@@ -20,13 +20,29 @@ export async function logsCommand(
   const build = await resolveBuild(server, buildText, session.signal);
   const step = stepName ?? (await onlyStep(server, build, session.signal));
   const query = { build, step, attempt: options.attempt, offset: options.offset, follow: options.follow === true };
-  const { stdout } = session.terminal;
-  for await (const chunk of steadyLog(server, query, session.signal)) {
-    const free = session.json ? stdout.write(`${JSON.stringify(chunkJson(chunk))}\n`) : stdout.write(chunk.data);
-    if (!free) await stdout.drained();
-    if (chunk.complete && chunk.truncated) session.terminal.stderr.write('switchyard: the log was longer than what is kept\n');
+  const bytes = await aboutStep(server, build, step, session.signal, () => printLog(session, server, query));
+  if (bytes === 0 && options.offset === 0 && !session.json) {
+    const found = (await server.snapshot(build, session.signal)).steps.find(({ name }) => name === step);
+    if (found?.attempts.length === 0 && found.result === undefined)
+      say(
+        session,
+        `${step} has no log: it has not run${found.verdict === undefined ? ' yet; --follow waits for it' : ` (${found.verdict})`}`,
+      );
   }
   return EXIT.ok;
+}
+
+/** Prints the log as it comes; the bytes that it had. */
+async function printLog(session: Session, server: BuildServer, query: LogQuery): Promise<number> {
+  const { stdout } = session.terminal;
+  let bytes = 0;
+  for await (const chunk of steadyLog(server, query, session.signal)) {
+    bytes += chunk.data.length;
+    const free = session.json ? stdout.write(`${JSON.stringify(chunkJson(chunk))}\n`) : stdout.write(chunk.data);
+    if (!free) await stdout.drained();
+    if (chunk.complete && chunk.truncated) say(session, 'switchyard: the log was longer than what is kept');
+  }
+  return bytes;
 }
 
 async function onlyStep(server: BuildServer, build: string, signal: AbortSignal): Promise<string> {
@@ -87,10 +103,4 @@ export async function logTail(
   const all = kept.toString('utf8').split(/\r?\n/);
   if (all.at(-1) === '') all.pop();
   return all.slice(-lines);
-}
-
-/** A hint for a step name that the build does not have. */
-export function stepHint(name: string, known: readonly string[]): string | undefined {
-  const near = suggest(name, known);
-  return near === undefined ? undefined : `Did you mean "${near}"?`;
 }

@@ -1,17 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '../../base/backoff.ts';
 import { openDataPlane } from '../../cache/rpc/client.ts';
 import { uploadTree } from '../../cache/tree/upload.ts';
 import { EXIT } from '../exit.ts';
+import { isPassing } from '../follow.ts';
 import { locateServer, type Located } from '../locate.ts';
 import type { Plan } from '../pipeline/plan.ts';
 import { formatProblem, type Problem } from '../pipeline/problem.ts';
 import { submitRequestOf } from '../rpc/submit-request.ts';
 import type { BuildServer } from '../rpc/client.ts';
-import { openEmbedded } from '../run/embedded.ts';
+import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
+import { openEmbedded, type EmbeddedYard } from '../run/embedded.ts';
 import { openPipeline, type FoundPipeline } from '../run/pipeline-file.ts';
 import { prepareInputs, stateDirIn, type PreparedInputs } from '../run/prepare.ts';
 import { resumeNote, type ResumeNote } from '../run/resume-note.ts';
 import { reattachText, watchBuild } from '../run/watch-build.ts';
-import { atServer, connect, printJson, say, type Session } from '../session.ts';
+import { atServer, connect, plainReason, printJson, printLines, say, status, type Session } from '../session.ts';
 import type { UploadCount } from '../view/summary.ts';
 
 export type RunOptions = {
@@ -40,38 +44,60 @@ export async function runCommand(session: Session, options: RunOptions): Promise
   if (pipeline.plan === undefined) return EXIT.usage;
   const plan = named(pipeline.plan, pipeline, options);
   await using stack = new AsyncDisposableStack();
+  const doing = stack.use(status(session));
+  doing.say(options.embedded === true ? 'Starting the yard, reading the inputs …' : 'Reading the inputs …');
   // The server starts while the work tree is scanned; whichever fails first is reported.
-  const [located, prepared] = await Promise.all([
-    openTarget(session, pipeline.root, options).then((target) =>
-      target.yard === undefined ? target.located : (stack.use(target.yard), target.located),
-    ),
+  const [{ located, ownYard }, prepared] = await Promise.all([
+    openTarget(session, pipeline.root, options).then((target) => {
+      if (target.yard !== undefined) stack.use(target.yard);
+      return { located: target.located, ownYard: target.yard?.own === true };
+    }),
     prepareInputs(plan, pipeline.root, session.terminal.clock, session.signal),
   ]);
+  doing.say('');
   if (!reportProblems(session, pipeline.file, prepared.problems)) return EXIT.usage;
   const server = stack.use(await connect(located));
   try {
-    return await submitAndFollow(session, server, { plan, prepared, root: pipeline.root, options });
+    return await submitAndFollow(session, server, doing, { plan, prepared, root: pipeline.root, options, ownYard });
   } catch (error) {
     throw atServer(error, server);
   }
 }
 
-type Submission = { readonly plan: Plan; readonly prepared: PreparedInputs; readonly root: string; readonly options: RunOptions };
+type Submission = {
+  readonly plan: Plan;
+  readonly prepared: PreparedInputs;
+  readonly root: string;
+  readonly options: RunOptions;
+  /** Whether the server ends with us. */
+  readonly ownYard: boolean;
+};
+type Status = ReturnType<typeof status>;
 
-async function submitAndFollow(session: Session, server: BuildServer, submission: Submission): Promise<number> {
-  const { plan, prepared, root, options } = submission;
-  const upload = await uploadInputs(session, server, prepared);
+async function submitAndFollow(session: Session, server: BuildServer, doing: Status, submission: Submission): Promise<number> {
+  const { plan, prepared, root, options, ownYard } = submission;
+  doing.say('Sending inputs …');
+  const sent = () => uploadInputs(session, server, prepared);
+  const upload = await (ownYard ? patiently(session, sent) : sent());
+  doing.say('Submitting …');
   const note = noteFor(submission, server, root);
   const request = submitRequestOf(plan, prepared.inputs, options.idempotencyKey ?? note.key);
-  const { id, existing } = await server.submit(request, session.signal);
+  const { id, existing } = await submitSurely(session, server, request);
+  doing.say('');
   if (session.json) session.terminal.stdout.write(`${JSON.stringify({ kind: 'submitted', build: id, existing })}\n`);
   if (existing) say(session, `Build ${id} was submitted before: following it`);
   if (options.detach === true) {
     note.clear();
-    say(session, `Submitted ${id}. ${reattachText(id)}`);
+    if (!session.json) printLines(session, [id]);
+    say(session, `Submitted. ${reattachText(id)}`);
     return EXIT.ok;
   }
-  const { code, detached } = await watchBuild(session, server, id, { cancelOnInterrupt: true, upload, tailLines: options.tail });
+  const { code, detached } = await watchBuild(session, server, id, {
+    cancelOnInterrupt: true,
+    upload,
+    tailLines: options.tail,
+    logsAfter: ownYard ? 'start the yard again with "switchyard up", then ' : '',
+  });
   if (!detached) note.clear();
   return code;
 }
@@ -92,7 +118,37 @@ export async function uploadInputs(session: Session, server: BuildServer, prepar
   return await uploadTree(prepared, data.store, session.signal);
 }
 
-type Target = { readonly located: Located; readonly yard: AsyncDisposable | undefined };
+/** How long a submission is repeated while the server is away or changes its leader. */
+const SUBMIT_PATIENCE_MS = 30_000;
+const SUBMIT_BACKOFF = { initialMs: 300, maxMs: 3_000 };
+
+/** Makes the call again while the server is away, starts or changes its leader. For calls that may be made twice. */
+async function patiently<T>(session: Session, call: () => Promise<T>): Promise<T> {
+  const { clock } = session.terminal;
+  const { signal } = session;
+  const until = clock.monotonic() + SUBMIT_PATIENCE_MS;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (signal.aborted || !isPassing(error) || clock.monotonic() > until) throw error;
+      if (tries === 0) say(session, `The server is not ready (${plainReason(error)}), trying again`);
+      await sleep(Math.max(backoffMs(SUBMIT_BACKOFF, tries, session.prng), error.retryAfterMs ?? 0), undefined, { signal });
+    }
+  }
+}
+
+/** Submits; again where the answer was lost: the key makes one build of it however often it arrives. */
+export async function submitSurely(
+  session: Session,
+  server: BuildServer,
+  request: SubmitBuildRequest,
+): Promise<{ readonly id: string; readonly existing: boolean }> {
+  await server.server(session.signal); // a wrong address or token shows at once
+  return patiently(session, () => server.submit(request, session.signal));
+}
+
+type Target = { readonly located: Located; readonly yard: EmbeddedYard | undefined };
 
 async function openTarget(session: Session, root: string, options: RunOptions): Promise<Target> {
   if (options.embedded !== true) return { located: locateServer(session.options, session.terminal), yard: undefined };

@@ -1,11 +1,15 @@
 import type { BuildSnapshot } from '../build-view.ts';
-import { UsageError, EXIT } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 import { openServer, printJson, printLines, resolveBuild, type Session } from '../session.ts';
-import { suggest } from '../../base/suggest.ts';
+import { stepUnknown } from '../step-name.ts';
 import { frame } from '../view/frame.ts';
 import { formatBytes, formatTime, printable } from '../view/format.ts';
 import { BuildModel, type StepProgress } from '../view/model.ts';
 import { summary } from '../view/summary.ts';
+import { whyWaiting } from '../run/explain-waiting.ts';
+
+/** Waiting steps that the server is asked about: each is a call. */
+const EXPLAINED_MAX = 20;
 
 /** Shows a build with its steps, or one step with its attempts and outputs. */
 export async function showCommand(session: Session, buildText: string, stepName: string | undefined): Promise<number> {
@@ -18,6 +22,10 @@ export async function showCommand(session: Session, buildText: string, stepName:
     return EXIT.ok;
   }
   const model = new BuildModel(snapshot);
+  for (const step of model.steps.filter(({ phase }) => phase === 'queued').slice(0, EXPLAINED_MAX)) {
+    const explanation = await server.explain(id, step.name, session.signal);
+    if (explanation.phase === 'queued') model.explain(step.name, whyWaiting(explanation));
+  }
   const size = { columns: session.terminal.stdout.columns ?? 120, rows: 1_000 };
   const lines =
     model.build.phase === 'ended'
@@ -31,11 +39,10 @@ export async function showCommand(session: Session, buildText: string, stepName:
 function showStep(session: Session, snapshot: BuildSnapshot, name: string): number {
   const step = new BuildModel(snapshot).step(name);
   if (step === undefined) {
-    const near = suggest(
+    throw stepUnknown(
       name,
       snapshot.steps.map((candidate) => candidate.name),
     );
-    throw new UsageError(`The build has no step "${name}"`, near === undefined ? undefined : `Did you mean "${near}"?`);
   }
   if (session.json) printJson(session, { step: snapshot.steps.find((candidate) => candidate.name === name) });
   else printLines(session, stepLines(step, session));

@@ -6,7 +6,12 @@ export async function watchCommand(session: Session, buildText: string, options:
   using server = await openServer(session);
   try {
     const build = await resolveBuild(server, buildText, session.signal);
-    const { code } = await watchBuild(session, server, build, { cancelOnInterrupt: false, upload: undefined, tailLines: options.tail });
+    const { code } = await watchBuild(session, server, build, {
+      cancelOnInterrupt: false,
+      upload: undefined,
+      tailLines: options.tail,
+      logsAfter: '',
+    });
     return code;
   } catch (error) {
     throw atServer(error, server);

@@ -86,9 +86,15 @@ export function connectBuildServer(link: Link): BuildServer {
       return { id: buildId, existing };
     },
     async snapshot(build, signal) {
-      const answer = await callUnary(client, 'getBuild', { buildId: build }, options(signal));
-      if (answer.build === null) throw new Fault('INTERNAL', 'The server answered without a build');
-      return { build: buildFromProto(answer.build), steps: answer.steps.map(stepFromProto), cursor: answer.cursor };
+      const first = await callUnary(client, 'getBuild', { buildId: build }, options(signal));
+      if (first.build === null) throw new Fault('INTERNAL', 'The server answered without a build');
+      const steps = first.steps.map(stepFromProto);
+      for (let pageToken = first.nextPageToken; pageToken !== '';) {
+        const page = await callUnary(client, 'getBuild', { buildId: build, pageToken }, options(signal));
+        for (const step of page.steps) steps.push(stepFromProto(step));
+        pageToken = page.nextPageToken;
+      }
+      return { build: buildFromProto(first.build), steps, cursor: first.cursor };
     },
     list: (filter, signal) => listBuilds(client, filter, signal),
     async *watch(build, cursor, signal) {

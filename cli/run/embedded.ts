@@ -9,7 +9,11 @@ import { defaultAgents, startYard } from '../yard/yard.ts';
 import { printable } from '../view/format.ts';
 
 /** A yard for the duration: one that runs already, or one of our own that ends with us. */
-export type EmbeddedYard = AsyncDisposable & { readonly located: Located };
+export type EmbeddedYard = AsyncDisposable & {
+  readonly located: Located;
+  /** Whether it ends with us. */
+  readonly own: boolean;
+};
 
 export type EmbeddedOptions = { readonly sandbox: string; readonly port: number };
 
@@ -17,9 +21,9 @@ export type EmbeddedOptions = { readonly sandbox: string; readonly port: number 
 export async function openEmbedded(session: Session, root: string, options: EmbeddedOptions): Promise<EmbeddedYard> {
   const stateDir = path.join(root, STATE_DIR);
   const running = holderOf(path.join(stateDir, 'yard.lock')) === undefined ? undefined : await joinYard(session, stateDir);
-  if (running !== undefined) return { located: running, [Symbol.asyncDispose]: async () => {} };
+  if (running !== undefined) return { located: running, own: false, [Symbol.asyncDispose]: async () => {} };
   fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  return startYard({
+  const yard = await startYard({
     stateDir,
     agents: defaultAgents(),
     port: options.port,
@@ -29,6 +33,7 @@ export async function openEmbedded(session: Session, root: string, options: Embe
     prng: session.prng,
     onEvent: yardReporter(session, false),
   });
+  return { located: yard.located, own: true, [Symbol.asyncDispose]: () => yard[Symbol.asyncDispose]() };
 }
 
 /** The yard that runs in `stateDir`, if it answers. */
@@ -44,15 +49,20 @@ async function joinYard(session: Session, stateDir: string): Promise<Located | u
 /** Says on standard error what happens in the yard; what the sandbox does not guarantee is said once. */
 export function yardReporter(session: Session, verbose: boolean): (event: ChildEvent) => void {
   let told = false;
+  const left = new Set<string>();
   return (event) => {
-    if (event.kind === 'died') {
-      say(session, `switchyard: ${event.name} ended (${event.how}); it is started again in ${event.restartInMs} ms`);
+    if (event.kind === 'left') {
+      if (!left.has(event.name)) say(session, `${event.name} has ended in good order, as a drained agent does; it comes back once it may`);
+      left.add(event.name);
+    } else if (event.kind === 'died') {
+      say(session, `switchyard: ${event.name} ended (${event.how}); it is started again. Its log: ${event.logFile}`);
     } else if (event.kind === 'given-up') say(session, `switchyard: ${event.name} does not start: ${event.how}`);
     else if (event.line.has('sandbox')) {
       const missing = event.line.get('missing');
       const notes = Array.isArray(missing) ? missing.map((one) => printable(String(one))) : [];
       const lacks = notes.filter((note) => SANDBOX_TRAITS.some((trait) => note.startsWith(trait)));
-      if (verbose) say(session, `${event.name} is ready (sandbox: ${printable(String(event.line.get('sandbox')))})`);
+      if (verbose && !left.has(event.name))
+        say(session, `${event.name} is ready (sandbox: ${printable(String(event.line.get('sandbox')))})`);
       if (lacks.length > 0 && !told)
         say(
           session,

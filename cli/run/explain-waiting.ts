@@ -48,5 +48,7 @@ export function explainWaiting(
 export function whyWaiting({ reasons, summary, nearest }: ExplanationView): string {
   const why = reasons[0] ?? summary;
   const [first] = nearest;
-  return first === undefined || first.lacks.length === 0 || !why.startsWith('no agent has') ? why : `${why}; nearest is ${first.agent}, which lacks ${first.lacks.join('; ')}`;
+  return first === undefined || first.lacks.length === 0 || !why.startsWith('no agent has')
+    ? why
+    : `${why}; nearest is ${first.agent}, which lacks ${first.lacks.join('; ')}`;
 }

@@ -1,9 +1,10 @@
 import type { BuildEvent, BuildVerdict } from '../build-view.ts';
 import { logTail } from '../commands/logs.ts';
+import { isFault } from '../../base/fault.ts';
 import { EXIT } from '../exit.ts';
-import { follow, type Followed } from '../follow.ts';
+import { follow } from '../follow.ts';
 import type { BuildServer } from '../rpc/client.ts';
-import { printLines, say, type Session } from '../session.ts';
+import { plainReason, printLines, say, type Session } from '../session.ts';
 import { wantsColor, wantsLiveView } from '../terminal.ts';
 import { sizeOf } from '../../cache/digest.ts';
 import { printableLog } from '../view/format.ts';
@@ -19,8 +20,8 @@ export type WatchOptions = {
   readonly upload: UploadCount | undefined;
   /** Lines of the log of a failed step to show. */
   readonly tailLines: number;
-  /** For callers that do more with the events. */
-  readonly onFollowed?: (followed: Followed) => void;
+  /** What to do before the logs can be asked for once we have ended; '' for nothing. */
+  readonly logsAfter: string;
 };
 
 /** How long a server may be away before we give up following; the build goes on without us. */
@@ -35,7 +36,9 @@ export async function watchBuild(
 ): Promise<{ readonly code: number; readonly detached: boolean; readonly model: BuildModel | undefined }> {
   const leaving = new AbortController();
   using progress = progressFor(session, options.upload);
-  using _interrupts = interrupts(session, server, build, options, progress, leaving);
+  using _voice = speakThrough(session, progress);
+  const cancel = { asked: false };
+  using _interrupts = interrupts(session, server, build, { ...options, cancel }, progress, leaving);
   let model: BuildModel | undefined;
   try {
     const followOptions = { clock: session.terminal.clock, prng: session.prng, patienceMs: PATIENCE_MS };
@@ -53,22 +56,23 @@ export async function watchBuild(
       if (followed.kind === 'event') model.apply(followed.event);
       waiting.look(model);
       progress.show(followed, model);
-      options.onFollowed?.(followed);
       if (followed.kind === 'event') await showTail(session, server, build, followed.event, options, progress, leaving.signal);
     }
   } catch (error) {
     if (!leaving.signal.aborted) {
       progress[Symbol.dispose]();
+      session.voice.picture = undefined;
       say(session, reattachText(build));
       throw error;
     }
   }
   progress[Symbol.dispose]();
+  session.voice.picture = undefined;
   if (leaving.signal.aborted) {
-    say(session, `Left running. ${reattachText(build)}`);
+    say(session, `${cancel.asked ? 'Not waiting for its end' : 'Left running'}. ${reattachText(build)}`);
     return { code: EXIT.cancelled, detached: true, model };
   }
-  if (model !== undefined) printEnd(session, model, options.upload);
+  if (model !== undefined) printEnd(session, model, options);
   return { code: codeOf(model?.build.verdict), detached: false, model };
 }
 
@@ -82,22 +86,28 @@ function progressFor(session: Session, upload: UploadCount | undefined): Progres
   return wantsLiveView(stdout, env) ? liveProgress(stdout, session.style, clock, upload) : plainProgress(stdout, session.style);
 }
 
+/** What is said meanwhile must not get between the lines of a picture. */
+function speakThrough(session: Session, progress: Progress): Disposable {
+  const { stdout, env } = session.terminal;
+  if (!session.json && wantsLiveView(stdout, env)) session.voice.picture = (text) => progress.say(text.split('\n'));
+  return { [Symbol.dispose]: () => (session.voice.picture = undefined) };
+}
+
 /** First Ctrl-C: cancel in good order; second: leave at once. */
 function interrupts(
   session: Session,
   server: BuildServer,
   build: string,
-  options: WatchOptions,
+  { cancelOnInterrupt, cancel }: WatchOptions & { readonly cancel: { asked: boolean } },
   progress: Progress,
   leaving: AbortController,
 ): Disposable {
-  let asked = false;
   return session.terminal.onInterrupt(() => {
-    if (asked || !options.cancelOnInterrupt) return leaving.abort();
-    asked = true;
+    if (cancel.asked || !cancelOnInterrupt) return leaving.abort();
+    cancel.asked = true;
     progress.notice('Cancelling the build; Ctrl-C again leaves it to itself');
     server.cancel(build, '', 'interrupted at the command line', leaving.signal).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = isFault(error) ? plainReason(error) : String(error);
       if (!leaving.signal.aborted) progress.notice(`The build could not be cancelled: ${why}. Ctrl-C again leaves it running`);
     });
   });
@@ -138,9 +148,16 @@ async function showTail(
   }
 }
 
-function printEnd(session: Session, model: BuildModel, upload: UploadCount | undefined): void {
-  if (!session.json) return printLines(session, ['', ...summary(model, upload, session.style)]);
+function printEnd(session: Session, model: BuildModel, { upload, logsAfter }: WatchOptions): void {
   const { build, steps } = model;
+  if (!session.json) {
+    const failed = steps.find((step) => step.verdict === 'failed' || step.verdict === 'timed-out');
+    const logs =
+      failed === undefined || failed.attempt === 0
+        ? []
+        : [`Whole logs: ${logsAfter}"switchyard logs ${build.id} ${shellWord(failed.name)}"`];
+    return printLines(session, ['', ...summary(model, upload, session.style), ...logs]);
+  }
   const end = {
     kind: 'summary',
     build: build.id,
@@ -149,6 +166,11 @@ function printEnd(session: Session, model: BuildModel, upload: UploadCount | und
     criticalPath: criticalPath(steps),
   };
   session.terminal.stdout.write(`${JSON.stringify(end)}\n`);
+}
+
+/** A step's name as one word for a shell: those of a matrix have brackets and commas. */
+function shellWord(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name : `'${name}'`;
 }
 
 function codeOf(verdict: BuildVerdict | undefined): number {

@@ -1,7 +1,7 @@
 /** Characters that terminals draw two columns wide: East Asian wide and full-width forms, and emoji. */
 const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]/u;
 /** Marks and joiners that are drawn onto the character before them. */
-const MARK = /[\p{Mark}\u200b-\u200d\ufe00-\ufe0f]/u;
+const MARK = /\p{Mark}|[\u200b-\u200d]/u;
 const PICTURE = /\p{Emoji_Presentation}/u;
 /** No escape sequence, and nothing that needs a closer look. */
 const PLAIN = /^[\u0020-\u007e]*$/;

@@ -23,7 +23,9 @@ export type ChildPlan = {
 export type ChildEvent =
   /** The line of JSON that a process prints when it is ready. */
   | { readonly kind: 'ready'; readonly name: string; readonly line: ReadonlyMap<string, unknown> }
-  | { readonly kind: 'died'; readonly name: string; readonly how: string; readonly restartInMs: number }
+  | { readonly kind: 'died'; readonly name: string; readonly how: string; readonly restartInMs: number; readonly logFile: string }
+  /** It ended in good order by itself, as a drained agent does. */
+  | { readonly kind: 'left'; readonly name: string; readonly restartInMs: number }
   | { readonly kind: 'given-up'; readonly name: string; readonly how: string };
 
 export interface SupervisedChild extends AsyncDisposable {
@@ -38,6 +40,8 @@ type Context = { readonly clock: Clock; readonly prng: Prng; readonly onEvent: (
 const BACKOFF = { initialMs: 200, maxMs: 10_000 };
 /** A process that ran this long was well: the next wait is a short one. */
 const WELL_MS = 30_000;
+/** The wait where it ended by itself in good order: whoever asked for that has not lifted it yet. */
+const LEFT_MS = 3_000;
 /** Ends before the first ready line, after which it is given up. */
 const FAILED_STARTS_MAX = 3;
 
@@ -89,20 +93,27 @@ class Child implements SupervisedChild {
       const startedAt = this.#context.clock.monotonic();
       const how = await this.#once();
       if (this.#stopping.signal.aborted) return;
+      if (how === undefined && this.#wasReady) {
+        failures = 0;
+        this.#context.onEvent({ kind: 'left', name: this.name, restartInMs: LEFT_MS });
+        await sleep(LEFT_MS, undefined, { signal: this.#stopping.signal }).catch(() => {});
+        continue;
+      }
+      const end = how ?? 'exit code 0';
       failures = this.#context.clock.monotonic() - startedAt > WELL_MS ? 0 : failures + 1;
       if (!this.#wasReady && failures >= FAILED_STARTS_MAX) {
-        this.#context.onEvent({ kind: 'given-up', name: this.name, how });
-        this.#reject(new Fault('CONFIG_INVALID', `${this.name} does not start: ${how}`, { hint: `Its log is ${this.#plan.logFile}.` }));
+        this.#context.onEvent({ kind: 'given-up', name: this.name, how: end });
+        this.#reject(new Fault('CONFIG_INVALID', `${this.name} does not start: ${end}`, { hint: `Its log is ${this.#plan.logFile}.` }));
         return;
       }
       const restartInMs = Math.max(50, backoffMs(BACKOFF, failures, this.#context.prng));
-      this.#context.onEvent({ kind: 'died', name: this.name, how, restartInMs });
+      this.#context.onEvent({ kind: 'died', name: this.name, how: end, restartInMs, logFile: this.#plan.logFile });
       await sleep(restartInMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
     }
   }
 
-  /** One life of the process; resolves with how it ended. */
-  async #once(): Promise<string> {
+  /** One life of the process; resolves with how it ended, undefined where that was in good order. */
+  async #once(): Promise<string | undefined> {
     const { argv, env, cwd, logFile } = this.#plan;
     const log = fs.openSync(logFile, 'a', 0o600);
     const logStart = fs.fstatSync(log).size;
@@ -112,14 +123,14 @@ class Child implements SupervisedChild {
       this.#process = child;
       child.stdin?.on('error', () => {});
       this.#readReady(child);
-      const ended = new Promise<string>((resolve) => {
+      const ended = new Promise<string | undefined>((resolve) => {
         child.once('error', (error) => resolve(error.message));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code ?? 0}` : signal));
+        child.once('exit', (code, signal) => resolve(code === 0 ? undefined : (signal ?? `exit code ${code}`)));
       });
       const stopped = this.#stopOnRequest(child, ended);
       const how = await ended;
       await stopped;
-      return withLastWords(how, logFile, logStart);
+      return how === undefined ? undefined : withLastWords(how, logFile, logStart);
     } finally {
       this.#process = undefined;
       fs.closeSync(log);
@@ -142,7 +153,7 @@ class Child implements SupervisedChild {
     });
   }
 
-  async #stopOnRequest(child: ChildProcess, ended: Promise<string>): Promise<void> {
+  async #stopOnRequest(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
     const { signal } = this.#stopping;
     const asked = new Promise<'asked'>((resolve) => {
       if (signal.aborted) resolve('asked');
@@ -175,13 +186,49 @@ function readyLine(text: string): ReadonlyMap<string, unknown> | undefined {
   }
 }
 
-/** The end of what the process wrote in this life, which usually says why. */
+/** What the process wrote last in this life of its errors, which usually says why. */
 function withLastWords(how: string, logFile: string, from: number): string {
   try {
-    const text = fs.readFileSync(logFile).subarray(from).toString('utf8').trim();
-    const last = text.split('\n').slice(-5).join('\n').slice(-600);
-    return last === '' ? how : `${how}: ${last}`;
+    const said = lastWords(fs.readFileSync(logFile).subarray(from).toString('utf8'));
+    return said === '' ? how : `${how}: ${said}`;
   } catch {
     return how;
   }
+}
+
+/** Levels of our logs from which on something is wrong. */
+const LEVEL_WARN = 40;
+
+/**
+ * The end of a log for people: the last complaint among our own lines of JSON, or the last lines that are not ours, such as
+ * wrong options or a crash. '' where nothing was wrong.
+ */
+export function lastWords(log: string): string {
+  let complaint = '';
+  let foreign: string[] = [];
+  for (const line of log.trim().split('\n')) {
+    const entry = logLine(line);
+    if (entry === undefined) foreign.push(line);
+    else {
+      foreign = [];
+      if (Number(entry.get('level')) >= LEVEL_WARN) complaint = complaintOf(entry);
+    }
+  }
+  const last = foreign.slice(-5).join('\n').trim();
+  return (last === '' ? complaint : last).slice(-600);
+}
+
+function logLine(line: string): ReadonlyMap<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(line);
+    return typeof json === 'object' && json !== null && 'msg' in json ? new Map(Object.entries(json)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function complaintOf(entry: ReadonlyMap<string, unknown>): string {
+  const error = entry.get('error') ?? entry.get('err');
+  const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : (error ?? entry.get('reason'));
+  return typeof message === 'string' && message !== '' ? message : String(entry.get('msg'));
 }
