@@ -35,7 +35,7 @@ import { readStepLog } from '../shell/step-log.ts';
 import type { LogStore } from '../shell/logs.ts';
 import type { Watch } from '../shell/watch.ts';
 import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
-import { buildSummaryToProto, explanationToProto, stepToProto } from './build-view.ts';
+import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
 import { submissionFromProto, type Submission } from './submit.ts';
@@ -160,9 +160,13 @@ async function refuseMissingInputs(options: BuildServiceOptions, { spec }: Submi
 
 async function getBuild(options: BuildServiceOptions, request: GetBuildRequest__Output, caller: Caller): Promise<GetBuildResponse> {
   const view = buildFor(options, caller, request.buildId);
+  const { pageToken } = request;
+  const from = pageToken === '' ? 0 : wholeField(pageToken, 'page_token', 1, view.steps.length);
+  const { steps, next } = stepsPage(view.steps, from);
   const answer = {
     build: buildSummaryToProto(view),
-    steps: view.steps.map(stepToProto),
+    steps,
+    nextPageToken: next === undefined ? '' : String(next),
     cursor: options.watch.cursorAt(view.lastEventSeq),
   };
   await options.driver.settled(); // nothing is shown that a crash could take back

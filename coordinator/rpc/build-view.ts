@@ -44,7 +44,27 @@ function buildPhaseToProto(phase: BuildState['kind']): BuildPhase {
   return phase === 'ended' ? 'BUILD_PHASE_ENDED' : 'BUILD_PHASE_RUNNING';
 }
 
-export function stepToProto(view: StepView): Step {
+/** Small enough for every gRPC client's default bound on a message, 4 MiB. */
+const PAGE_BYTES = 2 * 1024 * 1024;
+
+/** The steps from the one at `from` on that go into one answer, and where the next page begins; undefined for the end. */
+export function stepsPage(
+  views: readonly StepView[],
+  from: number,
+  bytesMax = PAGE_BYTES,
+): { readonly steps: Step[]; readonly next: number | undefined } {
+  const steps: Step[] = [];
+  let bytes = 0;
+  for (let index = from, view = views[index]; view !== undefined; index += 1, view = views[index]) {
+    const step = stepToProto(view);
+    bytes += Buffer.byteLength(JSON.stringify(step)); // never less than what the message takes
+    if (steps.length > 0 && bytes > bytesMax) return { steps, next: index };
+    steps.push(step);
+  }
+  return { steps, next: undefined };
+}
+
+function stepToProto(view: StepView): Step {
   const { spec, record } = view;
   const { state } = record;
   const newest = record.attempts.at(-1);

@@ -141,6 +141,22 @@ test('a cacheable step runs once: the next build takes its result and its log fr
   expect(await readLog(second.buildId)).toEqual({ text: 'once\n', complete: true, attempt: 0 });
 });
 
+test('the steps of a large build come in pages that every client takes', async () => {
+  const many = Array.from({ length: 25_000 }, (_, index) => step(`a-step-with-a-rather-long-name-${index}`));
+  const { buildId } = await submit({ steps: many });
+  const client = coordinator.client('viewer');
+  const names: string[] = [];
+  let pages = 0;
+  for (let pageToken = ''; pages === 0 || pageToken !== ''; pages += 1) {
+    const page = await callUnary(client, 'getBuild', { buildId, pageToken }, { signal });
+    names.push(...page.steps.map(({ name }) => name));
+    pageToken = page.nextPageToken;
+  }
+  expect(pages).toBeGreaterThan(1);
+  expect(names).toEqual(many.map(({ name }) => name));
+  await expect(callUnary(client, 'getBuild', { buildId, pageToken: 'x' }, { signal })).rejects.toMatchObject({ field: 'page_token' });
+});
+
 test('the same key with the same request is the same build, with another request a conflict', async () => {
   const first = await submit();
   expect(first.existing).toBe(false);

@@ -3,8 +3,10 @@
 
 export interface GetBuildRequest {
   'buildId'?: (string);
+  'pageToken'?: (string);
 }
 
 export interface GetBuildRequest__Output {
   'buildId': (string);
+  'pageToken': (string);
 }

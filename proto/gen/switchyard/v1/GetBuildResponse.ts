@@ -7,10 +7,12 @@ export interface GetBuildResponse {
   'build'?: (_switchyard_v1_BuildSummary | null);
   'steps'?: (_switchyard_v1_Step)[];
   'cursor'?: (string);
+  'nextPageToken'?: (string);
 }
 
 export interface GetBuildResponse__Output {
   'build': (_switchyard_v1_BuildSummary__Output | null);
   'steps': (_switchyard_v1_Step__Output)[];
   'cursor': (string);
+  'nextPageToken': (string);
 }
