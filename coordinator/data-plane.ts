@@ -12,6 +12,8 @@ export type DataPlaneProcessOptions = {
   readonly listen: string;
   /** Options of `cache/main.ts` beside the address. */
   readonly args: readonly string[];
+  /** Done before every start. */
+  readonly prepare: () => Promise<void>;
   readonly env: Env;
 };
 
@@ -70,6 +72,7 @@ export async function startDataPlane(options: DataPlaneProcessOptions): Promise<
 type Running = { readonly child: ChildProcess; readonly address: string };
 
 async function startOnce(listen: string, options: DataPlaneProcessOptions): Promise<Running> {
+  await options.prepare();
   const main = join(import.meta.dirname, '..', 'cache', `main${extname(import.meta.filename)}`);
   const child = spawn(process.execPath, [main, '--listen', listen, ...options.args], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.on('error', () => {}); // it ended; `ended` tells

@@ -44,7 +44,12 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const local = isLocalOnly(config);
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgents: local });
   const authenticator = tokenAuthenticator(tokens.entries, local && config.allowLocal ? localAdmin(config) : undefined);
-  const planePlan = { listen: config.dataListen, args: dataPlaneArgs(config, stateDir, tokens.dataTokensFile), env };
+  const planePlan = {
+    listen: config.dataListen,
+    args: dataPlaneArgs(config, stateDir, tokens.dataTokensFile),
+    prepare: tokens.writeDataTokens,
+    env,
+  };
   // Side by side: each takes a good part of the time to start.
   const starting = [openLedger(config, stateDir, env), startDataPlane(planePlan)] as const;
   for (const part of starting) part.then((started) => stack.use(started)).catch(() => {}); // below it is thrown

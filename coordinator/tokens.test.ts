@@ -17,6 +17,7 @@ test('what is written for the data plane reads as the same entries, and the serv
   await writeFile(path, JSON.stringify(FILE));
   const tokens = await openTokens({ stateDir: dir.path, tokensFile: path, localAgents: false });
   expect(tokens.entries).toEqual(parseTokens(JSON.stringify(FILE)));
+  await tokens.writeDataTokens();
   const forData = parseTokens(await readFile(tokens.dataTokensFile, 'utf8'));
   expect(forData.slice(0, -1)).toEqual(tokens.entries);
   expect(forData.at(-1)).toEqual({ sha256: hashToken(tokens.service.reveal()), identity: { kind: 'service', name: 'coordinator' } });

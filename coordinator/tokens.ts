@@ -12,6 +12,8 @@ export type Tokens = {
   readonly service: Secret;
   /** The entries with the service's, for the data plane; a file of mode 0600 that holds hashes only. */
   readonly dataTokensFile: string;
+  /** Writes that file: before each start of the data plane, for another coordinator that was refused may have written its own. */
+  readonly writeDataTokens: () => Promise<void>;
 };
 
 export type TokensOptions = {
@@ -33,11 +35,8 @@ export async function openTokens(options: TokensOptions): Promise<Tokens> {
   }
   const service = randomBytes(32).toString('hex');
   const dataTokensFile = join(options.stateDir, 'data-tokens.json');
-  await writePrivate(
-    dataTokensFile,
-    formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]),
-  );
-  return { entries, service: new Secret(service), dataTokensFile };
+  const text = formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]);
+  return { entries, service: new Secret(service), dataTokensFile, writeDataTokens: () => writePrivate(dataTokensFile, text) };
 }
 
 /** Entries as a tokens file: what `parseTokens` reads. */

@@ -176,7 +176,7 @@ test('a coordinator that is killed leaves no data plane behind', async () => {
   at.build.close();
 });
 
-test('a second coordinator on the same state does not start, and says who holds it', async () => {
+test('a second coordinator on the same state does not start, says who holds it, and does no harm to that one', async () => {
   await using dir = await tempDir();
   const at = await place(dir.path);
   await using coordinator = at.start();
@@ -185,6 +185,13 @@ test('a second coordinator on the same state does not start, and says who holds 
   await using second = other.start();
   expect(await second.ended).toEqual({ code: 1, signal: null });
   expect(second.stderr()).toContain(String(coordinator.pid));
+  // The data plane of the first one still knows the first one after a restart: it can look a step up there.
+  const pid = dataPlanePid(coordinator);
+  process.kill(pid, 'SIGKILL');
+  await until('another data plane runs', () => dataPlanePid(coordinator) !== pid);
+  const submission = { idempotencyKey: 'after', name: 'after', steps: [{ name: 'one', command: ['make'], cacheable: true }] };
+  const { buildId } = await callUnary(at.build, 'submitBuild', submission, { signal });
+  expect((await watch(at.build, buildId, '', 'stepQueued')).map((item) => item.event)).toContain('stepQueued');
   at.build.close();
   other.build.close();
 });
