@@ -326,7 +326,14 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
   test('lets no step write the kernel settings of the host, whoever the agent is', async () => {
     const find = 'find /proc -type f -perm -u+w -not -path "/proc/[0-9]*"';
     await bench.sh(`${find} 2>/dev/null | while read -r file; do if [ -w "$file" ] && [ -O "$file" ]; then echo "$file"; fi; done`);
-    expect(said()).toBe('');
+    const writable = said().split('\n').filter(Boolean);
+    if (process.getuid?.() === 0) expect(writable).toEqual([]);
+    // Those of the step's own namespaces are its own: the host's stay as they are.
+    const read = () => writable.map((file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''));
+    const before = read();
+    await bench.sh(`for file in ${writable.join(' ')}; do echo 4096 >"$file"; done 2>/dev/null; echo done`);
+    expect(said()).toContain('done');
+    expect(read()).toEqual(before);
     await bench.sh('read -r now </proc/sys/fs/pipe-user-pages-soft; echo "$now" >/proc/sys/fs/pipe-user-pages-soft && echo written');
     expect(said()).not.toContain('written');
   });
