@@ -42,6 +42,18 @@ test('megabytes arrive whole', async () => {
   expect(hash('sha256', all(), 'hex')).toBe(hash('sha256', Buffer.alloc(20_000_000), 'hex'));
 });
 
+test('what is in the pipe arrives at an agent that is too busy to read them in time', async () => {
+  await using dir = await tempDir();
+  let size = 0;
+  const pipe = await openLogPipes(join(dir.path, 'pipes')).open((bytes) => (size += bytes.byteLength));
+  const child = spawn('sh', ['-c', 'head -c 60000 /dev/zero'], { stdio: ['ignore', pipe.writeFd, pipe.writeFd] });
+  await once(child, 'spawn');
+  const drained = pipe.drained();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
+  await drained;
+  expect(size).toBe(60_000);
+});
+
 test('a process that holds the pipe open does not hold the attempt up', async () => {
   await using dir = await tempDir();
   const { pipe, all } = await opened(openLogPipes(join(dir.path, 'pipes')));

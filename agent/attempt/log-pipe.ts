@@ -7,8 +7,10 @@ import { Fault } from '../../base/fault.ts';
 
 /** Made at once, so that a step seldom waits for one. */
 const STOCK_SIZE = 8;
-/** How long what is left in the pipe is waited for, once the step has ended, while something still holds it open. */
+/** How long more is waited for, once the step has ended, while something still holds the pipe open. */
 const DRAIN_TIMEOUT_MS = 500;
+/** What still writes after as many of these, was not to be killed: it is no part of the step's log. */
+const DRAIN_ROUNDS_MAX = 20;
 
 /**
  * Where a step's output comes from. A pipe and not a file: a step that opens `/dev/stderr` anew must not truncate or
@@ -82,9 +84,18 @@ function openLogPipe(path: string, take: (bytes: Uint8Array) => void): LogPipe {
     writeFd,
     async drained() {
       closeWriter();
-      const timeout = setTimeout(() => reader.destroy(), DRAIN_TIMEOUT_MS);
+      let taken = reader.bytesRead;
+      let rounds = 0;
+      const timeout = setInterval(() => {
+        // A busy agent's timers ring before it has read what has long been there: it gets its turn to do so.
+        setImmediate(() => {
+          rounds += 1;
+          if (reader.bytesRead === taken || rounds >= DRAIN_ROUNDS_MAX) reader.destroy();
+          taken = reader.bytesRead;
+        });
+      }, DRAIN_TIMEOUT_MS);
       await over.promise;
-      clearTimeout(timeout);
+      clearInterval(timeout);
     },
     [Symbol.dispose]() {
       closeWriter();
