@@ -10,7 +10,8 @@ export default defineConfig(() => {
   return {
     test: {
       ...common,
-      reporters: ['default', new CapabilityReporter()],
+      // The table first: what failed, and the count, are the last thing to see.
+      reporters: [new CapabilityReporter(), 'default'],
       projects: [
         {
           test: {
