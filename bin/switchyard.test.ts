@@ -51,6 +51,11 @@ function run(node: string, launcher: string, argv: readonly string[]) {
   return spawnSync(node, [launcher, ...argv], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
+test('the launcher is a program by itself', () => {
+  const result = spawnSync(packageWith(ECHO, true), ['run'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  expect(JSON.parse(result.stdout)).toEqual({ argv: ['run'], major: 24 });
+});
+
 test('under Node 24 the program runs in the same process, with its arguments and exit code', () => {
   const result = run(process.execPath, packageWith(ECHO, false), ['run', '--x', 'a b']);
   expect(result.stderr).toBe('');
