@@ -86,6 +86,16 @@ describe('a disk store', () => {
     expect(await disk.store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
   });
 
+  test('bytes that one partition only announces evict nothing of another', async () => {
+    await using disk = await openDisk({ limitBytes: 1_000_000 });
+    const quiet = diskStore(disk.files, 'quiet', 'process');
+    const blobs = Array.from({ length: 4 }, () => randomBytes(100_000));
+    for (const bytes of blobs) await quiet.put(digestOf(bytes), bytes, signal);
+    const announced = randomBytes(900_000);
+    await expectFault('STORE_FULL', disk.store.put(digestOf(announced), chunked(announced, 100_000), signal));
+    expect(await quiet.findMissing(blobs.map(digestOf), signal)).toEqual([]);
+  });
+
   test('refuses what can never fit, and what does not fit beside the writes under way', async () => {
     await using disk = await openDisk({ limitBytes: 1_000 });
     const large = randomBytes(1_001);

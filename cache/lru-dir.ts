@@ -90,7 +90,7 @@ export class LruDir implements AsyncDisposable {
    */
   async write(partition: string, name: string, sizeBytes: number, fill: (fd: number) => Promise<void> | void): Promise<void> {
     const { dir, durability } = this.#options;
-    using _ = await this.#makeRoom(sizeBytes);
+    using _ = await this.#makeRoom(partition, sizeBytes);
     const file = this.pathOf(partition, name);
     const temporary = path.join(dir, TEMPORARY, `${process.pid}.${randomBytes(8).toString('hex')}`);
     let renamed = false;
@@ -129,21 +129,24 @@ export class LruDir implements AsyncDisposable {
   }
 
   /** Keeps `bytes` free for a write until disposed of, at the cost of what was used least. */
-  async #makeRoom(bytes: number): Promise<Disposable> {
+  async #makeRoom(partition: string, bytes: number): Promise<Disposable> {
     const { limitBytes } = this.#options;
     if (bytes > limitBytes) throw new Fault('STORE_FULL', `${bytes} bytes are more than the whole store may hold (${limitBytes})`);
     if (this.#writtenBytes > limitBytes / 16) {
       this.#writtenBytes = 0;
       this.#scan = this.#scan.then(() => this.#rescan());
     }
-    const reservation = this.#index.reserve(bytes);
+    const reservation = this.#index.reserve(partition, bytes);
     if (this.#index.totalBytes > limitBytes) {
       await this.#scan; // until then the index may not know what was used least
       while (this.#index.totalBytes > limitBytes && this.#evictOne());
     }
     if (this.#index.totalBytes <= limitBytes) return reservation;
     reservation[Symbol.dispose]();
-    throw new Fault('STORE_FULL', `The store has no room for ${bytes} more bytes while so many are being written (${limitBytes} in all)`);
+    throw new Fault(
+      'STORE_FULL',
+      `The store has no room for ${bytes} more bytes of ${partition} beside what others keep (${limitBytes} in all)`,
+    );
   }
 
   /** Whether there was something to remove. What another process has used since goes to the end of the queue instead. */

@@ -7,12 +7,14 @@ export type Oldest = { readonly partition: string; readonly name: string; readon
 /** What a directory holds as far as this process knows: the order of last use, and bytes per partition. */
 export class LruIndex {
   readonly #partitions = new Map<string, Partition>();
+  /** Bytes that are about to be written, by partition. */
+  readonly #reserved = new Map<string, number>();
   #bytes = 0;
-  #reserved = 0;
+  #reservedBytes = 0;
 
   /** Bytes of what is known and of what is reserved. */
   get totalBytes(): number {
-    return this.#bytes + this.#reserved;
+    return this.#bytes + this.#reservedBytes;
   }
 
   /** The file is there and was used at that time, later than all others. */
@@ -36,25 +38,36 @@ export class LruIndex {
   }
 
   /** Counts bytes that are about to be written, until disposed of. */
-  reserve(bytes: number): Disposable {
-    this.#reserved += bytes;
+  reserve(partition: string, bytes: number): Disposable {
+    this.#count(partition, bytes);
     let open = true;
     return {
       [Symbol.dispose]: () => {
-        if (open) this.#reserved -= bytes;
+        if (open) this.#count(partition, -bytes);
         open = false;
       },
     };
   }
 
-  /** The least recently used file of the partition that has most bytes: so one partition's flood costs the others nothing. */
+  #count(partition: string, bytes: number): void {
+    const reserved = (this.#reserved.get(partition) ?? 0) + bytes;
+    this.#reservedBytes += bytes;
+    if (reserved === 0) this.#reserved.delete(partition);
+    else this.#reserved.set(partition, reserved);
+  }
+
+  /**
+   * The least recently used file of the partition that has most bytes, reserved ones included: so one partition's flood,
+   * announced or real, costs the others nothing. Undefined where that partition has no files yet.
+   */
   oldest(): Oldest | undefined {
-    let largest: readonly [string, Partition] | undefined;
-    for (const entry of this.#partitions) {
-      if (largest === undefined || entry[1].bytes > largest[1].bytes) largest = entry;
+    const sizeOf = (partition: string) => (this.#partitions.get(partition)?.bytes ?? 0) + (this.#reserved.get(partition) ?? 0);
+    let largest: string | undefined;
+    for (const partition of [...this.#partitions.keys(), ...this.#reserved.keys()]) {
+      if (largest === undefined || sizeOf(partition) > sizeOf(largest)) largest = partition;
     }
-    const first = largest?.[1].entries.entries().next().value;
-    return largest === undefined || first === undefined ? undefined : { partition: largest[0], name: first[0], usedMs: first[1].usedMs };
+    const first = largest === undefined ? undefined : this.#partitions.get(largest)?.entries.entries().next().value;
+    return largest === undefined || first === undefined ? undefined : { partition: largest, name: first[0], usedMs: first[1].usedMs };
   }
 
   /** Takes over what the disk has, oldest use first. What this process used since it was opened stays newest, in its order. */
