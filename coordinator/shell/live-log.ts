@@ -49,6 +49,10 @@ export class LiveLog {
     return first === undefined ? 0 : this.#durable - first.offset;
   }
 
+  get tailPieces(): number {
+    return this.#chunks.length;
+  }
+
   /** Runs `work` after all earlier calls' have ended, so that bytes are admitted in the order in which they came. */
   inTurn(work: () => Promise<void>): Promise<void> {
     const run = this.#turn.then(work);

@@ -63,6 +63,15 @@ test('duplicates are trimmed, gaps are answered with what is there', async () =>
   expect((await readAll(logs, { token })).bytes.toString()).toBe('hello world');
 });
 
+test('a log that comes a byte at a time moves to the store long before it is as large as a segment', async () => {
+  const { open, token, ledger } = await world();
+  const logs = open();
+  for (let offset = 0; offset < 2_048; offset += 1) await logs.append(BUILD, token, offset, Buffer.from('x'));
+  await until('a segment is stored', async () => ((await ledger.log(token, never))?.segments.length ?? 0) > 0);
+  expect((await ledger.log(token, never))?.chunks).toEqual([]);
+  expect((await readAll(logs, { token })).bytes.toString()).toBe('x'.repeat(2_048));
+});
+
 test('whatever the order, overlap and repetition of chunks, the log is the sequence of its bytes', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -32,6 +32,8 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
 
 /** What an agent may add at the cut of a log that was too long: the mark that says so. */
 const CUT_MARK_BYTES = 4_096;
+/** A tail of this many pieces moves too: a step that writes a byte at a time costs as many rows and objects as bytes. */
+const TAIL_PIECES_MAX = 2_048;
 const SEALERS = 8;
 const RETRY = { initialMs: 250, maxMs: 15_000 };
 
@@ -164,7 +166,7 @@ class LedgerLogStore implements LogStore {
   async #commit(log: LiveLog, offset: number, bytes: Uint8Array): Promise<void> {
     await this.#options.commit([{ kind: 'log-chunk', build: log.build, token: log.token, offset, bytes }]);
     log.committed(offset, bytes);
-    if (log.tailBytes >= this.#options.limits.segmentBytes) void this.#spill(log);
+    if (log.tailBytes >= this.#options.limits.segmentBytes || log.tailPieces >= TAIL_PIECES_MAX) void this.#spill(log);
   }
 
   /** Waits while the tail is as long as it may be, for the blob store to take it. */
