@@ -2,12 +2,19 @@ import type { Names } from './expression.ts';
 import { entryOf, type SourceEntry, type SourceMap, type SourceNode } from './source.ts';
 import { combinationsOf, matrix as matrixType, suffixOf, type Combination } from './matrix-type.ts';
 import { interpolate, valueOf } from './interpolate.ts';
-import { bindParams, type GivenParam, type ParamDeclarations } from './params.ts';
+import { bindParams, isShort, type GivenParam, type ParamDeclarations } from './params.ts';
 import { suggest } from '../../base/suggest.ts';
 import type { Problems } from './problem.ts';
 
 /** A step's fields with nothing left to work out. */
-export type ExpandedStep = { readonly key: string; readonly name: string; readonly entry: SourceEntry; readonly fields: SourceMap };
+export type ExpandedStep = {
+  readonly key: string;
+  readonly name: string;
+  readonly entry: SourceEntry;
+  readonly fields: SourceMap;
+  /** Whether it names a template that is not there. */
+  readonly templateMissing: boolean;
+};
 
 export type Expansion = {
   readonly steps: readonly ExpandedStep[];
@@ -66,7 +73,8 @@ class StepExpansion {
     const node = interpolate(written.value, at, this.#input.names, this.#problems);
     const read = matrixType.read(node, at, { problems: this.#problems, deferred: false });
     const found = read === undefined ? [] : combinationsOf(read);
-    if (read !== undefined && found.length === 0) this.#problems.error(written.keyPlace, at, 'the matrix has no combinations');
+    const empty = read !== undefined && [...read.axes.values()].some((values) => values.length === 0);
+    if (read !== undefined && found.length === 0 && !empty) this.#problems.error(written.keyPlace, at, 'the matrix has no combinations');
     const names = new Set<string>();
     return found.flatMap((combination) => {
       const name = `${this.#entry.key}[${suffixOf(combination)}]`;
@@ -85,7 +93,8 @@ class StepExpansion {
     const ofTemplate = template?.step.entries.map((entry) => this.#filled(entry, template.names)) ?? [];
     const own = this.#own.entries.map((entry) => this.#filled(entry, names));
     const entries = [defaults, ofTemplate, own].reduce<readonly SourceEntry[]>(overlay, []).filter((entry) => !OWN_FIELDS.has(entry.key));
-    return [{ key: this.#entry.key, name, entry: this.#entry, fields: { ...this.#own, entries } }];
+    const templateMissing = template === undefined && entryOf(this.#own, 'template') !== undefined;
+    return [{ key: this.#entry.key, name, entry: this.#entry, fields: { ...this.#own, entries }, templateMissing }];
   }
 
   #filled(entry: SourceEntry, names: Names): SourceEntry {
@@ -98,13 +107,16 @@ class StepExpansion {
     const written = entryOf(this.#own, 'template');
     const passed = entryOf(this.#own, 'with');
     if (written?.value.kind !== 'text') {
-      if (passed !== undefined) this.#problems.error(passed.keyPlace, `${this.#at}.with`, '"with" needs a template');
+      if (passed !== undefined)
+        this.#problems.error(passed.keyPlace, `${this.#at}.with`, '"with" needs a template', 'Name one: template: NAME.');
       return undefined;
     }
     const template = this.#input.templates.get(written.value.value);
     if (template === undefined) {
-      const near = suggest(written.value.value, [...this.#input.templates.keys()]);
-      const hint = near === undefined ? undefined : `Did you mean "${near}"?`;
+      const known = [...this.#input.templates.keys()];
+      const near = suggest(written.value.value, known);
+      const all = known.length === 0 ? 'Write it under "templates".' : `Known: ${known.join(', ')}.`;
+      const hint = near === undefined ? all : `Did you mean "${near}"?`;
       this.#problems.error(written.value.place, `${this.#at}.template`, `there is no template "${written.value.value}"`, hint);
       return undefined;
     }
@@ -118,7 +130,7 @@ class StepExpansion {
     }
     const at = { place: written.keyPlace, field: this.#at, giveWith: 'Give it: with: {NAME: …}.' };
     const values = bindParams(template.params, given, at, this.#problems);
-    return { step: template.step, names: { ...this.#input.names, with: { open: false, values } } };
+    return { step: template.step, names: { ...this.#input.names, with: { open: isShort(template.params, values), values } } };
   }
 
   #when(fields: SourceMap, names: Names): boolean {

@@ -1,6 +1,7 @@
 import type { SourceNode } from './source.ts';
 import { entryOf, nameOfKind } from './source.ts';
 import { suggest } from '../../base/suggest.ts';
+import { adviceOnForeign, fieldOfForeign, wordOfForeign } from './foreign-words.ts';
 import type { Problems } from './problem.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
@@ -39,6 +40,8 @@ type TextForm = {
   readonly hint?: string;
   /** Numbers and booleans count as the text that was written. */
   readonly anyScalar?: boolean;
+  /** What somebody who wrote a bare number most likely meant. */
+  readonly numberAs?: (value: number) => string;
 };
 
 /** Text of a given form. */
@@ -59,7 +62,7 @@ export function parsedText<T>(
     read(node, field, reading) {
       const scalar = node.kind === 'number' || node.kind === 'boolean';
       if (node.kind !== 'text' && !(scalar && form.anyScalar === true)) {
-        return expected(form.what, node, field, reading, form.hint ?? (scalar ? `Write it in quotes: "${node.value}".` : undefined));
+        return expected(form.what, node, field, reading, hintForKind(form, node));
       }
       const value = String(node.value);
       if (reading.deferred && value.includes('${{')) return undefined;
@@ -75,6 +78,13 @@ export function parsedText<T>(
   };
 }
 
+function hintForKind(form: TextForm, node: SourceNode): string | undefined {
+  if (form.numberAs !== undefined && node.kind === 'number') return `Write ${form.numberAs(node.value)}.`;
+  if (form.hint !== undefined) return form.hint;
+  if (node.kind === 'number' || node.kind === 'boolean') return `Write it in quotes: "${node.value}".`;
+  return node.kind === 'empty' ? 'Write "" where the text is empty.' : undefined;
+}
+
 /** One of a few words. */
 export function choice<const W extends readonly string[]>(words: W): FieldType<W[number]> {
   const what = `one of ${words.join(', ')}`;
@@ -86,7 +96,7 @@ export function choice<const W extends readonly string[]>(words: W): FieldType<W
       if (node.kind !== 'text') return expected(what, node, field, reading);
       const word = words.find((known) => known === node.value);
       if (word !== undefined) return word;
-      const near = suggest(node.value, words);
+      const near = suggest(node.value, words) ?? wordOfForeign(node.value, words);
       reading.problems.error(
         node.place,
         field,
@@ -99,8 +109,13 @@ export function choice<const W extends readonly string[]>(words: W): FieldType<W
 }
 
 /** A number within bounds; whole unless `fraction` is set. */
-export function number(form: { readonly min: number; readonly max: number; readonly fraction?: boolean }): FieldType<number> {
-  const what = `a ${form.fraction === true ? '' : 'whole '}number from ${form.min} to ${form.max}`;
+export function number(form: {
+  readonly min: number;
+  readonly max: number;
+  readonly fraction?: boolean;
+  readonly what?: string;
+}): FieldType<number> {
+  const what = form.what ?? `a ${form.fraction === true ? '' : 'whole '}number from ${form.min} to ${form.max}`;
   const plain = { type: form.fraction === true ? 'number' : 'integer', minimum: form.min, maximum: form.max };
   return {
     what,
@@ -123,8 +138,10 @@ export const flag: FieldType<boolean> = {
     if (isDeferred(node, reading)) return undefined;
     if (node.kind === 'boolean') return node.value;
     const word = node.kind === 'text' && /^(yes|no|on|off)$/iu.test(node.value) ? node.value.toLowerCase() : undefined;
+    const quoted =
+      node.kind === 'text' && /^(true|false)$/iu.test(node.value) ? `Write ${node.value.toLowerCase()} without quotes.` : undefined;
     const hint =
-      word === undefined ? undefined : `Write ${word === 'yes' || word === 'on' ? 'true' : 'false'}: "${word}" is text in YAML 1.2.`;
+      word === undefined ? quoted : `Write ${word === 'yes' || word === 'on' ? 'true' : 'false'}: "${word}" is text in YAML 1.2.`;
     return expected('true or false', node, field, reading, hint);
   },
 };
@@ -161,7 +178,11 @@ export function mapOf<T>(of: FieldType<T>, key: { readonly pattern: string; read
     what: 'a map',
     schema: { type: 'object', propertyNames: { pattern: key.pattern }, additionalProperties: of.schema },
     read(node, field, reading) {
-      if (node.kind !== 'map') return expected('a map', node, field, reading);
+      if (node.kind !== 'map') {
+        const hint =
+          node.kind === 'list' ? 'Write each name as a key, "NAME:" with its fields below, instead of "- name: NAME".' : undefined;
+        return expected('a map', node, field, reading, hint);
+      }
       const found = new Map<string, T>();
       for (const entry of node.entries) {
         if (!pattern.test(entry.key)) reading.problems.error(entry.keyPlace, `${field}.${entry.key}`, `"${entry.key}" is not ${key.what}`);
@@ -184,12 +205,22 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 
 export type RecordOf<F extends Fields> = { readonly [K in keyof F]: (F[K] extends Field<infer T> ? T : never) | undefined };
 
-/** A map with known keys. `refused` names keys that get a message of their own instead of "unknown". */
+/** The field that an unknown key was most likely meant to be. */
+export function meantField(key: string, known: readonly string[]): string | undefined {
+  return fieldOfForeign(key, known) ?? suggest(key, known);
+}
+
+/**
+ * A map with known keys. `refused` names keys that get a message of their own instead of "unknown"; `hint` says what to
+ * write for those who wrote no map.
+ */
 export function record<const F extends Fields>(
   what: string,
   fields: F,
   refused: Readonly<Record<string, string>> = {},
+  hint?: string,
 ): FieldType<RecordOf<F>> {
+  const names = Object.keys(fields);
   const required = Object.keys(fields).filter((name) => fields[name]?.required === true);
   const properties = Object.fromEntries(
     Object.entries(fields).map(([name, { type, about }]) => [name, { description: about, ...type.schema }]),
@@ -198,21 +229,28 @@ export function record<const F extends Fields>(
     what,
     schema: { type: 'object', additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) },
     read(node, field, reading) {
-      if (node.kind !== 'map') return expected(what, node, field, reading);
+      if (node.kind !== 'map') return expected(what, node, field, reading, hint);
       const at = (name: string) => (field === '' ? name : `${field}.${name}`);
       const values: Record<string, unknown> = {};
+      const meant = new Set<string>();
       for (const { key, keyPlace, value } of node.entries) {
         const known = Object.hasOwn(fields, key) ? fields[key] : undefined;
         if (known !== undefined) values[key] = known.type.read(value, at(key), reading);
-        else if (Object.hasOwn(refused, key)) reading.problems.error(keyPlace, at(key), refused[key] ?? '');
-        else {
-          const near = suggest(key, Object.keys(fields));
-          const hint = near === undefined ? `Known here: ${Object.keys(fields).join(', ')}.` : `Did you mean "${near}"?`;
-          reading.problems.error(keyPlace, at(key), `there is no field "${key}"`, hint);
+        else if (Object.hasOwn(refused, key)) {
+          reading.problems.error(keyPlace, at(key), refused[key] ?? '');
+          meant.add(fieldOfForeign(key, names) ?? '');
+        } else if (key !== '<<') {
+          // A merge key was reported where the file was read.
+          const near = meantField(key, names);
+          if (near !== undefined) meant.add(near);
+          const instead =
+            near === undefined ? (adviceOnForeign(key, names) ?? `Known here: ${names.join(', ')}.`) : `Did you mean "${near}"?`;
+          reading.problems.error(keyPlace, at(key), `there is no field "${key}"`, instead);
         }
       }
       for (const name of required) {
-        if (entryOf(node, name) === undefined) reading.problems.error(node.place, at(name), 'is missing');
+        if (entryOf(node, name) === undefined && !meant.has(name))
+          reading.problems.error(node.place, at(name), 'is missing', name === 'version' ? 'Begin the file with "version: 1".' : undefined);
       }
       return values as RecordOf<F>; // each value was read by the type of its field
     },

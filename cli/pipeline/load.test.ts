@@ -35,15 +35,13 @@ describe('problems name file, place, field and fix', () => {
       "f.yaml:3:16: error: steps.a.tiemout: there is no field "tiemout"
           fix: Did you mean "timeout"?
       f.yaml:3:39: error: steps.a.timeout: expected a duration such as 30s, 10m or 1h30m, but found a number
-          fix: Write a number and one of ms, s, m, h, d, such as 30s or 1h30m.
+          fix: Write "10s" for seconds or "10m" for minutes.
       f.yaml:3:53: error: steps.a.outputs[0]: "../x" is not a path inside the work tree
           fix: Paths are relative to the directory of the pipeline file, with "/", and never go up with "..".
       f.yaml:3:59: error: steps.a.outputs[1]: "/etc" is not a path inside the work tree
           fix: Paths are relative to the directory of the pipeline file, with "/", and never go up with "..".
       f.yaml:3:74: error: steps.a.needs[0]: there is no step "bb"
           fix: Did you mean "b"?
-      f.yaml:4:3: error: steps.b.run: is missing
-          fix: Say what to run, or name a template that does.
       f.yaml:4:3: error: steps.b.needs: the steps need each other in a circle: b → c → b
       f.yaml:4:8: error: steps.b.rum: there is no field "rum"
           fix: Did you mean "run"?
@@ -56,7 +54,8 @@ describe('problems name file, place, field and fix', () => {
           fix: Write true: "yes" is text in YAML 1.2.
       f.yaml:5:87: error: steps.c.when: in the expression "git.branhc == 'x'": "git" has no "branhc"
           fix: Did you mean "branch"?
-      f.yaml:5:118: error: steps.c.template: there is no template "zz""
+      f.yaml:5:118: error: steps.c.template: there is no template "zz"
+          fix: Write it under "templates"."
     `);
   });
 
@@ -66,7 +65,7 @@ describe('problems name file, place, field and fix', () => {
     [
       'a key that is there twice',
       'version: 1\nsteps:\n  a: { run: x }\n  a: { run: y }\n',
-      'f.yaml:4:3: error: this key is there twice\n    fix: Keep one of them.',
+      'f.yaml:4:3: error: "a" is there twice\n    fix: Keep one of them.',
     ],
     ['a list for a file', '- a\n', 'f.yaml:1:1: error: expected a pipeline, but found a list'],
     ['no steps', 'version: 1\nsteps: {}\n', 'f.yaml:2:8: error: steps: the pipeline has no steps'],
@@ -82,7 +81,31 @@ describe('problems name file, place, field and fix', () => {
       stepsOf('  a: { run: x, needs: c }\n  b: { run: x, needs: a }\n  c: { run: x, needs: b }\n'),
       'steps.a.needs: the steps need each other in a circle: a → c → b → a',
     ],
-    ['a step that needs itself', stepsOf('  a: { run: x, needs: a }\n'), 'the steps need each other in a circle: a → a'],
+    ['words of other systems', stepsOf('  a: { script: x, depends_on: b, image: node }\n'), '"script"\n    fix: Did you mean "run"?'],
+    [
+      'no error of its own for what was misspelt',
+      stepsOf('  a: { rum: x }\n'),
+      'steps.a.rum: there is no field "rum"\n    fix: Did you mean "run"?',
+    ],
+    [
+      'a list of steps',
+      'version: 1\nsteps:\n  - { name: a, run: x }\n',
+      'f.yaml:3:3: error: steps: expected a map, but found a list\n    fix: Write each name as a key',
+    ],
+    ['a duration without a unit', stepsOf('  a: { run: x, timeout: 600 }\n'), 'fix: Write "600s" for seconds or "600m" for minutes.'],
+    [
+      'a field that cannot be a default',
+      'version: 1\ndefaults: { run: x }\nsteps: { a: { run: x } }\n',
+      '"run" cannot be a default: give it to each step',
+    ],
+    ['a number of retries', stepsOf('  a: { run: x, retry: 3 }\n'), 'fix: Write {exit: 2} for tries after a failure of the command.'],
+    ['tabs', 'version: 1\nsteps:\n\ta: { run: x }\n', 'fix: Indent with spaces.'],
+    [
+      'a combination of a step without a matrix',
+      stepsOf('  a: { run: x }\n  b: { run: x, needs: "a[k=1]" }\n'),
+      'fix: "a" has no matrix: write "a".',
+    ],
+    ['a step that needs itself', stepsOf('  a: { run: x, needs: a }\n'), 'steps.a.needs: the step needs itself'],
     [
       'nothing to run',
       stepsOf('  a: { needs: [] }\n'),
@@ -196,11 +219,7 @@ steps:
   test('values of the wrong type, unknown and missing ones are refused where they are passed', () => {
     const wrong = `${text}  four: { template: t, with: { n: x, wrod: y } }\n`;
     expect(errors(wrong)).toMatchInlineSnapshot(`
-      "f.yaml:9:12: error: steps.four.run: in the expression "with.word": "with" has no "word"
-          fix: There are none here.
-      f.yaml:9:12: error: steps.four.run: in the expression "with.n": "with" has no "n"
-          fix: There are none here.
-      f.yaml:16:11: error: steps.four: the parameter "word" has no value and no default
+      "f.yaml:16:11: error: steps.four: the parameter "word" has no value and no default
           fix: Give it: with: {word: …}.
       f.yaml:16:35: error: steps.four.with.n: the parameter "n" must be a whole number, but is "x"
       f.yaml:16:44: error: steps.four.with.wrod: there is no parameter "wrod"

@@ -1,7 +1,7 @@
 import type { Names, Value } from './expression.ts';
 import { expand, type Expansion, type Template } from './expand.ts';
 import { interpolate } from './interpolate.ts';
-import { bindParams, paramFromText, whyWrong, type GivenParam, type ParamDeclarations } from './params.ts';
+import { bindParams, isShort, paramFromText, whyWrong, type GivenParam, type ParamDeclarations } from './params.ts';
 import type { Plan } from './plan.ts';
 import { planSteps } from './plan-steps.ts';
 import { Problems, type Problem } from './problem.ts';
@@ -94,7 +94,7 @@ function namesOf(declared: ParamDeclarations, root: SourceMap, context: Pipeline
   const env: Record<string, Value> = {};
   for (const [name, value] of Object.entries(context.env)) if (value !== undefined) env[name] = value;
   return {
-    params: { open: false, values: params },
+    params: { open: isShort(declared, params), values: params },
     env: { open: true, values: env },
     git: { open: false, values: context.git },
     host: { open: false, values: context.host },

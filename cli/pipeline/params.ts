@@ -34,9 +34,17 @@ export function bindParams(
     if (value === undefined) continue;
     const wrong = whyWrong(declaration, value);
     if (wrong === undefined) values[name] = value;
-    else problems.error(one?.place ?? at.place, one?.field ?? at.field, `the parameter "${name}" ${wrong}`);
+    else {
+      const hint = declaration.type === 'string' ? `Write it in quotes: "${value}".` : undefined;
+      problems.error(one?.place ?? at.place, one?.field ?? at.field, `the parameter "${name}" ${wrong}`, hint);
+    }
   }
   return values;
+}
+
+/** Whether a parameter is without a value: that was reported, and expressions that use it are not to blame. */
+export function isShort(declared: ParamDeclarations, values: Readonly<Record<string, Value>>): boolean {
+  return [...declared.keys()].some((name) => !Object.hasOwn(values, name));
 }
 
 /** Why `value` cannot be a parameter's value; undefined where it can. */

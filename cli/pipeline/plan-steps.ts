@@ -1,3 +1,4 @@
+import { meantField } from './field-type.ts';
 import { LIMITS } from '../../coordinator/core/limits.ts';
 import type { ExpandedStep, Expansion } from './expand.ts';
 import { suggest } from '../../base/suggest.ts';
@@ -39,7 +40,10 @@ function planStep(step: ExpandedStep, written: StepAsWritten, names: StepNames, 
   const at = `steps.${step.name}`;
   const placeOf = (field: string) => entryOf(step.fields, field)?.keyPlace ?? step.entry.keyPlace;
   const wrong = (field: string, message: string, hint?: string) => problems.error(placeOf(field), `${at}.${field}`, message, hint);
-  if (entryOf(step.fields, 'run') === undefined) wrong('run', 'is missing', 'Say what to run, or name a template that does.');
+  // A word for it or a template that does not exist was reported already.
+  const meant = step.fields.entries.some(({ key }) => key !== 'run' && meantField(key, ['run']) === 'run');
+  if (entryOf(step.fields, 'run') === undefined && !meant && !step.templateMissing)
+    wrong('run', 'is missing', 'Say what to run, or name a template that does.');
   const cache = written.cache;
   if (cache?.use === true && written.sideEffects === true)
     wrong('cache', 'a step with side effects cannot be cached', 'Remove one of the two.');
@@ -106,11 +110,19 @@ function needsOf(step: ExpandedStep, written: readonly NeedAsWritten[], names: S
       const known = [...names.instances.keys(), ...names.all].filter((name) => name !== step.key);
       const near = suggest(need.step, known);
       const { place, field } = itemAt(node, index, step);
-      problems.error(place, field, `there is no step "${need.step}"`, near === undefined ? undefined : `Did you mean "${near}"?`);
+      const base = need.step.replace(/\[.*$/s, '');
+      const plain = base !== need.step && names.all.has(base) ? `"${base}" has no matrix: write "${base}".` : undefined;
+      const hint = near === undefined ? `Its steps: ${listed([...names.instances.keys(), ...names.all])}.` : `Did you mean "${near}"?`;
+      problems.error(place, field, `there is no step "${need.step}"`, plain ?? hint);
     }
     for (const target of targets ?? []) found.set(target, (found.get(target) ?? false) || need.outputs);
   });
   return [...found].map(([name, outputs]) => ({ step: name, outputs }));
+}
+
+function listed(names: readonly string[]): string {
+  const known = [...new Set(names)];
+  return known.length <= 12 ? known.join(', ') : `${known.slice(0, 12).join(', ')}, …`;
 }
 
 function itemAt(node: SourceNode | undefined, index: number, step: ExpandedStep) {
@@ -139,7 +151,7 @@ function checkCycles(steps: readonly PlannedStep[], problems: Problems): void {
         problems.error(
           target.place,
           `steps.${target.key}.needs`,
-          `the steps need each other in a circle: ${[...around, target.name].join(' → ')}`,
+          around.length === 1 ? 'the step needs itself' : `the steps need each other in a circle: ${[...around, target.name].join(' → ')}`,
         );
       } else if (target !== undefined && !state.has(target.name)) {
         state.set(target.name, 'open');

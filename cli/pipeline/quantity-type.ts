@@ -11,6 +11,7 @@ export const duration: FieldType<number> = parsedText({
   what: 'a duration such as 30s, 10m or 1h30m',
   pattern: `^((${AMOUNT}(ms|s|m|h|d))+|0)$`,
   hint: `Write ${QUANTITY_FORMS.duration}.`,
+  numberAs: (value) => `"${value}s" for seconds or "${value}m" for minutes`,
   parse: (written) => {
     const value = parseDurationMs(written);
     return value === undefined || value > DURATION_MAX_MS ? { wrong: `"${written}" is longer than a year` } : { value };

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type ErrorCode } from 'yaml';
 import type { Place, Problems } from './problem.ts';
 
 /** A YAML value that knows where it was written. Aliases are resolved. */
@@ -19,6 +19,17 @@ const NODES_MAX = 200_000;
 const DEPTH_MAX = 64;
 const TOO_LARGE = `the file is too large or nested too deep: at most ${NODES_MAX} values and ${DEPTH_MAX} levels are read`;
 
+/** What to do about the parser's complaints that people meet most. */
+const YAML_HINTS: Partial<Record<ErrorCode, string>> = {
+  BAD_INDENT: 'Check the indentation, and that every bracket is closed.',
+  BLOCK_AS_IMPLICIT_KEY: 'Check the indentation: a line is deeper than those beside it, or text with ": " needs quotes.',
+  BAD_SCALAR_START: 'Put the text in quotes.',
+  MISSING_CHAR: 'Close the bracket or quote, or put text with special characters in quotes.',
+  MULTILINE_IMPLICIT_KEY: 'A colon may be missing; check the indentation too.',
+  TAB_AS_INDENT: 'Indent with spaces.',
+  UNEXPECTED_TOKEN: 'Put text with special characters in quotes.',
+};
+
 /** Reads YAML 1.2. Syntax errors and repeated keys become problems; undefined where nothing useful could be read. */
 export function parseSource(text: string, problems: Problems): SourceNode | undefined {
   const lines = new LineCounter();
@@ -28,8 +39,11 @@ export function parseSource(text: string, problems: Problems): SourceNode | unde
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
+  let before = -1;
   for (const error of document.errors) {
-    problems.error(placeOf(error.pos[0]), '', `not valid YAML: ${error.message}`);
+    // What the parser stumbles over next at the same place is the same mistake.
+    if (error.pos[0] !== before) problems.error(placeOf(error.pos[0]), '', `not valid YAML: ${error.message}`, YAML_HINTS[error.code]);
+    before = error.pos[0];
   }
   if (document.errors.length > 0) return undefined;
   if (document.contents === null) {
@@ -81,7 +95,7 @@ class Reading {
     const keyPlace = this.#place(key, outer);
     if (!isScalar(key) || isAlias(key)) this.#problems.error(keyPlace, '', 'a key must be plain text');
     const name = isScalar(key) ? String(key.value) : '';
-    if (seen.has(name)) this.#problems.error(keyPlace, '', 'this key is there twice', 'Keep one of them.');
+    if (seen.has(name)) this.#problems.error(keyPlace, '', `"${name}" is there twice`, 'Keep one of them.');
     seen.add(name);
     if (name === '<<') this.#problems.error(keyPlace, '<<', 'merge keys are not supported', 'Use "defaults" or a template.');
     return { key: name, keyPlace, value: this.node(value, keyPlace, depth + 1) };

@@ -39,6 +39,10 @@ const glob = text({
   pattern: '^!?(?!/)(?!(.*/)?\\.\\.(/|$))[^\\\\\\u0000]+$',
   hint: 'Patterns are relative to the directory of the pipeline file, with "/", and never go up with "..".',
 });
+const paths = byKind<readonly string[]>('a path or a list of paths', {
+  text: mapped(relativePath, (one) => [one]),
+  list: list(relativePath),
+});
 const globs = byKind<readonly string[]>('a pattern or a list of patterns', { text: mapped(glob, (one) => [one]), list: list(glob) });
 const line = text({ what: 'text' });
 
@@ -117,18 +121,23 @@ const retries = number({ min: 0, max: 100 });
 /** One field per class that can be retried, so that a new class cannot be forgotten here. */
 type RetriedClass = Exclude<keyof typeof FAILURE_CLASSES, 'cancelled'>;
 export const RETRIED_CLASSES = Object.keys(FAILURE_CLASSES).filter((name): name is RetriedClass => name !== 'cancelled');
-const retry = record('a map of failure classes and counts', {
-  exit: { type: retries, about: 'Tries after the first when the command ended with a code other than 0. Default 0.' },
-  timeout: { type: retries, about: 'When it ran too long. Default 0.' },
-  output: { type: retries, about: 'When an output was not what it may be. Default 0.' },
-  oom: { type: retries, about: 'When it took more memory than it may. Default 0.' },
-  'agent-lost': { type: retries, about: 'When its agent was lost. Default 3, and 0 for steps with side effects.' },
-  'agent-stop': { type: retries, about: 'When its agent was stopped. Default 10.' },
-  'sandbox-error': { type: retries, about: 'When the sandbox could not be set up. Default 3.' },
-  'cache-error': { type: retries, about: 'When inputs or outputs could not be moved. Default 5.' },
-  wait: { type: duration, about: 'Ceiling of the wait before the second try; it doubles with each. Default 1s.' },
-  waitMax: { type: duration, about: 'Ceiling of every wait. Default 1m.' },
-} satisfies Record<RetriedClass, Field<number>> & Record<'wait' | 'waitMax', Field<number>>);
+const retry = record(
+  'a map of failure classes and counts',
+  {
+    exit: { type: retries, about: 'Tries after the first when the command ended with a code other than 0. Default 0.' },
+    timeout: { type: retries, about: 'When it ran too long. Default 0.' },
+    output: { type: retries, about: 'When an output was not what it may be. Default 0.' },
+    oom: { type: retries, about: 'When it took more memory than it may. Default 0.' },
+    'agent-lost': { type: retries, about: 'When its agent was lost. Default 3, and 0 for steps with side effects.' },
+    'agent-stop': { type: retries, about: 'When its agent was stopped. Default 10.' },
+    'sandbox-error': { type: retries, about: 'When the sandbox could not be set up. Default 3.' },
+    'cache-error': { type: retries, about: 'When inputs or outputs could not be moved. Default 5.' },
+    wait: { type: duration, about: 'Ceiling of the wait before the second try; it doubles with each. Default 1s.' },
+    waitMax: { type: duration, about: 'Ceiling of every wait. Default 1m.' },
+  } satisfies Record<RetriedClass, Field<number>> & Record<'wait' | 'waitMax', Field<number>>,
+  {},
+  'Write {exit: 2} for tries after a failure of the command.',
+);
 
 export type CacheAsWritten = { readonly use: boolean; readonly salt: string; readonly keys: readonly string[] };
 const cacheObject = record('true, false, or {salt, keys}', {
@@ -188,7 +197,7 @@ const body = {
   run: { type: command, about: 'A script for "sh -e", or a list of program and arguments.' },
   needs: { type: needs, about: 'Steps that must have ended before. Their outputs are inputs, unless {step, outputs: false}.' },
   inputs: { type: inputs, about: 'Files of the work tree that it reads; nothing else is there when it runs. Default: none.' },
-  outputs: { type: list(relativePath), about: 'Files and directories to keep, relative to workingDirectory.' },
+  outputs: { type: paths, about: 'Files and directories to keep: a path or several, relative to workingDirectory.' },
   cache: {
     type: cache,
     about: 'Whether an equal earlier result may be used. Default true, and false for steps with network or side effects.',
@@ -198,6 +207,13 @@ const body = {
   when: { type: when, about: 'An expression; where it is false at submission, the step is left out of the build.' },
   workingDirectory: { type: relativePath, about: 'Directory in which it runs. Default: the root.' },
 } as const;
+
+/** Fields that make no sense for all steps. */
+const NO_DEFAULT = Object.fromEntries(
+  Object.keys(body)
+    .filter((name) => !Object.hasOwn(common, name))
+    .map((name) => [name, `"${name}" cannot be a default: give it to each step, or use a template`]),
+);
 
 const NOT_YET = {
   secrets: 'secrets are not supported yet: let the agent pass a variable with "passEnv"',
@@ -242,10 +258,12 @@ const template = record('{params, step}', {
   step: { type: templateStep, about: 'Fields of the steps that use it.', required: true },
 });
 
+const version = number({ min: 1, max: 1, what: '1, the only version there is' });
+
 export const pipelineType = record(
   'a pipeline',
   {
-    version: { type: number({ min: 1, max: 1 }), about: 'Version of this format: 1.', required: true },
+    version: { type: version, about: 'Version of this format: 1.', required: true },
     name: {
       type: text({ what: 'text of 1 to 128 characters', pattern: '^.{1,128}$' }),
       about: "The build's name. Default: the directory's.",
@@ -255,7 +273,10 @@ export const pipelineType = record(
     failFast: { type: flag, about: 'Whether the first failure of a critical step cancels what has not started. Default true.' },
     ignore: { type: list(text({ what: 'a pattern as in .gitignore' })), about: 'Files that are never inputs, in the words of .gitignore.' },
     params: { type: params, about: 'Values that a submission may set; ${{ params.NAME }} stands for the value.' },
-    defaults: { type: record('fields of a step', common, NOT_YET), about: 'Fields for all steps that do not set them.' },
+    defaults: {
+      type: record('fields of a step', common, { ...NOT_YET, ...NO_DEFAULT }),
+      about: 'Fields for all steps that do not set them.',
+    },
     templates: { type: mapOf(template, NAME_KEY), about: 'Steps to use several times, with parameters.' },
     steps: { type: mapOf(stepType, NAME_KEY), about: 'The steps by name.', required: true },
   },
