@@ -1,4 +1,5 @@
 import { present } from '../../base/assert.ts';
+import type { TimeMs } from '../../base/clock.ts';
 import type { AgentNode, BuildNode, StepNode } from './nodes.ts';
 import { leaseOf } from './step-record.ts';
 import type { AgentView, BuildFilter, BuildView, LeaseView } from './view.ts';
@@ -45,6 +46,23 @@ export function leaseView(step: StepNode): LeaseView {
     accepted: state.kind === 'running',
     cancelling: state.kind === 'running' && state.cancelling !== undefined,
   };
+}
+
+/** The newest time in the records of builds that go on; 0 where none do. */
+export function newestTime(yard: Yard): TimeMs {
+  let newest = 0;
+  for (const build of yard.builds.values()) {
+    if (build.state.kind === 'ended') continue;
+    newest = Math.max(newest, build.record.acceptedAt, build.state.since ?? 0);
+    for (const { record } of build.steps) {
+      const lease = leaseOf(record);
+      const attempt = record.attempts.at(-1);
+      const heardAt = lease === undefined ? 0 : Math.max(lease.grantedAt, lease.expiresAt - yard.timings.leaseTtlMs);
+      const endedAt = record.state.kind === 'ended' ? record.state.at : 0;
+      newest = Math.max(newest, record.readyAt ?? 0, heardAt, attempt?.acceptedAt ?? 0, attempt?.endedAt ?? 0, endedAt);
+    }
+  }
+  return newest;
 }
 
 /** Undefined for an agent of which only leases speak. */

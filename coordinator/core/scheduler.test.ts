@@ -314,3 +314,17 @@ test('a failed step fails its build after the tries that its policy grants', () 
   expect(stage.state('b1/x')).toMatchObject({ outcome: { kind: 'failed', class: 'exit', message: 'exit code 2' } });
   expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ outcome: 'failed' });
 });
+
+test('the newest time in the records is that of the last sign of life of what goes on', () => {
+  const stage = new Stage();
+  stage.now = 5_000;
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }]);
+  expect(stage.scheduler.newestTime()).toBe(5_000);
+  stage.ready('b1/x');
+  stage.now = 7_000;
+  stage.accept('b1/x');
+  expect(stage.scheduler.newestTime()).toBe(7_000);
+  stage.run('b1/x');
+  expect(stage.scheduler.newestTime()).toBe(0);
+});

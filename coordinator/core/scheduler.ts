@@ -18,7 +18,7 @@ import type { BuildSpec } from './spec.ts';
 import type { Hold } from './state.ts';
 import { ring } from './timeouts.ts';
 import { Turn } from './turn.ts';
-import { agentView, buildView, leaseView, listBuilds } from './queries.ts';
+import { agentView, buildView, leaseView, listBuilds, newestTime } from './queries.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, StepView } from './view.ts';
 import { keyOf, Yard } from './yard.ts';
 
@@ -91,6 +91,11 @@ export class Scheduler {
   /** The durable state: `restore` of it gives an equal scheduler. */
   snapshot(): readonly LedgerRecord[] {
     return this.#yard.snapshot();
+  }
+
+  /** The newest time in the records of builds that go on: an earlier one given to `resume` makes their leases and waits longer. */
+  newestTime(): TimeMs {
+    return newestTime(this.#yard);
   }
 
   build(id: BuildId): BuildView | undefined {

@@ -48,7 +48,7 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
   const { ledger, term, data, env } = options;
   const core = new Scheduler({ nonce: term.nonce, timings: options.timings, seed: randomInt(2 ** 48 - 1) });
   for await (const records of ledger.load(new AbortController().signal)) core.restore(records);
-  const clock = steadyClock(env.clock);
+  const clock = steadyClock(env.clock, core.newestTime());
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const storeOf = (build: BuildId) => data.withInstance(instanceOf(core, build) ?? '').store;
   const watch = openWatch({
