@@ -1,13 +1,10 @@
 import { systemClock } from '../base/clock.ts';
-import { isFault } from '../base/fault.ts';
 import { jsonLogger } from '../base/log.ts';
 import { renderHelp } from '../base/options-text.ts';
 import type { Environment } from '../base/options.ts';
+import { failed, onParentEnd, type ExitCode } from '../base/program.ts';
 import { AGENT_OPTIONS, parseAgentConfig, type AgentConfig } from './config.ts';
 import { startAgent, type RunningAgent } from './start.ts';
-
-/** Exit codes: 0 told to end, 1 could not go on, 2 wrong configuration. */
-type ExitCode = 0 | 1 | 2;
 
 /**
  * The whole life of an agent's process, from its options to its exit code. Once a coordinator has taken it, it prints one
@@ -76,24 +73,4 @@ function listen(withParent: boolean): Wishes {
       tell();
     },
   };
-}
-
-/** Standard input is a pipe that the parent holds open for as long as it lives. */
-function onParentEnd(run: () => void): void {
-  let called = false;
-  const once = () => {
-    if (!called) run();
-    called = true;
-  };
-  process.stdin.on('end', once);
-  process.stdin.on('error', once);
-  process.stdin.resume();
-}
-
-function failed(error: unknown): ExitCode {
-  const hint = isFault(error) && error.hint !== undefined ? `\n${error.hint}` : '';
-  const text =
-    error instanceof Error ? (isFault(error) && error.code !== 'INTERNAL' ? error.message : (error.stack ?? error.message)) : String(error);
-  process.stderr.write(`${text}${hint}\n`);
-  return isFault(error, 'CONFIG_INVALID') ? 2 : 1;
 }

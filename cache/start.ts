@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isLoopback } from '../base/address.ts';
 import { parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
@@ -55,8 +56,4 @@ function readTokens(path: string): string {
   } catch (error) {
     throw new Fault('CONFIG_INVALID', `The tokens file ${path} cannot be read`, { cause: error, field: 'tokensFile' });
   }
-}
-
-function isLoopback(listen: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/.test(listen);
 }

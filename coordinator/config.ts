@@ -1,4 +1,5 @@
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
+import { hostOf, isLoopback } from '../base/address.ts';
 import { Fault } from '../base/fault.ts';
 
 /** Every option of `switchyard coordinator`. */
@@ -100,17 +101,14 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
   return config;
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
 /** Whether only this host can connect: then a connection without a token may count as local. */
 export function isLocalOnly(config: Pick<CoordinatorConfig, 'listen' | 'dataListen'>): boolean {
-  return [config.listen, config.dataListen].every((address) => LOOPBACK.test(address.slice(0, address.lastIndexOf(':'))));
+  return isLoopback(config.listen) && isLoopback(config.dataListen);
 }
 
 function addressProblems(flag: string, address: string, config: CoordinatorConfig): readonly string[] {
-  const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+):(\d{1,5})$/.exec(address) ?? [];
-  if (host === undefined || Number(port) > 65_535) return [`${flag} must be host:port, got "${address}"`];
-  if (LOOPBACK.test(host) || config.tokensFile !== undefined) return [];
+  if (hostOf(address) === undefined) return [`${flag} must be host:port, got "${address}"`];
+  if (isLoopback(address) || config.tokensFile !== undefined) return [];
   return [`${flag} is ${address}, which others can reach: give --tokens-file, or listen on 127.0.0.1`];
 }
 

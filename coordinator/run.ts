@@ -1,15 +1,12 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { isFault } from '../base/fault.ts';
 import { jsonLogger, type Logger } from '../base/log.ts';
 import type { Environment } from '../base/options.ts';
 import { renderHelp } from '../base/options-text.ts';
+import { failed, untilStopped, type ExitCode } from '../base/program.ts';
 import { COORDINATOR_OPTIONS, parseCoordinatorConfig, type CoordinatorConfig } from './config.ts';
 import { startCoordinator } from './start.ts';
-
-/** Exit codes: 0 told to stop, 1 could not go on (start it again), 2 wrong configuration. */
-type ExitCode = 0 | 1 | 2;
 
 /**
  * The whole life of a coordinator's process, from its options to its exit code. When everything answers it prints one line on
@@ -49,24 +46,4 @@ function leave(end: string | Error | undefined, log: Logger): ExitCode {
   }
   log.error('coordinator-ends', { error: end });
   return 1;
-}
-
-function failed(error: unknown): ExitCode {
-  const hint = isFault(error) && error.hint !== undefined ? `\n${error.hint}` : '';
-  const text =
-    error instanceof Error ? (isFault(error) && error.code !== 'INTERNAL' ? error.message : (error.stack ?? error.message)) : String(error);
-  process.stderr.write(`${text}${hint}\n`);
-  return isFault(error, 'CONFIG_INVALID') ? 2 : 1;
-}
-
-/** Why the process is to end: a signal's name, or that its parent has gone. */
-function untilStopped(withParent: boolean): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal));
-  if (withParent) {
-    process.stdin.on('end', () => resolve('parent ended'));
-    process.stdin.on('error', () => resolve('parent ended'));
-    process.stdin.resume();
-  }
-  return promise;
 }

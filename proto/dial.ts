@@ -17,6 +17,7 @@ import {
   type StatusObject,
   status as grpcStatus,
 } from '@grpc/grpc-js';
+import { isLoopback } from '../base/address.ts';
 import { systemClock } from '../base/clock.ts';
 import { Fault } from '../base/fault.ts';
 import type { Secret } from '../base/secret.ts';
@@ -54,8 +55,6 @@ const KIND_OPTIONS: Readonly<Record<'control' | 'bulk', ChannelOptions>> = {
   bulk: { 'grpc-node.flow_control_window': 8 * 1024 * 1024 },
 };
 
-const LOOPBACK = /^(localhost|127\.[0-9.]+|\[::1\])(:|$)/;
-
 /** A client of the service that `make` stands for, on a connection of its own, opened by the first call. Close it with `client.close()`. */
 export function dial<C extends Client>(
   make: new (address: string, creds: ChannelCredentials, options?: ClientOptions) => C,
@@ -63,7 +62,7 @@ export function dial<C extends Client>(
   kind: 'control' | 'bulk',
 ): C {
   const { token } = link;
-  const proxy = LOOPBACK.test(link.address) ? { 'grpc.enable_http_proxy': 0 } : {};
+  const proxy = isLoopback(link.address) ? { 'grpc.enable_http_proxy': 0 } : {};
   return new make(link.address, credentials.createInsecure(), {
     ...COMMON_OPTIONS,
     ...KIND_OPTIONS[kind],
