@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { SealedLog } from '../../cache/action/result.ts';
 import { digestFrom } from '../../cache/digest.ts';
 import { present } from '../../base/assert.ts';
@@ -21,7 +22,7 @@ export interface AttemptLog {
   read(offset: number, length: number): Uint8Array;
   /** The whole log as a value, for its upload; undefined where it is empty. */
   sealed(): SealedLog | undefined;
-  /** All bytes from the start. */
+  /** All bytes from the start, as often as it is iterated; the file is opened when that begins, and may be gone by then. */
   stream(): AsyncIterable<Uint8Array>;
   close(): void;
 }
@@ -45,8 +46,14 @@ export function createAttemptLog(options: AttemptLogOptions): AttemptLog {
   const room = Math.max(0, options.bytesMax - mark.length);
   let size = 0;
   let truncated = false;
+  let closed = false;
+  // The number of a closed file may stand for another one by now.
+  const checkOpen = () => {
+    if (closed) throw new Error(`The log ${path} is closed`);
+  };
 
   const write = (bytes: Uint8Array): void => {
+    checkOpen();
     for (let done = 0; done < bytes.length;) {
       const written = writeSync(fd, bytes, done, bytes.length - done, size);
       hash.update(bytes.subarray(done, done + written));
@@ -74,14 +81,21 @@ export function createAttemptLog(options: AttemptLogOptions): AttemptLog {
         onError(error);
       }
     },
-    read: (offset, length) => readAt(fd, offset, Math.min(length, Math.max(0, size - offset))),
+    read(offset, length) {
+      checkOpen();
+      return readAt(fd, offset, Math.min(length, Math.max(0, size - offset)));
+    },
     sealed() {
       if (size === 0) return undefined;
       const digest = present(digestFrom(hash.copy().digest('hex'), size), 'the hash of a log is a hash');
       return { digest, truncated };
     },
-    stream: () => (size === 0 ? nothing() : createReadStream(path, { end: size - 1, highWaterMark: 256 * 1024 })),
-    close: () => closeSync(fd),
+    stream: () => ({ [Symbol.asyncIterator]: () => piecesOf(path, size) }),
+    close() {
+      if (closed) return;
+      closed = true;
+      closeSync(fd);
+    },
   };
 }
 
@@ -97,4 +111,20 @@ export function readAt(fd: number, offset: number, length: number): Uint8Array {
   return bytes.subarray(0, filled);
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array, void, void> {}
+const PIECE_BYTES = 256 * 1024;
+
+async function* piecesOf(path: string, size: number): AsyncGenerator<Uint8Array, void, void> {
+  if (size === 0) return;
+  const file = await open(path, 'r');
+  try {
+    for (let offset = 0; offset < size;) {
+      const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size - offset));
+      const { bytesRead } = await file.read(piece, 0, piece.length, offset);
+      if (bytesRead === 0) return;
+      offset += bytesRead;
+      yield piece.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -160,6 +160,29 @@ describe('logs', () => {
     expect(await collect(log.stream())).toBe(whole.toString('utf8'));
   });
 
+  test('the stream of a log that is gone before it is read fails its reader, and can be read again otherwise', async () => {
+    await using dir = await tempDir();
+    using spool = open(dir.path);
+    const log = spool.createLog('t.1', 1_000_000, never);
+    log.append(Buffer.alloc(600_000, 'x'));
+    const stream = log.stream();
+    expect([await collect(stream), await collect(stream)]).toEqual(['x'.repeat(600_000), 'x'.repeat(600_000)]);
+    spool.forget('t.1');
+    await expect(collect(stream)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('what comes after a log was closed goes into no other file', async () => {
+    await using dir = await tempDir();
+    using spool = open(dir.path);
+    const first = spool.createLog('t.1', 1000, () => {});
+    spool.forget('t.1');
+    const second = spool.createLog('t.2', 1000, never);
+    first.append(Buffer.from('late'));
+    second.append(Buffer.from('own'));
+    expect(await collect(second.stream())).toBe('own');
+    expect(second.sealed()?.digest).toBe(digestOf(Buffer.from('own')));
+  });
+
   test('an empty log is none', async () => {
     await using dir = await tempDir();
     using spool = open(dir.path);
