@@ -1,5 +1,6 @@
+import { canTake, type Fleet } from './fleet.ts';
 import { offer } from './leases.ts';
-import type { RequirementClass, StepNode } from './nodes.ts';
+import type { AgentNode, RequirementClass, StepNode } from './nodes.ts';
 import { choose } from './placement.ts';
 import { headBefore } from './queue.ts';
 import { watchStuck } from './reserve.ts';
@@ -10,25 +11,48 @@ import type { Turn } from './turn.ts';
  * whose project, then build, has the least: fairness holds across classes that compete for the same agents.
  */
 export function dispatch(turn: Turn): void {
-  const { hot } = turn.yard.fleet;
-  while (hot.size > 0) {
-    let wanted: RequirementClass | undefined;
-    let head: StepNode | undefined;
-    for (const candidate of hot) {
-      const first = candidate.queue.peek();
-      if (first === undefined) hot.delete(candidate);
-      else if (head === undefined || headBefore(first, head)) {
-        wanted = candidate;
-        head = first;
-      }
-    }
-    if (wanted === undefined || head === undefined) return;
-    place(turn, wanted, head);
+  const { fleet } = turn.yard;
+  while (fleet.hot.size > 0 || fleet.roomy.size > 0) {
+    const head = firstOfAll(fleet);
+    if (head === undefined) return;
+    place(turn, fleet.classOf(head), head);
   }
+}
+
+/** The first step of all classes that are worth a try. */
+function firstOfAll(fleet: Fleet): StepNode | undefined {
+  let head: StepNode | undefined;
+  for (const wanted of fleet.hot) {
+    const first = wanted.queue.peek();
+    if (first === undefined) fleet.hot.delete(wanted);
+    else if (head === undefined || headBefore(first, head)) head = first;
+  }
+  for (const agent of fleet.roomy) {
+    const first = firstFor(agent, fleet);
+    if (first === undefined) fleet.roomy.delete(agent);
+    else if (head === undefined || headBefore(first, head)) head = first;
+  }
+  return head;
+}
+
+/** The first step of all classes that the agent has room for. */
+function firstFor(agent: AgentNode, fleet: Fleet): StepNode | undefined {
+  if (agent.availableAt < 0) return undefined;
+  let head: StepNode | undefined;
+  for (let at = 0; at < fleet.active.size; at += 1) {
+    const wanted = fleet.active.at(at);
+    if (wanted === undefined || !canTake(agent, wanted)) continue;
+    const first = wanted.queue.peek();
+    if (first !== undefined && (head === undefined || headBefore(first, head))) head = first;
+  }
+  return head;
 }
 
 function place(turn: Turn, wanted: RequirementClass, step: StepNode): void {
   const { fleet, index, limits } = turn.yard;
+  // It is worth a try, and the next of its steps will be until one finds no agent.
+  wanted.stuck = false;
+  fleet.hot.add(wanted);
   const choice = choose(turn, step, wanted);
   switch (choice.kind) {
     case 'agent':

@@ -1,12 +1,16 @@
 import { assert } from '../../base/assert.ts';
 import { parseZone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
+import { Bag } from './bag.ts';
 import { asksForTheSame, classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
 import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
 import { AgentGroup, AgentNode, type HoldNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
 import type { SessionRecord } from './state.ts';
+
+/** Agents with news that are remembered one by one; those of more wake the classes at once. */
+const ROOMY = 4;
 
 /**
  * Agents and the classes of steps that wait for them. Keeps which groups of agents match which class, what is free, and
@@ -18,9 +22,11 @@ export class Fleet {
   readonly sessions = new Map<SessionId, AgentNode>();
   readonly groups = new Map<string, AgentGroup>();
   /** Classes with queued or parked steps. */
-  readonly active = new Set<RequirementClass>();
+  readonly active = new Bag<RequirementClass>();
   /** Classes whose first step may find an agent now. */
   readonly hot = new Set<RequirementClass>();
+  /** Agents that gained room: any active class may fit on them now. To wake all of those for one place would be waste. */
+  readonly roomy = new Set<AgentNode>();
   readonly holds = new Map<string, HoldNode>();
   readonly #limits: Limits;
   readonly #classes = new Map<string, RequirementClass>();
@@ -28,8 +34,10 @@ export class Fleet {
   readonly #byText = new Map<string, RequirementClass>();
   /** The class that was asked for last: the steps of a build often ask for the same one after the other. */
   #newest: { readonly spec: StepSpec; readonly class: RequirementClass } | undefined;
-  /** Classes without steps, longest idle first; a prefix of them makes room for others. */
+  /** Classes that were idle, and may be again; a prefix of them makes room for others, but for those used meanwhile. */
   readonly #idle = new Set<RequirementClass>();
+  /** Classes with parked steps. */
+  readonly #parking = new Set<RequirementClass>();
   /** Agents by the trees that they hold. */
   readonly #holders = new Map<Digest, Set<AgentNode>>();
   #ordinal = 0;
@@ -109,7 +117,8 @@ export class Fleet {
   enqueue(step: StepNode): void {
     const wanted = this.classOf(step);
     wanted.queue.push(step);
-    this.#activate(wanted);
+    this.active.add(wanted);
+    wanted.usedSinceIdle = true;
     if (!wanted.stuck) this.hot.add(wanted);
   }
 
@@ -131,6 +140,7 @@ export class Fleet {
     const wanted = this.classOf(step);
     wanted.queue.remove(step);
     wanted.parked.add(step);
+    this.#parking.add(wanted);
     step.parkedUntil = until;
   }
 
@@ -142,6 +152,7 @@ export class Fleet {
 
   #leaveParking(step: StepNode, wanted: RequirementClass): void {
     wanted.parked.delete(step);
+    if (wanted.parked.size === 0) this.#parking.delete(wanted);
     step.parkedUntil = undefined;
   }
 
@@ -155,7 +166,9 @@ export class Fleet {
     if (agent === undefined) return;
     wanted.reserved = undefined;
     agent.reservedFor = undefined;
-    this.refresh(agent);
+    // Its next try without success has it watched again.
+    if (wanted.queue.size > 0) this.hot.add(wanted);
+    this.refresh(agent, true);
   }
 
   charge(agent: AgentNode, step: StepNode, sign: 1 | -1): void {
@@ -165,27 +178,35 @@ export class Fleet {
     agent.usedMemoryBytes += sign * resources.memoryBytes;
     for (const name in resources.custom)
       agent.usedCustom.set(name, (agent.usedCustom.get(name) ?? 0) + sign * (resources.custom[name] ?? 0));
-    this.refresh(agent);
+    this.refresh(agent, sign < 0);
   }
 
   /**
    * To be called after anything changed that decides whether the agent may be offered steps: session, credits, drain, holds,
-   * breaker, leases. Wakes the classes and parked steps that it has room for.
+   * breaker, leases. Parked steps that it suits go back to their queue; where it is available since now or has `gained`
+   * room, `dispatch` looks for who else fits.
    */
-  refresh(agent: AgentNode): void {
+  refresh(agent: AgentNode, gained = false): void {
     const { group } = agent;
     if (group === undefined) return;
     const usable = agent.credits > 0 && this.keptFrom(agent) === undefined && agent.usedSlots < group.capacity.slots;
     if (!usable) return makeUnavailable(group, agent);
+    const news = gained || agent.availableAt < 0;
     if (agent.availableAt < 0) agent.availableAt = group.available.push(agent) - 1;
-    for (const wanted of this.active) {
-      if (!wanted.groups.has(group) || !hasRoom(agent, wanted)) continue;
-      // Kept free for others: waking those that cannot have it would only start their patience anew.
-      if (agent.reservedFor !== undefined && agent.reservedFor !== wanted) continue;
-      wanted.stuck = false;
-      for (const step of wanted.parked) if (suitsParked(step, agent)) this.unpark(step);
-      if (wanted.queue.size > 0) this.hot.add(wanted);
-    }
+    for (const wanted of this.#parking) if (canTake(agent, wanted)) this.#wake(wanted, agent);
+    if (!news || this.active.size === 0) return;
+    if (this.roomy.size < ROOMY) this.roomy.add(agent);
+    else for (let at = 0; at < this.active.size; at += 1) this.#wakeWhereItFits(this.active.at(at), agent);
+  }
+
+  #wakeWhereItFits(wanted: RequirementClass | undefined, agent: AgentNode): void {
+    if (wanted !== undefined && canTake(agent, wanted)) this.#wake(wanted, agent);
+  }
+
+  #wake(wanted: RequirementClass, agent: AgentNode): void {
+    wanted.stuck = false;
+    for (const step of wanted.parked) if (suitsParked(step, agent)) this.unpark(step);
+    if (wanted.queue.size > 0) this.hot.add(wanted);
   }
 
   /** Why the agent gets nothing new whatever room it has; undefined = it may. */
@@ -264,21 +285,30 @@ export class Fleet {
     for (const wanted of this.#classes.values()) wanted.groups.delete(group);
   }
 
-  #activate(wanted: RequirementClass): void {
-    this.active.add(wanted);
-    this.#idle.delete(wanted);
-  }
-
+  /** Retires a class where that makes one too many: the first one that was not used since it was looked at last. */
   #setIdle(wanted: RequirementClass): void {
     this.#idle.add(wanted);
     if (this.#idle.size <= this.#limits.idleClasses) return;
+    // Goes through what it puts back at the end, too.
     for (const oldest of this.#idle) {
       this.#idle.delete(oldest);
-      this.#classes.delete(oldest.key);
-      oldest.retired = true;
-      return;
+      if (this.active.has(oldest)) return;
+      if (!oldest.usedSinceIdle) {
+        this.#classes.delete(oldest.key);
+        oldest.retired = true;
+        return;
+      }
+      oldest.usedSinceIdle = false;
+      this.#idle.add(oldest);
     }
   }
+}
+
+/** Whether the agent may be offered steps of the class, and has room for one. */
+export function canTake(agent: AgentNode, wanted: RequirementClass): boolean {
+  const { group } = agent;
+  if (group === undefined || agent.availableAt < 0 || !wanted.groups.has(group)) return false;
+  return (agent.reservedFor === undefined || agent.reservedFor === wanted) && hasRoom(agent, wanted);
 }
 
 /** Whether a step that waits for a better agent than the free ones takes this one. */

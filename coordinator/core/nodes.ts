@@ -240,6 +240,9 @@ export class RequirementClass {
   readonly parked = new Set<StepNode>();
   /** No available agent fits; an agent that gains room says when that changes. */
   stuck = false;
+  /** It had steps since the fleet last thought of retiring it. */
+  usedSinceIdle = false;
+  bagAt = -1;
   /** It made room for others and learns of nothing any more. */
   retired = false;
   /** The agent that is kept free for it. */

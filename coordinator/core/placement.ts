@@ -1,4 +1,4 @@
-import { hasRoom } from './classes.ts';
+import { canTake } from './fleet.ts';
 import type { AgentGroup, AgentNode, RequirementClass, StepNode } from './nodes.ts';
 import type { ResolvedAction } from './state.ts';
 import type { Turn } from './turn.ts';
@@ -78,7 +78,7 @@ function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): Agent
   const { limits } = turn.yard;
   const found: AgentNode[] = [];
   for (const agent of holders(turn, step)) {
-    if (agent.availableAt < 0 || agent.group === undefined || !wanted.groups.has(agent.group) || !takes(agent, wanted)) continue;
+    if (!canTake(agent, wanted)) continue;
     found.push(agent);
     if (found.length * 2 >= limits.candidatesScored) break;
   }
@@ -91,17 +91,13 @@ function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): Agent
       // An avoided agent does not fill the sample: there may be a better one behind it.
       if (found.length >= limits.candidatesScored && likedCount > 0) break;
       const agent = available[(group.cursor + offset) % available.length];
-      if (agent === undefined || !takes(agent, wanted) || (holderCount > 0 && found.includes(agent))) continue;
+      if (agent === undefined || !canTake(agent, wanted) || (holderCount > 0 && found.includes(agent))) continue;
       found.push(agent);
       if (!avoids || !isAvoided(turn, step, agent)) likedCount += 1;
     }
     if (available.length > 0) group.cursor = (group.cursor + 1) % available.length;
   }
   return found;
-}
-
-function takes(agent: AgentNode, wanted: RequirementClass): boolean {
-  return (agent.reservedFor === undefined || agent.reservedFor === wanted) && hasRoom(agent, wanted);
 }
 
 function holders(turn: Turn, step: StepNode): ReadonlySet<AgentNode> {
