@@ -18,8 +18,10 @@ export type Resolution =
   /** `cache` says, for people, why the action cache had no answer. */
   | { readonly kind: 'ready'; readonly action: ResolvedAction; readonly cache?: readonly string[] }
   | { readonly kind: 'hit'; readonly action: ResolvedAction; readonly result: StepResult }
-  /** The inputs contradict each other or have gone; a failure of the step, with a message for people. */
+  /** The inputs contradict each other: a failure of the step, with a message for people. */
   | { readonly kind: 'invalid'; readonly message: string }
+  /** The inputs have gone from the cache or are damaged there: an error, with a message for people. */
+  | { readonly kind: 'inputs-lost'; readonly message: string }
   /** The cache could not be asked: it is tried again later. */
   | { readonly kind: 'unavailable'; readonly message: string };
 

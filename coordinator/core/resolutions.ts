@@ -22,6 +22,8 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
       return end(turn, step, { kind: 'succeeded', from: 'cache', result: resolution.result }, { ...step.record, action: resolution.action });
     case 'invalid':
       return end(turn, step, { kind: 'failed', class: 'output', message: resolution.message, result: undefined });
+    case 'inputs-lost':
+      return end(turn, step, { kind: 'errored', class: 'cache-error', message: resolution.message });
     case 'unavailable':
       step.waitNote = `the cache could not be asked: ${resolution.message}`;
       step.resolveAt = turn.now + 100 + backoffMs(TRY_AGAIN, step.resolveTries, turn.prng);

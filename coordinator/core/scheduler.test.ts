@@ -67,11 +67,13 @@ test('a cache hit ends the step without an agent', () => {
   expect(stage.scheduler.build(buildId('b1'))?.fromCacheCount).toBe(1);
 });
 
-test('invalid inputs fail the step; an unavailable cache is asked again later', () => {
+test('invalid inputs fail the step, lost ones are an error; an unavailable cache is asked again later', () => {
   const stage = new Stage();
-  stage.submit('b1', [{ name: 'x' }, { name: 'y' }]);
+  stage.submit('b1', [{ name: 'x' }, { name: 'y' }, { name: 'z' }]);
   stage.apply({ kind: 'step-resolved', step: stepId('b1/x'), resolution: { kind: 'invalid', message: 'src/a.c comes from two steps' } });
   expect(stage.state('b1/x')).toMatchObject({ outcome: { kind: 'failed', message: 'src/a.c comes from two steps' } });
+  stage.apply({ kind: 'step-resolved', step: stepId('b1/z'), resolution: { kind: 'inputs-lost', message: 'blob gone' } });
+  expect(stage.state('b1/z')).toMatchObject({ outcome: { kind: 'errored', class: 'cache-error', message: 'blob gone' } });
   stage.apply({ kind: 'step-resolved', step: stepId('b1/y'), resolution: { kind: 'unavailable', message: 'down' } });
   expect(stage.state('b1/y').kind).toBe('resolving');
   expect(stage.advance(60_000).flatMap((outcome) => told(outcome))).toEqual(['resolve']);

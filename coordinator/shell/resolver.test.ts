@@ -124,10 +124,10 @@ test('outputs that contradict each other are the step’s fault, with path and s
   expect(resolution).toEqual({ kind: 'invalid', message: expect.stringMatching(/step b.*out/s) });
 });
 
-test('inputs that have gone are the step’s fault, a store that is down is not', async () => {
+test('inputs that have gone are an error and no fault of the step; a store that is down is asked again', async () => {
   const spec = specOf({ inputRoot: digestOf(Buffer.from('gone')) });
   const one = [needed('a', [file('out', 'one')])];
-  expect((await resolve({ spec, needed: one })).resolution).toMatchObject({ kind: 'invalid' });
+  expect((await resolve({ spec, needed: one })).resolution).toMatchObject({ kind: 'inputs-lost' });
   expect((await resolve({ spec, needed: one, cache: cacheOn(NO_STORE) })).resolution).toMatchObject({ kind: 'unavailable' });
 });
 

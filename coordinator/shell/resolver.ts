@@ -99,12 +99,14 @@ export function openResolver(options: ResolverOptions): Resolver {
 }
 
 /** Faults that say something about the step's inputs, not about the world. */
-const INPUT_FAULTS = ['BAD_REQUEST', 'PATH_ESCAPES', 'BLOB_UNKNOWN', 'BLOB_CORRUPT', 'TOO_LARGE', 'WRONG_STATE'] as const;
+const INPUT_FAULTS = ['BAD_REQUEST', 'PATH_ESCAPES', 'TOO_LARGE', 'WRONG_STATE'] as const;
+/** Faults that no later try heals. */
+const LOSSES = ['BLOB_UNKNOWN', 'BLOB_CORRUPT'] as const;
 
 function failed(error: unknown): Resolution {
-  const isInput = INPUT_FAULTS.some((code) => isFault(error, code));
   const message = error instanceof Error ? error.message : String(error);
-  return isInput ? { kind: 'invalid', message } : { kind: 'unavailable', message };
+  if (INPUT_FAULTS.some((code) => isFault(error, code))) return { kind: 'invalid', message };
+  return LOSSES.some((code) => isFault(error, code)) ? { kind: 'inputs-lost', message } : { kind: 'unavailable', message };
 }
 
 /** The step's action, from the cache where it has an entry; what is new of its input tree is in the store when this returns. */
