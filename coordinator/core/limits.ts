@@ -11,6 +11,7 @@ export const LIMITS = {
   buildSpecBytes: 64 * 1024 * 1024,
   /** Unfinished steps of one project; beyond it submissions are refused with LIMIT_EXCEEDED. */
   unfinishedStepsPerProject: 500_000,
+  outputsPerStep: 1_000,
   labelsPerAgent: 64,
   labelsPerBuild: 64,
   labelBytes: 256,

@@ -54,3 +54,13 @@ test('a held result that is malformed ends its attempt as an error of the agent,
   const { held } = registration({ held: [{ token: 'ab.1', finished: { failureClass: 'FAILURE_CLASS_UNSPECIFIED' } }] });
   expect(held[0]?.phase).toMatchObject({ kind: 'finished', report: { kind: 'failed', class: 'sandbox-error' } });
 });
+
+test('a report is bounded: a message without end is cut, outputs without end are an error of the agent', () => {
+  const finished = (over: object) => registration({ held: [{ token: 'ab.1', finished: over }] }).held[0]?.phase;
+  const long = finished({ failureClass: 'FAILURE_CLASS_EXIT', message: 'x'.repeat(1_000_000) });
+  expect(long?.kind === 'finished' && long.report.kind === 'failed' ? long.report.message.length : 0).toBe(4_096);
+  const outputs = Array.from({ length: 1_001 }, (_, index) => ({ path: `o${index}`, symlink: { target: 'x' } }));
+  expect(finished({ result: { outputs, usage: {} } })).toMatchObject({
+    report: { class: 'sandbox-error', message: expect.stringContaining('1001 entries') },
+  });
+});

@@ -27,6 +27,8 @@ export type Registration = {
 
 const CREDITS_MAX = 10_000;
 const HELD_MAX = 10_000;
+/** Characters of a report's message that are kept. */
+const MESSAGE_MAX = 4_096;
 const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9._:+-]{0,251}[A-Za-z0-9])?)?$/;
 
@@ -109,7 +111,11 @@ export function tokenField(text: string, field: string): LeaseToken {
  */
 export function reportOf(message: AttemptReport__Output | null): AttemptReport {
   try {
-    return attemptReportFromProto(message, 'finished.report');
+    const report = attemptReportFromProto(message, 'finished.report');
+    const count = report.result?.outputs.length ?? 0;
+    if (count > LIMITS.outputsPerStep)
+      throw bad('finished.report.result.outputs', `has ${count} entries, at most ${LIMITS.outputsPerStep} are taken`);
+    return report.kind === 'failed' ? { ...report, message: report.message.slice(0, MESSAGE_MAX) } : report;
   } catch (error) {
     if (!isFault(error)) throw error;
     return { kind: 'failed', class: 'sandbox-error', message: `the agent's report is malformed: ${error.message}`, result: undefined };

@@ -28,7 +28,6 @@ const LAG_USE: ReadonlyMap<OnLag__Output['use'], OnLag['use']> = new Map([
 const PRIORITY_MAX = 1_000;
 const RETRIES_MAX = 100;
 const ARGUMENTS_MAX = 10_000;
-const OUTPUTS_MAX = 1_000;
 
 /**
  * One step as the core takes it, with every default filled in. `at` names the step in the request (`steps[3]`).
@@ -130,7 +129,7 @@ function needsOf(step: StepSpec__Output, at: string): readonly Need[] {
 }
 
 function outputsOf(outputs: readonly string[], field: string): readonly string[] {
-  if (outputs.length > OUTPUTS_MAX) throw bad(field, `has ${outputs.length} entries, at most ${OUTPUTS_MAX} are taken`);
+  if (outputs.length > LIMITS.outputsPerStep) throw bad(field, `has ${outputs.length} entries, at most ${LIMITS.outputsPerStep} are taken`);
   const paths = outputs.map((path, index) => pathField(path, `${field}[${index}]`, false));
   const seen = new Set<string>();
   for (const [index, path] of paths.entries()) {
