@@ -48,6 +48,7 @@ export async function startDataPlane(options: DataPlaneProcessOptions): Promise<
       stopping.abort();
       await stop(current.child);
       await supervised;
+      await stop(current.child); // the one that was being started again meanwhile
     },
   };
 
