@@ -88,6 +88,29 @@ test('a server that cannot be reached is code 3, and JSON says so too', async ()
   expect(JSON.parse(err)).toMatchObject({ error: { code: 'PEER_UNAVAILABLE' } });
 });
 
+test('a server that cannot be reached is named, without the words of a library', async () => {
+  const { err } = await run(['builds', '--server', '127.0.0.1:1']);
+  expect(err).toBe(
+    'switchyard: The server at 127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1\n' +
+      '    fix: Check the address, and that the server runs ("switchyard doctor" helps).\n',
+  );
+});
+
+test('where a yard was, the message says that it does not run', async () => {
+  const state = path.join(cwd, '.switchyard/coordinator');
+  fs.mkdirSync(state, { recursive: true });
+  const { code, err } = await run(['builds']);
+  fs.rmSync(path.dirname(state), { recursive: true });
+  expect(err).toContain(`The yard of ${cwd} does not run\n    fix: Start it with "switchyard up" there`);
+  expect(code).toBe(3);
+});
+
+test('options before the command are told where they belong', async () => {
+  const { code, err } = await run(['--server', '127.0.0.1:1', 'builds']);
+  expect(err).toContain('Options stand behind the command: switchyard COMMAND [options]');
+  expect(code).toBe(2);
+});
+
 test('help and version need no server', async () => {
   expect(await run(['--version'])).toMatchObject({ code: 0, err: '' });
   expect((await run(['run', '--help'])).out).toContain('--embedded');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { CommanderError } from 'commander';
+import { CommanderError, Help, type Command, type Option } from 'commander';
 import { errorJson, errorText, EXIT, exitCodeOf } from './exit.ts';
 import { buildProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,8 +13,13 @@ export async function runCli(argv: readonly string[], terminal: Terminal, signal
   let json = false;
   const program = buildProgram(packageVersion(), async (run, options) => {
     json = options.output === 'json';
-    const { sessionOf } = await import('./session.ts');
-    code = await run(sessionOf(terminal, options, signal));
+    const { atServer, sessionOf } = await import('./session.ts');
+    const session = sessionOf(terminal, options, signal);
+    try {
+      code = await run(session);
+    } catch (error) {
+      throw session.reached.link === undefined ? error : atServer(error, { link: session.reached.link });
+    }
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
@@ -23,7 +28,7 @@ export async function runCli(argv: readonly string[], terminal: Terminal, signal
       getOutHelpWidth: () => terminal.stdout.columns ?? 100,
       getErrHelpWidth: () => terminal.stderr.columns ?? 100,
     });
-    command.configureHelp({ showGlobalOptions: false });
+    command.configureHelp({ showGlobalOptions: false, visibleOptions: ownOptionsFirst });
   }
   try {
     if (argv.length === 0) {
@@ -34,11 +39,22 @@ export async function runCli(argv: readonly string[], terminal: Terminal, signal
     return code;
   } catch (error) {
     // Commander has said what is wrong already.
+    if (error instanceof CommanderError && error.code === 'commander.unknownOption' && argv[0]?.startsWith('-') === true)
+      terminal.stderr.write('Options stand behind the command: switchyard COMMAND [options]\n');
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const interrupted = signal.aborted;
     if (!interrupted) terminal.stderr.write(json ? `${errorJson(error)}\n` : `switchyard: ${errorText(error)}\n`);
     return interrupted ? EXIT.cancelled : exitCodeOf(error);
   }
+}
+
+/** The options that all commands have come last. */
+const COMMON = new Set(['--output', '--server', '--token-file', '--help']);
+
+function ownOptionsFirst(command: Command): Option[] {
+  const all = new Help().visibleOptions(command);
+  const common = (option: Option) => COMMON.has(option.long ?? '');
+  return [...all.filter((option) => !common(option)), ...all.filter(common)];
 }
 
 function packageVersion(): string {

@@ -15,6 +15,12 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   process.exit(run === undefined ? await commandLine(argv, env) : await run(rest, env));
 }
 
+/**
+ * Signals this close together are one: who interrupts a whole process group reaches us twice, directly and through the
+ * launcher, and did not ask for "at once".
+ */
+const SAME_MS = 150;
+
 async function commandLine(argv: readonly string[], env: Environment): Promise<number> {
   const [{ runCli }, { flushed, streamOutput }, { jsonLogger }] = await Promise.all([
     import('./cli.ts'),
@@ -23,7 +29,11 @@ async function commandLine(argv: readonly string[], env: Environment): Promise<n
   ]);
   const interrupted = new AbortController();
   const handlers: (() => void)[] = [];
+  let lastAt = -SAME_MS;
   const onSignal = () => {
+    const at = systemClock.monotonic();
+    if (at - lastAt < SAME_MS) return;
+    lastAt = at;
     const handler = handlers.at(-1);
     if (handler !== undefined) return handler();
     if (interrupted.signal.aborted) process.exit(130);

@@ -18,12 +18,24 @@ export function buildProgram(version: string, runner: Runner): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(add --help for more)')
     .showSuggestionAfterError(true);
+  program.commandsGroup('Run builds:');
   addBuildCommands(program, runner);
+  program.commandsGroup('Look at builds, and change them:');
   addFollowCommands(program, runner);
+  program.commandsGroup('Agents:');
   addOperatorCommands(program, runner);
+  program.commandsGroup('This host and its files:');
   addLocalCommands(program, runner);
+  program.addHelpText('after', EXAMPLES);
   return program;
 }
+
+const EXAMPLES = `
+Begin with:
+  switchyard run --embedded              takes ./switchyard.yaml through a yard of its own, on this host
+  switchyard up                          keeps a yard running; then, in another terminal:
+  switchyard exec -- make test           runs one command on the files here
+  switchyard explain latest STEP         says why a step waits, and where it ran`;
 
 /** A command that talks to a server. */
 function withServer(command: Command): Command {

@@ -23,6 +23,8 @@ export type Session = {
   readonly prng: Prng;
   /** Where a picture is drawn, it says what is to be said: above itself. */
   readonly voice: { picture: ((text: string) => void) | undefined };
+  /** The server that was tried, for messages. */
+  readonly reached: { link: Located['link'] | undefined };
   /** Aborted by Ctrl-C, unless a command handles that itself. */
   readonly signal: AbortSignal;
 };
@@ -37,12 +39,15 @@ export function sessionOf(terminal: Terminal, options: CommonOptions, signal: Ab
     prng: prngFrom(randomInt(2 ** 48 - 1)),
     signal,
     voice: { picture: undefined },
+    reached: { link: undefined },
   };
 }
 
 /** Connects to the server that options, environment or directory name. */
 export async function openServer(session: Session): Promise<BuildServer> {
-  return connect(locateServer(session.options, session.terminal));
+  const located = locateServer(session.options, session.terminal);
+  session.reached.link = located.link;
+  return connect(located);
 }
 
 export async function connect(located: Located): Promise<BuildServer> {
@@ -51,13 +56,21 @@ export async function connect(located: Located): Promise<BuildServer> {
 }
 
 /** A fault with the server's address, where that helps. */
-export function atServer(error: unknown, { link }: BuildServer): unknown {
-  if (!isFault(error, 'PEER_UNAVAILABLE')) return error;
+export function atServer(error: unknown, { link }: Pick<BuildServer, 'link'>): unknown {
+  if (isFault(error) && error.message.startsWith(HTTP_STATUS)) {
+    return new Fault('PEER_UNAVAILABLE', `What answers at ${link.address} is no Switchyard server: ${error.message}`, {
+      hint: 'Check the address: it is the one that the coordinator listens on.',
+    });
+  }
+  if (!isFault(error, 'PEER_UNAVAILABLE') || error.message.startsWith('The server')) return error;
   return new Fault('PEER_UNAVAILABLE', `The server at ${link.address} cannot be reached: ${plainReason(error)}`, {
     hint: 'Check the address, and that the server runs ("switchyard doctor" helps).',
     cause: wrap(error, 'Calling the server'),
   });
 }
+
+/** What the gRPC library says where plain HTTP is spoken. */
+const HTTP_STATUS = 'Received HTTP status code';
 
 /** Why a call failed, without the words of the library that made it. */
 export function plainReason(error: Fault): string {

@@ -11,7 +11,10 @@ import type { Plan, PlannedStep } from '../pipeline/plan.ts';
 import { submitRequestOf } from '../rpc/submit-request.ts';
 import type { BuildServer } from '../rpc/client.ts';
 import { prepareInputs } from '../run/prepare.ts';
+import { explainWaiting } from '../run/explain-waiting.ts';
 import { reattachText } from '../run/watch-build.ts';
+import { printable } from '../view/format.ts';
+import { BuildModel } from '../view/model.ts';
 import { atServer, openServer, say, type Session } from '../session.ts';
 import { steadyLog } from './logs.ts';
 import { reportProblems, submitSurely, uploadInputs } from './run.ts';
@@ -61,14 +64,25 @@ async function followLog(session: Session, server: BuildServer, build: string): 
     asked = true;
     say(session, 'switchyard: cancelling; Ctrl-C again leaves the command running');
     server.cancel(build, '', 'interrupted at the command line', leaving.signal).catch((error: unknown) => {
+      if (leaving.signal.aborted) return;
       say(session, `switchyard: could not cancel: ${error instanceof Error ? error.message : String(error)}`);
     });
   });
   const log = new LogPrinter(session, server, build, leaving.signal);
   const options = { clock: session.terminal.clock, prng: session.prng, patienceMs: PATIENCE_MS };
+  const told = new Set<string>();
+  using waiting = explainWaiting(server, build, session.terminal.clock, (_step, why) => {
+    const reason = why.replaceAll(/\d+/g, '#'); // a count-down is no news
+    if (!told.has(reason)) say(session, `switchyard: waits: ${printable(why)}`);
+    told.add(reason);
+  });
+  let model: BuildModel | undefined;
   try {
     for await (const followed of follow(server, build, options, leaving.signal)) {
       if (followed.kind === 'lost') say(session, `switchyard: connection lost (${followed.reason}), trying again`);
+      if (followed.kind === 'snapshot') model = new BuildModel(followed.snapshot);
+      if (followed.kind === 'event') model?.apply(followed.event);
+      if (model !== undefined) waiting.look(model);
       if (followed.kind === 'snapshot') {
         const attempt = followed.snapshot.steps.find((step) => step.phase === 'running' && step.startedAtMs !== undefined)?.attempts.at(-1);
         if (attempt !== undefined) log.start(attempt.number);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
 import { openDataPlane } from '../../cache/rpc/client.ts';
@@ -105,7 +106,9 @@ async function submitAndFollow(session: Session, server: BuildServer, doing: Sta
 /** A note only where the key is ours to choose. */
 function noteFor({ plan, prepared, options }: Submission, server: BuildServer, root: string): ResumeNote {
   if (options.idempotencyKey !== undefined) return { key: options.idempotencyKey, resumed: false, clear: () => {} };
-  return resumeNote(stateDirIn(root), server.link.address, submitRequestOf(plan, prepared.inputs, ''));
+  const stateDir = stateDirIn(root);
+  if (stateDir === undefined) return { key: randomUUID(), resumed: false, clear: () => {} };
+  return resumeNote(stateDir, server.link.address, submitRequestOf(plan, prepared.inputs, ''));
 }
 
 /** Sends what the server lacks of the inputs. */

@@ -10,7 +10,7 @@ import type { ServerView } from '../build-view.ts';
 import type { Finding } from '../commands/doctor.ts';
 import { locateServer, STATE_DIR } from '../locate.ts';
 import type { BuildServer } from '../rpc/client.ts';
-import { connect, type Session } from '../session.ts';
+import { connect, plainReason, type Session } from '../session.ts';
 import { formatBytes, formatTime, printable } from '../view/format.ts';
 
 const NODE_MAJOR_MIN = 24;
@@ -116,7 +116,7 @@ async function serverChecks(session: Session): Promise<readonly Finding[]> {
     if (isFault(error, 'UNAUTHENTICATED')) {
       return [finding('token', 'bad', error.message, 'Name the file with your token: --token-file FILE or SWITCHYARD_TOKEN_FILE.')];
     }
-    const why = signal.aborted ? `no answer in ${CALL_MS / 1_000} s` : messageOf(error);
+    const why = signal.aborted ? `no answer in ${CALL_MS / 1_000} s` : isFault(error) ? plainReason(error) : messageOf(error);
     return [
       finding(
         'server',

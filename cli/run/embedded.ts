@@ -1,10 +1,10 @@
-import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SANDBOX_TRAITS } from '../../base/sandbox-trait.ts';
 import { readToken, readYardFile, STATE_DIR, type Located } from '../locate.ts';
 import { connect, say, type Session } from '../session.ts';
 import type { ChildEvent } from '../yard/child.ts';
-import { holderOf } from '../yard/lock.ts';
+import { hasGuests, holderOf, markGuest } from '../yard/lock.ts';
 import { defaultAgents, startYard } from '../yard/yard.ts';
 import { printable } from '../view/format.ts';
 
@@ -17,12 +17,16 @@ export type EmbeddedYard = AsyncDisposable & {
 
 export type EmbeddedOptions = { readonly sandbox: string; readonly port: number };
 
-/** The yard of `root`: joins the one that runs there, else starts one. Throws as `startYard`. */
+/** How long a yard that is starting is waited for, and how often it is looked at. */
+const STARTING_MS = 60_000;
+const LOOK_MS = 200;
+
+/** The yard of `root`: joins the one that runs or starts there, else starts one. Throws as `startYard`. */
 export async function openEmbedded(session: Session, root: string, options: EmbeddedOptions): Promise<EmbeddedYard> {
   const stateDir = path.join(root, STATE_DIR);
-  const running = holderOf(path.join(stateDir, 'yard.lock')) === undefined ? undefined : await joinYard(session, stateDir);
-  if (running !== undefined) return { located: running, own: false, [Symbol.asyncDispose]: async () => {} };
-  fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const guests = path.join(stateDir, 'guests');
+  const joined = await joinYard(session, stateDir, guests);
+  if (joined !== undefined) return joined;
   const yard = await startYard({
     stateDir,
     agents: defaultAgents(),
@@ -33,17 +37,45 @@ export async function openEmbedded(session: Session, root: string, options: Embe
     prng: session.prng,
     onEvent: yardReporter(session, false),
   });
-  return { located: yard.located, own: true, [Symbol.asyncDispose]: () => yard[Symbol.asyncDispose]() };
+  return {
+    located: yard.located,
+    own: true,
+    async [Symbol.asyncDispose]() {
+      await guestsLeft(session, guests);
+      await yard[Symbol.asyncDispose]();
+    },
+  };
 }
 
-/** The yard that runs in `stateDir`, if it answers. */
-async function joinYard(session: Session, stateDir: string): Promise<Located | undefined> {
-  const file = readYardFile(stateDir);
-  if (file === undefined) return undefined;
-  const located: Located = { link: { address: file.address, token: readToken(file.tokenFile) }, from: 'yard' };
-  using server = await connect(located);
-  await server.server(session.signal);
-  return located;
+/** The yard that runs in `stateDir`, if one does; its owner keeps it until we have done. */
+async function joinYard(session: Session, stateDir: string, guests: string): Promise<EmbeddedYard | undefined> {
+  const lock = path.join(stateDir, 'yard.lock');
+  if (holderOf(lock) === undefined) return undefined;
+  using stack = new DisposableStack();
+  stack.use(markGuest(guests));
+  for (let waitedMs = 0; waitedMs < STARTING_MS; waitedMs += LOOK_MS) {
+    const holder = holderOf(lock);
+    if (holder === undefined || holder === -1) return undefined;
+    const file = readYardFile(stateDir);
+    if (file?.pid === holder) {
+      const located: Located = { link: { address: file.address, token: readToken(file.tokenFile) }, from: 'yard' };
+      using server = await connect(located);
+      await server.server(session.signal);
+      const kept = stack.move();
+      return { located, own: false, [Symbol.asyncDispose]: async () => kept.dispose() };
+    }
+    await sleep(LOOK_MS, undefined, { signal: session.signal });
+  }
+  return undefined; // starting our own says who is in the way
+}
+
+/** Our yard ends with us, but not under somebody who has joined it. */
+async function guestsLeft(session: Session, guests: string): Promise<void> {
+  if (!hasGuests(guests)) return;
+  say(session, 'Another command uses this yard; it stops when that has done. Ctrl-C stops it at once.');
+  const leaving = new AbortController();
+  using _interrupt = session.terminal.onInterrupt(() => leaving.abort());
+  while (!leaving.signal.aborted && hasGuests(guests)) await sleep(LOOK_MS, undefined, { signal: leaving.signal }).catch(() => {});
 }
 
 /** Says on standard error what happens in the yard; what the sandbox does not guarantee is said once. */

@@ -26,10 +26,12 @@ export type PreparedInputs = {
  */
 export async function prepareInputs(plan: Plan, root: string, clock: Clock, signal: AbortSignal): Promise<PreparedInputs> {
   if (plan.steps.every((step) => step.inputs.include.length === 0)) return { inputs: emptyInputs(plan), blobs: new Map(), problems: [] };
-  const statIndex = openStatIndex(path.join(stateDirIn(root), 'stat-index'), clock);
+  const stateDir = stateDirIn(root);
+  const statIndex = stateDir === undefined ? undefined : openStatIndex(path.join(stateDir, 'stat-index'), clock);
   const wanted = wantedBy(plan.steps.map((step) => step.inputs));
-  const tree = await scanWorkTree(root, { ignore: plan.ignore, wanted, statIndex, emptyDirectories: 'drop' }, signal);
-  statIndex.save();
+  const options = { ignore: plan.ignore, wanted, emptyDirectories: 'drop' as const };
+  const tree = await scanWorkTree(root, { ...options, ...(statIndex === undefined ? {} : { statIndex }) }, signal);
+  statIndex?.save();
   const selector = new InputSelector(tree);
   const trees = new Map<Selection, ScannedTree>();
   const inputs = new Map<string, StepInputs>();
@@ -48,11 +50,19 @@ export async function prepareInputs(plan: Plan, root: string, clock: Clock, sign
   return { inputs, blobs, problems };
 }
 
-/** Our folder beside the pipeline file; only its owner may look inside. */
-export function stateDirIn(root: string): string {
+/**
+ * Our folder beside the pipeline file, into which only its owner may look; undefined where it cannot be written: then nothing
+ * is remembered.
+ */
+export function stateDirIn(root: string): string | undefined {
   const dir = path.join(root, STATE_DIR);
-  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  return dir;
+  try {
+    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    fs.accessSync(dir, fs.constants.W_OK);
+    return dir;
+  } catch {
+    return undefined; // a work tree that is mounted read-only, as some CI systems do
+  }
 }
 
 function emptyInputs(plan: Plan): ReadonlyMap<string, StepInputs> {

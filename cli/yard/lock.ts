@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import path from 'node:path';
 import { UsageError } from '../exit.ts';
 
 /**
@@ -8,7 +9,7 @@ import { UsageError } from '../exit.ts';
 export function lockYard(file: string): Disposable {
   for (let tries = 0; ; tries += 1) {
     try {
-      fs.writeFileSync(file, `${process.pid}\n`, { flag: 'wx', mode: 0o600 });
+      linkNew(file, ownMark());
       return { [Symbol.dispose]: () => fs.rmSync(file, { force: true }) };
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST' || tries > 3) throw error;
@@ -24,20 +25,60 @@ export function lockYard(file: string): Disposable {
   }
 }
 
-/** The process that holds the lock; undefined where it is gone. */
+/** The process that holds the lock; undefined where it is gone, -1 where it belongs to somebody else. */
 export function holderOf(file: string): number | undefined {
-  let pid: number;
   try {
-    pid = Number(fs.readFileSync(file, 'utf8'));
-  } catch {
-    return undefined; // nobody does
-  }
-  if (!Number.isSafeInteger(pid) || pid <= 1 || pid === process.pid) return undefined;
-  try {
-    process.kill(pid, 0);
-    return pid;
+    const [pid, startTime] = fs.readFileSync(file, 'utf8').trim().split(' ');
+    const holder = Number(pid);
+    if (!Number.isSafeInteger(holder) || holder <= 1 || holder === process.pid) return undefined;
+    process.kill(holder, 0);
+    // Another process may have got the number, as after a container was started again.
+    return startTime === undefined || startTime === startTimeOf(holder) ? holder : undefined;
   } catch (error) {
     // EPERM: it lives and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? pid : undefined;
+    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? -1 : undefined;
+  }
+}
+
+/** Tells the yard's owner, until disposed, that we use it too. */
+export function markGuest(dir: string): Disposable {
+  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const file = path.join(dir, String(process.pid));
+  fs.writeFileSync(file, ownMark(), { mode: 0o600 });
+  return { [Symbol.dispose]: () => fs.rmSync(file, { force: true }) };
+}
+
+/** Whether somebody uses the yard beside its owner. */
+export function hasGuests(dir: string): boolean {
+  try {
+    return fs.readdirSync(dir).some((name) => holderOf(path.join(dir, name)) !== undefined);
+  } catch {
+    return false; // nobody ever did
+  }
+}
+
+/** Makes the file with all its text at once: nobody sees an empty one. @throws {Error} EEXIST where it is there. */
+function linkNew(file: string, text: string): void {
+  const draft = `${file}.${process.pid}`;
+  fs.writeFileSync(draft, text, { mode: 0o600 });
+  try {
+    fs.linkSync(draft, file);
+  } finally {
+    fs.rmSync(draft, { force: true });
+  }
+}
+
+function ownMark(): string {
+  return `${process.pid} ${startTimeOf(process.pid) ?? ''}`.trimEnd() + '\n';
+}
+
+/** When the process started, in the host's own unit; undefined where the host does not tell. */
+function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in brackets may hold anything; the start time is the 22nd field, the state after the name the third.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
   }
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
+import { UsageError } from '../exit.ts';
 import { readToken, yardFileIn, type Located } from '../locate.ts';
 import { superviseChild, type ChildEvent, type SupervisedChild } from './child.ts';
 import { lockYard } from './lock.ts';
@@ -50,8 +51,7 @@ export function defaultAgents(): readonly YardAgent[] {
  */
 export async function startYard(options: YardOptions): Promise<Yard> {
   const { stateDir, agents } = options;
-  fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  fs.chmodSync(stateDir, 0o700);
+  makeStateDir(stateDir);
   await using stack = new AsyncDisposableStack();
   stack.use(lockYard(path.join(stateDir, 'yard.lock')));
   const logs = path.join(stateDir, 'logs');
@@ -88,6 +88,16 @@ export async function startYard(options: YardOptions): Promise<Yard> {
     agents,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+function makeStateDir(stateDir: string): void {
+  try {
+    fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    fs.chmodSync(stateDir, 0o700);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new UsageError(`The state directory ${stateDir} cannot be made (${code})`, 'Run it in a directory that you may write.');
+  }
 }
 
 function coordinatorArgv(address: string, dataPort: number, stateDir: string, tokensFile: string): readonly string[] {
