@@ -94,6 +94,16 @@ describe('a build that cannot be', { timeout: 60_000 }, () => {
   });
 });
 
+test('a work tree in which nothing can be remembered is built all the same', { timeout: 60_000 }, async () => {
+  const work = join(yard.work, 'unwritable');
+  await writeFiles(work, {
+    '.switchyard': 'where our directory would be',
+    'switchyard.yaml': 'version: 1\nsteps:\n  a: { run: cat f, inputs: [f], timeout: 1m }\n',
+    f: 'x',
+  });
+  expect(await runSwitchyard(['run', ...yard.at], { cwd: work })).toMatchObject({ code: 0, stderr: '' });
+});
+
 describe('a label that nobody has', { timeout: 60_000 }, () => {
   test('the command says which agent comes nearest and what that lacks, and so does explain', async () => {
     await writeFiles(yard.work, {
