@@ -32,7 +32,7 @@ export function asksForTheSame(left: StepSpec, right: StepSpec): boolean {
     left.zone === right.zone &&
     left.sandbox.length === right.sandbox.length &&
     left.sandbox.every((trait, index) => trait === right.sandbox[index]) &&
-    recordKey(leftResources.custom) === recordKey(rightResources.custom)
+    (leftResources.custom === rightResources.custom || recordKey(leftResources.custom) === recordKey(rightResources.custom))
   );
 }
 

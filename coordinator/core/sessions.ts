@@ -119,10 +119,9 @@ function heartbeat(turn: Turn, agent: AgentNode, tokens: readonly LeaseToken[], 
     const step = agent.leases.get(token);
     leases.push({ token, verdict: step === undefined ? 'lost' : renew(turn, step) });
   }
-  for (const [token, step] of [...agent.leases]) {
-    if (listed.has(token) || step.record.state.kind !== 'running') continue;
-    lose(turn, step, { message: `agent ${agent.id} does not know of it any more`, agentLost: false });
-  }
+  const unlisted: StepNode[] = [];
+  for (const [token, step] of agent.leases) if (!listed.has(token) && step.record.state.kind === 'running') unlisted.push(step);
+  for (const step of unlisted) lose(turn, step, { message: `agent ${agent.id} does not know of it any more`, agentLost: false });
   turn.tell(agent, { kind: 'heartbeat-reply', leases });
   agent.credits = Math.max(0, credits - agent.offeredCount);
   turn.yard.fleet.refresh(agent);

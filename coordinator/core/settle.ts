@@ -1,6 +1,6 @@
 import { endBuildIfOver } from './build-end.ts';
 import { settleFollowers } from './merge.ts';
-import type { BuildNode } from './nodes.ts';
+import type { BuildNode, StepNode } from './nodes.ts';
 import { leaseOf } from './step-record.ts';
 import { skip, unblock, unended, withdraw } from './step-moves.ts';
 import type { Turn } from './turn.ts';
@@ -11,16 +11,20 @@ import type { Turn } from './turn.ts';
  */
 export function settle(turn: Turn): void {
   unblockAll(turn);
+  if (turn.ended.length === 0) return;
   // The list grows while it is gone through.
   for (const next of turn.ended) {
     settleFollowers(turn, next);
-    const { state } = next.record;
-    const failed = state.kind === 'ended' && !['succeeded', 'skipped', 'cancelled'].includes(state.outcome.kind);
-    if (failed && next.spec.critical && next.build.record.spec.failFast) failFast(turn, next.build, `${next.spec.name} did not succeed`);
+    const { failFast: asked } = next.build.record.spec;
+    if (asked && next.spec.critical && hasFailed(next)) failFast(turn, next.build, `${next.spec.name} did not succeed`);
     unblockAll(turn);
     endBuildIfOver(turn, next.build);
   }
   turn.ended.length = 0;
+}
+
+function hasFailed({ record: { state } }: StepNode): boolean {
+  return state.kind === 'ended' && !['succeeded', 'skipped', 'cancelled'].includes(state.outcome.kind);
 }
 
 function unblockAll(turn: Turn): void {
