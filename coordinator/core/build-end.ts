@@ -9,13 +9,17 @@ export function endBuildIfOver(turn: Turn, build: BuildNode): void {
   if (build.state.kind === 'ended' || build.endedCount < build.steps.length) return;
   const outcome = outcomeOf(build);
   const degraded = degradedOf(build);
-  turn.changeBuild(build, { kind: 'ended', outcome, at: turn.now, degraded }, {
-    seq: nextSeq(build),
-    at: turn.now,
-    kind: 'build-ended',
-    outcome,
-    degraded,
-  });
+  turn.changeBuild(
+    build,
+    { kind: 'ended', outcome, at: turn.now, degraded },
+    {
+      seq: nextSeq(build),
+      at: turn.now,
+      kind: 'build-ended',
+      outcome,
+      degraded,
+    },
+  );
 }
 
 /** A build is as good as its critical steps; what was skipped because of others is judged by those others. */

@@ -155,7 +155,9 @@ function cacheOf(step: StepNode): readonly string[] {
   const { state, action } = step.record;
   if (state.kind === 'ended' && state.outcome.kind === 'succeeded' && state.outcome.from === 'cache') return [];
   if (action === undefined) return [];
-  return step.cacheNotes !== undefined && step.cacheNotes.length > 0 ? step.cacheNotes : [`no usable result of action ${action.action} was found`];
+  return step.cacheNotes !== undefined && step.cacheNotes.length > 0
+    ? step.cacheNotes
+    : [`no usable result of action ${action.action} was found`];
 }
 
 function list(names: readonly string[]): string {

@@ -19,7 +19,12 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
       step.cacheNotes = resolution.cache;
       return queueOrFollow(turn, step, resolution.action);
     case 'hit':
-      return end(turn, step, { kind: 'succeeded', from: 'cache', result: resolution.result }, { ...step.record, action: resolution.action });
+      return end(
+        turn,
+        step,
+        { kind: 'succeeded', from: 'cache', result: resolution.result },
+        { ...step.record, action: resolution.action },
+      );
     case 'invalid':
       return end(turn, step, { kind: 'failed', class: 'output', message: resolution.message, result: undefined });
     case 'inputs-lost':

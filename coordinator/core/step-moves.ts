@@ -9,8 +9,8 @@ import { stepName } from './yard.ts';
 
 /** Its needs have ended: the step is resolved, or skipped where its condition does not hold. */
 export function unblock(turn: Turn, step: StepNode): void {
-  const unsuccessful = step.needs.filter((need) => !isSuccess(need.record));
   const { runIf } = step.spec;
+  const unsuccessful = step.needs.filter((need) => !isSuccess(need.record));
   if (runIf === 'succeeded' && unsuccessful.length > 0) {
     const first = present(unsuccessful[0], 'there is at least one');
     const more = unsuccessful.length > 1 ? ` and ${unsuccessful.length - 1} more` : '';

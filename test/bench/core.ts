@@ -3,7 +3,8 @@ import { NO_RESOURCES } from '../../base/resources.ts';
 import { NO_USAGE, type AttemptReport } from '../../cache/action/result.ts';
 import { EMPTY_DIGEST } from '../../cache/digest.ts';
 import type { Event } from '../../coordinator/core/event.ts';
-import { parseAgentId, parseBuildId } from '../../coordinator/core/ids.ts';
+import { parseAgentId, parseBuildId, type LeaseToken, type SessionId } from '../../coordinator/core/ids.ts';
+import type { Outcome } from '../../coordinator/core/outcome.ts';
 import { Scheduler } from '../../coordinator/core/scheduler.ts';
 import { DEFAULT_RETRY, type BuildSpec, type StepSpec } from '../../coordinator/core/spec.ts';
 import { median, type Bench } from './bench.ts';
@@ -16,6 +17,7 @@ const REPORT: AttemptReport = {
 };
 
 type Load = { readonly agents: number; readonly steps: number; readonly perBuild: number };
+type Backlog = { readonly agents: number; readonly steps: number; readonly classes: number };
 
 /**
  * The scheduler alone, with every policy on: a step's life is submitted, resolved, offered, accepted, started, finished.
@@ -38,6 +40,17 @@ export const coreBench: Bench = {
       for (let round = 0; round < (quick ? 1 : ROUNDS); round += 1) rates.push(lifeCycles(load));
       const named = `${load.agents} agents, ${load.steps} steps in builds of ${load.perBuild}`;
       yield { case: named, metric: 'step life cycles, median', value: median(rates), unit: '/s' };
+    }
+    const backlogs: readonly Backlog[] = [
+      { agents: 64, steps: steps / 10, classes: 1 },
+      { agents: 64, steps, classes: 1 },
+      { agents: 1_000, steps, classes: 1 },
+      { agents: 64, steps, classes: 100 },
+      { agents: 64, steps, classes: 1_000 },
+    ];
+    for (const backlog of backlogs) {
+      const named = `${backlog.agents} busy agents, ${backlog.steps} queued steps of ${backlog.classes} classes`;
+      yield { case: named, metric: 'one end and the next offer', value: nextOfferMicros(backlog), unit: 'us' };
     }
   },
 };
@@ -77,6 +90,40 @@ function lifeCycles({ agents, steps, perBuild }: Load): number {
   return steps / seconds;
 }
 
+/** What it costs that a slot comes free while everything is full and the rest of the steps wait; of the median end. */
+function nextOfferMicros({ agents, steps, classes }: Backlog): number {
+  const scheduler = new Scheduler({ nonce: 'abc', seed: 1, limits: { unfinishedStepsPerProject: steps } });
+  const offers: { readonly session: SessionId; readonly token: LeaseToken }[] = [];
+  const take = (event: Event): Outcome['sends'] => {
+    const { sends } = scheduler.apply(event, 1_000_000);
+    for (const send of sends) {
+      if (send.kind === 'tell-agent' && send.message.kind === 'offer') offers.push({ session: send.session, token: send.message.token });
+    }
+    return sends;
+  };
+  for (let index = 0; index < agents; index += 1) take(registration(index));
+  const classOf = (step: StepSpec, index: number) => ({
+    ...step,
+    needs: [],
+    resources: { ...step.resources, cpuMillis: 1_000 + (index % classes) },
+  });
+  for (let index = 0; index < 8; index += 1) {
+    const submitted = submission(index, Math.ceil(steps / 8));
+    for (const send of take({ ...submitted, spec: { ...submitted.spec, steps: submitted.spec.steps.map(classOf) } })) {
+      if (send.kind === 'resolve') take({ kind: 'step-resolved', step: send.step, resolution: READY });
+    }
+  }
+  const micros: number[] = [];
+  for (const { session, token } of offers.slice(0, 500)) {
+    take({ kind: 'offer-accepted', session, token });
+    const before = hostMicros();
+    take({ kind: 'attempt-finished', session, token, report: REPORT });
+    take({ kind: 'heartbeat-received', session, tokens: [], credits: SLOTS });
+    micros.push(hostMicros() - before);
+  }
+  return median(micros);
+}
+
 const READY = {
   kind: 'ready',
   action: { action: EMPTY_DIGEST, inputRoot: EMPTY_DIGEST, inputBytes: 0, parts: [] },
@@ -105,7 +152,7 @@ function registration(index: number): Event {
   };
 }
 
-function submission(index: number, count: number): Event {
+function submission(index: number, count: number): Extract<Event, { kind: 'build-submitted' }> {
   const id = present(parseBuildId(`b-${index.toString().padStart(26, '0')}`), 'build id');
   const spec: BuildSpec = {
     name: 'bench',
