@@ -1,13 +1,27 @@
+import { execFile } from 'node:child_process';
 import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { SYSTEM_PATH } from '../spawn/tools.ts';
 
-/** Removes a file or a whole tree, directories without permissions included; what is not there is fine. Links are not followed. */
+const run = promisify(execFile);
+
+/**
+ * Removes a file or a whole tree, directories without permissions and those deeper than any path can say included; what is
+ * not there is fine. Links are not followed.
+ */
 export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
   } catch {
-    await makeRemovable(path);
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+    try {
+      await makeRemovable(path);
+      await rm(path, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      if (!isCode(error, 'ENAMETOOLONG')) throw error;
+      // A step makes such a tree by going down into it. These programs go down into it too, which a thread of ours cannot.
+      await run('/bin/sh', ['-c', 'chmod -R u+rwx -- "$1"; exec rm -rf -- "$1"', 'sh', path], { env: { PATH: SYSTEM_PATH } });
+    }
   }
 }
 
@@ -20,10 +34,10 @@ async function makeRemovable(path: string): Promise<void> {
       if (entry.isDirectory()) await makeRemovable(join(path, entry.name));
     }
   } catch (error) {
-    if (!isGone(error)) throw error;
+    if (!isCode(error, 'ENOENT')) throw error;
   }
 }
 
-function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
