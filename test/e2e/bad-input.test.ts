@@ -113,7 +113,9 @@ describe('a label that nobody has', { timeout: 60_000 }, () => {
     const nearest = 'nearest is two, which lacks gpu=h100, but there is no label gpu';
     await until('the command says so', () => waiting.stdout().includes(nearest), PATIENCE_MS);
     const { stdout } = await runSwitchyard(['explain', 'latest', 'a', ...yard.at], { cwd: yard.work });
-    expect(stdout).toMatch(/Nearest agents\n {2}two: lacks gpu=h100, but there is no label gpu\n {2}one: lacks name=two, but name is one; gpu=h100/);
+    expect(stdout).toMatch(
+      /Nearest agents\n {2}two: lacks gpu=h100, but there is no label gpu\n {2}one: lacks name=two, but name is one; gpu=h100/,
+    );
     waiting.kill('SIGINT');
     expect((await waiting.ended).code).toBe(130);
   });
@@ -122,11 +124,17 @@ describe('a label that nobody has', { timeout: 60_000 }, () => {
 describe('bytes that are not what they should be', { timeout: 60_000 }, () => {
   test('an input tree whose names lead out is the fault of the step, and nothing is written outside', async () => {
     const { dataAddress, instanceName } = await yard.server.server(never);
-    await using data = openDataPlane({ link: { address: dataAddress, token: undefined }, instanceName, env: { log: silentLogger, clock: systemClock } });
+    await using data = openDataPlane({
+      link: { address: dataAddress, token: undefined },
+      instanceName,
+      env: { log: silentLogger, clock: systemClock },
+    });
     const file = Buffer.from('evil');
     await data.store.put(digestOf(file), file, never);
     for (const name of ['../escaped', '..', 'a/../../escaped', '/tmp/escaped']) {
-      const root = Buffer.from(encodeDirectory({ files: [{ name: 'placeholder', digest: digestOf(file), executable: false }], directories: [], symlinks: [] }));
+      const root = Buffer.from(
+        encodeDirectory({ files: [{ name: 'placeholder', digest: digestOf(file), executable: false }], directories: [], symlinks: [] }),
+      );
       const evil = withName(root, 'placeholder', name);
       await data.store.put(digestOf(evil), evil, never);
       const { id } = await yard.server.submit(
@@ -148,7 +156,11 @@ describe('bytes that are not what they should be', { timeout: 60_000 }, () => {
     const elsewhere = steps.replace('name=one', 'name=two');
     const second = await runBuild(elsewhere);
     expect(second.build.verdict).toBe('failed');
-    expect(second.steps[0]).toMatchObject({ verdict: 'errored', failureClass: 'cache-error', message: expect.stringContaining('precious') });
+    expect(second.steps[0]).toMatchObject({
+      verdict: 'errored',
+      failureClass: 'cache-error',
+      message: expect.stringContaining('precious'),
+    });
     const third = await runBuild(elsewhere);
     expect(third.build.verdict).toBe('succeeded');
     expect((await readLog(yard.server, third.build.id, 'a')).toString()).toBe('the right bytes\n');
@@ -176,7 +188,9 @@ describe('logs', { timeout: 120_000 }, () => {
     expect(steps[0]?.result).toMatchObject({ log: { truncated: true }, outputs: [{ path: 'made' }] });
     const log = await readLog(yard.server, build.id, 'flood');
     expect(log.byteLength).toBe(16 * MIB);
-    expect(log.subarray(-100).toString('latin1')).toMatch(/\0\n\[switchyard: the log is longer than what is kept; the rest was dropped\]\n$/);
+    expect(log.subarray(-100).toString('latin1')).toMatch(
+      /\0\n\[switchyard: the log is longer than what is kept; the rest was dropped\]\n$/,
+    );
     const [data] = descendantsOf(yard.coordinator.pid);
     const processes = { coordinator: yard.coordinator.pid, agent: yard.agent('one').pid, data: data?.pid ?? 0 };
     for (const [name, pid] of Object.entries(processes)) expect(peakMemoryOf(pid), name).toBeLessThan(512 * MIB);
@@ -184,7 +198,9 @@ describe('logs', { timeout: 120_000 }, () => {
 
   test('of arbitrary bytes, with invalid UTF-8 among them, come back as they were', async () => {
     const octal = Array.from({ length: 256 }, (_, byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
-    const { build } = await runBuild(`  bytes: { run: "printf '${octal.replaceAll('\\', '\\\\')}\\\\355\\\\240\\\\200'", cache: false, timeout: 1m }\n`);
+    const { build } = await runBuild(
+      `  bytes: { run: "printf '${octal.replaceAll('\\', '\\\\')}\\\\355\\\\240\\\\200'", cache: false, timeout: 1m }\n`,
+    );
     const bytes = Buffer.from([...Array.from({ length: 256 }, (_, byte) => byte), 0xed, 0xa0, 0x80]);
     expect(await readLog(yard.server, build.id, 'bytes')).toEqual(bytes);
     const { stdout } = await runSwitchyard(['logs', 'latest', '-o', 'json', ...yard.at], { cwd: yard.work });
@@ -210,7 +226,8 @@ describe('a wall clock that jumps', { timeout: 120_000 }, () => {
     const jump = (ms: number) => {
       writeFileSync(offset, String(ms));
       const children = descendantsOf(other.coordinator.pid).filter(({ commandLine }) => commandLine.includes('cache/main'));
-      for (const pid of [other.coordinator.pid, other.agent('one').pid, ...children.map((child) => child.pid)]) process.kill(pid, 'SIGUSR2');
+      for (const pid of [other.coordinator.pid, other.agent('one').pid, ...children.map((child) => child.pid)])
+        process.kill(pid, 'SIGUSR2');
     };
     const gate = join(dir.path, 'gate');
     const text = (name: string, script: string) =>

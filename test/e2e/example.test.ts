@@ -15,7 +15,15 @@ let yard: RealYard;
 beforeAll(async () => {
   dir = await tempDir();
   const tokensFile = join(dir.path, 'tokens.json');
-  const entry = { name: 'ci', sha256: hashToken(TOKEN), kind: 'caller', role: 'submitter', project: 'shop', scope: 'main', zoneCeiling: 'trusted' };
+  const entry = {
+    name: 'ci',
+    sha256: hashToken(TOKEN),
+    kind: 'caller',
+    role: 'submitter',
+    project: 'shop',
+    scope: 'main',
+    zoneCeiling: 'trusted',
+  };
   writeFileSync(tokensFile, JSON.stringify([entry]), { mode: 0o600 });
   yard = await startRealYard({ agents: ['one'], coordinatorArgs: ['--tokens-file', tokensFile] });
 }, PATIENCE_MS * 2);
@@ -27,7 +35,9 @@ afterAll(async () => {
 
 /** As docs/ci-systems.md says it is run. */
 async function example(...token: readonly string[]) {
-  await using run = startNode([join(ROOT, 'docs/examples/follow-a-build.mjs'), yard.address, join(ROOT, 'proto'), ...token], { cwd: dir.path });
+  await using run = startNode([join(ROOT, 'docs/examples/follow-a-build.mjs'), yard.address, join(ROOT, 'proto'), ...token], {
+    cwd: dir.path,
+  });
   const { code } = await run.ended;
   return { code, stdout: run.stdout(), stderr: run.stderr() };
 }

@@ -50,17 +50,24 @@ steps:
       using server = connectYard(dir.path);
       await logReaches(server, build, 'during', 5);
       before = await stepOf(server, build, 'before');
-      await until('its daemons run', () => descendantsOf(first.pid).filter((one) => one.commandLine.startsWith('sleep 100000')).length === 3);
+      await until(
+        'its daemons run',
+        () => descendantsOf(first.pid).filter((one) => one.commandLine.startsWith('sleep 100000')).length === 3,
+      );
     }
     await killYard(first);
 
     await using second = startSwitchyard(['up', '-o', 'json'], { cwd: dir.path });
     await second.ready(PATIENCE_MS);
     using server = connectYard(dir.path);
-    await until('the step runs again', async () => {
-      const { attempts, phase } = await stepOf(server, build, 'during');
-      return phase === 'running' && attempts.length === 2;
-    }, PATIENCE_MS);
+    await until(
+      'the step runs again',
+      async () => {
+        const { attempts, phase } = await stepOf(server, build, 'during');
+        return phase === 'running' && attempts.length === 2;
+      },
+      PATIENCE_MS,
+    );
     expect(await stepOf(server, build, 'before')).toEqual(before);
     await server.cancel(build, '', 'seen enough', new AbortController().signal);
     expect((await endOf(server, build)).build.verdict).toBe('cancelled');

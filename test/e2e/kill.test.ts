@@ -89,15 +89,21 @@ describe('kill -9 in the middle of a build', { timeout: 120_000 }, () => {
     return { run, build, first: await stepOf(yard.server, build, 'first'), open: () => closeSync(openSync(gate, 'w')) };
   }
 
-  beforeAll(async () => {
-    yard = await startRealYard({ agents: ['one', 'two'], agentArgs: ['--sandbox', 'process'] });
+  /** What the logs of every later build are compared with. */
+  async function logsOfUndisturbed(): Promise<Logs> {
     const { run, build, open } = await midBuild();
     await using _run = run;
     open();
     expect((await run.ended).code).toBe(0);
-    undisturbed = await logsOf(yard, build);
-    expect(Object.keys(undisturbed).toSorted()).toEqual([...STEPS].toSorted());
-    expect(undisturbed['left']).toMatch(new RegExp(`-${2 * FIRST_HALF}$`));
+    const logs = await logsOf(yard, build);
+    expect(Object.keys(logs).toSorted()).toEqual([...STEPS].toSorted());
+    expect(logs['left']).toMatch(new RegExp(`-${2 * FIRST_HALF}$`));
+    return logs;
+  }
+
+  beforeAll(async () => {
+    yard = await startRealYard({ agents: ['one', 'two'], agentArgs: ['--sandbox', 'process'] });
+    undisturbed = await logsOfUndisturbed();
   }, 120_000);
 
   afterAll(() => yard[Symbol.asyncDispose]());
@@ -132,7 +138,9 @@ describe('kill -9 in the middle of a build', { timeout: 120_000 }, () => {
   test('of the coordinator while steps end: their results wait for it, and are accepted once', async () => {
     const { run, build, first, open } = await midBuild();
     await using _run = run;
-    const steps = ['one', 'two'].flatMap((name) => descendantsOf(yard.agent(name).pid).filter((step) => step.commandLine.includes('gate-')));
+    const steps = ['one', 'two'].flatMap((name) =>
+      descendantsOf(yard.agent(name).pid).filter((step) => step.commandLine.includes('gate-')),
+    );
     expect(steps.length).toBeGreaterThan(0);
     await yard.killCoordinator(async () => {
       open();
@@ -173,4 +181,3 @@ describe('kill -9 in the middle of a build', { timeout: 120_000 }, () => {
     expect(await logsOf(yard, build)).toEqual(undisturbed);
   });
 });
-
