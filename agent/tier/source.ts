@@ -1,14 +1,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../../cache/digest.ts';
 import { materialise, type FileToPlace } from '../../cache/tree/materialise.ts';
 import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeFile } from '../../cache/tree/place.ts';
 import type { TierState, TierView, TierLease } from './tier.ts';
 
-/** Files placed between two turns of other work. */
-const FILES_PER_TURN = 64;
 /** Larger files are copied off the main thread. */
 const COPY_HERE_BYTES = 1024 * 1024;
 
@@ -22,7 +19,6 @@ class TierSource implements TierView {
   readonly #store: BlobStore;
   readonly #state: TierState;
   #bytesIn = 0;
-  #placedCount = 0;
 
   constructor(home: string, store: BlobStore, state: TierState) {
     this.#home = home;
@@ -81,8 +77,6 @@ class TierSource implements TierView {
 
   /** `shared`: the file may share its bytes with the tier, since nobody will write it. */
   async #place(file: FileToPlace, signal: AbortSignal, shared: boolean): Promise<void> {
-    this.#placedCount += 1;
-    if (this.#placedCount % FILES_PER_TURN === 0) await nextTurn(undefined, { signal });
     if (file.digest === EMPTY_DIGEST) return placeFile(file.path, file.digest, file.mode, new Uint8Array(0));
     // What comes for a tree is kept in the tree only: making a file twice costs more than fetching it twice.
     if (shared && !this.#state.index.has(this.#blobPath(file.digest))) {

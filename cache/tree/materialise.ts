@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Fault, wrap } from '../../base/fault.ts';
+import { Turns } from '../../base/turns.ts';
 import type { BlobStore, ReadBlob } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../digest.ts';
@@ -38,6 +39,8 @@ const DEPTH_MAX = 512;
 /** Bytes of files on their way at once, each counted with its overhead. */
 const IN_FLIGHT_BYTES = 64 * 1024 * 1024;
 const OVERHEAD_BYTES = 16 * 1024;
+/** Files or directories made between two turns of other work: some milliseconds of a slow disk. */
+const ENTRIES_PER_TURN = 32;
 
 /** Writes files with bytes from `store`. */
 export function storeFileSource(store: BlobStore): FileSource {
@@ -69,7 +72,7 @@ export async function materialise(
     if (fs.lstatSync(into, { throwIfNoEntry: false }) !== undefined) throw new Fault('WRONG_STATE', `"${into}" exists already`);
     fs.renameSync(staging, into);
   } catch (error) {
-    removeTree(staging);
+    await fs.promises.rm(staging, { recursive: true, force: true }).catch(() => removeTree(staging));
     throw diskFault(error, into);
   }
 }
@@ -77,13 +80,20 @@ export async function materialise(
 async function fill(root: Digest, staging: string, source: FileSource, signal: AbortSignal, options: MaterialiseOptions): Promise<void> {
   const modes = options.modes ?? WRITABLE_MODES;
   const plan = await planTree(root, source.readDirectory, options, signal);
-  for (const directory of plan.directories) fs.mkdirSync(path.join(staging, directory), { mode: 0o700 });
+  const turns = new Turns(ENTRIES_PER_TURN);
+  for (const directory of plan.directories) {
+    await turns.take();
+    signal.throwIfAborted();
+    fs.mkdirSync(path.join(staging, directory), { mode: 0o700 });
+  }
   await forEachWithin(
     plan.files,
     IN_FLIGHT_BYTES,
     (file) => Math.min(sizeOf(file.digest), IN_FLIGHT_BYTES / 8) + OVERHEAD_BYTES,
     async (file, stop) => {
       const mode = file.executable ? modes.executable : modes.file;
+      await turns.take();
+      stop.throwIfAborted();
       try {
         await source.placeFile({ path: path.join(staging, file.path), digest: file.digest, executable: file.executable, mode }, stop);
       } catch (error) {
@@ -94,6 +104,7 @@ async function fill(root: Digest, staging: string, source: FileSource, signal: A
   );
   for (const link of plan.links) fs.symlinkSync(link.target, path.join(staging, link.path));
   for (const directory of plan.directories.toReversed()) {
+    await turns.take();
     const absolute = path.join(staging, directory);
     fs.chmodSync(absolute, modes.directory);
     fs.utimesSync(absolute, FIXED_MTIME_S, FIXED_MTIME_S);
