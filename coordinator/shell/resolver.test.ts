@@ -4,48 +4,21 @@ import { memoryLogger } from '../../base/log.ts';
 import { present } from '../../base/assert.ts';
 import { NO_USAGE, type OutputEntry, type StepResult } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { digestOf, EMPTY_DIGEST, type Digest } from '../../cache/digest.ts';
+import { digestOf, type Digest } from '../../cache/digest.ts';
 import { memoryStore } from '../../cache/memory.ts';
 import { blobReader } from '../../cache/read-blob.ts';
 import { decodeDirectory, encodeDirectory, EMPTY_DIRECTORY } from '../../cache/tree/directory.ts';
+import { PLAIN_STEP } from '../../test/fixtures/plain-step.ts';
 import type { Event, Resolution } from '../core/event.ts';
 import { parseBuildId, stepIdOf } from '../core/ids.ts';
-import { DEFAULT_RETRY, type StepSpec } from '../core/spec.ts';
+import type { StepSpec } from '../core/spec.ts';
 import { openResolver, type NeededOutputs, type Resolvable } from './resolver.ts';
 
 const STEP = stepIdOf(present(parseBuildId(`b-${'3'.repeat(26)}`), 'a valid id'), 'link');
 const never = new AbortController().signal;
 
 function specOf(over: Partial<StepSpec> = {}): StepSpec {
-  return {
-    name: 'link',
-    command: ['ld'],
-    env: {},
-    passEnv: [],
-    workingDirectory: '',
-    inputRoot: EMPTY_DIGEST,
-    inputBytes: 0,
-    needs: [],
-    outputs: ['app'],
-    selector: '',
-    resources: { cpuMillis: 0, memoryBytes: 0, slots: 1, custom: {} },
-    zone: 'untrusted',
-    sandbox: [],
-    network: false,
-    cacheable: false,
-    salt: '',
-    sideEffects: false,
-    critical: true,
-    onLag: undefined,
-    runIf: 'succeeded',
-    priority: 0,
-    queueTimeoutMs: undefined,
-    runTimeoutMs: 1,
-    totalTimeoutMs: undefined,
-    graceMs: 1,
-    retry: DEFAULT_RETRY,
-    ...over,
-  };
+  return { ...PLAIN_STEP, name: 'link', command: ['ld'], outputs: ['app'], cacheable: false, ...over };
 }
 
 function resultOf(outputs: readonly OutputEntry[]): StepResult {

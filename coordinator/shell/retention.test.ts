@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import { present } from '../../base/assert.ts';
-import { EMPTY_DIGEST } from '../../cache/digest.ts';
-import { DEFAULT_RETRY } from '../core/spec.ts';
 import { Scheduler } from '../core/scheduler.ts';
 import { newBuildId } from './build-ids.ts';
+import { PLAIN_STEP } from '../../test/fixtures/plain-step.ts';
 import { groupCommit } from '../ledger/group-commit.ts';
 import { openMemoryLedger } from '../ledger/memory.ts';
 import { startDriver } from './driver.ts';
@@ -40,7 +39,7 @@ test('builds leave when they ended long enough ago, or when too many newer ones 
       timeoutMs: undefined,
       failFast: false,
     } as const;
-    const step = { ...STEP, name: 'one' };
+    const step = { ...PLAIN_STEP, name: 'one', cacheable: false };
     await driver.submit({ kind: 'build-submitted', id, spec: { ...spec, steps: [step] }, idempotencyKey: key, requestDigest: key });
     if (end) await driver.submit({ kind: 'build-cancelled', id, by: 'me', reason: 'done' });
     time += 1_000;
@@ -56,31 +55,3 @@ test('builds leave when they ended long enough ago, or when too many newer ones 
   expect(core.build(first)).toBeUndefined();
   expect(await retention.sweep()).toBe(0);
 });
-
-const STEP = {
-  command: ['true'],
-  env: {},
-  passEnv: [],
-  workingDirectory: '',
-  inputRoot: EMPTY_DIGEST,
-  inputBytes: 0,
-  needs: [],
-  outputs: [],
-  selector: '',
-  resources: { cpuMillis: 0, memoryBytes: 0, slots: 1, custom: {} },
-  zone: 'untrusted',
-  sandbox: [],
-  network: false,
-  cacheable: false,
-  salt: '',
-  sideEffects: true,
-  critical: true,
-  onLag: undefined,
-  runIf: 'succeeded',
-  priority: 0,
-  queueTimeoutMs: undefined,
-  runTimeoutMs: 1_000,
-  totalTimeoutMs: undefined,
-  graceMs: 1_000,
-  retry: DEFAULT_RETRY,
-} as const;

@@ -6,7 +6,8 @@ import type { Event } from '../../coordinator/core/event.ts';
 import { parseAgentId, parseBuildId, type LeaseToken, type SessionId } from '../../coordinator/core/ids.ts';
 import type { Outcome } from '../../coordinator/core/outcome.ts';
 import { Scheduler } from '../../coordinator/core/scheduler.ts';
-import { DEFAULT_RETRY, type BuildSpec, type StepSpec } from '../../coordinator/core/spec.ts';
+import type { BuildSpec, StepSpec } from '../../coordinator/core/spec.ts';
+import { PLAIN_STEP } from '../fixtures/plain-step.ts';
 import { median, type Bench } from './bench.ts';
 import { hostMicros } from './load-agents.ts';
 
@@ -171,32 +172,14 @@ function submission(index: number, count: number): Extract<Event, { kind: 'build
 
 function stepSpec(index: number): StepSpec {
   return {
+    ...PLAIN_STEP,
     name: `step-${index}`,
-    command: ['true'],
-    env: {},
-    passEnv: [],
-    workingDirectory: '',
-    inputRoot: EMPTY_DIGEST,
-    inputBytes: 0,
     // Chains of ten: most steps become ready by another one's end, as in real builds.
     needs: index % 10 === 0 ? [] : [{ step: `step-${index - 1}`, outputs: false }],
-    outputs: [],
     selector: 'arch in (amd64,arm64)',
     resources: { ...NO_RESOURCES, cpuMillis: 500, slots: 1 },
-    zone: 'untrusted',
-    sandbox: [],
-    network: false,
     cacheable: false,
-    salt: '',
     sideEffects: true,
-    critical: true,
-    onLag: undefined,
-    runIf: 'succeeded',
-    priority: 0,
-    queueTimeoutMs: undefined,
-    runTimeoutMs: 3_600_000,
-    totalTimeoutMs: undefined,
     graceMs: 1_000,
-    retry: DEFAULT_RETRY,
   };
 }

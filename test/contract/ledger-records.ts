@@ -1,11 +1,11 @@
 import type { BuildId, LeaseToken, StepId } from '../../coordinator/core/ids.ts';
 import { leaseTokenOf, parseAgentId, parseBuildId, sessionIdOf, stepIdOf } from '../../coordinator/core/ids.ts';
 import type { BuildEvent, LedgerRecord } from '../../coordinator/core/record.ts';
-import { DEFAULT_RETRY, type StepSpec } from '../../coordinator/core/spec.ts';
+import type { StepSpec } from '../../coordinator/core/spec.ts';
 import type { StepRecord } from '../../coordinator/core/state.ts';
 import type { LogRecord } from '../../coordinator/ledger/ledger.ts';
 import { present } from '../../base/assert.ts';
-import { EMPTY_DIGEST } from '../../cache/digest.ts';
+import { PLAIN_STEP } from '../fixtures/plain-step.ts';
 
 /** The build with the number, ordered as the numbers. */
 export function buildNumber(number: number): BuildId {
@@ -35,32 +35,15 @@ export function buildRecord(id: BuildId, stepNames: readonly string[], name = 'n
 
 export function specRecord(id: StepId, name: string, command: readonly string[] = ['true']): LedgerRecord {
   const spec: StepSpec = {
+    ...PLAIN_STEP,
     name,
     command,
     env: { LANG: 'C' },
-    passEnv: [],
-    workingDirectory: '',
-    inputRoot: EMPTY_DIGEST,
-    inputBytes: 0,
-    needs: [],
     outputs: ['out'],
     selector: 'class=edge',
     resources: { cpuMillis: 500, memoryBytes: 1_048_576, slots: 1, custom: {} },
     zone: 'trusted',
     sandbox: ['isolatesFiles'],
-    network: false,
-    cacheable: true,
-    salt: '',
-    sideEffects: false,
-    critical: true,
-    onLag: undefined,
-    runIf: 'succeeded',
-    priority: 0,
-    queueTimeoutMs: undefined,
-    runTimeoutMs: 60_000,
-    totalTimeoutMs: undefined,
-    graceMs: 1_000,
-    retry: DEFAULT_RETRY,
   };
   return { kind: 'step-spec', id, spec };
 }

@@ -10,38 +10,9 @@ import type { AgentId, BuildId, LeaseToken, SessionId, StepId } from '../../coor
 import type { Outbound, Outcome } from '../../coordinator/core/outcome.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import { Scheduler, type SchedulerOptions } from '../../coordinator/core/scheduler.ts';
-import { DEFAULT_RETRY, type BuildSpec, type StepSpec } from '../../coordinator/core/spec.ts';
+import type { BuildSpec, StepSpec } from '../../coordinator/core/spec.ts';
 import type { ResolvedAction, StepState } from '../../coordinator/core/state.ts';
-
-/** A step that asks for little and has all defaults. */
-export const PLAIN_STEP: StepSpec = {
-  name: 'a',
-  command: ['true'],
-  env: {},
-  passEnv: [],
-  workingDirectory: '',
-  inputRoot: EMPTY_DIGEST,
-  inputBytes: 0,
-  needs: [],
-  outputs: [],
-  selector: '',
-  resources: { cpuMillis: 0, memoryBytes: 0, slots: 1, custom: {} },
-  zone: 'untrusted',
-  sandbox: [],
-  network: false,
-  cacheable: true,
-  salt: '',
-  sideEffects: false,
-  critical: true,
-  onLag: undefined,
-  runIf: 'succeeded',
-  priority: 0,
-  queueTimeoutMs: undefined,
-  runTimeoutMs: 3_600_000,
-  totalTimeoutMs: undefined,
-  graceMs: 10_000,
-  retry: DEFAULT_RETRY,
-};
+import { PLAIN_STEP } from '../fixtures/plain-step.ts';
 
 /** What a test says of a step; `needs` are names whose outputs are no inputs. */
 export type StepSketch = Omit<Partial<StepSpec>, 'needs' | 'resources'> & {

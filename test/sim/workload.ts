@@ -5,6 +5,7 @@ import { SANDBOX_TRAITS, type SandboxTrait } from '../../base/sandbox-trait.ts';
 import { atLeast, ZONES, type Zone } from '../../base/zone.ts';
 import { digestOf } from '../../cache/digest.ts';
 import { DEFAULT_RETRY, type BuildSpec, type Need, type StepSpec } from '../../coordinator/core/spec.ts';
+import { PLAIN_STEP } from '../fixtures/plain-step.ts';
 import type { AgentPlan, Plan } from './plan.ts';
 
 /** How a step's attempts go, and what its selector means in words of the simulation's own. */
@@ -100,31 +101,7 @@ function drawBuild(plan: Plan, prng: Prng, number: number, size: number): BuildP
   };
 }
 
-const BASE: Omit<StepSpec, 'name' | 'command' | 'inputRoot'> = {
-  env: {},
-  passEnv: [],
-  workingDirectory: '',
-  inputBytes: 1_000,
-  needs: [],
-  outputs: ['out'],
-  selector: '',
-  resources: { cpuMillis: 0, memoryBytes: 0, slots: 1, custom: {} },
-  zone: 'untrusted',
-  sandbox: [],
-  network: false,
-  cacheable: false,
-  salt: '',
-  sideEffects: false,
-  critical: true,
-  onLag: undefined,
-  runIf: 'succeeded',
-  priority: 0,
-  queueTimeoutMs: undefined,
-  runTimeoutMs: 120_000,
-  totalTimeoutMs: undefined,
-  graceMs: 2_000,
-  retry: DEFAULT_RETRY,
-};
+const BASE: StepSpec = { ...PLAIN_STEP, inputBytes: 1_000, outputs: ['out'], cacheable: false, runTimeoutMs: 120_000, graceMs: 2_000 };
 
 function calmStep(index: number, build: number): StepPlan {
   const spec: StepSpec = { ...BASE, name: `s${index}`, command: ['calm', `${build}/${index}`], inputRoot: inputOf('calm') };
