@@ -171,8 +171,10 @@ test('the bash completion completes commands and options', async () => {
   const script = path.join(cwd, 'completion.bash');
   fs.writeFileSync(
     script,
-    `${out}\nCOMP_WORDS=(switchyard run --em); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard expl); COMP_CWORD=1; _switchyard; echo "$COMPREPLY"\n`,
+    `${out}\nCOMP_WORDS=(switchyard run --em); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard expl); COMP_CWORD=1; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard run -o j); COMP_CWORD=3; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard completion z); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\n`,
   );
-  expect(execFileSync('bash', ['--norc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe('--embedded\nexplain\n');
+  expect(execFileSync('bash', ['--norc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe(
+    '--embedded\nexplain\njson\nzsh\n',
+  );
   expect((await run(['completion', 'fish'])).out).toContain("complete -c switchyard -n '__fish_seen_subcommand_from exec' -l fetch");
 });

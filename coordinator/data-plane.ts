@@ -14,6 +14,8 @@ export type DataPlaneProcessOptions = {
   readonly args: readonly string[];
   /** Done before every start. */
   readonly prepare: () => Promise<void>;
+  /** Work of ours that takes about as long as the process takes to start: it is done meanwhile. */
+  readonly meanwhile: () => void;
   readonly env: Env;
 };
 
@@ -78,7 +80,9 @@ async function startOnce(listen: string, options: DataPlaneProcessOptions): Prom
   const child = spawn(process.execPath, [main, '--listen', listen, ...options.args], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.on('error', () => {}); // it ended; `ended` tells
   try {
-    const address = await readyLine(child);
+    const ready = readyLine(child);
+    options.meanwhile();
+    const address = await ready;
     options.env.log.info('data-plane-ready', { address, pid: child.pid });
     return { child, address };
   } catch (error) {

@@ -5,6 +5,7 @@ import { tokenAuthenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { wrap, type Fault } from '../base/fault.ts';
 import { openDataPlane } from '../cache/rpc/client.ts';
+import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane } from './data-plane.ts';
@@ -48,6 +49,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     listen: config.dataListen,
     args: dataPlaneArgs(config, stateDir, tokens.dataTokensFile),
     prepare: tokens.writeDataTokens,
+    meanwhile: () => void loadProto(),
     env,
   };
   // Side by side: each takes a good part of the time to start.

@@ -1,29 +1,48 @@
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { EXIT } from '../exit.ts';
 import type { Session } from '../session.ts';
 
-type Known = { readonly name: string; readonly about: string; readonly flags: readonly string[] };
+type Known = {
+  readonly name: string;
+  readonly about: string;
+  readonly flags: readonly string[];
+  /** Flags with a few values to choose from. */
+  readonly choices: readonly { readonly flags: readonly string[]; readonly values: readonly string[] }[];
+  /** The values of its first argument, where they are a few. */
+  readonly words: readonly string[];
+};
 
 /** Prints a script that completes commands and options in `shell`. */
 export async function completionCommand(session: Session, shell: string, program: Command): Promise<number> {
   const commands = program.commands.map((command) => ({
     name: command.name(),
     about: command.description().split('. ')[0]?.replace(/\.$/, '') ?? '',
-    flags: [
-      '--help',
-      ...command.options.flatMap((option) => [option.long, option.short].filter((flag) => flag !== undefined && flag !== null)),
-    ],
+    flags: ['--help', ...command.options.flatMap(flagsOf)],
+    choices: command.options.flatMap((option) =>
+      option.argChoices === undefined ? [] : [{ flags: flagsOf(option), values: option.argChoices }],
+    ),
+    words: command.registeredArguments[0]?.argChoices ?? [],
   }));
   const scripts: Readonly<Record<string, (known: readonly Known[]) => string>> = { bash, zsh, fish };
   session.terminal.stdout.write(scripts[shell]?.(commands) ?? '');
   return EXIT.ok;
 }
 
+function flagsOf(option: Option): readonly string[] {
+  return [option.long, option.short].filter((flag) => flag !== undefined && flag !== null);
+}
+
 function bash(known: readonly Known[]): string {
-  const cases = known.map(({ name, flags }) => `    ${name}) words="${flags.join(' ')}" ;;`);
+  const cases = known.map(({ name, flags, words }) => `    ${name}) words="${flags.join(' ')}" values="${words.join(' ')}" ;;`);
+  const choices = known.flatMap((command) =>
+    command.choices.map(
+      ({ flags, values }) =>
+        `    ${flags.map((flag) => `"${command.name} ${flag}"`).join('|')}) COMPREPLY=($(compgen -W "${values.join(' ')}" -- "$word")); return ;;`,
+    ),
+  );
   return `# switchyard completion for bash: source it, or save it as /etc/bash_completion.d/switchyard
 _switchyard() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" words=""
+  local word="\${COMP_WORDS[COMP_CWORD]}" words="" values=""
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${known.map(({ name }) => name).join(' ')} --help --version" -- "$word"))
     return
@@ -31,9 +50,12 @@ _switchyard() {
   case "\${COMP_WORDS[1]}" in
 ${cases.join('\n')}
   esac
+  case "\${COMP_WORDS[1]} \${COMP_WORDS[COMP_CWORD-1]}" in
+${choices.join('\n')}
+  esac
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
-    *) COMPREPLY=($(compgen -f -- "$word")) ;;
+    *) if [ -n "$values" ] && [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W "$values" -- "$word")); else COMPREPLY=($(compgen -f -- "$word")); fi ;;
   esac
 }
 complete -o filenames -F _switchyard switchyard

@@ -5,6 +5,7 @@ import { openDataPlane } from '../../cache/rpc/client.ts';
 import { uploadTree } from '../../cache/tree/upload.ts';
 import { EXIT } from '../exit.ts';
 import { isPassing } from '../follow.ts';
+import { loadProto } from '../../proto/load.ts';
 import { locateServer, type Located } from '../locate.ts';
 import type { Plan } from '../pipeline/plan.ts';
 import { formatProblem, type Problem } from '../pipeline/problem.ts';
@@ -46,20 +47,34 @@ export async function runCommand(session: Session, options: RunOptions): Promise
   const plan = named(pipeline.plan, pipeline, options);
   await using stack = new AsyncDisposableStack();
   const doing = stack.use(status(session));
+  const submitted = Promise.withResolvers<void>();
   doing.say(options.embedded === true ? 'Starting the yard, reading the inputs …' : 'Reading the inputs …');
   // The server starts while the work tree is scanned; whichever fails first is reported.
   const [{ located, ownYard }, prepared] = await Promise.all([
-    openTarget(session, pipeline.root, options).then((target) => {
-      if (target.yard !== undefined) stack.use(target.yard);
+    openTarget(session, pipeline.root, options, submitted.promise).then((target) => {
+      if (target.yard !== undefined) {
+        stack.use(target.yard);
+        stack.defer(() => submitted.resolve()); // without a build of ours, others may still have some
+      }
       return { located: target.located, ownYard: target.yard?.own === true };
     }),
-    prepareInputs(plan, pipeline.root, session.terminal.clock, session.signal),
+    prepareInputs(plan, pipeline.root, session.terminal.clock, session.signal).then((prepared) => {
+      loadProto(); // while the yard starts
+      return prepared;
+    }),
   ]);
   doing.say('');
   if (!reportProblems(session, pipeline.file, prepared.problems)) return EXIT.usage;
   const server = stack.use(await connect(located));
   try {
-    return await submitAndFollow(session, server, doing, { plan, prepared, root: pipeline.root, options, ownYard });
+    return await submitAndFollow(session, server, doing, {
+      plan,
+      prepared,
+      root: pipeline.root,
+      options,
+      ownYard,
+      submitted: submitted.resolve,
+    });
   } catch (error) {
     throw atServer(error, server);
   }
@@ -72,6 +87,8 @@ type Submission = {
   readonly options: RunOptions;
   /** Whether the server ends with us. */
   readonly ownYard: boolean;
+  /** Told when the server has the build. */
+  readonly submitted: () => void;
 };
 type Status = ReturnType<typeof status>;
 
@@ -84,6 +101,7 @@ async function submitAndFollow(session: Session, server: BuildServer, doing: Sta
   const note = noteFor(submission, server, root);
   const request = submitRequestOf(plan, prepared.inputs, options.idempotencyKey ?? note.key);
   const { id, existing } = await submitSurely(session, server, request);
+  submission.submitted();
   doing.say('');
   if (session.json) session.terminal.stdout.write(`${JSON.stringify({ kind: 'submitted', build: id, existing })}\n`);
   if (existing) say(session, `Build ${id} was submitted before: following it`);
@@ -153,9 +171,9 @@ export async function submitSurely(
 
 type Target = { readonly located: Located; readonly yard: EmbeddedYard | undefined };
 
-async function openTarget(session: Session, root: string, options: RunOptions): Promise<Target> {
+async function openTarget(session: Session, root: string, options: RunOptions, submitted: Promise<void>): Promise<Target> {
   if (options.embedded !== true) return { located: locateServer(session.options, session.terminal), yard: undefined };
-  const yard = await openEmbedded(session, root, { sandbox: options.sandbox, port: 0 });
+  const yard = await openEmbedded(session, root, { sandbox: options.sandbox, port: 0, agentsAfter: submitted });
   return { located: yard.located, yard };
 }
 

@@ -23,6 +23,7 @@ export async function upCommand(session: Session, options: UpOptions): Promise<n
     clock: terminal.clock,
     prng: session.prng,
     onEvent: yardReporter(session, true),
+    agentsAfter: Promise.resolve(),
   });
   try {
     const { address } = yard.located.link;

@@ -15,7 +15,7 @@ export type EmbeddedYard = AsyncDisposable & {
   readonly own: boolean;
 };
 
-export type EmbeddedOptions = { readonly sandbox: string; readonly port: number };
+export type EmbeddedOptions = { readonly sandbox: string; readonly port: number; readonly agentsAfter: Promise<void> };
 
 /** How long a yard that is starting is waited for, and how often it is looked at. */
 const STARTING_MS = 60_000;
@@ -36,6 +36,7 @@ export async function openEmbedded(session: Session, root: string, options: Embe
     clock: session.terminal.clock,
     prng: session.prng,
     onEvent: yardReporter(session, false),
+    agentsAfter: options.agentsAfter,
   });
   return {
     located: yard.located,

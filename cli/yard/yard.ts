@@ -27,6 +27,8 @@ export type YardOptions = {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly onEvent: (event: ChildEvent) => void;
+  /** Agents start when this settles: a build whose steps are all cached needs none, and would share its time with them. */
+  readonly agentsAfter: Promise<void>;
 };
 
 const ROOT = path.dirname(path.dirname(import.meta.dirname));
@@ -73,12 +75,21 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const coordinator = start('coordinator', coordinatorArgv(address, dataPort, stateDir, tokens.tokensFile), 10_000);
   stack.use(coordinator);
   await coordinator.ready;
-  // Only now: until here they would take the coordinator's time, and a build whose steps are all cached needs none of them.
+  // Only now: until here they would take the coordinator's time.
+  let ending = false;
+  let started: readonly SupervisedChild[] = [];
+  const startAgents = () => {
+    if (ending) return;
+    started = agents.map((agent) =>
+      start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000),
+    );
+  };
+  options.agentsAfter.then(startAgents, startAgents);
   // Disposed in reverse: agents stop before the coordinator, side by side.
-  const started = agents.map((agent) =>
-    start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000),
-  );
-  stack.defer(async () => void (await Promise.all(started.map((agent) => agent[Symbol.asyncDispose]()))));
+  stack.defer(async () => {
+    ending = true;
+    await Promise.all(started.map((agent) => agent[Symbol.asyncDispose]()));
+  });
   const yardFile = yardFileIn(stateDir);
   writePrivate(yardFile, `${JSON.stringify({ address, tokenFile: tokens.callerFile, pid: process.pid })}\n`);
   stack.defer(() => fs.rmSync(yardFile, { force: true }));
