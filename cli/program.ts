@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../base/quantity.ts';
 import { suggest } from '../base/suggest.ts';
 import { BUILD_VERDICTS } from './build-view.ts';
@@ -8,6 +8,7 @@ import type { CommonOptions } from './session.ts';
 export type Runner = (run: RunCommand, options: CommonOptions) => Promise<void>;
 export type RunCommand = (session: import('./session.ts').Session) => Promise<number>;
 
+const SHELLS = ['bash', 'zsh', 'fish'];
 const SANDBOXES = ['auto', 'bubblewrap', 'process'];
 
 /** The whole command line; `runner` gets each command that was asked for. */
@@ -207,7 +208,7 @@ function addLocalCommands(program: Command, runner: Runner): void {
     );
   withOutput(program.command('completion'))
     .description('Print a completion script.')
-    .argument('<shell>', 'bash, zsh or fish', oneOf(['bash', 'zsh', 'fish']))
+    .addArgument(new Argument('<shell>', 'bash, zsh or fish').choices(SHELLS).argParser(oneOf(SHELLS)))
     .action((shell: string, options) =>
       runner(async (session) => (await import('./commands/completion.ts')).completionCommand(session, shell, program), options),
     );
