@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Fault } from './fault.ts';
-import { ROLES, type Caller } from './caller.ts';
+import { isProject, isScope, ROLES, type Caller } from './caller.ts';
 import { parseZone, type Zone } from './zone.ts';
 
 /** Who is at the other end of a connection, as verified. */
@@ -58,8 +58,9 @@ export function tokenAuthenticator(entries: readonly TokenEntry[], local: Identi
   };
 }
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const SCOPE = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/;
+/** Other names have the same form as projects. */
+const isName = isProject;
+const isSha256 = (text: string) => /^[0-9a-f]{64}$/.test(text);
 
 /**
  * The tokens file: a JSON array of `{"name", "sha256", "kind": "caller", "role", "project", "scope", "zoneCeiling"}`,
@@ -79,9 +80,9 @@ export function parseTokens(text: string): readonly TokenEntry[] {
     const at = `entry ${index + 1}`;
     if (typeof raw !== 'object' || raw === null) throw bad(at, 'must be an object');
     const entry = new Map(Object.entries(raw));
-    const word = (key: string, form: RegExp, fix: string): string => {
+    const word = (key: string, isGood: (text: string) => boolean, fix: string): string => {
       const value: unknown = entry.get(key);
-      if (typeof value !== 'string' || !form.test(value)) throw bad(`${at}, "${key}"`, fix);
+      if (typeof value !== 'string' || !isGood(value)) throw bad(`${at}, "${key}"`, fix);
       return value;
     };
     const zoneAt = (key: string): Zone => {
@@ -89,19 +90,19 @@ export function parseTokens(text: string): readonly TokenEntry[] {
       if (zone === undefined) throw bad(`${at}, "${key}"`, 'must be untrusted, trusted or production');
       return zone;
     };
-    const name = word('name', NAME, 'must be 1 to 63 letters, digits, ".", "_" or "-"');
-    const sha256 = word('sha256', /^[0-9a-f]{64}$/, 'must be the SHA-256 of the token, 64 lower-case hex digits');
+    const name = word('name', isName, 'must be 1 to 63 letters, digits, ".", "_" or "-"');
+    const sha256 = word('sha256', isSha256, 'must be the SHA-256 of the token, 64 lower-case hex digits');
     const kind: unknown = entry.get('kind');
     if (kind === 'service') return { sha256, identity: { kind, name } };
     if (kind === 'agent') {
-      const cluster = word('cluster', NAME, 'must name the cluster');
-      return { sha256, identity: { kind, name, cluster, pool: word('pool', NAME, 'must name the pool'), zone: zoneAt('zone') } };
+      const cluster = word('cluster', isName, 'must name the cluster');
+      return { sha256, identity: { kind, name, cluster, pool: word('pool', isName, 'must name the pool'), zone: zoneAt('zone') } };
     }
     if (kind !== 'caller') throw bad(`${at}, "kind"`, 'must be caller, agent or service');
     const role = ROLES.find((known) => known === entry.get('role'));
     if (role === undefined) throw bad(`${at}, "role"`, `must be one of ${ROLES.join(', ')}`);
-    const project = word('project', NAME, 'must name the project');
-    const scope = word('scope', SCOPE, 'must be a path such as main or main/pr-7');
+    const project = word('project', isProject, 'must name the project');
+    const scope = word('scope', isScope, 'must be a path such as main or main/pr-7');
     return { sha256, identity: { kind, caller: { name, role, project, scope, zoneCeiling: zoneAt('zoneCeiling') } } };
   });
 }

@@ -1,6 +1,6 @@
+import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
-import { isProject, isScope } from './instance.ts';
 
 /** The options of the data plane's process. */
 export const CACHE_OPTIONS = {

@@ -1,5 +1,6 @@
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
 import { hostOf, isLoopback } from '../base/address.ts';
+import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 
 /** Every option of `switchyard coordinator`. */
@@ -114,9 +115,7 @@ function addressProblems(flag: string, address: string, config: CoordinatorConfi
 
 function nameProblems(config: CoordinatorConfig): readonly string[] {
   const problems: string[] = [];
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(config.localProject))
-    problems.push('--local-project must be 1 to 63 letters, digits, ".", "_" or "-"');
-  if (!/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/.test(config.localScope))
-    problems.push('--local-scope must be a path such as main or main/pr-7');
+  if (!isProject(config.localProject)) problems.push('--local-project must be 1 to 63 letters, digits, ".", "_" or "-"');
+  if (!isScope(config.localScope)) problems.push('--local-scope must be a path such as main or main/pr-7');
   return problems;
 }

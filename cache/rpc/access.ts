@@ -1,8 +1,7 @@
 import type { Authenticator, Identity } from '../../base/auth.ts';
-import { ROLES, scopeChain } from '../../base/caller.ts';
+import { isProject, isScope, ROLES, scopeChain } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Call } from '../../proto/handlers.ts';
-import { isProject, isScope } from '../instance.ts';
 import { isInstanceName } from './resource-name.ts';
 
 /** What a call may touch, as worked out from the caller's identity; the instance name only narrows it. */
