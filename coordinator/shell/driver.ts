@@ -23,7 +23,8 @@ export type Receivers = {
 
 /**
  * Runs the core: every event is applied as it comes, its writes go into the next group commit, and its sends and its reply
- * leave only when that commit, and every one before it, is durable (`Receivers` has the exception). One timer brings `woke` at the core's `wakeAt`.
+ * leave only when that commit, and every one before it, is durable (`Receivers` has the exception). One timer brings `woke`
+ * at the core's `wakeAt`.
  *
  * The driver ends for good when a commit fails or the core breaks an invariant: what was applied is then ahead of what is
  * durable, and only a restart from the ledger brings both together again.
