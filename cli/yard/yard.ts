@@ -7,6 +7,7 @@ import { Fault } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import { UsageError } from '../exit.ts';
 import { readToken, yardFileIn, type Located } from '../locate.ts';
+import { agentsDir } from './agents-dir.ts';
 import { superviseChild, type ChildEvent, type SupervisedChild } from './child.ts';
 import { lockYard } from './lock.ts';
 import { writePrivate, writeYardTokens, type YardAgent } from './tokens.ts';
@@ -58,6 +59,7 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   stack.use(lockYard(path.join(stateDir, 'yard.lock')));
   const logs = path.join(stateDir, 'logs');
   fs.mkdirSync(logs, { recursive: true, mode: 0o700 });
+  const workDirs = agentsDir(stateDir, options.env);
   const tokens = writeYardTokens(path.join(stateDir, 'tokens'), agents);
   const [port, dataPort] = await freePorts(options.port);
   const address = `127.0.0.1:${port}`;
@@ -81,7 +83,7 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const startAgents = () => {
     if (ending) return;
     started = agents.map((agent) =>
-      start(agent.name, agentArgv(agent, address, stateDir, tokens.agentFile(agent.name), options.sandbox), 5_000),
+      start(agent.name, agentArgv(agent, address, workDirs, tokens.agentFile(agent.name), options.sandbox), 5_000),
     );
   };
   options.agentsAfter.then(startAgents, startAgents);
@@ -122,14 +124,14 @@ function coordinatorArgv(address: string, dataPort: number, stateDir: string, to
   ];
 }
 
-function agentArgv(agent: YardAgent, address: string, stateDir: string, tokenFile: string, sandbox: string): readonly string[] {
+function agentArgv(agent: YardAgent, address: string, workDirs: string, tokenFile: string, sandbox: string): readonly string[] {
   return [
     `--coordinator=${address}`,
     `--id=${agent.name}`,
     `--token-file=${tokenFile}`,
     `--label=class=${agent.role}`,
     `--slots=${agent.slots}`,
-    `--work-dir=${path.join(stateDir, 'agents', agent.name)}`,
+    `--work-dir=${path.join(workDirs, agent.name)}`,
     `--sandbox=${sandbox}`,
     '--drain-timeout=4s',
   ];
