@@ -147,6 +147,10 @@ export function forgetBuild(turn: Turn, event: Extract<Event, { kind: 'build-exp
   if (build.state.kind !== 'ended')
     return void (turn.reply = { kind: 'refused', code: 'WRONG_STATE', message: `Build ${event.id} has not ended` });
   const { tokens } = turn.yard.index;
+  // Its logs go with it: not while a step of another build, which has taken an attempt over, still writes into one.
+  const heir = build.steps.flatMap((step) => step.record.attempts.map(({ token }) => turn.yard.stepOf(token))).find(Boolean);
+  if (heir !== undefined)
+    return void (turn.reply = { kind: 'refused', code: 'WRONG_STATE', message: `Step ${heir.id} goes on with an attempt of ${event.id}` });
   const own = build.steps.flatMap((step) =>
     step.record.attempts.map((attempt) => attempt.token).filter((token) => tokens.get(token) === step),
   );

@@ -330,3 +330,19 @@ test('the newest time in the records is that of the last sign of life of what go
   stage.run('b1/x');
   expect(stage.scheduler.newestTime()).toBe(0);
 });
+
+test('a build is kept while a step of another one goes on with its attempt, whose log would go with it', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.ready('b1/x', 'same');
+  stage.start('b1/x');
+  stage.submit('b2', [{ name: 'y' }]);
+  stage.ready('b2/y', 'same');
+  stage.apply({ kind: 'build-cancelled', id: buildId('b1'), by: 'me', reason: '' });
+  expect(stage.state('b2/y').kind).toBe('running');
+  const forget = () => stage.apply({ kind: 'build-expired', id: buildId('b1') }).reply;
+  expect(forget()).toMatchObject({ code: 'WRONG_STATE', message: expect.stringContaining('/y goes on') });
+  stage.finish('b2/y');
+  expect(forget()).toEqual({ kind: 'done' });
+});
