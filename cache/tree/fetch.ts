@@ -12,7 +12,8 @@ import { WRITABLE_MODES, diskFault } from './place.ts';
  * Brings a step's outputs into the directory `into`, each in the place of what is there under its name. What is outside of
  * `into` is never touched: no link on the way to an output is followed, and one in an output's own place is replaced. Each
  * output appears whole or not at all. The directory belongs to the caller: others must not change it meanwhile.
- * @throws {Fault} PATH_ESCAPES for an output or a link that leads out of `into`; BAD_REQUEST where a directory is in a
+ * Links inside of an output that is a directory are made as they are, wherever they lead.
+ * @throws {Fault} PATH_ESCAPES for an output that lies out of `into`, or is a link that leads out of it; BAD_REQUEST where a directory is in a
  * file's place or the reverse; whatever the store throws.
  */
 export async function fetchOutputs(entries: readonly OutputEntry[], into: string, store: BlobStore, signal: AbortSignal): Promise<void> {
