@@ -169,10 +169,11 @@ test('a pipeline file with errors is code 2, before anything is started', async 
 test('the bash completion completes commands and options', async () => {
   const { out } = await run(['completion', 'bash']);
   const script = path.join(cwd, 'completion.bash');
-  fs.writeFileSync(
-    script,
-    `${out}\nCOMP_WORDS=(switchyard run --em); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard expl); COMP_CWORD=1; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard run -o j); COMP_CWORD=3; _switchyard; echo "$COMPREPLY"\nCOMP_WORDS=(switchyard completion z); COMP_CWORD=2; _switchyard; echo "$COMPREPLY"\n`,
-  );
+  const asked = ['run --em', 'expl', 'run -o j', 'completion z'].map((line) => {
+    const words = ['switchyard', ...line.split(' ')];
+    return `COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _switchyard; echo "$COMPREPLY"`;
+  });
+  fs.writeFileSync(script, [out, ...asked, ''].join('\n'));
   expect(execFileSync('bash', ['--norc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe(
     '--embedded\nexplain\njson\nzsh\n',
   );

@@ -55,7 +55,9 @@ ${choices.join('\n')}
   esac
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
-    *) if [ -n "$values" ] && [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W "$values" -- "$word")); else COMPREPLY=($(compgen -f -- "$word")); fi ;;
+    *)
+      if [ -n "$values" ] && [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W "$values" -- "$word"))
+      else COMPREPLY=($(compgen -f -- "$word")); fi ;;
   esac
 }
 complete -o filenames -F _switchyard switchyard

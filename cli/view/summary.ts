@@ -116,7 +116,7 @@ function verdictLine(model: BuildModel, totals: Totals, style: Style): string {
   const parts = [
     ...(ran > 0 ? [`${ran} ran`] : []),
     ...(totals.fromCache > 0 ? [`${totals.fromCache} from the cache`] : []),
-    ...(totals.merged > 0 ? [`${totals.merged} by equal steps`] : []),
+    ...(totals.merged > 0 ? [`${totals.merged} merged`] : []),
   ];
   const ended = totals.succeeded === totals.steps ? count(totals.steps, 'step') : `${totals.succeeded} of ${count(totals.steps, 'step')}`;
   const others = STEP_VERDICTS.filter((verdict) => verdict !== 'succeeded').flatMap((verdict) => {

@@ -179,7 +179,7 @@ test('the summary gives results, reasons, the critical path and what the cache s
       check: failed after 2.0s (attempt 2): The command ended with code 2
       package: skipped: check did not succeed
 
-    Build b-01m81srr4v387mdjafdy0bwaq4 failed in 6.6s: 3 of 5 steps succeeded (1 ran, 1 from the cache, 1 by equal steps), 1 failed, 1 skipped
+    Build b-01m81srr4v387mdjafdy0bwaq4 failed in 6.6s: 3 of 5 steps succeeded (1 ran, 1 from the cache, 1 merged), 1 failed, 1 skipped
     Critical path 6.5s: install (0.0s) → test[shard=2] (6.5s without running)
     Cache: 1m05s of work saved, 1020 KiB were there already, 1 KiB of 1 MiB inputs sent"
   `);

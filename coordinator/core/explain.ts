@@ -72,7 +72,7 @@ function reasonsOf(yard: Yard, step: StepNode, wanted: RequirementClass, now: Ti
   }
   if (state.kind !== 'queued') return [];
   if (step.delayed && state.notBefore !== undefined) {
-    const tries = Object.entries(failures).map(([cls, count]) => `${cls} ${count}`);
+    const tries = Object.entries(failures).map(([cls, count]) => `${count} × ${cls}`);
     return [
       `it is tried again in ${formatDurationMs(Math.max(0, state.notBefore - now))}${tries.length === 0 ? '' : ` after ${tries.join(', ')}`}`,
     ];
