@@ -1,6 +1,6 @@
 import { backoffMs } from '../../base/backoff.ts';
 import type { FailureClass } from '../../base/failure.ts';
-import type { AgentNode } from './nodes.ts';
+import type { AgentNode, StepNode } from './nodes.ts';
 import type { Turn } from './turn.ts';
 
 /** How long an agent's breaker stays open: half of the ceiling for sure, the rest drawn. */
@@ -8,19 +8,27 @@ const OPEN = { initialMs: 10_000, maxMs: 600_000 };
 /** Ends that say something about the agent. A lost lease is left to the lease's own rules, a stop is an operator's will. */
 const COUNTED: readonly FailureClass[] = ['sandbox-error', 'cache-error'];
 
-/** An attempt has ended on the agent: errors in a row open its breaker, anything else closes it. */
-export function noteEnd(turn: Turn, agent: AgentNode, ending: FailureClass | undefined): void {
+/**
+ * An attempt of the step has ended on the agent: errors in a row open its breaker, anything else closes it. A step that
+ * meets `cache-error` again and again counts once: its inputs have gone, whoever looks for them.
+ */
+export function noteEnd(turn: Turn, agent: AgentNode, step: StepNode, ending: FailureClass | undefined): void {
   if (ending !== undefined && !COUNTED.includes(ending)) {
     // The command ran, so the agent works; a stop or a loss says nothing either way.
     if (ending === 'agent-lost' || ending === 'agent-stop' || ending === 'cancelled') return;
   }
   if (ending === undefined || !COUNTED.includes(ending)) {
     agent.errorCount = 0;
+    agent.missedBy = undefined;
     agent.breakerTrips = 0;
     if (agent.breaker.kind === 'closed') return;
     agent.breaker = { kind: 'closed' };
     setAgentTimer(turn, agent);
     return turn.yard.fleet.refresh(agent);
+  }
+  if (ending === 'cache-error') {
+    if (agent.missedBy === step.id && agent.breaker.kind === 'closed') return;
+    agent.missedBy = step.id;
   }
   agent.errorCount += 1;
   if (agent.breaker.kind === 'closed' && agent.errorCount < turn.yard.limits.breakerErrors) return;

@@ -119,7 +119,7 @@ export function lose(turn: Turn, step: StepNode, ending: { readonly message: str
       }
     : { class: 'agent-lost', message: ending.message, result: undefined, report: undefined, agentLost: ending.agentLost };
   turn.send({ kind: 'close-log', token: state.lease.token, step: step.id });
-  noteEnd(turn, turn.yard.fleet.agent(agent), cause.class);
+  noteEnd(turn, turn.yard.fleet.agent(agent), step, cause.class);
   retryOrEnd(turn, step, agent, state.lease.attempt, cause);
 }
 
@@ -154,7 +154,7 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
   const { token, attempt } = state.lease;
   const ending = report.kind === 'failed' ? report.class : undefined;
   turn.send({ kind: 'close-log', token, step: step.id });
-  noteEnd(turn, agent, ending);
+  noteEnd(turn, agent, step, ending);
   if (report.kind === 'failed' && state.cancelling !== undefined) return endCancelled(turn, step, state, report);
   if (report.kind === 'failed') {
     // Nobody here asked for a stop, so it was the agent's own doing.

@@ -195,6 +195,8 @@ export class AgentNode {
   availableAt = -1;
   /** Ends by our fault in a row, and what follows from them. */
   errorCount = 0;
+  /** The step whose `cache-error` was counted last. */
+  missedBy: StepId | undefined;
   breaker: { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' } = {
     kind: 'closed',
   };

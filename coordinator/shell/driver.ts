@@ -220,7 +220,7 @@ class RunningDriver implements Driver {
     this.#arm();
     const entry: Entry = { writes: outcome.writes, sends: outcome.sends, settle, durable: outcome.writes.length === 0 };
     this.#entries.push(entry);
-    for (const send of outcome.sends) if (send.kind === 'resolve') this.#receivers.send(send);
+    this.#resolve(outcome.sends);
     if (entry.durable) return this.#deliver();
     this.#commits.commit(outcome.writes).then(
       () => {
@@ -229,6 +229,15 @@ class RunningDriver implements Driver {
       },
       (error: unknown) => this.stepDown(faultOf(error)),
     );
+  }
+
+  #resolve(sends: readonly Outbound[]): void {
+    try {
+      for (const send of sends) if (send.kind === 'resolve') this.#receivers.send(send);
+    } catch (error) {
+      this.#env.log.error('delivery-failed', { error });
+      this.stepDown(wrap(error, 'Delivering'));
+    }
   }
 
   /** Delivers what is durable, in order. Receivers may submit meanwhile: that only lengthens the queue of this loop. */
