@@ -225,6 +225,26 @@ function histories(check: (history: History) => void, eachMove: (stage: Stage) =
   );
 }
 
+test('a wait that ran out while nobody scheduled is over at once, not in the past', () => {
+  const register = (agent: number): Move => ({ kind: 'register', agent, bring: false, credits: 0, boot: 0 });
+  const resolve: Move = { kind: 'resolve', pick: 0, how: 0 };
+  const heartbeat: Move = { kind: 'agent-says', agent: 1, what: 9, lease: 0 };
+  const before: readonly Move[] = [
+    register(1),
+    heartbeat,
+    { kind: 'submit', build: 0, shape: 5 },
+    { kind: 'advance', ms: 1 },
+    resolve,
+    resolve,
+  ];
+  const after: readonly Move[] = [{ kind: 'crash' }, { kind: 'advance', ms: 7_000 }, resolve, register(1), register(0)];
+  const history = new History();
+  for (const step of [...before, ...after, { kind: 'advance', ms: 1 } as const, resolve]) {
+    history.take(step);
+    checkNow(history.stage);
+  }
+});
+
 test('capacity, zones, leases and counts hold after every event', () => {
   histories(() => {}, checkNow);
 });

@@ -40,7 +40,10 @@ export class Turn {
   }
 
   finish(): Outcome {
-    return { writes: this.#writes.take(), sends: this.#sends.take(), reply: this.reply, wakeAt: this.yard.timers.next() };
+    const next = this.yard.timers.next();
+    // What ran out while nobody scheduled, or before a step was resolved, is due now.
+    const wakeAt = next === undefined ? undefined : Math.max(next, this.now);
+    return { writes: this.#writes.take(), sends: this.#sends.take(), reply: this.reply, wakeAt };
   }
 
   /** Makes the record durable and true. */
