@@ -68,14 +68,14 @@ export function openSpool({ dir, bytesMax, env }: SpoolOptions): Spool {
       used -= entry?.reserved ?? sizeOf(path);
       entry?.log.close();
       logs.delete(token);
-      rmSync(path, { force: true });
-      if (!journal.live.has(token)) return;
       try {
-        journal.append({ kind: 'forgotten', token });
+        // Before its log goes: killed in between, a result without its log would be left, and not a log that nobody wants.
+        if (journal.live.has(token)) journal.append({ kind: 'forgotten', token });
       } catch (error) {
         // On a full disk the result is offered once more after a restart, which is harmless.
         env.log.warn('spool-not-updated', { token, error });
       }
+      rmSync(path, { force: true });
     },
     createLog(token, logBytesMax, onError) {
       const reserve = (bytes: number): number => {
