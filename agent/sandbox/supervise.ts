@@ -11,7 +11,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const KILL_ROUND_MS = 10;
 /** About ten seconds: longer, and the process hangs in the kernel, out of anybody's reach. */
 const KILL_ROUNDS_MAX = 1000;
-const SAMPLE_MS = 500;
+/** The first look at a step's processes, and the most between two; each wait is twice the one before. */
+const SAMPLE_MS = { first: 25, most: 500 };
 
 /** All that belongs to an attempt, by every handle that we have on it. */
 export type ProcessTree = {
@@ -128,16 +129,21 @@ const TICK_MS = 10;
 
 /**
  * Looks now and then at what the processes below the launcher take, where no control group counts it: short peaks and
- * what comes after the last look are missed.
+ * what comes after the last look are missed. So the looks come early: bubblewrap may end without having waited for the
+ * step, whose time then counts as nobody's.
  */
 export function sampleUsage(launcher: number): UsageSampler {
   let peakMemoryBytes = 0;
   let cpuMs = 0;
-  const timer = setInterval(() => {
+  let waitMs = SAMPLE_MS.first;
+  const look = () => {
     const processes = descendantsOf(launcher, listProcesses());
     peakMemoryBytes = Math.max(peakMemoryBytes, PAGE_BYTES * processes.reduce((sum, process) => sum + process.residentPages, 0));
     cpuMs = Math.max(cpuMs, TICK_MS * processes.reduce((sum, process) => sum + process.cpuTicks, 0));
-  }, SAMPLE_MS);
+    waitMs = Math.min(waitMs * 2, SAMPLE_MS.most);
+    timer = setTimeout(look, waitMs);
+  };
+  let timer = setTimeout(look, waitMs);
   return {
     get peakMemoryBytes() {
       return peakMemoryBytes;
@@ -145,6 +151,6 @@ export function sampleUsage(launcher: number): UsageSampler {
     get cpuMs() {
       return cpuMs;
     },
-    [Symbol.dispose]: () => clearInterval(timer),
+    [Symbol.dispose]: () => clearTimeout(timer),
   };
 }
