@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
+import { processStart } from '../base/process-start.ts';
 
 /**
  * Makes the directory where it is missing and claims it for this process until it is disposed. A claim of a process that
@@ -10,7 +11,7 @@ import { Fault } from '../base/fault.ts';
 export function claimWorkDir(dir: string): Disposable {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, 'agent.lock');
-  const mine = `${process.pid} ${startOf(process.pid) ?? ''}`;
+  const mine = `${process.pid} ${processStart(process.pid) ?? ''}`;
   for (let tries = 0; tries < 3; tries += 1) {
     try {
       writeFileSync(path, mine, { flag: 'wx' });
@@ -23,7 +24,7 @@ export function claimWorkDir(dir: string): Disposable {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
     const [pid, start] = ownerOf(path);
-    if (pid !== undefined && start !== undefined && startOf(pid) === start) {
+    if (pid !== undefined && start !== undefined && processStart(pid) === start) {
       throw new Fault('WRONG_STATE', `${dir} is in use by the agent with process id ${pid}`, {
         hint: 'Give each agent of a host its own --work-dir.',
       });
@@ -39,15 +40,5 @@ function ownerOf(path: string): readonly [number | undefined, string | undefined
     return [Number(pid), start];
   } catch {
     return [undefined, undefined]; // it was released between two looks
-  }
-}
-
-/** When a process started, in ticks since the host did; tells it from a later one with the same id. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined; // no such process
   }
 }

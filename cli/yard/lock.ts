@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../exit.ts';
+import { processStart } from '../../base/process-start.ts';
 
 /**
  * Makes us the only yard in a state directory. A lock whose process is gone is taken over.
@@ -33,7 +34,7 @@ export function holderOf(file: string): number | undefined {
     if (!Number.isSafeInteger(holder) || holder <= 1 || holder === process.pid) return undefined;
     process.kill(holder, 0);
     // Another process may have got the number, as after a container was started again.
-    return startTime === undefined || startTime === startTimeOf(holder) ? holder : undefined;
+    return startTime === undefined || startTime === processStart(holder) ? holder : undefined;
   } catch (error) {
     // EPERM: it lives and belongs to somebody else.
     return error instanceof Error && 'code' in error && error.code === 'EPERM' ? -1 : undefined;
@@ -69,16 +70,5 @@ function linkNew(file: string, text: string): void {
 }
 
 function ownMark(): string {
-  return `${process.pid} ${startTimeOf(process.pid) ?? ''}`.trimEnd() + '\n';
-}
-
-/** When the process started, in the host's own unit; undefined where the host does not tell. */
-function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in brackets may hold anything; the start time is the 22nd field, the state after the name the third.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
+  return `${process.pid} ${processStart(process.pid) ?? ''}`.trimEnd() + '\n';
 }
