@@ -225,7 +225,7 @@ export class SimCoordinator {
         if (link === undefined) return;
         if (send.message.kind === 'superseded') {
           this.#sessions.delete(send.session);
-          return link.close('coordinator', 'SESSION_SUPERSEDED');
+          return link.close('coordinator');
         }
         const message = this.#messageOf(send.message);
         return message === undefined ? undefined : link.toAgent(message);
