@@ -59,7 +59,8 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const [ledger, plane] = await Promise.all(starting);
   const data = stack.use(openDataPlane({ link: { address: plane.address, token: tokens.service }, instanceName: '', env }));
   const never = new AbortController().signal;
-  const term = await takeLead(ledger, `${hostname()}:${process.pid}`, TERM_MS, env, never);
+  const leader = { id: `${hostname()}:${process.pid}`, address: config.listen };
+  const term = await takeLead(ledger, leader, TERM_MS, env, never);
   stack.defer(() => ledger.resign(term, never).catch((error: unknown) => env.log.warn('term-not-resigned', { error })));
   const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
   const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };

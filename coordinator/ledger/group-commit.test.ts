@@ -18,7 +18,7 @@ async function gated(): Promise<{
   release: (fault?: Fault) => Promise<void>;
 }> {
   const inner = openMemoryLedger();
-  const term = present(await inner.lead('a', 1_000, signal), 'free');
+  const term = present(await inner.lead({ id: 'a', address: '' }, 1_000, signal), 'free');
   const commits: (LedgerRecord | LogRecord)[][] = [];
   const gates: ((fault: Fault | undefined) => void)[] = [];
   const ledger: Ledger = {

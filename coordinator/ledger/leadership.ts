@@ -1,4 +1,4 @@
-import type { Term } from './ledger.ts';
+import type { Leader, Term } from './ledger.ts';
 
 /**
  * Who leads, for ledgers that live in one process. Times are milliseconds of one monotonic clock, given by the caller.
@@ -8,7 +8,7 @@ import type { Term } from './ledger.ts';
 export class Leadership {
   #counter: number;
   #incarnation: string;
-  #current: { readonly term: Term; readonly holder: string; untilMs: number } | undefined;
+  #current: { readonly term: Term; readonly holder: Leader; untilMs: number } | undefined;
 
   constructor(counter: number, incarnation: string) {
     this.#counter = counter;
@@ -24,16 +24,21 @@ export class Leadership {
   }
 
   /** Whether `holder` may lead from `nowMs` on: nobody does, its time is over, or the holder itself comes again. */
-  isFree(holder: string, nowMs: number): boolean {
-    return this.#current === undefined || this.#current.holder === holder || this.#current.untilMs <= nowMs;
+  isFree(holder: Leader, nowMs: number): boolean {
+    return this.#current === undefined || this.#current.holder.id === holder.id || this.#current.untilMs <= nowMs;
   }
 
   /** Makes a new term and with it ends every earlier one. Call it only where `isFree`. */
-  take(holder: string, ttlMs: number, nowMs: number, nonce: string): Term {
+  take(holder: Leader, ttlMs: number, nowMs: number, nonce: string): Term {
     this.#counter += 1;
     const term = { counter: this.#counter, nonce, incarnation: this.#incarnation };
     this.#current = { term, holder, untilMs: nowMs + ttlMs };
     return term;
+  }
+
+  /** Who leads; undefined once its time is over. */
+  leader(nowMs: number): Leader | undefined {
+    return this.#current !== undefined && nowMs < this.#current.untilMs ? this.#current.holder : undefined;
   }
 
   isCurrent(term: Term): boolean {

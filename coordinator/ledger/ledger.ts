@@ -14,6 +14,14 @@ export type Term = {
   readonly incarnation: string;
 };
 
+/** A coordinator that leads or would. */
+export type Leader = {
+  /** New for each start of the process. */
+  readonly id: string;
+  /** Where callers, agents and other coordinators reach it, host:port. */
+  readonly address: string;
+};
+
 export type LedgerTraits = {
   /** What a returned commit survives. */
   readonly durability: 'none' | 'process' | 'power';
@@ -59,7 +67,7 @@ export interface Ledger extends AsyncDisposable {
   readonly traits: LedgerTraits;
 
   /** Takes the leadership for `ttlMs` if nobody else holds it; undefined where somebody does. */
-  lead(holder: string, ttlMs: number, signal: AbortSignal): Promise<Term | undefined>;
+  lead(holder: Leader, ttlMs: number, signal: AbortSignal): Promise<Term | undefined>;
 
   /** Extends the leadership to `ttlMs` from now. @throws {Fault} LEDGER_FENCED, LEDGER_UNAVAILABLE */
   renew(term: Term, ttlMs: number, signal: AbortSignal): Promise<void>;
@@ -90,4 +98,25 @@ export interface Ledger extends AsyncDisposable {
 
   /** The incarnation as it is now, part of every cursor. */
   incarnation(signal: AbortSignal): Promise<string>;
+}
+
+/** A ledger that several coordinators use at once: one leads, the others follow it. */
+export interface SharedLedger extends Ledger {
+  /** Who leads at the moment; undefined where nobody does, or where its time is over. */
+  leader(signal: AbortSignal): Promise<Leader | undefined>;
+
+  /** The newest record of each key of one build, the build's own first; empty where it is not there. */
+  records(build: BuildId, signal: AbortSignal): Promise<readonly LedgerRecord[]>;
+
+  /**
+   * Names the blob store that the ledger's builds are kept in: the first name given is kept for ever, and it is what is
+   * returned. Whoever gets another name than its own uses another store than the rest.
+   */
+  claimStore(name: string, signal: AbortSignal): Promise<string>;
+
+  /**
+   * Hints: builds that may have new events or log bytes; nobody named means that the leadership may have changed. Hints may
+   * be lost or come for nothing, so a listener looks for itself now and then. Ends with the signal.
+   */
+  hints(signal: AbortSignal): AsyncIterable<readonly BuildId[]>;
 }

@@ -44,6 +44,17 @@ export class MemoryRows {
     for (const [token, log] of this.#logs) if (!builds.has(log.build)) this.#logs.delete(token);
   }
 
+  /** The rows of one build, its own first; none where the build itself is not there. */
+  ofBuild(build: string): readonly StoredRow[] {
+    if (!this.#classes.build.has(build)) return [];
+    return ROW_CLASSES.flatMap((rowClass) =>
+      [...this.#classes[rowClass]]
+        .filter(([key]) => ownerOf(rowClass, key) === build)
+        .toSorted(([left], [right]) => (left < right ? -1 : 1))
+        .map(([key, body]) => ({ class: rowClass, key, body })),
+    );
+  }
+
   /** All keyed rows that are not orphans, in the order of `ROW_CLASSES` and by key. */
   *batches(): Iterable<readonly StoredRow[]> {
     const builds = this.#classes.build;

@@ -10,7 +10,7 @@ const signal = new AbortController().signal;
 
 it('a lost suffix takes the newest commits, the term and the incarnation with it', async () => {
   await using ledger = openMemoryLedger();
-  const term = present(await ledger.lead('a', 1_000, signal), 'free');
+  const term = present(await ledger.lead({ id: 'a', address: '' }, 1_000, signal), 'free');
   const before = await ledger.incarnation(signal);
   await ledger.commit(term, [holdRecord('agent:a', 'kept'), eventRecord(buildNumber(1), 1)], signal);
   await ledger.commit(term, [holdRecord('agent:a', 'lost'), eventRecord(buildNumber(1), 2)], signal);

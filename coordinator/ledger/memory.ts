@@ -4,7 +4,8 @@ import { Fault } from '../../base/fault.ts';
 import type { LeaseToken } from '../core/ids.ts';
 import { decodeEvent, decodeRow, encodeRecord, type RowChange } from './codec.ts';
 import { Leadership } from './leadership.ts';
-import type { Ledger, StoredLog } from './ledger.ts';
+import { buildsOf, openHints } from './hints.ts';
+import type { SharedLedger, StoredLog } from './ledger.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { refuseAborted } from './refuse-aborted.ts';
 
@@ -15,7 +16,7 @@ export type MemoryLedgerOptions = {
 };
 
 /** A ledger in this process' memory, with what a simulation needs to damage it. */
-export interface MemoryLedger extends Ledger {
+export interface MemoryLedger extends SharedLedger {
   /**
    * Forgets the newest `count` commits, as a store that loses its unsynced tail does: the incarnation changes and no
    * term is current any more. Counters may then come again; nonces never do.
@@ -31,10 +32,12 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
   const nonce = options.nonce ?? (() => randomBytes(16).toString('hex'));
   const leadership = new Leadership(0, nonce());
   const journal: (readonly RowChange[])[] = [];
+  const hints = openHints();
   let rows = new MemoryRows();
+  let storeName: string | undefined;
   const fenced = () => new Fault('LEDGER_FENCED', 'Another coordinator has taken the term');
   return {
-    traits: { durability: 'none', shared: false, groupRecordsMax: 64 },
+    traits: { durability: 'none', shared: true, groupRecordsMax: 64 },
     async lead(holder, ttlMs, signal) {
       refuseAborted(signal);
       if (!leadership.isFree(holder, clock.monotonic())) return undefined;
@@ -47,6 +50,7 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
     },
     async resign(term) {
       leadership.resign(term);
+      hints.give([]);
     },
     async commit(term, records, signal) {
       refuseAborted(signal);
@@ -54,6 +58,7 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
       const changes = records.map(encodeRecord);
       journal.push(changes);
       rows.apply(changes);
+      hints.give(buildsOf(records));
     },
     async *load(signal) {
       for (const batch of rows.batches()) {
@@ -72,6 +77,19 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
     async incarnation() {
       return leadership.incarnation;
     },
+    async leader(signal) {
+      refuseAborted(signal);
+      return leadership.leader(clock.monotonic());
+    },
+    async records(build, signal) {
+      refuseAborted(signal);
+      return rows.ofBuild(build).map(decodeRow);
+    },
+    async claimStore(name, signal) {
+      refuseAborted(signal);
+      return (storeName ??= name);
+    },
+    hints: (signal) => hints.listen(signal),
     loseSuffix(count) {
       journal.length = Math.max(0, journal.length - count);
       rows = new MemoryRows();

@@ -7,7 +7,7 @@ import { Fault } from '../../base/fault.ts';
 import { parseDigest, sizeOf } from '../../cache/digest.ts';
 import { ROW_CLASSES, type RowChange, type RowClass, type StoredRow } from './codec.ts';
 import { Leadership } from './leadership.ts';
-import type { StoredLog, Term } from './ledger.ts';
+import type { Leader, StoredLog, Term } from './ledger.ts';
 import { isBusy } from './sqlite-fault.ts';
 import { prepareFile } from './sqlite-schema.ts';
 
@@ -49,7 +49,7 @@ export class SqliteStore {
     this.#leadership = this.#transaction(() => this.#openMeta(options));
   }
 
-  lead(holder: string, ttlMs: number, nowMs: number): Term | undefined {
+  lead(holder: Leader, ttlMs: number, nowMs: number): Term | undefined {
     if (!this.#leadership.isFree(holder, nowMs)) return undefined;
     // The counter is stored before the term exists: a term that could not be stored was never given.
     this.#transaction(() => {

@@ -27,7 +27,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 const signal = new AbortController().signal;
 const open = (clock: Clock = systemClock, synchronous: 'FULL' | 'NORMAL' = 'NORMAL') =>
   openSqliteLedger({ path, synchronous, env: { log: silentLogger, clock } });
-const lead = async (ledger: Ledger) => present(await ledger.lead('a', 60_000, signal), 'free');
+const lead = async (ledger: Ledger) => present(await ledger.lead({ id: 'a', address: '' }, 60_000, signal), 'free');
 
 ledgerContract({
   name: 'sqlite',

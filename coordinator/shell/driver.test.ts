@@ -167,7 +167,7 @@ test('the core is woken at its wakeAt, and not before, though an earlier timer w
 test('an event that a receiver submits while sends are delivered is applied, and delivered after them', async () => {
   const steps: string[] = [];
   const ledger = openMemoryLedger();
-  const term = present(await ledger.lead('test', 10_000, new AbortController().signal), 'nobody else leads');
+  const term = present(await ledger.lead({ id: 'test', address: '' }, 10_000, new AbortController().signal), 'nobody else leads');
   let inner: Promise<unknown> | undefined;
   const clock = { now: () => 1, monotonic: () => 1 };
   const driver: Driver = startDriver({

@@ -17,17 +17,17 @@ function world() {
 
 test('the lead is taken once its holder has resigned', async () => {
   const { env, ledger } = world();
-  const first = await takeLead(ledger, 'a', 60, env, never);
-  const waiting = takeLead(ledger, 'b', 60, env, never);
+  const first = await takeLead(ledger, { id: 'a', address: '' }, 60, env, never);
+  const waiting = takeLead(ledger, { id: 'b', address: '' }, 60, env, never);
   await ledger.resign(first, never);
   expect((await waiting).nonce).not.toBe(first.nonce);
 });
 
 test('a coordinator whose term was taken over is told', async () => {
   const { env, ledger, pass } = world();
-  const term = await takeLead(ledger, 'a', 30, env, never);
+  const term = await takeLead(ledger, { id: 'a', address: '' }, 30, env, never);
   pass(31);
-  present(await ledger.lead('b', 60_000, never), 'the term is over');
+  present(await ledger.lead({ id: 'b', address: '' }, 60_000, never), 'the term is over');
   const { promise, resolve } = Promise.withResolvers<Fault>();
   await using _leading = keepLeading({ ledger, term, ttlMs: 30, env, onLost: resolve });
   expect(await promise).toMatchObject({ code: 'LEDGER_FENCED' });
@@ -35,7 +35,7 @@ test('a coordinator whose term was taken over is told', async () => {
 
 test('a ledger that does not answer is tried until the term is over, and no longer', async () => {
   const { env, ledger, pass } = world();
-  const term = await takeLead(ledger, 'a', 30, env, never);
+  const term = await takeLead(ledger, { id: 'a', address: '' }, 30, env, never);
   let tries = 0;
   const deaf: Ledger = Object.assign(Object.create(ledger), {
     renew: () => {

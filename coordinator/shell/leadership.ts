@@ -1,10 +1,10 @@
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
-import type { Ledger, Term } from '../ledger/ledger.ts';
+import type { Leader, Ledger, Term } from '../ledger/ledger.ts';
 import { sleep } from './sleep.ts';
 
 /** Takes the lead, waiting for as long as somebody else holds it. @throws {Fault} LEDGER_UNAVAILABLE, CANCELLED */
-export async function takeLead(ledger: Ledger, holder: string, ttlMs: number, env: Env, signal: AbortSignal): Promise<Term> {
+export async function takeLead(ledger: Ledger, holder: Leader, ttlMs: number, env: Env, signal: AbortSignal): Promise<Term> {
   for (let waits = 0; ; waits += 1) {
     if (signal.aborted) throw new Fault('CANCELLED', 'Stopped while waiting for the lead');
     const term = await ledger.lead(holder, ttlMs, signal);
@@ -12,7 +12,7 @@ export async function takeLead(ledger: Ledger, holder: string, ttlMs: number, en
       env.log.info('lead-taken', { term: term.counter, incarnation: term.incarnation });
       return term;
     }
-    if (waits === 0) env.log.info('waiting-for-lead', { holder });
+    if (waits === 0) env.log.info('waiting-for-lead', { id: holder.id });
     await sleep(ttlMs / 6, signal);
   }
 }

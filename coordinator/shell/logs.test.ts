@@ -22,7 +22,7 @@ afterEach(async () => {
 
 async function world(limits: Partial<LogLimits> = {}, store: BlobStore = memoryStore()) {
   const ledger = openMemoryLedger();
-  const term = present(await ledger.lead('test', 60_000, never), 'nobody else leads');
+  const term = present(await ledger.lead({ id: 'test', address: '' }, 60_000, never), 'nobody else leads');
   const open = (nonce = term.nonce) => {
     const logs = openLogStore({
       commit: (records) => ledger.commit(term, records, never),

@@ -15,7 +15,7 @@ test('builds leave when they ended long enough ago, or when too many newer ones 
   const clock = { now: () => time, monotonic: () => time };
   const env = { log: silentLogger, clock };
   const ledger = openMemoryLedger({ clock });
-  const term = present(await ledger.lead('test', 60_000, signal), 'nobody else leads');
+  const term = present(await ledger.lead({ id: 'test', address: '' }, 60_000, signal), 'nobody else leads');
   const core = new Scheduler({ nonce: term.nonce, seed: 1 });
   await using driver = startDriver({
     core,

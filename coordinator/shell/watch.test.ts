@@ -31,7 +31,7 @@ const record = (build: BuildId): LedgerRecord => ({
 async function world(signOfLifeMs = 60_000) {
   const signal = new AbortController().signal;
   const ledger = openMemoryLedger();
-  const term = present(await ledger.lead('test', 60_000, signal), 'nobody else leads');
+  const term = present(await ledger.lead({ id: 'test', address: '' }, 60_000, signal), 'nobody else leads');
   await ledger.commit(term, [record(BUILD)], signal);
   let lastSeq = 0;
   let ended = false;

@@ -12,7 +12,7 @@ export const EVENTS_PER_SUBMISSION = 100;
 if (import.meta.main) {
   const path = present(process.argv[2], 'the path of the ledger');
   const ledger = await openSqliteLedger({ path, synchronous: 'NORMAL', env: { log: silentLogger, clock: systemClock } });
-  const term = present(await ledger.lead('writer', 60_000, new AbortController().signal), 'nobody else leads');
+  const term = present(await ledger.lead({ id: 'writer', address: '' }, 60_000, new AbortController().signal), 'nobody else leads');
   const commits = groupCommit(ledger, term);
   await commits.commit([buildRecord(buildNumber(1), [])]);
   const write = async (first: number, step: number) => {

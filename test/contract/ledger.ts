@@ -5,7 +5,7 @@ import { digestOf } from '../../cache/digest.ts';
 import { stepIdOf } from '../../coordinator/core/ids.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import { groupCommit } from '../../coordinator/ledger/group-commit.ts';
-import type { Ledger, LogRecord, Term } from '../../coordinator/ledger/ledger.ts';
+import type { Leader, Ledger, LogRecord, Term } from '../../coordinator/ledger/ledger.ts';
 import {
   AGENT,
   buildEvent,
@@ -31,6 +31,7 @@ export type LedgerSubject = {
 
 const TTL_MS = 3_000;
 const signal = new AbortController().signal;
+const holder = (id: string): Leader => ({ id, address: `${id}:7410` });
 
 /** What every ledger does, whatever it stands on. */
 export function ledgerContract(subject: LedgerSubject): void {
@@ -42,7 +43,7 @@ export function ledgerContract(subject: LedgerSubject): void {
       ledger = await subject.open(clock);
     });
     afterEach(() => ledger[Symbol.asyncDispose]());
-    const lead = async (holder = 'a') => present(await ledger.lead(holder, TTL_MS, signal), 'the leadership is free');
+    const lead = async (id = 'a') => present(await ledger.lead(holder(id), TTL_MS, signal), 'the leadership is free');
 
     leadershipContract(
       () => ledger,
@@ -73,14 +74,14 @@ export function ledgerContract(subject: LedgerSubject): void {
   });
 }
 
-type Lead = (holder?: string) => Promise<Term>;
+type Lead = (id?: string) => Promise<Term>;
 
 function leadershipContract(ledger: () => Ledger, lead: Lead, pass: (ms: number) => void): void {
   it('gives the leadership to one holder at a time', async () => {
     await lead('a');
-    expect(await ledger().lead('b', TTL_MS, signal)).toBeUndefined();
+    expect(await ledger().lead(holder('b'), TTL_MS, signal)).toBeUndefined();
     pass(TTL_MS);
-    expect(await ledger().lead('b', TTL_MS, signal)).toMatchObject({
+    expect(await ledger().lead(holder('b'), TTL_MS, signal)).toMatchObject({
       counter: expect.any(Number),
       nonce: expect.stringMatching(/^[0-9a-f]{32}$/),
     });
@@ -91,15 +92,15 @@ function leadershipContract(ledger: () => Ledger, lead: Lead, pass: (ms: number)
     pass(TTL_MS - 1);
     await ledger().renew(term, TTL_MS, signal);
     pass(TTL_MS - 1);
-    expect(await ledger().lead('b', TTL_MS, signal)).toBeUndefined();
+    expect(await ledger().lead(holder('b'), TTL_MS, signal)).toBeUndefined();
   });
 
   it('is free at once after its holder resigned', async () => {
     const term = await lead('a');
     await ledger().resign(term, signal);
-    expect(await ledger().lead('b', TTL_MS, signal)).toBeDefined();
+    expect(await ledger().lead(holder('b'), TTL_MS, signal)).toBeDefined();
     await ledger().resign(term, signal);
-    expect(await ledger().lead('c', TTL_MS, signal)).toBeUndefined();
+    expect(await ledger().lead(holder('c'), TTL_MS, signal)).toBeUndefined();
   });
 
   it('fences an earlier term of the same holder', async () => {

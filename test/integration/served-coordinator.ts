@@ -53,7 +53,10 @@ export type ServedOptions = {
 export async function serveCoordinator(options: ServedOptions): Promise<ServedCoordinator> {
   await using stack = new AsyncDisposableStack();
   const env = { log: memoryLogger(), clock: systemClock };
-  const term = present(await options.ledger.lead('test', 60_000, new AbortController().signal), 'the same holder leads again');
+  const term = present(
+    await options.ledger.lead({ id: 'test', address: '' }, 60_000, new AbortController().signal),
+    'the same holder leads again',
+  );
   const logLimits = { ...DEFAULT_LOG_LIMITS, ...options.logLimits };
   const shell = stack.use(
     await startShell({

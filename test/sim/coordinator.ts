@@ -80,7 +80,7 @@ export class SimCoordinator {
       die: options.die,
       applied: (records) => observe({ kind: 'durable', records: records.filter(isState) }),
     });
-    const term = await ledger.lead('coordinator', TTL_MS, signal);
+    const term = await ledger.lead({ id: 'coordinator', address: '' }, TTL_MS, signal);
     if (term === undefined) throw new Error('one holder can always lead again');
     const records: LedgerRecord[] = [];
     for await (const batch of ledger.load(signal)) records.push(...batch);
