@@ -7,9 +7,11 @@ type Entry = {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 };
 
-/** Packages whose install script does nothing that we need. */
-const NEEDLESS_SCRIPTS = new Set([
+/** Packages whose install script, or build recipe, makes nothing that we need. */
+export const NEEDLESS_SCRIPTS: ReadonlySet<string> = new Set([
   'node_modules/protobufjs', // prints a note about version ranges
+  'node_modules/ssh2', // builds a faster cipher for Docker engines that are reached by ssh; without it, OpenSSL's is used
+  'node_modules/cpu-features', // belongs to that cipher
 ]);
 
 /**
