@@ -4,9 +4,11 @@
 export interface Refused {
   'retry'?: (boolean);
   'reason'?: (string);
+  'leaderAddress'?: (string);
 }
 
 export interface Refused__Output {
   'retry': (boolean);
   'reason': (string);
+  'leaderAddress': (string);
 }
