@@ -8,6 +8,7 @@ import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
+import { openAttemptJournal } from './attempt-journal.ts';
 import { openLogPipes } from './attempt/log-pipe.ts';
 import { shortageOf } from './attempt/report.ts';
 import type { AgentConfig } from './config.ts';
@@ -44,8 +45,13 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const token = tokenOf(config);
   await using stack = new AsyncDisposableStack();
   stack.use(claimWorkDir(dir));
+  const bootId = randomUUID();
+  const journal = stack.use(openAttemptJournal(dir, { agent: config.id, bootId }, env));
   const spool = stack.use(openSpool({ dir: join(dir, 'spool'), bytesMax: config.spoolBytes, env }));
-  for (const lease of spool.lost) env.log.warn('attempt-lost-in-crash', lease);
+  for (const lease of spool.lost) {
+    env.log.warn('attempt-lost-in-crash', lease);
+    journal.note({ event: 'lost-in-crash', ...lease });
+  }
   const hostPath = environment['PATH'] ?? '';
   const sandbox = stack.use(
     await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env),
@@ -70,18 +76,18 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
       env,
     }),
   );
-  const profile = profileOf(config, sandbox);
-  const session = stack.use(startSession({ profile, prng: prngFrom(randomInt(2 ** 47)), dialler, spool, executor, env }));
+  const profile = profileOf(config, bootId, sandbox);
+  const session = stack.use(startSession({ profile, prng: prngFrom(randomInt(2 ** 47)), dialler, spool, executor, journal, env }));
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-function profileOf(config: AgentConfig, sandbox: Sandbox): AgentProfile {
+function profileOf(config: AgentConfig, bootId: string, sandbox: Sandbox): AgentProfile {
   const host = detectHost();
   const cpuMillis = config.cpuMillis ?? host.cpuMillis;
   return {
     agentId: config.id,
-    bootId: randomUUID(),
+    bootId,
     labels: { ...host.labels, ...config.labels },
     capacity: {
       cpuMillis,

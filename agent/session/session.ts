@@ -2,6 +2,7 @@ import { unreachable } from '../../base/assert.ts';
 import type { Env } from '../../base/env.ts';
 import type { FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
+import type { AttemptJournal, JournalEvent } from '../attempt-journal.ts';
 import type { Spool } from '../spool/spool.ts';
 import { SessionCore } from './core.ts';
 import type { AgentProfile, SessionCommand, SessionEvent, SessionOutcome } from './event.ts';
@@ -31,6 +32,8 @@ export type SessionOptions = {
   readonly dialler: Dialler;
   readonly spool: Pick<Spool, 'results' | 'keepLease' | 'keepResult' | 'forget'>;
   readonly executor: Executor;
+  /** Told what becomes of every attempt. @default nobody */
+  readonly journal?: Pick<AttemptJournal, 'note'>;
   readonly env: Env;
 };
 
@@ -136,20 +139,30 @@ class LiveSession implements Session {
     );
   }
 
+  #note(event: JournalEvent): void {
+    this.#options.journal?.note(event);
+  }
+
   #observe(event: SessionEvent): void {
     const { log } = this.#env;
+    if (event.kind === 'attempt-running') this.#note({ event: 'started', token: event.token });
+    if (event.kind === 'attempt-exited') this.#note({ event: 'exited', token: event.token });
     if (event.kind === 'stream-broke') this.#noteBreak(event.code, event.message);
     if (event.kind === 'cordon-changed')
       log.warn(event.reason === undefined ? 'agent-uncordoned' : 'agent-cordoned', { reason: event.reason });
     if (event.kind === 'attempt-finished') {
       this.#attempts.delete(event.token);
-      log.info('attempt-finished', { token: event.token, as: event.report.kind === 'failed' ? event.report.class : 'succeeded' });
+      const as = event.report.kind === 'failed' ? event.report.class : 'succeeded';
+      log.info('attempt-finished', { token: event.token, as });
+      this.#note({ event: 'finished', token: event.token, as, log: event.report.result?.log?.digest });
     }
     if (event.kind !== 'message-received') return;
     const { message } = event;
+    if (message.kind === 'result-reply') this.#note({ event: 'answered', token: message.token, verdict: message.verdict });
     if (message.kind === 'refused') log.error('agent-refused', { reason: message.reason, retry: message.retry });
     if (message.kind !== 'registered') return;
     log.info('session-registered', { epoch: message.epoch, heartbeatMs: message.heartbeatMs, leaseTtlMs: message.leaseTtlMs });
+    this.#note({ event: 'registered', coordinator: '', epoch: message.epoch });
     this.#terms = { dataAddress: message.dataAddress, logBytesMax: message.logBytesMax };
     this.#lastBreak = undefined;
     this.#registered.resolve();
@@ -185,11 +198,14 @@ class LiveSession implements Session {
       case 'run':
         return this.#attempts.get(command.token)?.run();
       case 'cancel':
+        this.#note({ event: 'stopped', token: command.token, because: command.message });
         return this.#attempts.get(command.token)?.cancel(command);
       case 'keep':
-        return this.#spooled(() => spool.keepResult(command.token, command.report), command.token);
+        this.#spooled(() => spool.keepResult(command.token, command.report), command.token);
+        return this.#note({ event: 'kept', token: command.token });
       case 'forget':
-        return spool.forget(command.token);
+        spool.forget(command.token);
+        return this.#note({ event: 'forgotten', token: command.token });
       default:
         return unreachable(command);
     }
@@ -200,6 +216,7 @@ class LiveSession implements Session {
     const terms = this.#terms;
     if (terms === undefined) return; // offers come on a registered stream only
     this.#env.log.info('attempt-accepted', { token, build, step, attempt });
+    this.#note({ event: 'accepted', token, build, step, attempt, sideEffects: offer.sideEffects });
     this.#spooled(() => this.#options.spool.keepLease({ token, build, step, attempt }), token);
     const started = this.#options.executor.begin(offer, terms, {
       prepared: () => this.post({ kind: 'attempt-prepared', token }),
