@@ -24,7 +24,7 @@ const NOT_GRPC = /^(?!@grpc\/|grpc-)/;
 
 /** Who may import whom. */
 const RULES: readonly Rule[] = [
-  { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/] },
+  { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/, /^prom-client$/] },
   { of: /^proto\//, ours: [/^base\//, /^proto\//, CACHE_VALUES], packages: [ANY_PACKAGE] },
   { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, PURE_BASE, CACHE_VALUES], packages: [] },
   { of: /^coordinator\/ledger\//, ours: [/^coordinator\/(ledger|core)\//, /^base\//, CACHE_VALUES], packages: [NOT_GRPC] },
