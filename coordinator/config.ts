@@ -61,8 +61,20 @@ export const COORDINATOR_OPTIONS = {
       max: 67_108_864,
       help: 'Size at which a part of a running log moves from the ledger to the store.',
     },
-    retention: { type: 'duration', default: '168h', min: 0, help: 'How long a build is kept after it has ended.' },
-    retentionCount: { type: 'int', default: '10000', min: 1, help: 'How many ended builds are kept at most.' },
+    retention: {
+      type: 'duration',
+      default: '168h',
+      min: 0,
+      help: 'How long a build stays in the ledger after it has ended; then it goes to the archive in the blob store.',
+    },
+    retentionCount: { type: 'int', default: '10000', min: 1, help: 'How many ended builds stay in the ledger at most.' },
+    retentionSteps: { type: 'int', default: '500000', min: 1, help: 'How many steps of ended builds stay in the ledger at most.' },
+    retentionCountMax: {
+      type: 'int',
+      default: '20000',
+      min: 1,
+      help: 'How many ended builds stay in the ledger at most while the archive takes none; the oldest are then given up.',
+    },
     drain: { type: 'duration', default: '2s', min: 0, max: 600_000, help: 'How long calls may go on after the process was told to stop.' },
     exitWithParent: {
       type: 'boolean',
@@ -91,6 +103,9 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
     ...addressProblems('--data-listen', config.dataListen, config),
     ...(config.heartbeat * 3 > config.leaseTtl
       ? [`--heartbeat is ${config.heartbeat} ms, but must be at most a third of --lease-ttl, ${config.leaseTtl} ms`]
+      : []),
+    ...(config.retentionCountMax < config.retentionCount
+      ? [`--retention-count-max is ${config.retentionCountMax}, but must be at least --retention-count, ${config.retentionCount}`]
       : []),
     ...nameProblems(config),
   ];

@@ -7,6 +7,7 @@ import { wrap, type Fault } from '../base/fault.ts';
 import { openDataPlane } from '../cache/rpc/client.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
+import { openArchive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane } from './data-plane.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -67,7 +68,8 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const shell = stack.use(await startShell({ ledger, term, data, timings, logLimits, signOfLifeMs: SIGN_OF_LIFE_MS, env }));
   const { core, driver, logs, sessions, storeOf, watch } = shell;
   stack.use(keepLeading({ ledger, term, ttlMs: TERM_MS, env, onLost: (fault) => driver.stepDown(fault) }));
-  stack.use(startRetention({ core, driver, env, keepMs: config.retention, keepCount: config.retentionCount, everyMs: RETENTION_EVERY_MS }));
+  const archive = openArchive({ ledger, cacheOf: (instanceName) => data.withInstance(instanceName), log: env.log });
+  stack.use(startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }));
   const dataAddress = config.dataAddress ?? plane.address;
   const common = { driver, logs, authenticator, dataAddress: () => dataAddress, env };
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
@@ -79,6 +81,11 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   stack.defer(() => sessions.closeAll());
   const parts = stack.move();
   return { address: server.address, dataAddress, ended: driver.ended, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function retentionOf(config: CoordinatorConfig) {
+  const { retention: keepMs, retentionCount: keepCount, retentionSteps: keepSteps, retentionCountMax: hardCount } = config;
+  return { keepMs, keepCount, keepSteps, hardCount };
 }
 
 async function makeStateDir(path: string): Promise<void> {

@@ -25,7 +25,9 @@ test('builds leave when they ended long enough ago, or when too many newer ones 
     env,
     receivers: () => ({ committed: () => {}, send: () => {} }),
   });
-  using retention = startRetention({ core, driver, env, keepMs: 5_000, keepCount: 2, everyMs: 1_000_000 });
+  const archive = { keep: async () => {} };
+  const bounds = { keepMs: 5_000, keepCount: 2, keepSteps: 100, hardCount: 100, everyMs: 1_000_000 };
+  await using retention = startRetention({ core, driver, archive, env, ...bounds });
   const build = async (key: string, end: boolean) => {
     const id = newBuildId(time);
     const spec = {

@@ -29,9 +29,21 @@ const RULES: readonly Rule[] = [
   { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, PURE_BASE, CACHE_VALUES], packages: [] },
   { of: /^coordinator\/ledger\//, ours: [/^coordinator\/(ledger|core)\//, /^base\//, CACHE_VALUES], packages: [NOT_GRPC] },
   {
+    of: /^coordinator\/archive\//,
+    ours: [
+      /^coordinator\/(archive|core)\//,
+      /^coordinator\/ledger\/(ledger|codec)\.ts$/,
+      /^coordinator\/shell\/(live-log|log-reader)\.ts$/,
+      /^base\//,
+      /^cache\/(?!rpc\/|main\.|start\.)/,
+      /^cache\/rpc\/client\.ts$/,
+    ],
+    packages: [NOT_GRPC],
+  },
+  {
     of: /^coordinator\/shell\//,
     ours: [
-      /^coordinator\/(shell|core)\//,
+      /^coordinator\/(shell|core|archive)\//,
       /^coordinator\/ledger\/(ledger|group-commit)\.ts$/,
       /^base\//,
       /^cache\/(?!rpc\/|main\.|start\.)/,
@@ -41,7 +53,7 @@ const RULES: readonly Rule[] = [
   },
   {
     of: /^coordinator\/rpc\//,
-    ours: [/^coordinator\/(rpc|shell|core)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
+    ours: [/^coordinator\/(rpc|shell|core|archive)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
     packages: [NODE, GRPC],
   },
   { of: /^coordinator\/[^/]+\.ts$/, ours: [/^coordinator\//, /^base\//, /^cache\//, /^proto\//], packages: [ANY_PACKAGE] },
