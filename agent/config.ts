@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { hostOf } from '../base/address.ts';
 import { Fault } from '../base/fault.ts';
 import { TRUSTED_LABELS, type Labels } from '../base/labels.ts';
 import type { LogLevel } from '../base/log.ts';
@@ -12,7 +13,11 @@ export const AGENT_OPTIONS = {
   prefix: 'SWITCHYARD_AGENT_',
   about: 'Runs steps for a coordinator, to which it dials out.',
   options: {
-    coordinator: { type: 'string', default: '127.0.0.1:7410', help: 'Where the coordinator listens (host:port).' },
+    coordinator: {
+      type: 'string',
+      default: '127.0.0.1:7410',
+      help: 'Where the coordinator listens (host:port). Several with commas between them: the agent finds the one that leads.',
+    },
     token: { type: 'secret', help: 'The token that says what this agent is: its cluster, pool and zone.' },
     tokenFile: {
       type: 'path',
@@ -60,6 +65,7 @@ export const AGENT_OPTIONS = {
 
 /** How an agent is set up; absent figures are found out from the host. */
 export type AgentConfig = {
+  /** Addresses with commas between them. */
   readonly coordinator: string;
   readonly token: Secret | undefined;
   readonly tokenFile: string | undefined;
@@ -96,7 +102,7 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
   if (options.token !== undefined && options.tokenFile !== undefined)
     throw bad('--token-file', 'goes without SWITCHYARD_AGENT_TOKEN: give one of the two');
   return {
-    coordinator: options.coordinator,
+    coordinator: parseCoordinators(options.coordinator),
     token: options.token,
     tokenFile: options.tokenFile,
     id,
@@ -114,6 +120,14 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
     exitWithParent: options.exitWithParent,
     logLevel: options.logLevel,
   };
+}
+
+function parseCoordinators(text: string): string {
+  const addresses = text.split(',').map((address) => address.trim());
+  for (const address of addresses) {
+    if (hostOf(address) === undefined) throw bad('--coordinator', `"${address}" must be host:port, such as build-1.example.com:7410`);
+  }
+  return addresses.join(',');
 }
 
 function parseLabels(words: readonly string[]): Labels {

@@ -69,13 +69,11 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const executor = stack.use(
     startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: planes.store, onTrouble, env }),
   );
-  const dialler = stack.use(
-    sessionDialler({
-      link: { address: config.coordinator, token },
-      readLog: (token, offset, length) => spool.readLog(token, offset, length),
-      env,
-    }),
-  );
+  const dialler = sessionDialler({
+    link: { address: config.coordinator, token },
+    readLog: (token, offset, length) => spool.readLog(token, offset, length),
+    env,
+  });
   const profile = profileOf(config, bootId, sandbox);
   const session = stack.use(startSession({ profile, prng: prngFrom(randomInt(2 ** 47)), dialler, spool, executor, journal, env }));
   const parts = stack.move();

@@ -1,4 +1,5 @@
 import { unreachable } from '../../base/assert.ts';
+import { hostOf } from '../../base/address.ts';
 import { Fault } from '../../base/fault.ts';
 import {
   attemptReportToProto,
@@ -15,6 +16,7 @@ import type { FinishedReply__Output } from '../../proto/gen/switchyard/v1/Finish
 import type { HeldLease as HeldLeaseProto } from '../../proto/gen/switchyard/v1/HeldLease.ts';
 import type { LeaseVerdict__Output } from '../../proto/gen/switchyard/v1/LeaseVerdict.ts';
 import type { Offer__Output } from '../../proto/gen/switchyard/v1/Offer.ts';
+import type { Refused__Output } from '../../proto/gen/switchyard/v1/Refused.ts';
 import type { Registered__Output } from '../../proto/gen/switchyard/v1/Registered.ts';
 import type { AgentMessage, CoordinatorMessage, HeldLease, LeaseVerdict, Offer, Registered, ResultVerdict } from '../session/message.ts';
 import type { ReadLog } from '../session/stream.ts';
@@ -79,10 +81,15 @@ export function coordinatorMessageFromProto(message: CoordinatorMessage__Output)
     return { kind: 'cancel', token: cancel.token, reason: cancel.reason, graceMs: countFromProto(cancel.graceMs, 'cancel.grace_ms') };
   }
   if (registered) return registeredFromProto(registered);
-  if (refused) return { kind: 'refused', retry: refused.retry, reason: refused.reason };
+  if (refused) return refusedFromProto(refused);
   if (withdrawn) return { kind: 'offer-withdrawn', token: withdrawn.token };
   if (drain) return { kind: 'drain', reason: drain.reason };
   return undefined;
+}
+
+/** What does not look like an address is no redirection. */
+function refusedFromProto({ retry, reason, leaderAddress }: Refused__Output): CoordinatorMessage {
+  return { kind: 'refused', retry, reason, ...(hostOf(leaderAddress) === undefined ? {} : { leaderAddress }) };
 }
 
 function offerFromProto(offer: Offer__Output): Offer {

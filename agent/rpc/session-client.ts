@@ -2,6 +2,7 @@ import { AssertionFailure } from '../../base/assert.ts';
 import { isFault } from '../../base/fault.ts';
 import type { Env } from '../../base/env.ts';
 import { callBidi, dial, type Link } from '../../proto/dial.ts';
+import type { AgentClient } from '../../proto/gen/switchyard/v1/Agent.ts';
 import type { AgentBatch } from '../../proto/gen/switchyard/v1/AgentBatch.ts';
 import type { CoordinatorMessage__Output } from '../../proto/gen/switchyard/v1/CoordinatorMessage.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -17,6 +18,7 @@ const BATCH_MESSAGES = 256;
 const FINISH_TIMEOUT_MS = 2_000;
 
 export type SessionDiallerOptions = {
+  /** `address` may name several coordinators, with commas between them. */
   readonly link: Link;
   /** Called when a log message is about to leave: the bytes are not held in memory before. */
   readonly readLog: ReadLog;
@@ -25,20 +27,21 @@ export type SessionDiallerOptions = {
 
 /** Opens the agent's streams over gRPC, on a connection for control only. */
 export function sessionDialler({ link, readLog, env }: SessionDiallerOptions): Dialler {
-  const client = dial(loadProto().switchyard.v1.Agent, link, 'control');
   return {
-    open(listener) {
+    addresses: link.address.split(','),
+    open(address, listener) {
+      const client = dial(loadProto().switchyard.v1.Agent, { ...link, address }, 'control');
       const controller = new AbortController();
       const outbox = openOutbox(readLog);
-      const done = receive(controller.signal, outbox, listener).finally(() => outbox.end());
+      const done = receive(client, controller.signal, outbox, listener).finally(() => {
+        outbox.end();
+        client.close();
+      });
       return streamOver(outbox, controller, done);
-    },
-    [Symbol.dispose]() {
-      client.close();
     },
   };
 
-  async function receive(signal: AbortSignal, outbox: Outbox, listener: StreamListener): Promise<void> {
+  async function receive(client: AgentClient, signal: AbortSignal, outbox: Outbox, listener: StreamListener): Promise<void> {
     try {
       for await (const batch of callBidi(client, 'session', outbox.batches(), { signal })) {
         for (const wire of batch.messages) {

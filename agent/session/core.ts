@@ -5,9 +5,10 @@ import { FAULTS, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { AgentProfile, KeptResult, SessionCommand, SessionEvent, SessionOutcome } from './event.ts';
 import { ackLog, heldOf, isActive, isHeld, isRunning, keptLease, leaseOf, pumpLog, rewindLog, type Lease } from './lease.ts';
+import { Route } from './route.ts';
 import { PROTOCOL, type AgentMessage, type CoordinatorMessage, type LeaseVerdict, type Offer, type Registered } from './message.ts';
 
-/** Full-jitter waits between dials: a coordinator that comes back is found within seconds, by thousands of agents at once. */
+/** Full-jitter waits between rounds of dials: one that comes back is found within seconds, by thousands of agents at once. */
 const REDIAL = { initialMs: 200, maxMs: 2_000 };
 /** Longest wait for `registered`; covers a coordinator that accepts connections and says nothing. */
 const REGISTER_TIMEOUT_MS = 10_000;
@@ -38,6 +39,7 @@ type Connection =
     };
 
 type Online = Extract<Connection, { kind: 'online' }>;
+type Refused = Extract<CoordinatorMessage, { kind: 'refused' }>;
 
 /** Whether the agent takes work, and until when it may go on without. */
 type Mode =
@@ -56,21 +58,23 @@ type Mode =
 export class SessionCore {
   readonly #profile: AgentProfile;
   readonly #prng: Prng;
+  readonly #route: Route;
   readonly #leases = new Map<string, Lease>();
   #connection: Connection = { kind: 'waiting', dialAt: 0 };
   #mode: Mode = { kind: 'serving' };
   #cordon: string | undefined;
   #stream = 0;
-  #redials = 0;
+  #rounds = 0;
   #registeredOnce = false;
   #ended: SessionOutcome['ended'];
   #commands: SessionCommand[] = [];
   #sends: AgentMessage[] = [];
 
-  /** `kept` are the results that the spool brought out of an earlier life. */
-  constructor(profile: AgentProfile, prng: Prng, kept: readonly KeptResult[]) {
+  /** `kept` are the results that the spool brought out of an earlier life; `coordinators` is where they may be, one at least. */
+  constructor(profile: AgentProfile, prng: Prng, kept: readonly KeptResult[], coordinators: readonly string[] = ['']) {
     this.#profile = profile;
     this.#prng = prng;
+    this.#route = new Route(coordinators, prng);
     for (const { token, report, logBytes } of kept) this.#leases.set(token, keptLease(token, report, logBytes));
   }
 
@@ -165,30 +169,35 @@ export class SessionCore {
 
   #onBroken(code: FaultCode, message: string, now: number): void {
     const hopeless = FAULTS[code].retry === 'never' && code !== 'INTERNAL' && code !== 'CANCELLED';
-    if (hopeless && !this.#registeredOnce) return this.#stop(message, false, now);
+    if (hopeless && !this.#registeredOnce && this.#route.refused()) return this.#stop(message, false, now);
     this.#redial(now);
   }
 
   /** Waits, then dials; what was sent on the old stream and not answered is sent again on the next one. */
-  #redial(now: number): void {
+  #redial(now: number, leader?: string): void {
     const connection = this.#connection;
-    if (connection.kind === 'online' && now - connection.since >= STABLE_MS) this.#redials = 0;
-    this.#connection = { kind: 'waiting', dialAt: now + backoffMs(REDIAL, this.#redials, this.#prng) };
-    this.#redials += 1;
+    const broken = connection.kind === 'online';
+    if (broken && now - connection.since >= STABLE_MS) this.#rounds = 0;
+    // Who was online waits even for a leader that it is told of: all the others are told the same now.
+    if (broken) this.#route.startRound();
+    const atOnce = (leader !== undefined && this.#route.redirected(leader)) || (!broken && this.#route.failed());
+    const wait = atOnce && !broken ? 0 : backoffMs(REDIAL, this.#rounds, this.#prng);
+    if (!atOnce || broken) this.#rounds += 1;
+    this.#connection = { kind: 'waiting', dialAt: now + wait };
     for (const lease of this.#leases.values()) {
       rewindLog(lease);
       if (lease.phase.kind === 'ended') lease.phase = { ...lease.phase, flushBy: undefined, sentAt: undefined };
     }
   }
 
-  #hangUp(now: number): void {
+  #hangUp(now: number, leader?: string): void {
     this.#commands.push({ kind: 'hang-up', stream: this.#stream });
-    this.#redial(now);
+    this.#redial(now, leader);
   }
 
   #onMessage(message: CoordinatorMessage, now: number): void {
     if (message.kind === 'registered') return this.#onRegistered(message, now);
-    if (message.kind === 'refused') return this.#onRefused(message.retry, message.reason, now);
+    if (message.kind === 'refused') return this.#onRefused(message, now);
     const online = this.#connection;
     if (online.kind !== 'online') return;
     switch (message.kind) {
@@ -222,14 +231,12 @@ export class SessionCore {
   #onRegistered(terms: Registered, now: number): void {
     if (this.#connection.kind !== 'registering') return;
     if (terms.protocol < PROTOCOL.min || terms.protocol > PROTOCOL.max) {
-      return this.#onRefused(
-        false,
-        `The coordinator chose protocol ${terms.protocol}; this agent speaks ${PROTOCOL.min} to ${PROTOCOL.max}`,
-        now,
-      );
+      const reason = `The coordinator chose protocol ${terms.protocol}; this agent speaks ${PROTOCOL.min} to ${PROTOCOL.max}`;
+      return this.#onRefused({ retry: false, reason }, now);
     }
     const { since: sentAt, credits: granted } = this.#connection;
     this.#registeredOnce = true;
+    this.#route.registered();
     this.#connection = { kind: 'online', since: now, terms, heartbeatAt: now + terms.heartbeatMs, unanswered: [], heardAt: now, granted };
     for (const { token, verdict } of terms.held) this.#onVerdict(token, verdict, sentAt, terms);
     for (const { token, offset } of terms.logs) {
@@ -238,9 +245,11 @@ export class SessionCore {
     }
   }
 
-  #onRefused(retry: boolean, reason: string, now: number): void {
-    if (!retry) return this.#stop(`The coordinator refuses this agent: ${reason}`, false, now);
-    this.#hangUp(now);
+  /** Whom the coordinator that leads refuses for good, or all of them, is not wanted. */
+  #onRefused(refusal: Pick<Refused, 'retry' | 'reason' | 'leaderAddress'>, now: number): void {
+    const final = !refusal.retry && (this.#connection.kind === 'online' || this.#route.refused());
+    if (final) return this.#stop(`The coordinator refuses this agent: ${refusal.reason}`, false, now);
+    this.#hangUp(now, refusal.leaderAddress);
   }
 
   #onOffer(offer: Offer, online: Online, now: number): void {
@@ -377,7 +386,7 @@ export class SessionCore {
         if (now < connection.dialAt || !this.#mayDial()) return;
         this.#stream += 1;
         this.#connection = { kind: 'dialling', since: now };
-        this.#commands.push({ kind: 'dial', stream: this.#stream });
+        this.#commands.push({ kind: 'dial', stream: this.#stream, address: this.#route.address });
         return;
       case 'dialling':
       case 'registering':

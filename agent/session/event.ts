@@ -44,8 +44,8 @@ export type SessionEvent =
 
 /** What the shell of the session does. Imperative. */
 export type SessionCommand =
-  /** Open a stream; answer with `connected` or `stream-broke`. */
-  | { readonly kind: 'dial'; readonly stream: number }
+  /** Open a stream to the coordinator there; answer with `connected` or `stream-broke`. */
+  | { readonly kind: 'dial'; readonly stream: number; readonly address: string }
   /** Give the stream up; nothing more of it is heard. */
   | { readonly kind: 'hang-up'; readonly stream: number }
   /** Journal the lease, then make the attempt ready to run. */

@@ -97,7 +97,8 @@ export type Registered = {
 /** What the coordinator says. */
 export type CoordinatorMessage =
   | Registered
-  | { readonly kind: 'refused'; readonly retry: boolean; readonly reason: string }
+  /** `leaderAddress` is who leads, where another coordinator does and the refusing one knows. */
+  | { readonly kind: 'refused'; readonly retry: boolean; readonly reason: string; readonly leaderAddress?: string }
   | Offer
   | { readonly kind: 'offer-withdrawn'; readonly token: string }
   | { readonly kind: 'heartbeat-reply'; readonly leases: readonly { readonly token: string; readonly verdict: LeaseVerdict }[] }

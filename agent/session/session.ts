@@ -7,7 +7,7 @@ import type { Spool } from '../spool/spool.ts';
 import { SessionCore } from './core.ts';
 import type { AgentProfile, SessionCommand, SessionEvent, SessionOutcome } from './event.ts';
 import type { Attempt, AttemptTerms, Executor } from './executor.ts';
-import type { Offer } from './message.ts';
+import type { CoordinatorMessage, Offer } from './message.ts';
 import type { Dialler, SessionStream } from './stream.ts';
 
 export type SessionEnd = { readonly ok: boolean; readonly reason: string };
@@ -55,6 +55,7 @@ class LiveSession implements Session {
   #busy = false;
   #over = false;
   #stream: SessionStream | undefined;
+  #address = '';
   #terms: AttemptTerms | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastBreak: FaultCode | undefined;
@@ -62,7 +63,7 @@ class LiveSession implements Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#env = { ...options.env, log: options.env.log.with({ agent: options.profile.agentId }) };
-    this.#core = new SessionCore(options.profile, options.prng, options.spool.results);
+    this.#core = new SessionCore(options.profile, options.prng, options.spool.results, options.dialler.addresses);
   }
 
   get registered(): Promise<void> {
@@ -159,10 +160,15 @@ class LiveSession implements Session {
     if (event.kind !== 'message-received') return;
     const { message } = event;
     if (message.kind === 'result-reply') this.#note({ event: 'answered', token: message.token, verdict: message.verdict });
-    if (message.kind === 'refused') log.error('agent-refused', { reason: message.reason, retry: message.retry });
+    if (message.kind === 'refused') this.#noteRefusal(message);
     if (message.kind !== 'registered') return;
-    log.info('session-registered', { epoch: message.epoch, heartbeatMs: message.heartbeatMs, leaseTtlMs: message.leaseTtlMs });
-    this.#note({ event: 'registered', coordinator: '', epoch: message.epoch });
+    log.info('session-registered', {
+      coordinator: this.#address,
+      epoch: message.epoch,
+      heartbeatMs: message.heartbeatMs,
+      leaseTtlMs: message.leaseTtlMs,
+    });
+    this.#note({ event: 'registered', coordinator: this.#address, epoch: message.epoch });
     this.#terms = { dataAddress: message.dataAddress, logBytesMax: message.logBytesMax };
     this.#lastBreak = undefined;
     this.#registered.resolve();
@@ -172,17 +178,26 @@ class LiveSession implements Session {
   #noteBreak(code: FaultCode, reason: string): void {
     const again = this.#lastBreak === code;
     this.#lastBreak = code;
-    if (again) this.#env.log.debug('session-broke', { code, reason });
-    else this.#env.log.warn('session-broke', { code, reason });
+    const fields = { coordinator: this.#address, code, reason };
+    if (again) this.#env.log.debug('session-broke', fields);
+    else this.#env.log.warn('session-broke', fields);
+  }
+
+  /** To be sent to the leader is in order; a refusal is not. */
+  #noteRefusal({ retry, reason, leaderAddress }: Extract<CoordinatorMessage, { kind: 'refused' }>): void {
+    const fields = { coordinator: this.#address, reason, retry, leaderAddress };
+    if (leaderAddress === undefined) this.#env.log.error('agent-refused', fields);
+    else this.#env.log.info('agent-redirected', fields);
   }
 
   #run(command: SessionCommand): void {
     const { spool, dialler } = this.#options;
     switch (command.kind) {
       case 'dial': {
-        const { stream } = command;
+        const { stream, address } = command;
         this.#stream?.close();
-        this.#stream = dialler.open({
+        this.#address = address;
+        this.#stream = dialler.open(address, {
           message: (message) => this.post({ kind: 'message-received', stream, message }),
           broken: (code, message) => this.post({ kind: 'stream-broke', stream, code, message }),
         });

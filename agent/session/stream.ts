@@ -22,6 +22,9 @@ export interface SessionStream {
 export type ReadLog = (token: string, offset: number, length: number) => Uint8Array;
 
 /** Opens streams, one at a time. */
-export interface Dialler extends Disposable {
-  open(listener: StreamListener): SessionStream;
+export interface Dialler {
+  /** Where coordinators may be, host:port; one at least. */
+  readonly addresses: readonly string[];
+  /** Opens a stream on a connection of its own: one that is half-open is not used again. */
+  open(address: string, listener: StreamListener): SessionStream;
 }

@@ -70,7 +70,7 @@ async function yard(
     }),
   );
   const readLog = (token: string, offset: number, length: number) => spool.readLog(token, offset, length);
-  const dialler = stack.use(sessionDialler({ link: { address: coordinator.address, token: undefined }, readLog, env }));
+  const dialler = sessionDialler({ link: { address: coordinator.address, token: undefined }, readLog, env });
   const profile = {
     agentId: 'edge-1',
     bootId: 'boot',
