@@ -1,7 +1,7 @@
 import { backoffMs } from './backoff.ts';
 import type { Clock, TimeMs } from './clock.ts';
 import { Fault, isFault, type FaultCode } from './fault.ts';
-import { formatDurationMs } from './quantity.ts';
+import { formatDurationMs, formatInstant } from './quantity.ts';
 import type { Prng } from './prng.ts';
 
 /** When a breaker opens, and for how long. */
@@ -211,7 +211,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
   };
   const refused = (): Fault => {
     const { since, openForMs, lastFault = 'it could not be reached' } = view();
-    const text = `The ${dependency} is left alone since ${new Date(since).toISOString()}: ${lastFault}`;
+    const text = `The ${dependency} is left alone since ${formatInstant(since)}: ${lastFault}`;
     return new Fault(options.code, text, {
       retryAfterMs: Math.max(PROBING_MS, openForMs),
       hint: `It is tried again ${openForMs === 0 ? 'right now' : `in ${formatDurationMs(openForMs)}`}.`,

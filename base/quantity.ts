@@ -79,6 +79,11 @@ export type Quantity =
   | { readonly kind: 'number'; readonly value: number }
   | { readonly kind: 'version'; readonly parts: readonly number[] };
 
+/** A moment (milliseconds since the Unix epoch) for people, in UTC to the second: `2026-03-01T09:30:00Z`. */
+export function formatInstant(at: number): string {
+  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
 /**
  * A label's value, or what a selector compares it with. Text with exactly one dot and no unit (`22.04`) is a version when
  * the other side is one, see `compareQuantities`; here it reads as a number.

@@ -1,42 +1,52 @@
-import { backoffMs } from '../../base/backoff.ts';
 import type { FailureClass } from '../../base/failure.ts';
 import type { AgentNode, StepNode } from './nodes.ts';
+import { openTimeMs } from './open-time.ts';
+import { noteInPool } from './pool-breaker.ts';
 import type { Turn } from './turn.ts';
 
 /** How long an agent's breaker stays open: half of the ceiling for sure, the rest drawn. */
 const OPEN = { initialMs: 10_000, maxMs: 600_000 };
 /** Ends that say something about the agent. A lost lease is left to the lease's own rules, a stop is an operator's will. */
 const COUNTED: readonly FailureClass[] = ['sandbox-error', 'cache-error'];
+/** Ends that say nothing about it either way. */
+const SILENT: readonly FailureClass[] = ['agent-lost', 'agent-stop', 'cancelled'];
 
 /**
- * An attempt of the step has ended on the agent: errors in a row open its breaker, anything else closes it. A step that
- * meets `cache-error` again and again counts once: its inputs have gone, whoever looks for them.
+ * An attempt of the step has ended on the agent, with `message` where it did not succeed: errors in a row open its breaker
+ * and that of its pool, anything else closes them. A step that meets `cache-error` again and again counts once: its inputs
+ * have gone, whoever looks for them.
  */
-export function noteEnd(turn: Turn, agent: AgentNode, step: StepNode, ending: FailureClass | undefined): void {
-  if (ending !== undefined && !COUNTED.includes(ending)) {
-    // The command ran, so the agent works; a stop or a loss says nothing either way.
-    if (ending === 'agent-lost' || ending === 'agent-stop' || ending === 'cancelled') return;
-  }
+export function noteEnd(turn: Turn, agent: AgentNode, step: StepNode, ending: FailureClass | undefined, message: string): void {
+  if (ending !== undefined && SILENT.includes(ending)) return;
+  // The command ran, so the agent works.
   if (ending === undefined || !COUNTED.includes(ending)) {
-    agent.errorCount = 0;
-    agent.missedBy = undefined;
-    agent.breakerTrips = 0;
-    if (agent.breaker.kind === 'closed') return;
-    agent.breaker = { kind: 'closed' };
-    setAgentTimer(turn, agent);
-    return turn.yard.fleet.refresh(agent);
+    noteInPool(turn, agent, step, undefined);
+    return noteWell(turn, agent);
   }
   if (ending === 'cache-error') {
     if (agent.missedBy === step.id && agent.breaker.kind === 'closed') return;
     agent.missedBy = step.id;
   }
+  noteInPool(turn, agent, step, `${ending} on ${agent.id}: ${message}`);
+  if (agent.errorCount === 0) agent.errorsSince = turn.now;
   agent.errorCount += 1;
+  agent.lastError = `${ending}: ${message}`;
   if (agent.breaker.kind === 'closed' && agent.errorCount < turn.yard.limits.breakerErrors) return;
   if (agent.breaker.kind === 'open') return;
-  const ceilingMs = Math.min(OPEN.maxMs, OPEN.initialMs * 2 ** Math.min(agent.breakerTrips, 16));
-  const openMs = ceilingMs / 2 + backoffMs({ initialMs: ceilingMs / 2, maxMs: ceilingMs / 2 }, 0, turn.prng);
+  agent.breaker = { kind: 'open', until: turn.now + openTimeMs(turn, agent.breakerTrips, OPEN) };
   agent.breakerTrips += 1;
-  agent.breaker = { kind: 'open', until: turn.now + openMs };
+  turn.yard.tally.agentBreakersOpened += 1;
+  setAgentTimer(turn, agent);
+  turn.yard.fleet.refresh(agent);
+}
+
+function noteWell(turn: Turn, agent: AgentNode): void {
+  agent.errorCount = 0;
+  agent.lastError = undefined;
+  agent.missedBy = undefined;
+  agent.breakerTrips = 0;
+  if (agent.breaker.kind === 'closed') return;
+  agent.breaker = { kind: 'closed' };
   setAgentTimer(turn, agent);
   turn.yard.fleet.refresh(agent);
 }

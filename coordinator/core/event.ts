@@ -22,8 +22,8 @@ export type Resolution =
   | { readonly kind: 'invalid'; readonly message: string }
   /** The inputs have gone from the cache or are damaged there: an error, with a message for people. */
   | { readonly kind: 'inputs-lost'; readonly message: string }
-  /** The cache could not be asked: it is tried again later. */
-  | { readonly kind: 'unavailable'; readonly message: string };
+  /** The cache could not be asked: it is tried again later, after `retryAfterMs` where that is known. */
+  | { readonly kind: 'unavailable'; readonly message: string; readonly retryAfterMs?: number };
 
 /** Everything that happens to the core, in past tense. */
 export type Event =
@@ -51,7 +51,14 @@ export type Event =
     }
   | { readonly kind: 'agent-disconnected'; readonly session: SessionId }
   /** One for all of the agent's leases. `credits` replaces what was granted before, less the offers still under way. */
-  | { readonly kind: 'heartbeat-received'; readonly session: SessionId; readonly tokens: readonly LeaseToken[]; readonly credits: number }
+  | {
+      readonly kind: 'heartbeat-received';
+      readonly session: SessionId;
+      readonly tokens: readonly LeaseToken[];
+      readonly credits: number;
+      /** Why the agent takes nothing new for now; absent = it takes what it has room for. */
+      readonly cordoned?: string;
+    }
   | { readonly kind: 'offer-accepted'; readonly session: SessionId; readonly token: LeaseToken }
   | { readonly kind: 'offer-rejected'; readonly session: SessionId; readonly token: LeaseToken; readonly reason: string }
   | { readonly kind: 'attempt-started'; readonly session: SessionId; readonly token: LeaseToken }

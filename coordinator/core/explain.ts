@@ -1,11 +1,13 @@
 import type { TimeMs } from '../../base/clock.ts';
-import { formatDurationMs, formatSizeBytes } from '../../base/quantity.ts';
+import { formatDurationMs, formatInstant, formatSizeBytes } from '../../base/quantity.ts';
 import { describe } from './build-end.ts';
 import { hasRoom, lacks, zoneFits } from './classes.ts';
 import type { AgentNode, RequirementClass, StepNode } from './nodes.ts';
 import { TERMS } from './placement.ts';
+import { budgetLeft } from './retry.ts';
 import { isSuccess } from './step-record.ts';
 import type { Explanation, ScoreTerm } from './view.ts';
+import { poolText, whyKept } from './why-kept.ts';
 import { stepName, type Yard } from './yard.ts';
 
 const PHASES = {
@@ -23,24 +25,42 @@ export function explain(yard: Yard, step: StepNode, now: TimeMs): Explanation {
   const { state } = step.record;
   const queued = state.kind === 'queued';
   const wanted = yard.fleet.classOf(step);
-  const reasons = [...reasonsOf(yard, step, wanted, now), ...(step.waitNote === undefined ? [] : [step.waitNote])];
+  const reasons = [...reasonsOf(yard, step, wanted, now), ...notesOf(yard, step, now)];
   return {
     phase: PHASES[state.kind],
-    summary: summaryOf(step, reasons),
+    summary: summaryOf(step, reasons, now),
     reasons,
     queuePosition: queued ? wanted.queue.positionOf(step) : 0,
-    nearest: queued ? nearest(yard, step, wanted) : [],
+    nearest: queued ? nearest(yard, step, wanted, now) : [],
     placement: placementOf(step),
     cache: cacheOf(step),
   };
 }
 
-function summaryOf(step: StepNode, reasons: readonly string[]): string {
+/** What is known beside the rule that keeps it: the cache that does not answer, budgets that are used up. */
+function notesOf(yard: Yard, step: StepNode, now: TimeMs): readonly string[] {
+  const notes = step.waitNote === undefined ? [] : [step.waitNote];
+  if (step.record.state.kind === 'resolving' && step.resolveAt !== undefined)
+    notes.push(`it is tried again in ${formatDurationMs(Math.max(0, step.resolveAt - now))}`);
+  const { limits } = yard;
+  const left = budgetLeft(step.build.project.retries, limits.retryBudgetBurst, limits.retryBudgetPerSecond, now);
+  if (step.delayed && left < limits.retryBudgetBurst / 2)
+    notes.push(
+      `the project has ${Math.max(0, Math.floor(left))} of ${limits.retryBudgetBurst} retries left and earns ${limits.retryBudgetPerSecond} a second`,
+    );
+  return notes;
+}
+
+function summaryOf(step: StepNode, reasons: readonly string[], now: TimeMs): string {
   const { state } = step.record;
   switch (state.kind) {
     case 'blocked':
       return `It waits for ${list(step.needs.filter((need) => need.record.state.kind !== 'ended').map(stepName))}.`;
     case 'resolving':
+      if (step.unresolvedSince !== undefined) {
+        const since = `${formatDurationMs(Math.max(0, now - step.unresolvedSince))} (since ${formatInstant(step.unresolvedSince)})`;
+        return `It waits for the cache, without which its inputs cannot be put together; that has not answered for ${since}.`;
+      }
       return 'Its inputs are being put together and looked up in the cache.';
     case 'queued':
       return `It waits for an agent: ${reasons[0] ?? 'it is about to be placed'}.`;
@@ -94,10 +114,18 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
   if (members.length === 0) {
     reasons.push(yard.fleet.groups.size === 0 ? 'no agent is known' : 'no agent has what it asks for');
   } else {
-    const usable = members.filter((agent) => yard.fleet.keptFrom(agent) === undefined);
-    if (usable.length === 0)
-      reasons.push(`no agent that fits takes work: ${list(members.map((agent) => `${agent.id}: ${yard.fleet.keptFrom(agent) ?? ''}`))}`);
-    else if (wanted.stuck) reasons.push(`all ${usable.length} agents that fit and take work are busy`);
+    const usable = members.filter((agent) => yard.fleet.keeperOf(agent) === undefined);
+    const pools = new Set(
+      members.flatMap((agent) => (agent.pool === undefined || agent.pool.breaker.kind === 'closed' ? [] : [agent.pool])),
+    );
+    for (const pool of pools) reasons.push(poolText(pool, now));
+    // What a pool's breaker keeps is said already.
+    const others = members.filter((agent) => !['pool-open', 'pool-probing'].includes(yard.fleet.keeperOf(agent) ?? ''));
+    if (usable.length === 0 && (others.length > 0 || pools.size === 0))
+      reasons.push(
+        `no agent that fits takes work: ${list(others.map((agent) => `${agent.id}: ${whyKept(yard.fleet, agent, now) ?? ''}`))}`,
+      );
+    else if (usable.length > 0 && wanted.stuck) reasons.push(`all ${usable.length} agents that fit and take work are busy`);
     if (wanted.reserved !== undefined) reasons.push(`agent ${wanted.reserved.id} is kept free for it`);
   }
   const position = wanted.queue.positionOf(step);
@@ -106,12 +134,12 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
 }
 
 /** The agents that come nearest: those that lack least, the connected ones first. */
-function nearest(yard: Yard, step: StepNode, wanted: RequirementClass): Explanation['nearest'] {
+function nearest(yard: Yard, step: StepNode, wanted: RequirementClass, now: TimeMs): Explanation['nearest'] {
   const fits = [...yard.fleet.agents.values()].flatMap((agent) => {
     if (agent.group === undefined) return [];
     const missing = [...lacks(agent.group, wanted)];
     const total = missing.length + (agent.connected ? 0 : 0.5);
-    if (missing.length === 0) missing.push(...busyWith(yard, step, wanted, agent));
+    if (missing.length === 0) missing.push(...busyWith(yard, step, wanted, agent, now));
     return [{ agent: agent.id, lacks: missing, total }];
   });
   fits.sort((left, right) => left.total - right.total || (left.agent < right.agent ? -1 : 1));
@@ -119,8 +147,8 @@ function nearest(yard: Yard, step: StepNode, wanted: RequirementClass): Explanat
 }
 
 /** What keeps the step from an agent that has all it asks for; nothing where the agent is merely full. */
-function busyWith(yard: Yard, step: StepNode, wanted: RequirementClass, agent: AgentNode): readonly string[] {
-  const kept = yard.fleet.keptFrom(agent);
+function busyWith(yard: Yard, step: StepNode, wanted: RequirementClass, agent: AgentNode, now: TimeMs): readonly string[] {
+  const kept = whyKept(yard.fleet, agent, now);
   if (kept !== undefined) return [kept];
   const notes: string[] = [];
   if (!zoneFits(agent, wanted)) notes.push("it runs another zone's steps and its sandbox does not isolate the host");

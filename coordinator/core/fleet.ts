@@ -1,13 +1,17 @@
 import { assert } from '../../base/assert.ts';
+import type { Labels } from '../../base/labels.ts';
 import { parseZone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
 import { Bag } from './bag.ts';
 import { asksForTheSame, classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
 import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
-import { AgentGroup, AgentNode, type HoldNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
+import { AgentGroup, AgentNode, type HoldNode, PoolNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
 import type { SessionRecord } from './state.ts';
+
+/** What keeps an agent from getting anything new, whatever room it has; the first of several. `why-kept.ts` has the words. */
+export type Keeper = 'disconnected' | 'draining' | 'breaker-open' | 'breaker-probing' | 'pool-open' | 'pool-probing' | 'hold' | 'cordon';
 
 /** Agents with news that are remembered one by one; those of more wake the classes at once. */
 const ROOMY = 4;
@@ -28,6 +32,8 @@ export class Fleet {
   /** Agents that gained room: any active class may fit on them now. To wake all of those for one place would be waste. */
   readonly roomy = new Set<AgentNode>();
   readonly holds = new Map<string, HoldNode>();
+  /** Pools with agents, and those whose breaker is open; by `<cluster>/<pool>`. */
+  readonly pools = new Map<string, PoolNode>();
   readonly #limits: Limits;
   readonly #classes = new Map<string, RequirementClass>();
   /** The same by the selector as it was written, so that it is not parsed for each step; may be emptied at any time. */
@@ -65,6 +71,7 @@ export class Fleet {
     if (agent.session !== undefined) this.sessions.delete(agent.session.session);
     agent.session = session;
     this.sessions.set(session.session, agent);
+    this.#joinPool(agent, session.facts.labels);
     const { labels, capacity, sandbox } = session.facts;
     const key = groupKeyOf(labels, capacity, sandbox);
     if (agent.group?.key === key) return;
@@ -77,6 +84,7 @@ export class Fleet {
     if (agent === undefined) return;
     assert(agent.leases.size === 0, 'an agent with leases is not forgotten');
     this.#leaveGroup(agent);
+    this.#leavePool(agent);
     for (const root of agent.parts.keys()) this.#dropPart(agent, root);
     if (agent.session !== undefined) this.sessions.delete(agent.session.session);
     this.agents.delete(id);
@@ -179,6 +187,14 @@ export class Fleet {
     for (const name in resources.custom)
       agent.usedCustom.set(name, (agent.usedCustom.get(name) ?? 0) + sign * (resources.custom[name] ?? 0));
     this.refresh(agent, sign < 0);
+    if (sign < 0) this.#endProbe(agent);
+  }
+
+  /** The lease that was to show whether the pool works may be over without having shown it: another step may try. */
+  #endProbe({ pool }: AgentNode): void {
+    if (pool?.probe === undefined || pool.probing !== undefined) return;
+    pool.probe = undefined;
+    for (const member of pool.members) this.refresh(member);
   }
 
   /**
@@ -189,7 +205,7 @@ export class Fleet {
   refresh(agent: AgentNode, gained = false): void {
     const { group } = agent;
     if (group === undefined) return;
-    const usable = agent.credits > 0 && this.keptFrom(agent) === undefined && agent.usedSlots < group.capacity.slots;
+    const usable = agent.credits > 0 && this.keeperOf(agent) === undefined && agent.usedSlots < group.capacity.slots;
     if (!usable) return makeUnavailable(group, agent);
     const news = gained || agent.availableAt < 0;
     if (agent.availableAt < 0) agent.availableAt = group.available.push(agent) - 1;
@@ -209,14 +225,16 @@ export class Fleet {
     if (wanted.queue.size > 0) this.hot.add(wanted);
   }
 
-  /** Why the agent gets nothing new whatever room it has; undefined = it may. */
-  keptFrom(agent: AgentNode): string | undefined {
-    if (!agent.connected) return 'it is not connected';
-    if (agent.draining !== undefined) return `it is draining: ${agent.draining}`;
-    if (agent.breaker.kind === 'open') return `its breaker is open after ${agent.errorCount} errors in a row`;
-    if (agent.breaker.kind === 'half-open' && agent.leases.size > 0) return 'its breaker is half open and one step is probing it';
-    const hold = this.holdOn(agent);
-    return hold === undefined ? undefined : `${hold.hold.target} is on ${hold.hold.kind} (${hold.hold.reason})`;
+  /** What keeps the agent from getting anything new whatever room it has; undefined = it may. */
+  keeperOf(agent: AgentNode): Keeper | undefined {
+    if (!agent.connected) return 'disconnected';
+    if (agent.draining !== undefined) return 'draining';
+    if (agent.breaker.kind === 'open') return 'breaker-open';
+    if (agent.breaker.kind === 'half-open' && agent.leases.size > 0) return 'breaker-probing';
+    if (agent.pool?.breaker.kind === 'open') return 'pool-open';
+    if (agent.pool?.breaker.kind === 'half-open' && agent.pool.probing !== undefined) return 'pool-probing';
+    if (this.holdOn(agent) !== undefined) return 'hold';
+    return agent.cordoned === undefined ? undefined : 'cordon';
   }
 
   holdOn(agent: AgentNode): HoldNode | undefined {
@@ -259,6 +277,35 @@ export class Fleet {
     const holders = this.#holders.get(root);
     holders?.delete(agent);
     if (holders?.size === 0) this.#holders.delete(root);
+  }
+
+  dropPool(pool: PoolNode): void {
+    this.pools.delete(pool.name);
+  }
+
+  /** By the labels of its credential; an agent without a pool is in none. */
+  #joinPool(agent: AgentNode, labels: Labels): void {
+    const { cluster = '', pool = '' } = labels;
+    const name = `${cluster}/${pool}`;
+    if (agent.pool?.name === name) return;
+    this.#leavePool(agent);
+    if (pool === '') return;
+    let node = this.pools.get(name);
+    if (node === undefined) {
+      node = new PoolNode(name, this.nextOrdinal(), this.#limits.poolRetryBurst);
+      this.pools.set(name, node);
+    }
+    node.members.add(agent);
+    agent.pool = node;
+  }
+
+  #leavePool(agent: AgentNode): void {
+    const { pool } = agent;
+    if (pool === undefined) return;
+    agent.pool = undefined;
+    pool.members.delete(agent);
+    // An open one goes when its time is over: nobody may get around it by leaving.
+    if (pool.members.size === 0 && pool.breaker.kind !== 'open') this.dropPool(pool);
   }
 
   #joinGroup(agent: AgentNode, { facts }: SessionRecord, key: string): void {

@@ -1,5 +1,6 @@
 import type { AttemptReport } from '../../cache/action/result.ts';
 import { noteEnd } from './breaker.ts';
+import { noteProbe } from './pool-breaker.ts';
 import type { LeaseToken } from './ids.ts';
 import type { AgentNode, StepNode } from './nodes.ts';
 import type { LeaseVerdict, ResultVerdict } from './outcome.ts';
@@ -30,12 +31,14 @@ export function offer(turn: Turn, step: StepNode, agent: AgentNode): void {
   step.waitNote = undefined;
   turn.yard.shares.grant(step, wanted.cost);
   turn.change(step, { ...step.record, state: { kind: 'offered', lease, offerExpiresAt: turn.now + offerTtlMs } });
+  noteProbe(turn, agent, lease.token);
   turn.tell(agent, { kind: 'offer', token: lease.token, step: step.id, attempt, leaseTtlMs });
 }
 
 /** An offer came to nothing: the step is where it was before, and nobody is charged. */
 export function returnOffer(turn: Turn, step: StepNode, why: string, avoid?: AgentNode): void {
   if (step.record.state.kind !== 'offered') return;
+  turn.yard.tally.offersReturned += 1;
   if (avoid !== undefined) {
     step.rejectedBy ??= new Map();
     step.rejectedBy.set(avoid.id, turn.now + REJECTED_MS);
@@ -98,7 +101,10 @@ export function finish(turn: Turn, agent: AgentNode, token: LeaseToken, report: 
     return 'accepted';
   }
   const ended = turn.yard.index.tokens.get(token)?.record.attempts.find((attempt) => attempt.token === token);
-  return ended?.agent === agent.id && ended.report !== undefined ? 'already-accepted' : 'fenced';
+  const isRepeat = ended?.agent === agent.id && ended.report !== undefined;
+  if (isRepeat) turn.yard.tally.resultsRepeated += 1;
+  else turn.yard.tally.resultsFenced += 1;
+  return isRepeat ? 'already-accepted' : 'fenced';
 }
 
 /** The lease is over: its agent was not heard of in time, came back without it, or went. */
@@ -119,7 +125,7 @@ export function lose(turn: Turn, step: StepNode, ending: { readonly message: str
       }
     : { class: 'agent-lost', message: ending.message, result: undefined, report: undefined, agentLost: ending.agentLost };
   turn.send({ kind: 'close-log', token: state.lease.token, step: step.id });
-  noteEnd(turn, turn.yard.fleet.agent(agent), step, cause.class);
+  noteEnd(turn, turn.yard.fleet.agent(agent), step, cause.class, cause.message);
   retryOrEnd(turn, step, agent, state.lease.attempt, cause);
 }
 
@@ -137,7 +143,10 @@ export function handBack(turn: Turn, step: StepNode): void {
   }
   const why = 'agent-stop: its agent left before it began';
   turn.say(step.build, { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-ended', step: stepName(step), attempt, agent, why });
-  queue(turn, step, undefined, 'its agent left before it began', { ...step.record, attempts: closeAttempt(step, { endedAt: turn.now }) });
+  queue(turn, step, undefined, 'its agent left before it began', {
+    ...step.record,
+    attempts: closeAttempt(step, { endedAt: turn.now, endedWhy: why }),
+  });
 }
 
 /** Tells the agent to stop; the step ends when it has, or when the lease is over. */
@@ -154,7 +163,7 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
   const { token, attempt } = state.lease;
   const ending = report.kind === 'failed' ? report.class : undefined;
   turn.send({ kind: 'close-log', token, step: step.id });
-  noteEnd(turn, agent, step, ending);
+  noteEnd(turn, agent, step, ending, report.kind === 'failed' ? report.message : '');
   if (report.kind === 'failed' && state.cancelling !== undefined) return endCancelled(turn, step, state, report);
   if (report.kind === 'failed') {
     // Nobody here asked for a stop, so it was the agent's own doing.
@@ -168,6 +177,7 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
     });
   }
   rememberParts(turn, step, agent, report.result.outputs);
+  turn.yard.tally.attempts.succeeded += 1;
   turn.say(step.build, {
     seq: nextSeq(step.build),
     at: turn.now,
@@ -196,8 +206,19 @@ function endCancelled(turn: Turn, step: StepNode, state: Running, report: Attemp
   const why = report?.kind === 'failed' ? `${report.class}: ${report.message}` : 'cancelled';
   const { agent, attempt } = lease;
   turn.say(step.build, { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-ended', step: stepName(step), attempt, agent, why });
-  const attempts = closeAttempt(step, { endedAt: turn.now, report: report === undefined ? undefined : withoutOutputs(report) });
+  const attempts = closeAttempt(step, {
+    endedAt: turn.now,
+    report: report === undefined ? undefined : withoutOutputs(report),
+    ...(report === undefined ? { endedWhy: stopText(cancelling) } : {}),
+  });
+  turn.yard.tally.attempts.cancelled += 1;
   end(turn, step, outcome, { ...step.record, attempts });
+}
+
+/** Why an attempt was told to stop, for those who look at it later. */
+function stopText(cause: CancelCause): string {
+  if (cause.kind === 'timed-out') return `cancelled: the ${cause.bound} time was over`;
+  return `cancelled: by ${cause.by}${cause.reason === '' ? '' : `: ${cause.reason}`}`;
 }
 
 /** Until when the attempt may be renewed: its run time and its grace, with a lease's time to report. */

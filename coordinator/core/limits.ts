@@ -38,6 +38,16 @@ export const LIMITS = {
   retryBudgetPerSecond: 10,
   /** Ends by our fault in a row that open an agent's breaker. */
   breakerErrors: 3,
+  /**
+   * Ends by our fault without a success between that open a pool's breaker, and the agents and steps of which they must at
+   * least be: one broken host, or one step that breaks them all, says nothing about the pool.
+   */
+  poolBreakerErrors: 5,
+  poolBreakerAgents: 2,
+  poolBreakerSteps: 3,
+  /** Retries after errors of one pool's agents that are free at once, and how fast they are earned: a bad pool must not storm. */
+  poolRetryBurst: 50,
+  poolRetryPerSecond: 5,
   /** Agents that an explanation names. */
   explainedAgents: 5,
 } as const;

@@ -18,7 +18,7 @@ import type { BuildState, Hold, SessionRecord, StepRecord } from './state.ts';
  * The core's working memory. `record`, `state`, `session` are durable and change by `Yard.evolve` only; everything else is
  * an index over them, or knowledge that may be lost with the process (marked as such).
  */
-export type TimerOwner = StepNode | BuildNode | HoldNode | AgentNode | RequirementClass;
+export type TimerOwner = StepNode | BuildNode | HoldNode | AgentNode | PoolNode | RequirementClass;
 
 /** Something that gets a share of the agents: a project of all, a build of its project's. */
 export type Share = {
@@ -28,6 +28,9 @@ export type Share = {
   /** Cost of all that it was granted, by weight; it starts level with the others. Lost with the process. */
   virtualTime: number;
 };
+
+/** Retries that may still be had, as of `at`; below 0 there is a debt. */
+export type RetryBudget = { left: number; at: TimeMs };
 
 const NO_STEPS: readonly StepNode[] = [];
 
@@ -43,15 +46,14 @@ export class ProjectNode implements Share {
   readonly queues = new Bag<ProjectQueue>();
   unfinishedCount = 0;
   buildCount = 0;
-  /** Retries that it may still have, as of `budgetAt`; below 0 it is in debt. Lost with the process. */
-  budget: number;
-  budgetAt: TimeMs = 0;
+  /** Lost with the process. */
+  readonly retries: RetryBudget;
 
   constructor(name: string, ordinal: number, weight: number, budget: number) {
     this.name = name;
     this.ordinal = ordinal;
     this.weight = weight;
-    this.budget = budget;
+    this.retries = { left: budget, at: 0 };
   }
 }
 
@@ -126,6 +128,8 @@ export class StepNode {
   /** When to ask for its action again. */
   resolveAt: TimeMs | undefined;
   resolveTries = 0;
+  /** Since when its action could not be worked out because the cache could not be asked. */
+  unresolvedSince: TimeMs | undefined;
   /** Its lease is not over before, whatever the record says: a takeover or a stall of ours was no fault of the agent. */
   frozenUntil: TimeMs = 0;
   /** Why its newest wait is longer than its backoff. */
@@ -187,8 +191,12 @@ export class AgentNode {
   /** Leases that are offered and not accepted. */
   offeredCount = 0;
   // From here on: lost with the process.
+  /** The pool that its credential says, where it says one. */
+  pool: PoolNode | undefined;
   connected = false;
   draining: string | undefined;
+  /** Why it takes nothing new for now, in its own words; undefined = it takes what it has room for. */
+  cordoned: string | undefined;
   credits = 0;
   disconnectedAt: TimeMs = 0;
   /** Place in its group's `available`, -1 outside. */
@@ -197,10 +205,11 @@ export class AgentNode {
   errorCount = 0;
   /** The step whose `cache-error` was counted last. */
   missedBy: StepId | undefined;
-  breaker: { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' } = {
-    kind: 'closed',
-  };
+  breaker: BreakerState = { kind: 'closed' };
   breakerTrips = 0;
+  /** When its errors in a row began, and what the newest one said. */
+  errorsSince: TimeMs = 0;
+  lastError: string | undefined;
   /** The class that it is kept free for. */
   reservedFor: RequirementClass | undefined;
   /** Trees that it holds with their bytes, least recently used first. */
@@ -209,6 +218,43 @@ export class AgentNode {
   constructor(id: AgentId, ordinal: number) {
     this.id = id;
     this.timer = new Timer<TimerOwner>(this, ordinal);
+  }
+}
+
+/** An open breaker lets nothing through before `until`; a half-open one lets one step through, to see. */
+export type BreakerState = { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' };
+
+/**
+ * The agents of one pool of a cluster, as far as they err together. All of it is lost with the process: a new leader starts
+ * with closed breakers, and learns within a few steps what is the matter.
+ */
+export class PoolNode {
+  readonly kind = 'pool';
+  /** `<cluster>/<pool>`, as holds name it. */
+  readonly name: string;
+  readonly timer: Timer<TimerOwner>;
+  readonly members = new Set<AgentNode>();
+  breaker: BreakerState = { kind: 'closed' };
+  trips = 0;
+  /** Errors since a command ran last on any of its agents, and who met them. */
+  errorCount = 0;
+  readonly errorAgents = new Set<AgentId>();
+  readonly errorSteps = new Set<StepId>();
+  errorsSince: TimeMs = 0;
+  lastError: string | undefined;
+  /** The lease that finds out whether the pool works again. */
+  probe: { readonly agent: AgentNode; readonly token: LeaseToken } | undefined;
+  readonly retries: RetryBudget;
+
+  constructor(name: string, ordinal: number, budget: number) {
+    this.name = name;
+    this.timer = new Timer<TimerOwner>(this, ordinal);
+    this.retries = { left: budget, at: 0 };
+  }
+
+  /** The probe, while it is under way. */
+  get probing(): { readonly agent: AgentNode; readonly token: LeaseToken } | undefined {
+    return this.probe?.agent.leases.has(this.probe.token) === true ? this.probe : undefined;
   }
 }
 

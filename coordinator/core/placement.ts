@@ -120,7 +120,7 @@ function patience(turn: Turn, step: StepNode, wanted: RequirementClass): Patienc
   if (step.patienceOver || action === undefined || action.inputBytes < localityMinBytes) return NO_PATIENCE;
   const awaited = new Set<AgentNode>();
   for (const agent of holders(turn, step)) {
-    const fits = agent.group !== undefined && wanted.groups.has(agent.group) && turn.yard.fleet.keptFrom(agent) === undefined;
+    const fits = agent.group !== undefined && wanted.groups.has(agent.group) && turn.yard.fleet.keeperOf(agent) === undefined;
     if (fits && !isAvoided(turn, step, agent) && localBytes(step, agent) * 2 > action.inputBytes) awaited.add(agent);
   }
   return { until: (readyAt ?? turn.now) + localityWaitMs, awaited: awaited.size === 0 ? undefined : awaited };
@@ -132,7 +132,7 @@ function retryAt(turn: Turn, step: StepNode, sample: readonly AgentNode[]): numb
   const rejectedUntil = Math.min(...sample.map((agent) => step.rejectedBy?.get(agent.id) ?? 0));
   for (const group of wanted.groups) {
     for (const agent of group.members) {
-      if (isAvoided(turn, step, agent) || turn.yard.fleet.keptFrom(agent) !== undefined) continue;
+      if (isAvoided(turn, step, agent) || turn.yard.fleet.keeperOf(agent) !== undefined) continue;
       return turn.now + turn.yard.timings.ageingMs / 2;
     }
   }

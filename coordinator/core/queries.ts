@@ -1,8 +1,10 @@
 import { present } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
-import type { AgentNode, BuildNode, StepNode } from './nodes.ts';
+import type { AgentNode, BreakerState, BuildNode, PoolNode, StepNode } from './nodes.ts';
+import { budgetLeft } from './retry.ts';
 import { leaseOf } from './step-record.ts';
-import type { AgentView, BuildFilter, BuildView, LeaseView } from './view.ts';
+import type { AgentView, BreakerPicture, BuildFilter, BuildView, LeaseView, PoolView, YardCounts } from './view.ts';
+import { poolText, whyKept } from './why-kept.ts';
 import type { Yard } from './yard.ts';
 
 /** Pictures of the core's state for those who only look. */
@@ -66,11 +68,11 @@ export function newestTime(yard: Yard): TimeMs {
 }
 
 /** Undefined for an agent of which only leases speak. */
-export function agentView(yard: Yard, agent: AgentNode): AgentView | undefined {
+export function agentView(yard: Yard, agent: AgentNode, now: TimeMs): AgentView | undefined {
   const { session } = agent;
   if (session === undefined) return undefined;
   const { capacity } = session.facts;
-  const keptFrom = yard.fleet.keptFrom(agent);
+  const keptFrom = whyKept(yard.fleet, agent, now);
   const custom = Object.entries(capacity.custom).map(
     ([name, count]) => [name, Math.max(0, count - (agent.usedCustom.get(name) ?? 0))] as const,
   );
@@ -89,7 +91,63 @@ export function agentView(yard: Yard, agent: AgentNode): AgentView | undefined {
     },
     running: [...agent.leases.values()].map((step) => step.id),
     credits: agent.credits,
-    breaker: agent.breaker.kind,
+    breaker: breakerView(agent.breaker, agent.errorCount, agent.errorsSince, agent.lastError),
+    cordoned: agent.cordoned,
     keptFrom: keptFrom === undefined ? [] : [keptFrom],
   };
+}
+
+function breakerView(state: BreakerState, errors: number, since: TimeMs, lastError: string | undefined): BreakerPicture {
+  return {
+    kind: state.kind,
+    errors,
+    since: errors === 0 ? undefined : since,
+    lastError,
+    probeAt: state.kind === 'open' ? state.until : undefined,
+  };
+}
+
+/** Pools by name. */
+export function poolViews(yard: Yard, now: TimeMs): readonly PoolView[] {
+  const pools = [...yard.fleet.pools.values()].toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  return pools.map((pool) => poolView(yard, pool, now));
+}
+
+function poolView(yard: Yard, pool: PoolNode, now: TimeMs): PoolView {
+  const { poolRetryBurst, poolRetryPerSecond } = yard.limits;
+  const members = [...pool.members];
+  return {
+    name: pool.name,
+    agents: members.length,
+    connected: members.filter((agent) => agent.connected).length,
+    taking: members.filter((agent) => yard.fleet.keeperOf(agent) === undefined).length,
+    running: members.reduce((sum, agent) => sum + agent.leases.size, 0),
+    breaker: breakerView(pool.breaker, pool.errorCount, pool.errorsSince, pool.lastError),
+    why: pool.breaker.kind === 'closed' ? undefined : poolText(pool, now),
+    retriesLeft: Math.floor(budgetLeft(pool.retries, poolRetryBurst, poolRetryPerSecond, now)),
+  };
+}
+
+/** Numbers for metrics; costs what there are of agents, projects and classes with queued steps. */
+export function countsOf(yard: Yard, now: TimeMs): YardCounts {
+  const { limits } = yard;
+  const agents = { connected: 0, away: 0, draining: 0, cordoned: 0, breakerOpen: 0, breakerHalfOpen: 0 };
+  for (const agent of yard.fleet.agents.values()) {
+    if (agent.session === undefined) continue;
+    if (agent.connected) agents.connected += 1;
+    else agents.away += 1;
+    if (agent.connected && agent.draining !== undefined) agents.draining += 1;
+    if (agent.connected && agent.cordoned !== undefined) agents.cordoned += 1;
+    if (agent.breaker.kind === 'open') agents.breakerOpen += 1;
+    if (agent.breaker.kind === 'half-open') agents.breakerHalfOpen += 1;
+  }
+  const queues: { key: string; size: number }[] = [];
+  for (let at = 0; at < yard.fleet.active.size; at += 1) {
+    const wanted = yard.fleet.active.at(at);
+    if (wanted !== undefined) queues.push({ key: wanted.key, size: wanted.queue.size + wanted.parked.size });
+  }
+  let retriesLeft: number = limits.retryBudgetBurst;
+  for (const project of yard.projects.values())
+    retriesLeft = Math.min(retriesLeft, budgetLeft(project.retries, limits.retryBudgetBurst, limits.retryBudgetPerSecond, now));
+  return { steps: { ...yard.index.counts }, agents, queues, builds: yard.builds.size, projectRetriesLeftMin: Math.floor(retriesLeft) };
 }

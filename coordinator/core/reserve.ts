@@ -28,7 +28,7 @@ function emptiest(turn: Turn, wanted: RequirementClass): AgentNode | undefined {
   let best: AgentNode | undefined;
   for (const group of wanted.groups) {
     for (const agent of group.members) {
-      if (agent.reservedFor !== undefined || turn.yard.fleet.keptFrom(agent) !== undefined) continue;
+      if (agent.reservedFor !== undefined || turn.yard.fleet.keeperOf(agent) !== undefined) continue;
       // It has room, and what keeps the step from it is something else; or its next end makes room.
       if (hasRoom(agent, wanted)) continue;
       for (const lease of agent.leases.values()) if (hasRoomWithout(agent, wanted, lease)) return undefined;

@@ -9,11 +9,12 @@ import { mergeKeyOf } from './step-index.ts';
 import type { Turn } from './turn.ts';
 
 /** Waits between two tries to work out an action while the cache cannot be asked. */
-const TRY_AGAIN = { initialMs: 500, maxMs: 30_000 };
+const TRY_AGAIN = { initialMs: 500, maxMs: 15_000 };
 
 /** The shell has worked out a step's action, or could not. */
 export function takeResolution(turn: Turn, step: StepNode, resolution: Resolution): void {
   if (step.record.state.kind !== 'resolving' || step.resolveAt !== undefined) return;
+  if (resolution.kind !== 'unavailable') step.unresolvedSince = undefined;
   switch (resolution.kind) {
     case 'ready':
       step.cacheNotes = resolution.cache;
@@ -31,7 +32,10 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
       return end(turn, step, { kind: 'errored', class: 'cache-error', message: resolution.message });
     case 'unavailable':
       step.waitNote = `the cache could not be asked: ${resolution.message}`;
-      step.resolveAt = turn.now + 100 + backoffMs(TRY_AGAIN, step.resolveTries, turn.prng);
+      step.unresolvedSince ??= turn.now;
+      turn.yard.tally.cacheUnavailable += 1;
+      // Spread, so that the first who finds the cache back is not followed by everybody at once.
+      step.resolveAt = turn.now + 100 + (resolution.retryAfterMs ?? 0) + backoffMs(TRY_AGAIN, step.resolveTries, turn.prng);
       step.resolveTries += 1;
       return turn.yard.index.setTimer(step);
     default:

@@ -1,9 +1,10 @@
 import { backoffMs } from '../../base/backoff.ts';
+import type { TimeMs } from '../../base/clock.ts';
 import { FAILURE_CLASSES, type FailureClass } from '../../base/failure.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { AgentId } from './ids.ts';
-import type { ProjectNode, StepNode } from './nodes.ts';
+import type { RetryBudget, StepNode } from './nodes.ts';
 import { closeAttempt, end, queue } from './step-moves.ts';
 import type { Draft } from './step-record.ts';
 import { nextSeq, type Turn } from './turn.ts';
@@ -24,18 +25,25 @@ export type AttemptEnd = {
 export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: number, ending: AttemptEnd): void {
   const { record, spec } = step;
   const count = (record.failures[ending.class] ?? 0) + 1;
+  const why = `${ending.class}: ${ending.message}`;
   const lostAgents = ending.agentLost && !record.lostAgents.includes(agent) ? [...record.lostAgents, agent] : record.lostAgents;
   const draft: Draft = {
     ...record,
-    attempts: closeAttempt(step, { endedAt: turn.now, report: ending.report === undefined ? undefined : withoutOutputs(ending.report) }),
+    attempts: closeAttempt(step, {
+      endedAt: turn.now,
+      report: ending.report === undefined ? undefined : withoutOutputs(ending.report),
+      ...(ending.report === undefined ? { endedWhy: why } : {}),
+    }),
     failures: { ...record.failures, [ending.class]: count },
     lostAgents,
     avoid: [agent, ...record.avoid.filter((other) => other !== agent)].slice(0, turn.yard.limits.avoidedAgents),
   };
-  const why = `${ending.class}: ${ending.message}`;
+  turn.yard.tally.attempts[ending.class] += 1;
   turn.say(step.build, { seq: nextSeq(step.build), at: turn.now, kind: 'attempt-ended', step: stepName(step), attempt, agent, why });
-  if (lostAgents.length >= turn.yard.limits.agentsLostToQuarantine)
+  if (lostAgents.length >= turn.yard.limits.agentsLostToQuarantine) {
+    turn.yard.tally.quarantined += 1;
     return end(turn, step, { kind: 'quarantined', agents: lostAgents }, draft);
+  }
   if (count > spec.retry.limits[ending.class]) {
     if (FAILURE_CLASSES[ending.class] === 'failure') {
       return end(turn, step, { kind: 'failed', class: ending.class, message: ending.message, result: ending.result }, draft);
@@ -44,9 +52,10 @@ export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: 
   }
   const tries = Object.values({ ...record.failures, [ending.class]: count }).reduce((sum, each) => sum + each, 0);
   const backoff = backoffMs(spec.retry, tries - 1, turn.prng);
-  const debt = payForRetry(turn, step.build.project);
-  step.waitNote = debt > 0 ? `the project's retries come too fast: the budget adds ${formatDurationMs(debt)}` : undefined;
-  const waitMs = backoff + debt;
+  const debt = payForRetry(turn, step, agent, ending.class);
+  step.waitNote = debt?.note;
+  const waitMs = backoff + (debt?.ms ?? 0);
+  turn.yard.tally.retries += 1;
   queue(turn, step, waitMs === 0 ? undefined : turn.now + waitMs, why, draft);
 }
 
@@ -57,11 +66,31 @@ export function withoutOutputs(report: AttemptReport): AttemptReport {
   return report.kind === 'succeeded' ? { ...report, result } : { ...report, result };
 }
 
-/** Takes one retry from the project's token bucket; returns how long to wait until it has been earned. */
-function payForRetry(turn: Turn, project: ProjectNode): number {
-  const { retryBudgetBurst, retryBudgetPerSecond } = turn.yard.limits;
-  const earned = ((turn.now - project.budgetAt) / 1_000) * retryBudgetPerSecond;
-  project.budget = Math.min(retryBudgetBurst, project.budget + earned) - 1;
-  project.budgetAt = turn.now;
-  return project.budget >= 0 ? 0 : Math.ceil((-project.budget / retryBudgetPerSecond) * 1_000);
+/**
+ * Takes one retry from the project's budget and, where our side erred, one from that of the agent's pool; returns how long
+ * to wait until both have earned it, and which one is short.
+ */
+function payForRetry(turn: Turn, step: StepNode, agent: AgentId, cls: FailureClass): { ms: number; note: string } | undefined {
+  const { limits, fleet } = turn.yard;
+  const { project } = step.build;
+  const pool = FAILURE_CLASSES[cls] === 'error' ? fleet.agent(agent).pool : undefined;
+  const ofProject = takeRetry(project.retries, limits.retryBudgetBurst, limits.retryBudgetPerSecond, turn.now);
+  const ofPool = pool === undefined ? 0 : takeRetry(pool.retries, limits.poolRetryBurst, limits.poolRetryPerSecond, turn.now);
+  const ms = Math.max(ofProject, ofPool);
+  if (ms === 0) return undefined;
+  turn.yard.tally.retriesHeldBack += 1;
+  const whose = ofPool > ofProject && pool !== undefined ? `retries after errors of pool ${pool.name} come` : "the project's retries come";
+  return { ms, note: `${whose} too fast: the budget adds ${formatDurationMs(ms)}` };
+}
+
+/** Takes one token from the bucket; returns the time in milliseconds until it has been earned. */
+function takeRetry(budget: RetryBudget, burst: number, perSecond: number, now: TimeMs): number {
+  budget.left = budgetLeft(budget, burst, perSecond, now) - 1;
+  budget.at = now;
+  return budget.left >= 0 ? 0 : Math.ceil((-budget.left / perSecond) * 1_000);
+}
+
+/** Retries that the budget has at a time. */
+export function budgetLeft(budget: RetryBudget, burst: number, perSecond: number, now: TimeMs): number {
+  return Math.min(burst, budget.left + (Math.max(0, now - budget.at) / 1_000) * perSecond);
 }

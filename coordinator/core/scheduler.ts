@@ -16,10 +16,11 @@ import { agentOf, disconnect, hear, register } from './sessions.ts';
 import { settle } from './settle.ts';
 import type { BuildSpec } from './spec.ts';
 import type { Hold } from './state.ts';
+import type { Tally } from './tally.ts';
 import { ring } from './timeouts.ts';
 import { Turn } from './turn.ts';
-import { agentView, buildView, leaseView, listBuilds, newestTime } from './queries.ts';
-import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, StepView } from './view.ts';
+import { agentView, buildView, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
+import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, PoolView, StepView, YardCounts } from './view.ts';
 import { keyOf, Yard } from './yard.ts';
 
 export type SchedulerOptions = {
@@ -131,12 +132,27 @@ export class Scheduler {
   /** Every agent with a session, by name. */
   agents(): readonly AgentView[] {
     const agents = [...this.#yard.fleet.agents.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
-    return agents.flatMap((agent) => agentView(this.#yard, agent) ?? []);
+    return agents.flatMap((agent) => agentView(this.#yard, agent, this.#turn.now) ?? []);
+  }
+
+  /** Pools with agents, by name. */
+  pools(): readonly PoolView[] {
+    return poolViews(this.#yard, this.#turn.now);
+  }
+
+  /** Numbers for metrics, as of the newest event. */
+  counts(): YardCounts {
+    return countsOf(this.#yard, this.#turn.now);
+  }
+
+  /** Sums over the life of this scheduler, for metrics. */
+  get tally(): Readonly<Tally> {
+    return this.#yard.tally;
   }
 
   agent(id: AgentId): AgentView | undefined {
     const agent = this.#yard.fleet.agents.get(id);
-    return agent === undefined ? undefined : agentView(this.#yard, agent);
+    return agent === undefined ? undefined : agentView(this.#yard, agent, this.#turn.now);
   }
 
   holds(): readonly Hold[] {

@@ -26,8 +26,10 @@ export function register(turn: Turn, event: Registered): void {
   agent.connected = true;
   agent.draining = event.draining ? 'it said so when it registered' : undefined;
   agent.credits = 0;
+  agent.cordoned = undefined;
   if (!sameProcess) {
     agent.errorCount = 0;
+    agent.lastError = undefined;
     agent.breaker = { kind: 'closed' };
   }
   setAgentTimer(turn, agent);
@@ -85,7 +87,7 @@ type Said = Extract<
 export function hear(turn: Turn, agent: AgentNode, event: Said): void {
   switch (event.kind) {
     case 'heartbeat-received':
-      return heartbeat(turn, agent, event.tokens, event.credits);
+      return heartbeat(turn, agent, event);
     case 'offer-accepted': {
       const step = agent.leases.get(event.token);
       return step === undefined ? undefined : accept(turn, step);
@@ -112,7 +114,7 @@ export function hear(turn: Turn, agent: AgentNode, event: Said): void {
   }
 }
 
-function heartbeat(turn: Turn, agent: AgentNode, tokens: readonly LeaseToken[], credits: number): void {
+function heartbeat(turn: Turn, agent: AgentNode, { tokens, credits, cordoned }: Extract<Said, { kind: 'heartbeat-received' }>): void {
   const leases: { token: LeaseToken; verdict: LeaseVerdict }[] = [];
   const listed = new Set(tokens);
   for (const token of listed) {
@@ -124,6 +126,7 @@ function heartbeat(turn: Turn, agent: AgentNode, tokens: readonly LeaseToken[], 
   for (const step of unlisted) lose(turn, step, { message: `agent ${agent.id} does not know of it any more`, agentLost: false });
   turn.tell(agent, { kind: 'heartbeat-reply', leases });
   agent.credits = Math.max(0, credits - agent.offeredCount);
+  agent.cordoned = cordoned;
   turn.yard.fleet.refresh(agent);
 }
 

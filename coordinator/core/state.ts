@@ -76,6 +76,8 @@ export type AttemptRecord = {
   readonly acceptedAt: TimeMs;
   readonly endedAt: TimeMs | undefined;
   readonly report: AttemptReport | undefined;
+  /** Why it ended, where no report says so: its agent was lost, left, or was told to stop. Absent in older records. */
+  readonly endedWhy?: string;
 };
 
 /** All that changes about a step; the ledger keeps the newest per step. */

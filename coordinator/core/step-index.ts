@@ -3,7 +3,7 @@ import type { TimeMs } from '../../base/clock.ts';
 import { resourcesKey } from './classes.ts';
 import type { LeaseToken, StepId } from './ids.ts';
 import type { StepNode } from './nodes.ts';
-import type { Lease, ResolvedAction, StepRecord } from './state.ts';
+import type { Lease, ResolvedAction, StepRecord, StepState } from './state.ts';
 import { rankOf } from './queue.ts';
 import { leaseOf } from './step-record.ts';
 import type { Yard } from './yard.ts';
@@ -21,6 +21,8 @@ export class StepIndex {
   readonly followers = new Map<StepId, Set<StepNode>>();
   /** Blocked steps whose last need has ended since this was emptied last. */
   readonly unblocked: StepNode[] = [];
+  /** How many steps are in each state. */
+  readonly counts: Record<StepState['kind'], number> = { blocked: 0, resolving: 0, queued: 0, offered: 0, running: 0, merged: 0, ended: 0 };
   readonly #yard: Yard;
 
   constructor(yard: Yard) {
@@ -31,6 +33,8 @@ export class StepIndex {
     const previous = step.record;
     const before = leaseOf(previous);
     const after = leaseOf(next);
+    this.counts[previous.state.kind] -= 1;
+    this.counts[next.state.kind] += 1;
     if (before !== undefined && after !== undefined && before.token === after.token) {
       step.record = next;
       if (previous.state.kind === 'offered' && next.state.kind === 'running') this.#accepted(step, after);
@@ -54,8 +58,14 @@ export class StepIndex {
     return step !== undefined && leaseOf(step.record)?.token === token ? step : undefined;
   }
 
+  /** The step comes into being. */
+  add(step: StepNode): void {
+    this.counts[step.record.state.kind] += 1;
+  }
+
   /** The step leaves the core. */
   drop(step: StepNode): void {
+    this.counts[step.record.state.kind] -= 1;
     for (const { token } of step.record.attempts) if (this.tokens.get(token) === step) this.tokens.delete(token);
     this.#leave(step);
     this.#unlead(step);

@@ -25,6 +25,7 @@ export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
   draft.state = { kind: 'resolving' };
   turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ready', step: stepName(step) });
   step.resolveTries = 0;
+  step.unresolvedSince = undefined;
   step.resolveAt = undefined;
   turn.send({ kind: 'resolve', step: step.id });
 }

@@ -5,6 +5,7 @@ import { lagDetail } from './build-end.ts';
 import { lose, returnOffer } from './leases.ts';
 import type { HoldNode, StepNode, TimerOwner } from './nodes.ts';
 import { ringClass } from './reserve.ts';
+import { ringPool } from './pool-breaker.ts';
 import { skip, withdraw } from './step-moves.ts';
 import type { Turn } from './turn.ts';
 
@@ -19,6 +20,8 @@ export function ring(turn: Turn, owner: TimerOwner): void {
       return ringHold(turn, owner);
     case 'agent':
       return ringAgent(turn, owner);
+    case 'pool':
+      return ringPool(turn, owner);
     case 'class':
       return ringClass(turn, owner);
     default:
@@ -91,6 +94,7 @@ function ringState(turn: Turn, step: StepNode): void {
       return returnOffer(turn, step, `agent ${state.lease.agent} did not take it in time`, fleet.agent(state.lease.agent));
     case 'running':
       if (turn.now < Math.max(state.lease.expiresAt, step.frozenUntil)) return;
+      turn.yard.tally.leasesExpired += 1;
       return lose(turn, step, { message: `agent ${state.lease.agent} was not heard of in time`, agentLost: true });
   }
 }

@@ -46,11 +46,59 @@ export type AgentView = {
   /** Steps that it holds leases for, offers included. */
   readonly running: readonly StepId[];
   readonly credits: number;
-  readonly breaker: 'closed' | 'open' | 'half-open';
+  readonly breaker: BreakerPicture;
+  /** Why it takes nothing new for now, as it says; undefined = it does. */
+  readonly cordoned: string | undefined;
   /** Why nothing new goes there; empty where work may come. */
   readonly keptFrom: readonly string[];
   /** When its newest session began. */
   readonly registeredAt: TimeMs;
+};
+
+/** A breaker of an agent or a pool. */
+export type BreakerPicture = {
+  readonly kind: 'closed' | 'open' | 'half-open';
+  /** Errors without a success between, since when, and what the newest one said. */
+  readonly errors: number;
+  readonly since: TimeMs | undefined;
+  readonly lastError: string | undefined;
+  /** When an open one lets a step through to see. */
+  readonly probeAt: TimeMs | undefined;
+};
+
+/** The agents of one pool of a cluster. */
+export type PoolView = {
+  /** `<cluster>/<pool>`. */
+  readonly name: string;
+  readonly agents: number;
+  readonly connected: number;
+  /** Those that may be offered steps, whether they have room or not. */
+  readonly taking: number;
+  /** Leases that its agents hold. */
+  readonly running: number;
+  readonly breaker: BreakerPicture;
+  /** Why it is held back; undefined while its breaker is closed. */
+  readonly why: string | undefined;
+  /** Retries after errors of its agents that would not have to wait. */
+  readonly retriesLeft: number;
+};
+
+/** Numbers about everything, for metrics. */
+export type YardCounts = {
+  readonly steps: Readonly<Record<StepRecord['state']['kind'], number>>;
+  readonly agents: {
+    readonly connected: number;
+    readonly away: number;
+    readonly draining: number;
+    readonly cordoned: number;
+    readonly breakerOpen: number;
+    readonly breakerHalfOpen: number;
+  };
+  /** Steps that wait for an agent, by requirement class, in no useful order. */
+  readonly queues: readonly { readonly key: string; readonly size: number }[];
+  readonly builds: number;
+  /** Of the project that has fewest left. */
+  readonly projectRetriesLeftMin: number;
 };
 
 export type LeaseView = {

@@ -9,6 +9,7 @@ import { Shares } from './share.ts';
 import type { StepSpec } from './spec.ts';
 import type { StepRecord } from './state.ts';
 import { StepIndex } from './step-index.ts';
+import { newTally, type Tally } from './tally.ts';
 import { Timers } from './timers.ts';
 
 export type YardOptions = { readonly limits: Limits; readonly timings: Timings; readonly weights: (project: string) => number };
@@ -31,6 +32,7 @@ export class Yard {
   readonly byKey = new Map<string, BuildNode>();
   readonly timers = new Timers<TimerOwner>();
   readonly shares = new Shares();
+  readonly tally: Tally = newTally();
   readonly fleet: Fleet;
   readonly index: StepIndex;
   readonly #weights: (project: string) => number;
@@ -174,7 +176,10 @@ export class Yard {
   #addSteps(build: BuildNode, specs: readonly StepSpec[]): void {
     build.steps = specs.map((spec, index) => new StepNode(stepIdOf(build.id, spec.name), spec, build, index));
     link(build.steps);
-    for (const step of build.steps) this.steps.set(step.id, step);
+    for (const step of build.steps) {
+      this.steps.set(step.id, step);
+      this.index.add(step);
+    }
     build.project.unfinishedCount += build.steps.length;
   }
 
