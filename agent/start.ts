@@ -1,13 +1,14 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { present } from '../base/assert.ts';
 import type { Env } from '../base/env.ts';
 import { wrap } from '../base/fault.ts';
 import type { Environment } from '../base/options.ts';
 import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
-import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
+import { openDataPlane, type MovableDataPlane } from '../cache/rpc/client.ts';
 import { openAttemptJournal } from './attempt-journal.ts';
 import { openLogPipes } from './attempt/log-pipe.ts';
 import { shortageOf } from './attempt/report.ts';
@@ -58,7 +59,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   );
   const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, env }));
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, canBind: sandbox.canBind, env });
-  const planes = stack.use(openPlanes(token, env));
+  const plane = stack.use(openPlane(token, env));
   const space = stack.use(watchSpace({ dir, env, onChange: (reason) => session.cordon(reason) }));
   const onTrouble = (error: unknown) => {
     const shortage = shortageOf(error);
@@ -67,7 +68,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const passable = Object.fromEntries(Object.entries(environment).filter(([name]) => !OWN_VARIABLE.test(name)));
   const pipes = openLogPipes(join(dir, 'pipes'));
   const executor = stack.use(
-    startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: planes.store, onTrouble, env }),
+    startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: plane.store, onTrouble, env }),
   );
   const dialler = sessionDialler({
     link: { address: config.coordinator, token },
@@ -75,7 +76,9 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     env,
   });
   const profile = profileOf(config, bootId, sandbox);
-  const session = stack.use(startSession({ profile, prng: prngFrom(randomInt(2 ** 47)), dialler, spool, executor, journal, env }));
+  const prng = prngFrom(randomInt(2 ** 47));
+  const onDataPlane = plane.moveTo;
+  const session = stack.use(startSession({ profile, prng, dialler, spool, executor, journal, onDataPlane, env }));
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
@@ -99,24 +102,22 @@ function profileOf(config: AgentConfig, bootId: string, sandbox: Sandbox): Agent
   };
 }
 
-/** Connections to data planes, one for each address that a coordinator has named. */
-function openPlanes(
+/** How long an attempt waits for a data plane: longer than a coordinator takes to be replaced or to be started again. */
+const DATA_PATIENCE_MS = 5 * 60_000;
+
+/** The data plane of the coordinator that the agent is registered with. What began at an earlier one goes on at the next. */
+function openPlane(
   token: Secret | undefined,
   env: Env,
-): AsyncDisposable & { readonly store: (address: string, instanceName: string) => BlobStore } {
-  const planes = new Map<string, DataPlane>();
+): AsyncDisposable & { readonly moveTo: (address: string) => void; readonly store: (instanceName: string) => BlobStore } {
+  let plane: MovableDataPlane | undefined;
   return {
-    store(address, instanceName) {
-      let plane = planes.get(address);
-      if (plane === undefined) {
-        plane = openDataPlane({ link: { address, token }, instanceName, env });
-        planes.set(address, plane);
-      }
-      return plane.withInstance(instanceName).store;
+    moveTo(address) {
+      if (plane === undefined) plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS });
+      else plane.moveTo(address);
     },
-    async [Symbol.asyncDispose]() {
-      for (const plane of planes.values()) await plane[Symbol.asyncDispose]();
-    },
+    store: (instanceName) => present(plane, 'offers come from a coordinator that named its data plane').withInstance(instanceName).store,
+    [Symbol.asyncDispose]: async () => plane?.[Symbol.asyncDispose](),
   };
 }
 

@@ -3,7 +3,7 @@ import type { AttemptReport } from '../../cache/action/result.ts';
 import type { Offer } from './message.ts';
 
 /** What the coordinator set for this session and an attempt must know. */
-export type AttemptTerms = { readonly dataAddress: string; readonly logBytesMax: number };
+export type AttemptTerms = { readonly logBytesMax: number };
 
 /** Where an attempt tells of itself; may be called before `begin` has returned. */
 export type AttemptListener = {

@@ -32,6 +32,8 @@ export type SessionOptions = {
   readonly dialler: Dialler;
   readonly spool: Pick<Spool, 'results' | 'keepLease' | 'keepResult' | 'forget'>;
   readonly executor: Executor;
+  /** Told where the data plane is, before the first attempt and whenever another coordinator has taken the agent. @default nobody */
+  readonly onDataPlane?: (address: string) => void;
   /** Told what becomes of every attempt. @default nobody */
   readonly journal?: Pick<AttemptJournal, 'note'>;
   readonly env: Env;
@@ -169,7 +171,8 @@ class LiveSession implements Session {
       leaseTtlMs: message.leaseTtlMs,
     });
     this.#note({ event: 'registered', coordinator: this.#address, epoch: message.epoch });
-    this.#terms = { dataAddress: message.dataAddress, logBytesMax: message.logBytesMax };
+    this.#options.onDataPlane?.(message.dataAddress);
+    this.#terms = { logBytesMax: message.logBytesMax };
     this.#lastBreak = undefined;
     this.#registered.resolve();
   }

@@ -13,7 +13,7 @@ import type { StepResult } from '../action/result.ts';
 import type { BlobStore } from '../blob-store.ts';
 import type { Digest } from '../digest.ts';
 import { remoteStore } from './remote-store.ts';
-import { retrying } from './retry.ts';
+import { retrier, type Retrier } from './retry.ts';
 
 /** The data plane as everybody uses it: agents, coordinators, the command line. */
 export interface DataPlane extends AsyncDisposable {
@@ -23,6 +23,22 @@ export interface DataPlane extends AsyncDisposable {
   /** The same connections under another instance name. Disposing of a view does nothing. */
   withInstance(instanceName: string): DataPlane;
 }
+
+/** A data plane that several servers offer. */
+export interface MovableDataPlane extends DataPlane {
+  /** From now on calls, and further tries of those under way, go to another server with the same blobs. */
+  moveTo(address: string): void;
+}
+
+export type DataPlaneOptions = {
+  readonly link: Link;
+  readonly instanceName: string;
+  readonly env: Env;
+  /** How long a call is made again that a passing fault broke. @default half a minute */
+  readonly patienceMs?: number;
+  /** Where the data plane is now; asked when a call is to be made again. A rejection leaves it where it was. @default stays */
+  readonly locate?: (signal: AbortSignal) => Promise<string>;
+};
 
 /** Results of steps by action, in the scope that the instance name says and, for reading, its ancestors. */
 export interface ActionResults {
@@ -40,28 +56,42 @@ export type DataPlaneClients = {
 };
 
 const UNARY_DEADLINE_MS = 60_000;
+const PATIENCE_MS = 30_000;
 /** Views that are kept; what is dropped goes on working and is made anew when asked for. */
 const VIEWS_MAX = 1_000;
 
 /**
  * Opens the data plane at `link`; the connection is made by the first call. Calls broken by a passing fault are made again
- * for about half a minute. Disposal ends calls under way with CANCELLED.
+ * for as long as there is patience. Disposal ends calls under way with CANCELLED.
  */
-export function openDataPlane(options: { readonly link: Link; readonly instanceName: string; readonly env: Env }): DataPlane {
-  const proto = loadProto();
-  const v2 = proto.build.bazel.remote.execution.v2;
-  const clients: DataPlaneClients = {
-    cas: dial(v2.ContentAddressableStorage, options.link, 'bulk'),
-    bytes: dial(proto.google.bytestream.ByteStream, options.link, 'bulk'),
-    actions: dial(v2.ActionCache, options.link, 'control'),
-  };
+export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
+  const { link, env, locate } = options;
+  // One object for the life of the plane: whoever makes a call again takes the client out of it anew.
+  const clients = { ...clientsOf(link) };
+  let address = link.address;
   const closing = new AbortController();
+  const moveTo = (to: string): void => {
+    if (to === address || closing.signal.aborted) return;
+    address = to;
+    const old = { ...clients };
+    Object.assign(clients, clientsOf({ ...link, address: to }));
+    closeAll(old); // what is under way on them goes on
+  };
   const prng = prngFrom(randomInt(2 ** 48 - 1));
+  const beforeRetry = async (signal: AbortSignal): Promise<void> => {
+    try {
+      const found = await locate?.(signal);
+      if (found !== undefined) moveTo(found);
+    } catch (error) {
+      env.log.debug('data-plane-not-located', { address, error });
+    }
+  };
+  const tries = retrier({ prng, clock: env.clock, patienceMs: options.patienceMs ?? PATIENCE_MS, beforeRetry });
   // Kept, so that calls under one name gather into the same batches.
   const views = new Map<string, DataPlane>();
   const view = (instanceName: string, dispose: () => void): DataPlane => ({
-    store: remoteStore(clients, instanceName, prng, closing.signal),
-    actions: actionResults(clients, instanceName, prng, closing.signal),
+    store: remoteStore(clients, instanceName, tries, closing.signal),
+    actions: actionResults(clients, instanceName, tries, closing.signal),
     withInstance(name) {
       const kept = views.get(name) ?? view(name, () => {});
       if (views.size >= VIEWS_MAX) views.clear();
@@ -70,18 +100,28 @@ export function openDataPlane(options: { readonly link: Link; readonly instanceN
     },
     [Symbol.asyncDispose]: async () => dispose(),
   });
-  return view(options.instanceName, () => {
+  const whole = view(options.instanceName, () => {
     closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));
-    for (const client of [clients.cas, clients.bytes, clients.actions]) client.close();
+    closeAll(clients);
   });
+  return { ...whole, moveTo };
 }
 
-function actionResults(
-  clients: DataPlaneClients,
-  instanceName: string,
-  prng: ReturnType<typeof prngFrom>,
-  closing: AbortSignal,
-): ActionResults {
+function clientsOf(link: Link): DataPlaneClients {
+  const proto = loadProto();
+  const v2 = proto.build.bazel.remote.execution.v2;
+  return {
+    cas: dial(v2.ContentAddressableStorage, link, 'bulk'),
+    bytes: dial(proto.google.bytestream.ByteStream, link, 'bulk'),
+    actions: dial(v2.ActionCache, link, 'control'),
+  };
+}
+
+function closeAll({ cas, bytes, actions }: DataPlaneClients): void {
+  for (const client of [cas, bytes, actions]) client.close();
+}
+
+function actionResults(clients: DataPlaneClients, instanceName: string, tries: Retrier, closing: AbortSignal): ActionResults {
   const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
   return {
     async get(action, signal) {
@@ -94,7 +134,7 @@ function actionResults(
           { signal: either, deadlineMs: UNARY_DEADLINE_MS },
         );
       try {
-        return decodeStepResult(codec.serialize(await retrying(call, prng, either)));
+        return decodeStepResult(codec.serialize(await tries.retrying(call, either)));
       } catch (error) {
         if (isFault(error, 'ACTION_UNKNOWN') || isFault(error, 'BLOB_UNKNOWN')) return undefined;
         throw error;
@@ -104,9 +144,8 @@ function actionResults(
       const either = AbortSignal.any([signal, closing]);
       const actionResult = codec.deserialize(Buffer.from(encodeStepResult(result)));
       const request = { instanceName, actionDigest: digestToProto(action), actionResult };
-      await retrying(
+      await tries.retrying(
         () => callUnary(clients.actions, 'updateActionResult', request, { signal: either, deadlineMs: UNARY_DEADLINE_MS }),
-        prng,
         either,
       );
     },

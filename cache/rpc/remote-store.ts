@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Fault, isFault } from '../../base/fault.ts';
-import type { Prng } from '../../base/prng.ts';
 import { digestFromProto, digestToProto } from '../../proto/convert.ts';
 import { callClientStream, callServerStream, callUnary } from '../../proto/dial.ts';
 import type { WriteRequest } from '../../proto/gen/google/bytestream/WriteRequest.ts';
@@ -10,7 +9,7 @@ import { EMPTY_DIGEST, digestOf, hashOf, sizeOf, type Digest } from '../digest.t
 import { Batcher } from './batcher.ts';
 import type { DataPlaneClients } from './client.ts';
 import { readName, writeName } from './resource-name.ts';
-import { isPassing, retrying, waitToRetry } from './retry.ts';
+import type { Retrier } from './retry.ts';
 
 /** Blobs up to this size travel in batches, larger ones in streams of their own. */
 const BATCHED_BYTES = 256 * 1024;
@@ -23,16 +22,15 @@ const PIECE_BYTES = 1024 * 1024;
 const UNARY_DEADLINE_MS = 60_000;
 
 /** The data plane's blobs under one instance name. Calls that a passing fault of the connection broke are made again. */
-export function remoteStore(clients: DataPlaneClients, instanceName: string, prng: Prng, closing: AbortSignal): BlobStore {
+export function remoteStore(clients: DataPlaneClients, instanceName: string, retrier: Retrier, closing: AbortSignal): BlobStore {
   const updates = new Batcher<{ digest: Digest; bytes: Uint8Array }, void>(BATCH, (items) => batchUpdate(items));
   const reads = new Batcher<Digest, Uint8Array>(BATCH, (digests) => batchRead(digests));
   const unaryOptions = { signal: closing, deadlineMs: UNARY_DEADLINE_MS };
 
   async function batchUpdate(items: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<PromiseSettledResult<void>[]> {
     const requests = items.map(({ digest, bytes }) => ({ digest: digestToProto(digest), data: bytes }));
-    const answer = await retrying(
+    const answer = await retrier.retrying(
       () => callUnary(clients.cas, 'batchUpdateBlobs', { instanceName, requests }, unaryOptions),
-      prng,
       closing,
     );
     const byHash = new Map(answer.responses.map((response) => [response.digest?.hash, response]));
@@ -45,7 +43,7 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
 
   async function batchRead(digests: readonly Digest[]): Promise<PromiseSettledResult<Uint8Array>[]> {
     const request = { instanceName, digests: digests.map(digestToProto) };
-    const answer = await retrying(() => callUnary(clients.cas, 'batchReadBlobs', request, unaryOptions), prng, closing);
+    const answer = await retrier.retrying(() => callUnary(clients.cas, 'batchReadBlobs', request, unaryOptions), closing);
     const byHash = new Map(answer.responses.map((response) => [response.digest?.hash, response]));
     return digests.map((digest) => {
       const response = byHash.get(hashOf(digest));
@@ -62,7 +60,7 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
       checkRange(digest, range);
       if (digest === EMPTY_DIGEST) return;
       const either = AbortSignal.any([signal, closing]);
-      if (sizeOf(digest) > BATCHED_BYTES) yield* readStream(clients, instanceName, digest, range, prng, either);
+      if (sizeOf(digest) > BATCHED_BYTES) yield* readStream(clients, instanceName, digest, range, retrier, either);
       else {
         const bytes = await reads.add(digest, digest, sizeOf(digest) + BATCH_OVERHEAD_BYTES, either);
         yield range === undefined
@@ -73,7 +71,7 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
     async put(digest, source, signal) {
       signal.throwIfAborted();
       const either = AbortSignal.any([signal, closing]);
-      if (sizeOf(digest) > BATCHED_BYTES) return writeStream(clients, instanceName, digest, source, prng, either);
+      if (sizeOf(digest) > BATCHED_BYTES) return writeStream(clients, instanceName, digest, source, retrier, either);
       const bytes = source instanceof Uint8Array ? source : await collect(digest, source);
       if (digestOf(bytes) !== digest) throw new Fault('DIGEST_MISMATCH', `Blob ${digest}: the bytes have the digest ${digestOf(bytes)}`);
       if (digest === EMPTY_DIGEST) return;
@@ -85,7 +83,7 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, prn
       const missing: Digest[] = [];
       for (let start = 0; start < unique.length; start += ASKED_AT_ONCE) {
         const request = { instanceName, blobDigests: unique.slice(start, start + ASKED_AT_ONCE).map(digestToProto) };
-        const answer = await retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, options), prng, options.signal);
+        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, options), options.signal);
         for (const [index, message] of answer.missingBlobDigests.entries())
           missing.push(digestFromProto(message, `missing_blob_digests[${index}]`));
       }
@@ -124,27 +122,28 @@ async function* readStream(
   instanceName: string,
   digest: Digest,
   range: ByteRange | undefined,
-  prng: Prng,
+  retrier: Retrier,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const start = range?.offset ?? 0;
   const want = Math.min(sizeOf(digest) - start, range?.length ?? Number.POSITIVE_INFINITY);
   const sum = want === sizeOf(digest) ? createHash('sha256') : undefined;
+  const tries = retrier.tries();
   let done = 0;
-  for (let attempt = 1; done < want; attempt += 1) {
+  while (done < want) {
     const request = { resourceName: readName(instanceName, digest), readOffset: start + done, readLimit: want - done };
     try {
       for await (const { data } of callServerStream(clients.bytes, 'read', request, { signal })) {
         if (done + data.byteLength > want) throw corrupt(digest);
         sum?.update(data);
         done += data.byteLength;
-        attempt = 1;
+        tries.progress();
         if (done === want && sum !== undefined && sum.digest('hex') !== hashOf(digest)) throw corrupt(digest);
         yield data;
       }
       if (done < want) throw new Fault('PEER_UNAVAILABLE', `Blob ${digest}: the server sent ${done} of ${want} bytes`);
     } catch (error) {
-      if (!isPassing(error) || !(await waitToRetry(attempt, prng, signal))) throw error;
+      await tries.failed(error, signal);
     }
   }
 }
@@ -155,12 +154,13 @@ async function writeStream(
   instanceName: string,
   digest: Digest,
   source: AsyncIterable<Uint8Array> | Uint8Array,
-  prng: Prng,
+  retrier: Retrier,
   signal: AbortSignal,
 ): Promise<void> {
   const resourceName = writeName(instanceName, digest, randomUUID());
+  const tries = retrier.tries();
   let offset = 0;
-  for (let attempt = 1; ; attempt += 1) {
+  for (;;) {
     const reader = source instanceof Uint8Array ? slices(source) : source[Symbol.asyncIterator]();
     const again = !Object.is(reader, source); // a generator is its own iterator, and spent once it was read
     const sent: { error?: unknown } = {};
@@ -169,8 +169,11 @@ async function writeStream(
       return;
     } catch (error) {
       if ('error' in sent) throw sent.error;
-      if (!again || !isPassing(error) || !(await waitToRetry(attempt, prng, signal))) throw error;
+      if (!again) throw error;
+      await tries.failed(error, signal);
+      const before = offset;
       offset = await writtenSoFar(clients, resourceName, signal);
+      if (offset > before) tries.progress();
     }
   }
 }

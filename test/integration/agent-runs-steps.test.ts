@@ -64,7 +64,7 @@ async function yard(
       pipes: openLogPipes(join(dir, 'pipes')),
       passable: { FROM_AGENT: 'passed' },
       spool,
-      store: (_address, instanceName) => changes.storeOf?.(instanceName) ?? store,
+      store: (instanceName) => changes.storeOf?.(instanceName) ?? store,
       onTrouble: (error) => troubles.push(error),
       env,
     }),

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
+import type { Env } from '../../base/env.ts';
+import { silentLogger } from '../../base/log.ts';
+import { openDataPlane } from '../../cache/rpc/client.ts';
+import { digestOf } from '../../cache/digest.ts';
+import { startNode, type RunningProcess } from '../fixtures/run-process.ts';
+import { startRelay } from '../fixtures/relay.ts';
+import { tempDir } from '../fixtures/temp-dir.ts';
+import { until } from '../fixtures/until.ts';
+
+const env: Env = { log: silentLogger, clock: systemClock };
+const never = new AbortController().signal;
+const BIG = randomBytes(24 * 1024 * 1024);
+const SMALL = randomBytes(1_000);
+
+/** A data plane's process on the blobs in `dir`; several share them. */
+async function plane(dir: string): Promise<{ readonly process: RunningProcess; readonly address: string } & AsyncDisposable> {
+  const process = startNode(['cache/main.ts', '--listen', '127.0.0.1:0', '--dir', dir, '--allow-local']);
+  const { address } = await process.ready();
+  return { process, address: String(address), [Symbol.asyncDispose]: () => process[Symbol.asyncDispose]() };
+}
+
+/** Reads it in pieces, slowly enough for the other end to be killed meanwhile. */
+async function* pieces(bytes: Uint8Array, half: () => Promise<void>): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset += 1024 * 1024) {
+    if (offset === 12 * 1024 * 1024) await half();
+    yield bytes.subarray(offset, offset + 1024 * 1024);
+  }
+}
+
+test('an upload whose data plane is killed goes on at the next one', async () => {
+  await using dir = await tempDir();
+  await using first = await plane(dir.path);
+  await using second = await plane(dir.path);
+  await using data = openDataPlane({ link: { address: first.address, token: undefined }, instanceName: 'local/main', env });
+  let killed = 0;
+  const source = {
+    [Symbol.asyncIterator]: () =>
+      pieces(BIG, async () => {
+        killed += 1;
+        if (killed > 1) return;
+        first.process.kill('SIGKILL');
+        await first.process.ended;
+        data.moveTo(second.address);
+      }),
+  };
+  await data.store.put(digestOf(BIG), source, never);
+  await data.store.put(digestOf(SMALL), SMALL, never);
+  expect(killed).toBe(2);
+  expect(await data.store.findMissing([digestOf(BIG), digestOf(SMALL)], never)).toEqual([]);
+});
+
+test('a download whose data plane is killed goes on at the next one, from where it was', async () => {
+  await using dir = await tempDir();
+  await using first = await plane(dir.path);
+  await using second = await plane(dir.path);
+  await using relay = await startRelay(first.address);
+  await using data = openDataPlane({
+    link: { address: relay.address, token: undefined },
+    instanceName: 'local/main',
+    env,
+    locate: async () => second.address,
+  });
+  await data.store.put(digestOf(BIG), BIG, never);
+  const got: Uint8Array[] = [];
+  for await (const chunk of data.store.get(digestOf(BIG), undefined, never)) {
+    if (got.length === 0) {
+      first.process.kill('SIGKILL');
+      await first.process.ended;
+      relay.cut();
+    }
+    got.push(chunk);
+  }
+  expect(Buffer.concat(got).equals(BIG)).toBe(true);
+});
+
+test('calls wait for a data plane that is started again at the same address', async () => {
+  await using dir = await tempDir();
+  await using first = await plane(dir.path);
+  await using data = openDataPlane({ link: { address: first.address, token: undefined }, instanceName: 'local/main', env });
+  await data.store.put(digestOf(SMALL), SMALL, never);
+  first.process.kill('SIGKILL');
+  await first.process.ended;
+  let done = false;
+  const asking = data.store.findMissing([digestOf(SMALL)], never).finally(() => (done = true));
+  const args = ['cache/main.ts', '--listen', first.address, '--dir', dir.path, '--allow-local'];
+  await using again = startNode(args);
+  await again.ready();
+  await until('it is answered', () => done);
+  expect(await asking).toEqual([]);
+});
