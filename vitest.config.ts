@@ -4,6 +4,9 @@ import { CapabilityReporter, checkRequired } from './test/fixtures/capability-re
 /** Tests of the host: they start whole yards or need more than a step's sandbox gives. All others are `plain`. */
 const HOST_TESTS = ['test/e2e/**/*.test.ts', '**/*.host.test.ts'];
 
+/** Tests in containers, for which a Docker engine is started and images are made first: `npm run test:full`. */
+const FULL_TESTS = ['test/full/**/*.test.ts'];
+
 export default defineConfig(() => {
   checkRequired(process.env['SWITCHYARD_REQUIRE']);
   const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 };
@@ -18,10 +21,20 @@ export default defineConfig(() => {
             ...common,
             name: 'plain',
             include: ['**/*.test.ts'],
-            exclude: [...configDefaults.exclude, ...HOST_TESTS, '.switchyard/**'],
+            exclude: [...configDefaults.exclude, ...HOST_TESTS, ...FULL_TESTS, '.switchyard/**'],
           },
         },
         { test: { ...common, name: 'host', include: HOST_TESTS, exclude: [...configDefaults.exclude, '.switchyard/**'] } },
+        {
+          test: {
+            ...common,
+            name: 'full',
+            include: FULL_TESTS,
+            globalSetup: ['test/full/setup.ts'],
+            testTimeout: 180_000,
+            hookTimeout: 300_000,
+          },
+        },
       ],
     },
   };
