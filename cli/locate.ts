@@ -21,6 +21,7 @@ export type ServerOptions = { readonly server?: string | undefined; readonly tok
 
 /** Where the server is and what to show it; `from` says how we know. */
 export type Located = {
+  /** `address` may be several, with commas between them. */
   readonly link: { readonly address: string; readonly token: Secret | undefined };
   readonly from: 'option' | 'environment' | 'yard';
 };
@@ -34,7 +35,7 @@ export function locateServer(options: ServerOptions, terminal: Terminal): Locate
   const named = options.server ?? nonEmpty(env['SWITCHYARD_SERVER']);
   if (named !== undefined) {
     const from = options.server === undefined ? 'environment' : 'option';
-    return { link: { address: checkAddress(named), token: tokenOf(options, env) }, from };
+    return { link: { address: checkAddresses(named), token: tokenOf(options, env) }, from };
   }
   const yard = findYard(terminal.cwd);
   if (yard !== undefined) {
@@ -72,6 +73,14 @@ export function readToken(file: string): Secret {
   if (!/^[\x21-\x7e]{1,4096}$/.test(text))
     throw new UsageError(`The token file ${file} does not hold one token`, 'It must be one line without spaces.');
   return new Secret(text);
+}
+
+/** Several addresses have commas between them. */
+function checkAddresses(text: string): string {
+  return text
+    .split(',')
+    .map((address) => checkAddress(address.trim()))
+    .join(',');
 }
 
 function checkAddress(address: string): string {

@@ -41,7 +41,10 @@ Begin with:
 /** A command that talks to a server. */
 function withServer(command: Command): Command {
   return withOutput(command)
-    .option('--server <address>', 'server as HOST:PORT; default: SWITCHYARD_SERVER, else the yard of this directory or one above')
+    .option(
+      '--server <address>',
+      'server as HOST:PORT, or several with commas between them; default: SWITCHYARD_SERVER, else the yard here or above',
+    )
     .option('--token-file <file>', 'file with the token; default: SWITCHYARD_TOKEN_FILE or SWITCHYARD_TOKEN');
 }
 

@@ -47,12 +47,17 @@ export function sessionOf(terminal: Terminal, options: CommonOptions, signal: Ab
 export async function openServer(session: Session): Promise<BuildServer> {
   const located = locateServer(session.options, session.terminal);
   session.reached.link = located.link;
-  return connect(located);
+  return connect(located, session);
 }
 
-export async function connect(located: Located): Promise<BuildServer> {
+/** Connects to it. Where it is several servers, the first change from one to another is said. */
+export async function connect(located: Located, session: Session): Promise<BuildServer> {
   const { connectBuildServer } = await import('./rpc/client.ts');
-  return connectBuildServer(located.link);
+  let said = false;
+  return connectBuildServer(located.link, (from, to, why) => {
+    if (!said) say(session, `switchyard: ${from} does not answer (${plainReason(why)}): going on with ${to}`);
+    said = true;
+  });
 }
 
 /** A fault with the server's address, where that helps. */

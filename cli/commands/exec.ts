@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import path from 'node:path';
-import { openDataPlane } from '../../cache/rpc/client.ts';
 import { fetchOutputs } from '../../cache/tree/fetch.ts';
 import { parseCpuMillis, parseDurationMs, parseSizeBytes } from '../../base/quantity.ts';
 import { parseSelector } from '../../base/selector.ts';
@@ -17,7 +16,7 @@ import { printable } from '../view/format.ts';
 import { BuildModel } from '../view/model.ts';
 import { atServer, openServer, say, type Session } from '../session.ts';
 import { steadyLog } from './logs.ts';
-import { reportProblems, submitSurely, uploadInputs } from './run.ts';
+import { openServersData, reportProblems, submitSurely, uploadInputs } from './run.ts';
 
 export type ExecOptions = {
   readonly input: readonly string[];
@@ -77,9 +76,11 @@ async function followLog(session: Session, server: BuildServer, build: string): 
     told.add(reason);
   });
   let model: BuildModel | undefined;
+  let lost = false;
   try {
     for await (const followed of follow(server, build, options, leaving.signal)) {
-      if (followed.kind === 'lost') say(session, `switchyard: connection lost (${followed.reason}), trying again`);
+      if (followed.kind === 'lost' && !lost) say(session, `switchyard: connection lost (${followed.reason}), trying again`);
+      lost = followed.kind === 'lost';
       if (followed.kind === 'snapshot') model = new BuildModel(followed.snapshot);
       if (followed.kind === 'event') model?.apply(followed.event);
       if (model !== undefined) waiting.look(model);
@@ -145,9 +146,7 @@ class LogPrinter {
 }
 
 async function bringBack(session: Session, server: BuildServer, { result }: StepView): Promise<void> {
-  const { dataAddress, instanceName } = await server.server(session.signal);
-  const link = { address: dataAddress, token: server.link.token };
-  await using data = openDataPlane({ link, instanceName, env: { log: session.terminal.log, clock: session.terminal.clock } });
+  await using data = await openServersData(session, server);
   await fetchOutputs(result?.outputs ?? [], session.terminal.cwd, data.store, session.signal);
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
-import { openDataPlane } from '../../cache/rpc/client.ts';
+import { openDataPlane, type DataPlane } from '../../cache/rpc/client.ts';
 import { uploadTree } from '../../cache/tree/upload.ts';
 import { EXIT } from '../exit.ts';
 import { isPassing } from '../follow.ts';
@@ -65,7 +65,7 @@ export async function runCommand(session: Session, options: RunOptions): Promise
   ]);
   doing.say('');
   if (!reportProblems(session, pipeline.file, prepared.problems)) return EXIT.usage;
-  const server = stack.use(await connect(located));
+  const server = stack.use(await connect(located, session));
   try {
     return await submitAndFollow(session, server, doing, {
       plan,
@@ -129,12 +129,19 @@ function noteFor({ plan, prepared, options }: Submission, server: BuildServer, r
   return resumeNote(stateDir, server.link.address, submitRequestOf(plan, prepared.inputs, ''));
 }
 
+/** The data plane of the server, wherever it is: that of another coordinator where this one goes away. */
+export async function openServersData(session: Session, server: BuildServer): Promise<DataPlane> {
+  const { dataAddress, instanceName } = await server.server(session.signal);
+  const link = { address: dataAddress, token: server.link.token };
+  const env = { log: session.terminal.log, clock: session.terminal.clock };
+  const locate = async (signal: AbortSignal) => (await server.server(signal)).dataAddress;
+  return openDataPlane({ link, instanceName, env, locate });
+}
+
 /** Sends what the server lacks of the inputs. */
 export async function uploadInputs(session: Session, server: BuildServer, prepared: Pick<PreparedInputs, 'blobs'>): Promise<UploadCount> {
   if (prepared.blobs.size === 0) return { sentBytes: 0, totalBytes: 0 };
-  const { dataAddress, instanceName } = await server.server(session.signal);
-  const link = { address: dataAddress, token: server.link.token };
-  await using data = openDataPlane({ link, instanceName, env: { log: session.terminal.log, clock: session.terminal.clock } });
+  await using data = await openServersData(session, server);
   // Awaited here: the connection closes when this function is left.
   return await uploadTree(prepared, data.store, session.signal);
 }

@@ -94,7 +94,7 @@ async function sandboxChecks({ terminal }: Session): Promise<readonly Finding[]>
 async function serverChecks(session: Session): Promise<readonly Finding[]> {
   let server: BuildServer;
   try {
-    server = await connect(locateServer(session.options, session.terminal));
+    server = await connect(locateServer(session.options, session.terminal), session);
   } catch (error) {
     return [finding('server', 'warn', messageOf(error), isFault(error) ? error.hint : undefined)];
   }

@@ -2,6 +2,8 @@ import { Fault } from '../../base/fault.ts';
 import { callServerStream, callUnary, dial, type Link } from '../../proto/dial.ts';
 import { zoneFromProto } from '../../proto/convert.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
+import type { GetBuildResponse__Output } from '../../proto/gen/switchyard/v1/GetBuildResponse.ts';
+import type { GetBuildRequest } from '../../proto/gen/switchyard/v1/GetBuildRequest.ts';
 import type { ListBuildsRequest } from '../../proto/gen/switchyard/v1/ListBuildsRequest.ts';
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -17,6 +19,7 @@ import type {
   LogChunk,
   ServerView,
 } from '../build-view.ts';
+import { failover, type OnMoved } from './failover.ts';
 import { agentFromProto, buildFromProto, eventFromProto, explanationFromProto, holdFromProto, stepFromProto } from './convert.ts';
 
 /** Longest wait for one answer. */
@@ -74,36 +77,36 @@ const VERDICTS = {
   'timed-out': 'BUILD_VERDICT_TIMED_OUT',
 } as const;
 
-/** A connection to a coordinator; it is made by the first call. */
-export function connectBuildServer(link: Link): BuildServer {
-  const client = dial(loadProto().switchyard.v1.Build, link, 'control');
+/**
+ * A connection to a coordinator, or to one of several (`link.address` with commas); it is made by the first call. Calls that
+ * may be made twice go on at another one where the first is away, and `onMoved` hears of it.
+ */
+export function connectBuildServer(link: Link, onMoved: OnMoved = () => {}): BuildServer {
+  const servers = failover<BuildClient>({
+    addresses: link.address.split(','),
+    open: (address) => dial(loadProto().switchyard.v1.Build, { ...link, address }, 'control'),
+    close: (client) => client.close(),
+    onMoved,
+  });
   const options = (signal: AbortSignal) => ({ signal, deadlineMs: DEADLINE_MS });
+  const ask = <T>(signal: AbortSignal, call: (client: BuildClient) => Promise<T>) => servers.call(call, signal);
   return {
     link,
-    server: (signal) => serverOf(client, signal),
+    server: (signal) => ask(signal, (client) => serverOf(client, signal)),
     async submit(request, signal) {
-      const { buildId, existing } = await callUnary(client, 'submitBuild', request, { signal, deadlineMs: 120_000 });
-      return { id: buildId, existing };
+      const submitted = await ask(signal, (client) => callUnary(client, 'submitBuild', request, { signal, deadlineMs: 120_000 }));
+      return { id: submitted.buildId, existing: submitted.existing };
     },
-    async snapshot(build, signal) {
-      const first = await callUnary(client, 'getBuild', { buildId: build }, options(signal));
-      if (first.build === null) throw new Fault('INTERNAL', 'The server answered without a build');
-      const steps = first.steps.map(stepFromProto);
-      for (let pageToken = first.nextPageToken; pageToken !== '';) {
-        const page = await callUnary(client, 'getBuild', { buildId: build, pageToken }, options(signal));
-        for (const step of page.steps) steps.push(stepFromProto(step));
-        pageToken = page.nextPageToken;
-      }
-      return { build: buildFromProto(first.build), steps, cursor: first.cursor };
-    },
-    list: (filter, signal) => listBuilds(client, filter, signal),
+    snapshot: (build, signal) =>
+      snapshotOf((request) => ask(signal, (client) => callUnary(client, 'getBuild', request, options(signal))), build),
+    list: (filter, signal) => ask(signal, (client) => listBuilds(client, filter, signal)),
     async *watch(build, cursor, signal) {
-      for await (const message of callServerStream(client, 'watchBuild', { buildId: build, cursor }, { signal }))
-        yield eventFromProto(message);
+      const open = (client: BuildClient) => callServerStream(client, 'watchBuild', { buildId: build, cursor }, { signal });
+      for await (const message of servers.stream(open)) yield eventFromProto(message);
     },
     async *log({ build, step, attempt, offset, follow }, signal) {
       const request = { buildId: build, step, attempt, offset, follow };
-      for await (const chunk of callServerStream(client, 'streamLog', request, { signal })) {
+      for await (const chunk of servers.stream((client) => callServerStream(client, 'streamLog', request, { signal }))) {
         yield {
           offset: Number(chunk.offset),
           data: chunk.data,
@@ -114,23 +117,39 @@ export function connectBuildServer(link: Link): BuildServer {
       }
     },
     async cancel(build, step, reason, signal) {
-      await callUnary(client, 'cancelBuild', { buildId: build, step, reason }, options(signal));
+      await ask(signal, (client) => callUnary(client, 'cancelBuild', { buildId: build, step, reason }, options(signal)));
     },
     async retry(build, step, signal) {
-      await callUnary(client, 'retryStep', { buildId: build, step }, options(signal));
+      await ask(signal, (client) => serverOf(client, signal)); // finds one that answers: the call itself is made once
+      await servers.once((client) => callUnary(client, 'retryStep', { buildId: build, step }, options(signal)));
     },
     async explain(build, step, signal) {
-      return explanationFromProto(await callUnary(client, 'explainStep', { buildId: build, step }, options(signal)));
+      const call = (client: BuildClient) => callUnary(client, 'explainStep', { buildId: build, step }, options(signal));
+      return explanationFromProto(await ask(signal, call));
     },
     async agents(signal) {
-      const answer = await callUnary(client, 'listAgents', {}, options(signal));
+      const answer = await ask(signal, (client) => callUnary(client, 'listAgents', {}, options(signal)));
       return { agents: answer.agents.map(agentFromProto), holds: answer.holds.map(holdFromProto) };
     },
     async hold({ target, kind, reason, expiresAtMs }, signal) {
-      await callUnary(client, 'setHold', { target, kind: HOLD_KINDS[kind], reason, expiresAtMs }, options(signal));
+      const request = { target, kind: HOLD_KINDS[kind], reason, expiresAtMs };
+      await ask(signal, (client) => callUnary(client, 'setHold', request, options(signal)));
     },
-    [Symbol.dispose]: () => client.close(),
+    [Symbol.dispose]: () => servers[Symbol.dispose](),
   };
+}
+
+/** All pages of a build. */
+async function snapshotOf(get: (request: GetBuildRequest) => Promise<GetBuildResponse__Output>, build: string): Promise<BuildSnapshot> {
+  const first = await get({ buildId: build });
+  if (first.build === null) throw new Fault('INTERNAL', 'The server answered without a build');
+  const steps = first.steps.map(stepFromProto);
+  for (let pageToken = first.nextPageToken; pageToken !== '';) {
+    const page = await get({ buildId: build, pageToken });
+    for (const step of page.steps) steps.push(stepFromProto(step));
+    pageToken = page.nextPageToken;
+  }
+  return { build: buildFromProto(first.build), steps, cursor: first.cursor };
 }
 
 async function serverOf(client: BuildClient, signal: AbortSignal): Promise<ServerView> {

@@ -60,7 +60,7 @@ async function joinYard(session: Session, stateDir: string, guests: string): Pro
     const file = readYardFile(stateDir);
     if (file?.pid === holder) {
       const located: Located = { link: { address: file.address, token: readToken(file.tokenFile) }, from: 'yard' };
-      using server = await connect(located);
+      using server = await connect(located, session);
       await server.server(session.signal);
       const kept = stack.move();
       return { located, own: false, [Symbol.asyncDispose]: async () => kept.dispose() };
