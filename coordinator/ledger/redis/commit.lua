@@ -1,0 +1,24 @@
+#!lua
+-- Applies one commit, all or nothing, under the term and after the commit before it.
+-- KEYS: meta, builds, partial, then the keys of the operations
+-- ARGV: counter, nonce, incarnation, commit number, channel of hints, hint ('' for none), then the operations
+-- Answers 'done', 'again' (this commit was applied before), or 'fenced' and why.
+-- include term
+-- include ops
+if not is_current(KEYS[1], ARGV[1], ARGV[2], ARGV[3]) then return {'fenced', 'term'} end
+local number = tonumber(ARGV[4])
+local last = tonumber(redis.call('HGET', KEYS[1], 'commit'))
+if last == number then
+  -- Written again, so that whoever waits for replicas or the disk behind this call waits for what was written before.
+  redis.call('HSET', KEYS[1], 'commit', number)
+  return {'again'}
+end
+if last ~= number - 1 or redis.call('HEXISTS', KEYS[1], 'redo') == 1 then
+  -- Commits are missing: this server's history is not the one that the term was given in.
+  if last < number then redis.call('HDEL', KEYS[1], 'identity') end
+  return {'fenced', 'commit ' .. last .. ' before ' .. number}
+end
+apply(ARGV, 7, KEYS)
+redis.call('HSET', KEYS[1], 'commit', number)
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[6]) end
+return {'done'}

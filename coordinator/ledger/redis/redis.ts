@@ -1,0 +1,164 @@
+import type { Env } from '../../../base/env.ts';
+import { Fault } from '../../../base/fault.ts';
+import { openHints, type Hints } from '../hints.ts';
+import { parseBuildId } from '../../core/ids.ts';
+import type { SharedLedger, Term } from '../ledger.ts';
+import { refuseAborted } from '../refuse-aborted.ts';
+import { strange } from './answers.ts';
+import type { RedisConfig } from './config.ts';
+import { openConnection, type Connection, type ConnectionState } from './connection.ts';
+import { inspectServer, type ServerFacts } from './inspect.ts';
+import { redisKeys } from './keys.ts';
+import { openPatience } from './patience.ts';
+import { command, openReader } from './reader.ts';
+import { readScripts } from './scripts.ts';
+import { renewTerm, Takeover } from './takeover.ts';
+import { describeTarget } from './target.ts';
+import { Writer, type HeldTerm } from './writer.ts';
+
+export type RedisLedgerOptions = {
+  readonly config: RedisConfig;
+  /** After so long without an answer a call is given up and its connection made anew. @default 1000 */
+  readonly answerMs?: number;
+  /** How long opening waits for a Redis that cannot be reached or is loading. @default 10000 */
+  readonly openMs?: number;
+  readonly env: Env;
+};
+
+/** How a ledger and its Redis are, for metrics and readiness. */
+export type RedisLedgerState = {
+  /** Where it is, without user and password. */
+  readonly where: string;
+  /** Such as `Redis 7.0.15`. */
+  readonly version: string;
+  /** The connection that commits use. */
+  readonly commits: ConnectionState;
+  /** The connection that everything else uses: leadership and reads. */
+  readonly reads: ConnectionState;
+  /** Calls that were tried again, since the ledger was opened. */
+  readonly retries: number;
+};
+
+/** A ledger in Redis or Valkey, 7.0 or newer: a server, a cluster, or what sentinels name. */
+export interface RedisLedger extends SharedLedger {
+  state(): RedisLedgerState;
+}
+
+/** What small commits are put together to: larger calls gain nothing, and hold up others. */
+const GROUP_RECORDS = 64;
+const ANSWER_MS = 1_000;
+const OPEN_MS = 10_000;
+
+/**
+ * Opens the ledger that all coordinators with the same Redis and prefix share.
+ * @throws {Fault} LEDGER_UNAVAILABLE where Redis does not answer in `openMs`, at once where it refuses the credential;
+ * CONFIG_INVALID where it would lose builds, is too old, or cannot promise the durability.
+ */
+export async function openRedisLedger(options: RedisLedgerOptions): Promise<RedisLedger> {
+  const { config, env, answerMs = ANSWER_MS, openMs = OPEN_MS } = options;
+  const where = describeTarget(config.target);
+  const connect = (role: string) => openConnection({ config, role, answerMs, env });
+  const [commits, reads] = [connect('commits'), connect('reads')];
+  const keys = redisKeys(config.prefix);
+  const scripts = readScripts();
+  const patience = openPatience(env, where);
+  const inspect = () => inspectServer({ connection: reads, keys, scripts, durability: config.durability });
+  let facts: ServerFacts;
+  try {
+    const end = env.clock.monotonic() + openMs;
+    facts = await patience.persist(inspect, () => end);
+    await patience.persist(
+      () => commits.call(command('HGET', keys.meta, 'form')),
+      () => end,
+    );
+  } catch (error) {
+    commits.close();
+    reads.close();
+    throw error;
+  }
+  env.log.info('redis-connected', { where, version: facts.version, durability: config.durability.kind });
+  const takeoverOptions = { connection: reads, keys, scripts, patience, env };
+  const takeover = new Takeover(takeoverOptions);
+  const reader = openReader(takeoverOptions);
+  const writer = new Writer({
+    ...takeoverOptions,
+    connection: commits,
+    durability: config.durability,
+    waitsForDisk: () => facts.waitsForDisk,
+    answerMs,
+  });
+  const hints = subscription(() => connect('hints'), keys.hints);
+  let held: HeldTerm | undefined;
+  const heldOf = (term: Term): HeldTerm => {
+    const { counter, nonce, incarnation } = held?.term ?? {};
+    if (held !== undefined && counter === term.counter && nonce === term.nonce && incarnation === term.incarnation) return held;
+    throw new Fault('LEDGER_FENCED', 'This coordinator does not hold the term any more');
+  };
+  return {
+    traits: { durability: config.durability.kind === 'memory' ? 'process' : 'power', shared: true, groupRecordsMax: GROUP_RECORDS },
+    state: () => ({ where, version: facts.version, commits: commits.state(), reads: reads.state(), retries: patience.retries() }),
+    async lead(holder, ttlMs, signal) {
+      refuseAborted(signal);
+      // After a failover it may be a server with other settings.
+      facts = await patience.persist(inspect, () => 0);
+      const taken = await takeover.lead(holder, ttlMs);
+      if (taken === undefined) return undefined;
+      held = taken;
+      return taken.term;
+    },
+    async renew(term, ttlMs, signal) {
+      refuseAborted(signal);
+      const own = heldOf(term);
+      await patience.persist(
+        () => renewTerm(takeoverOptions, own, ttlMs),
+        () => own.endsAt,
+        signal,
+      );
+    },
+    async resign({ counter, nonce, incarnation }, signal) {
+      refuseAborted(signal);
+      const end = env.clock.monotonic() + answerMs;
+      const args = [counter, nonce, incarnation, keys.hints];
+      await patience.persist(
+        () => reads.call({ kind: 'script', script: scripts.resign, keys: [keys.meta], args }),
+        () => end,
+        signal,
+      );
+    },
+    async commit(term, records, signal) {
+      refuseAborted(signal);
+      await writer.commit(heldOf(term), records);
+    },
+    ...reader,
+    async claimStore(name, signal) {
+      refuseAborted(signal);
+      const end = env.clock.monotonic() + openMs;
+      const claim = () => reads.call(command('HSETNX', keys.meta, 'store', name), command('HGET', keys.meta, 'store'));
+      const [, kept] = await patience.persist(claim, () => end, signal);
+      if (typeof kept !== 'string') throw strange(kept);
+      return kept;
+    },
+    hints: (signal) => hints.listen(signal),
+    async [Symbol.asyncDispose]() {
+      for (const connection of [commits, reads]) connection.close();
+      hints.close();
+    },
+  };
+}
+
+/** Hints as they come from Redis; the connection is made when the first listener comes. */
+function subscription(connect: () => Connection, channel: string): Pick<Hints, 'listen'> & { close(): void } {
+  const hints = openHints();
+  let connection: Connection | undefined;
+  return {
+    listen(signal) {
+      const listening = hints.listen(signal);
+      if (connection === undefined) {
+        connection = connect();
+        connection.subscribe(channel, (message) => hints.give(message.split(',').flatMap((text) => parseBuildId(text) ?? [])));
+      }
+      return listening;
+    },
+    close: () => connection?.close(),
+  };
+}
