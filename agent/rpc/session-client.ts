@@ -8,10 +8,11 @@ import type { CoordinatorMessage__Output } from '../../proto/gen/switchyard/v1/C
 import { loadProto } from '../../proto/load.ts';
 import type { AgentMessage, CoordinatorMessage } from '../session/message.ts';
 import type { Dialler, ReadLog, SessionStream, StreamListener } from '../session/stream.ts';
+import { weightOf } from '../session/weight.ts';
 import { agentMessageToProto, coordinatorMessageFromProto } from './convert.ts';
 
-/** A batch is closed once its logs have this many bytes, so that a heartbeat never waits behind megabytes. */
-const BATCH_LOG_BYTES = 256 * 1024;
+/** A batch is closed once its logs and reports have this many bytes, so that a heartbeat never waits behind megabytes. */
+const BATCH_BYTES = 256 * 1024;
 /** Messages of one batch at most. */
 const BATCH_MESSAGES = 256;
 /** How long `finish` waits for the coordinator to have everything. */
@@ -128,15 +129,16 @@ function openOutbox(readLog: ReadLog): Outbox {
 
 function takeBatch(queue: readonly AgentMessage[], readLog: ReadLog): { batch: NonNullable<AgentBatch['messages']>; rest: AgentMessage[] } {
   const batch: NonNullable<AgentBatch['messages']> = [];
-  let logBytes = 0;
+  let bytes = 0;
   let taken = 0;
   for (const message of queue) {
-    if (taken === BATCH_MESSAGES || logBytes >= BATCH_LOG_BYTES) break;
+    if (taken === BATCH_MESSAGES || bytes >= BATCH_BYTES) break;
     taken += 1;
     const wire = agentMessageToProto(message, readLog);
     if (wire === undefined) continue;
     batch.push(wire);
-    if (message.kind === 'log') logBytes += message.length;
+    if (message.kind === 'log') bytes += message.length;
+    else if (message.kind === 'finished') bytes += weightOf(message.report);
   }
   return { batch, rest: queue.slice(taken) };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { present } from '../../base/assert.ts';
 import { offer, Rig, SUCCEEDED } from '../../test/fixtures/session-rig.ts';
 import { LOG_CHUNK_BYTES } from './lease.ts';
 
@@ -57,6 +58,24 @@ describe('results', () => {
     });
     expect(rig.did('forget')).toEqual([{ kind: 'forget', token: 't.1' }]);
     expect(rig.did('cancel')).toMatchObject([{ token: 't.2' }]);
+  });
+
+  test('more results than one message holds are all told of on registration, and each is offered', () => {
+    const path = 'p'.repeat(200);
+    const outputs = Array.from({ length: 1_000 }, () => ({ kind: 'symlink' as const, path, target: path }));
+    const report = { kind: 'succeeded' as const, result: { ...present(SUCCEEDED.result), outputs } };
+    const tokens = Array.from({ length: 60 }, (_, index) => `old.${index}`);
+    const rig = new Rig(
+      {},
+      tokens.map((token) => ({ token, report, logBytes: 0 })),
+    ).connect({
+      held: tokens.map((token) => ({ token, verdict: 'continue' as const })),
+    });
+    const held = rig.said('register')[0]?.held ?? [];
+    expect(held.map(({ token }) => token)).toEqual(tokens);
+    expect(JSON.stringify(held).length).toBeLessThan(4 * 1024 * 1024);
+    expect(new Set(held.map(({ phase }) => phase.kind))).toEqual(new Set(['finished', 'started']));
+    expect(rig.said('finished').map(({ token }) => token)).toEqual(tokens);
   });
 
   test('results of an earlier life are offered on registration and take no slot', () => {

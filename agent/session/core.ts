@@ -4,7 +4,7 @@ import type { FailureClass } from '../../base/failure.ts';
 import { FAULTS, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { AgentProfile, KeptResult, SessionCommand, SessionEvent, SessionOutcome } from './event.ts';
-import { ackLog, heldOf, isActive, isHeld, isRunning, keptLease, leaseOf, pumpLog, rewindLog, type Lease } from './lease.ts';
+import { ackLog, heldLeases, isActive, isHeld, isRunning, keptLease, leaseOf, pumpLog, rewindLog, type Lease } from './lease.ts';
 import { Route } from './route.ts';
 import { PROTOCOL, type AgentMessage, type CoordinatorMessage, type LeaseVerdict, type Offer, type Registered } from './message.ts';
 
@@ -161,7 +161,7 @@ export class SessionCore {
       capacity,
       sandbox,
       credits,
-      held: [...this.#leases.values()].filter(isHeld).map(heldOf),
+      held: heldLeases([...this.#leases.values()]),
       version,
       draining: this.#mode.kind !== 'serving',
     });

@@ -1,5 +1,6 @@
 import type { AttemptReport } from '../../cache/action/result.ts';
 import type { AgentMessage, HeldLease, Offer } from './message.ts';
+import { weightOf } from './weight.ts';
 
 /** How far an attempt has come on this agent. */
 export type Phase =
@@ -88,8 +89,25 @@ export function isRunning(lease: Lease): boolean {
   return lease.phase.kind === 'running';
 }
 
-/** What `register` says of the lease. */
-export function heldOf(lease: Lease): HeldLease {
+/** Reports of one `register`: a quarter of what a coordinator takes as one message. */
+const REGISTER_REPORT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * What `register` says of all leases: every token, and as many reports as one message holds. The other results are said to
+ * be under way, and follow as messages of their own.
+ */
+export function heldLeases(leases: readonly Lease[]): readonly HeldLease[] {
+  let room = REGISTER_REPORT_BYTES;
+  return leases.filter(isHeld).map((lease) => {
+    if (lease.phase.kind !== 'ended') return heldOf(lease);
+    const weight = weightOf(lease.phase.report);
+    if (weight > room) return { token: lease.token, phase: { kind: 'started' } };
+    room -= weight;
+    return heldOf(lease);
+  });
+}
+
+function heldOf(lease: Lease): HeldLease {
   const { token, phase } = lease;
   if (phase.kind === 'ended') return { token, phase: { kind: 'finished', report: phase.report } };
   const started = phase.kind === 'storing' || (phase.kind === 'running' && phase.started);

@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttemptReport } from '../../cache/action/result.ts';
 
@@ -19,8 +19,8 @@ const COMPACT_BYTES = 256 * 1024;
 
 /**
  * The durable part of the spool: JSON lines, appended with one write each, rewritten by rename. It survives a kill -9 of
- * the agent at any moment: a torn last line is ignored. It does not promise to survive a loss of power, which ends all
- * attempts of the host anyway.
+ * the agent at any moment: a torn last line is ignored. Results go to the disk itself a moment later, many with one flush,
+ * and nobody waits for it: where power is lost in that moment, and for the coordinator too, a step runs once more.
  */
 export interface Journal extends Disposable {
   /** What is not forgotten, by token, oldest first. */
@@ -37,6 +37,8 @@ export function openJournal(dir: string): Journal {
   rewrite(path, live);
   let fd = openSync(path, 'a');
   let bytes = 0;
+  let closed = false;
+  const flush = coalesced((done) => (closed ? done() : fdatasync(fd, done)));
   return {
     live,
     append(entry) {
@@ -44,6 +46,7 @@ export function openJournal(dir: string): Journal {
       apply(live, entry);
       appendFileSync(fd, line);
       bytes += line.length;
+      if (entry.kind === 'result') flush();
       if (bytes < COMPACT_BYTES) return;
       rewrite(path, live);
       closeSync(fd);
@@ -51,9 +54,26 @@ export function openJournal(dir: string): Journal {
       bytes = 0;
     },
     [Symbol.dispose]() {
+      closed = true;
       closeSync(fd);
     },
   };
+}
+
+/** Runs `act` once at a time, and once more where it was called meanwhile. What it fails with is of no use to anybody. */
+function coalesced(act: (done: () => void) => void): () => void {
+  let busy = false;
+  let owed = false;
+  const run = () => {
+    owed = busy;
+    if (busy) return;
+    busy = true;
+    act(() => {
+      busy = false;
+      if (owed) run();
+    });
+  };
+  return run;
 }
 
 function apply(live: Map<string, JournalState>, entry: JournalEntry): void {
@@ -94,6 +114,12 @@ function rewrite(path: string, live: ReadonlyMap<string, JournalState>): void {
     ...(report === undefined ? [] : [{ kind: 'result' as const, token, report }]),
   ]);
   const next = `${path}.next`;
-  writeFileSync(next, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  const fd = openSync(next, 'w');
+  try {
+    writeFileSync(fd, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    fsyncSync(fd); // a rename that is on the disk before the bytes are would leave an empty journal
+  } finally {
+    closeSync(fd);
+  }
   renameSync(next, path);
 }
