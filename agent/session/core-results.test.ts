@@ -63,7 +63,7 @@ describe('results', () => {
   test('more results than one message holds are all told of on registration, and each is offered', () => {
     const path = 'p'.repeat(200);
     const outputs = Array.from({ length: 1_000 }, () => ({ kind: 'symlink' as const, path, target: path }));
-    const report = { kind: 'succeeded' as const, result: { ...present(SUCCEEDED.result), outputs } };
+    const report = { kind: 'succeeded' as const, result: { ...present(SUCCEEDED.result, 'a success has a result'), outputs } };
     const tokens = Array.from({ length: 60 }, (_, index) => `old.${index}`);
     const rig = new Rig(
       {},
