@@ -13,7 +13,7 @@ import type { StepResult } from '../action/result.ts';
 import type { BlobStore } from '../blob-store.ts';
 import type { Digest } from '../digest.ts';
 import { remoteStore } from './remote-store.ts';
-import { retrier, type Retrier } from './retry.ts';
+import { retrier, type Guard, type Retrier } from './retry.ts';
 
 /** The data plane as everybody uses it: agents, coordinators, the command line. */
 export interface DataPlane extends AsyncDisposable {
@@ -38,6 +38,8 @@ export type DataPlaneOptions = {
   readonly patienceMs?: number;
   /** Where the data plane is now; asked when a call is to be made again. A rejection leaves it where it was. @default stays */
   readonly locate?: (signal: AbortSignal) => Promise<string>;
+  /** Stands before every call. @default none: each call tries for itself */
+  readonly guard?: Guard;
 };
 
 /** Results of steps by action, in the scope that the instance name says and, for reading, its ancestors. */
@@ -86,7 +88,7 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
       env.log.debug('data-plane-not-located', { address, error });
     }
   };
-  const tries = retrier({ prng, clock: env.clock, patienceMs: options.patienceMs ?? PATIENCE_MS, beforeRetry });
+  const tries = retrier({ prng, clock: env.clock, patienceMs: options.patienceMs ?? PATIENCE_MS, beforeRetry, guard: options.guard });
   // Kept, so that calls under one name gather into the same batches.
   const views = new Map<string, DataPlane>();
   const view = (instanceName: string, dispose: () => void): DataPlane => ({

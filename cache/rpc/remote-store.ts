@@ -132,18 +132,24 @@ async function* readStream(
   let done = 0;
   while (done < want) {
     const request = { resourceName: readName(instanceName, digest), readOffset: start + done, readLimit: want - done };
+    let end = (_error?: unknown): void => {};
     try {
+      end = tries.begin();
       for await (const { data } of callServerStream(clients.bytes, 'read', request, { signal })) {
         if (done + data.byteLength > want) throw corrupt(digest);
         sum?.update(data);
         done += data.byteLength;
         tries.progress();
         if (done === want && sum !== undefined && sum.digest('hex') !== hashOf(digest)) throw corrupt(digest);
+        end(); // it answers: how long the reader takes with it is not its fault
         yield data;
       }
       if (done < want) throw new Fault('PEER_UNAVAILABLE', `Blob ${digest}: the server sent ${done} of ${want} bytes`);
     } catch (error) {
+      end(error);
       await tries.failed(error, signal);
+    } finally {
+      end(new Fault('CANCELLED', 'The reader left'));
     }
   }
 }
@@ -161,13 +167,16 @@ async function writeStream(
   const tries = retrier.tries();
   let offset = 0;
   for (;;) {
+    const end = await tries.admitted(signal); // before the source is touched: one that can be read but once must not be spent
     const reader = source instanceof Uint8Array ? slices(source) : source[Symbol.asyncIterator]();
     const again = !Object.is(reader, source); // a generator is its own iterator, and spent once it was read
     const sent: { error?: unknown } = {};
     try {
       await callClientStream(clients.bytes, 'write', writeRequests(resourceName, digest, reader, offset, sent), { signal });
+      end();
       return;
     } catch (error) {
+      end('error' in sent ? new Fault('CANCELLED', 'The source failed') : error);
       if ('error' in sent) throw sent.error;
       if (!again) throw error;
       await tries.failed(error, signal);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs, type BackoffPolicy } from '../../base/backoff.ts';
+import type { Breaker } from '../../base/breaker.ts';
 import type { Clock } from '../../base/clock.ts';
 import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
@@ -19,10 +20,21 @@ export type RetryOptions = {
   readonly patienceMs: number;
   /** Called before every further try: where the server has moved, it may be found again. Does not throw. */
   readonly beforeRetry: (signal: AbortSignal) => Promise<void>;
+  readonly guard: Guard | undefined;
 };
+
+/**
+ * What keeps calls away from a server that is down. While it is open, callers with patience `wait` for it, without calling;
+ * others are `refuse`d at once, with the time after which to come back.
+ */
+export type Guard = { readonly breaker: Breaker; readonly whileOpen: 'wait' | 'refuse' };
 
 /** Tries of one call. */
 export interface Tries {
+  /** To be called before each try, and what it returns after it; the first word counts. @throws {Fault} while the server is left alone */
+  begin(): (error?: unknown) => void;
+  /** As `begin`, but waits for leave as after a failed try. @throws {Fault} as `failed` */
+  admitted(signal: AbortSignal): Promise<(error?: unknown) => void>;
   /** Progress was made: patience and waits begin anew. */
   progress(): void;
   /** After a failed try: waits and returns where `error` passes and patience is left, else throws `error`. */
@@ -36,11 +48,23 @@ export interface Retrier {
   tries(): Tries;
 }
 
-export function retrier({ prng, clock, patienceMs, beforeRetry }: RetryOptions): Retrier {
+const UNGUARDED = () => {};
+
+export function retrier({ prng, clock, patienceMs, beforeRetry, guard }: RetryOptions): Retrier {
   const tries = (): Tries => {
     let count = 0;
     let since: number | undefined;
-    return {
+    const own: Tries = {
+      async admitted(signal) {
+        for (;;) {
+          try {
+            return own.begin();
+          } catch (error) {
+            await own.failed(error, signal);
+          }
+        }
+      },
+      begin: () => guard?.breaker.begin() ?? UNGUARDED,
       progress() {
         count = 0;
         since = undefined;
@@ -49,11 +73,14 @@ export function retrier({ prng, clock, patienceMs, beforeRetry }: RetryOptions):
         const now = clock.monotonic();
         since ??= now;
         if (!isPassing(error) || signal.aborted || now - since >= patienceMs) throw error;
+        const refusal = guard?.whileOpen === 'refuse' ? guard.breaker.refusal() : undefined;
+        if (refusal !== undefined) throw refusal;
         count += 1;
         await sleep(backoffMs(POLICY, count, prng), undefined, { signal });
         await beforeRetry(signal);
       },
     };
+    return own;
   };
   return {
     tries,
@@ -61,7 +88,7 @@ export function retrier({ prng, clock, patienceMs, beforeRetry }: RetryOptions):
       const own = tries();
       for (;;) {
         try {
-          return await call();
+          return await (guard === undefined ? call() : guard.breaker.run(call));
         } catch (error) {
           await own.failed(error, signal);
         }
