@@ -25,6 +25,7 @@ export const FAULTS = {
   PATH_ESCAPES: { retry: 'never', about: 'A path or link leads out of its tree.' },
   DRAINING: { retry: 'backoff', about: 'This process is stopping and takes no new work.' },
   LEDGER_UNAVAILABLE: { retry: 'backoff', about: 'The ledger cannot be reached or cannot write.' },
+  NO_LEADER: { retry: 'backoff', about: 'No coordinator leads at the moment; one will within seconds.' },
   LEDGER_FENCED: { retry: 'never', about: 'Another coordinator leads now: this one steps down.' },
   STORE_UNAVAILABLE: { retry: 'backoff', about: 'The blob store cannot be reached or cannot write.' },
   STORE_FULL: { retry: 'backoff', about: 'The store has no room for the blob.' },

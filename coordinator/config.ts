@@ -2,6 +2,7 @@ import { parseOptions, type Environment, type Options, type OptionTable } from '
 import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
+import { REDIS_OPTIONS } from './ledger/redis/config.ts';
 
 /** Every option of `switchyard coordinator`. */
 export const COORDINATOR_OPTIONS = {
@@ -12,12 +13,30 @@ export const COORDINATOR_OPTIONS = {
     listen: { type: 'string', default: '127.0.0.1:7410', help: 'Address for callers and agents, host:port; port 0 takes a free one.' },
     dataListen: { type: 'string', default: '127.0.0.1:7411', help: 'Address of the data plane, host:port; port 0 takes a free one.' },
     dataAddress: { type: 'string', help: 'Address under which others reach the data plane, where that is not the one it listens on.' },
+    address: {
+      type: 'string',
+      help: 'Address under which agents and other coordinators reach this one, host:port, where that is not the one it listens on.',
+    },
     stateDir: { type: 'path', default: '.switchyard/coordinator', help: 'Directory for ledger, blobs and tokens; made with mode 0700.' },
+    blobsDir: {
+      type: 'path',
+      help: 'Directory for blobs and action results, where that is not <state dir>/blobs. Coordinators on one Redis share it.',
+    },
     ledger: {
       type: 'choice',
-      choices: ['sqlite', 'memory'],
+      choices: ['sqlite', 'redis', 'memory'],
       default: 'sqlite',
-      help: 'Where builds are kept; memory forgets them when the process ends.',
+      help:
+        'Where builds are kept: in a file of the state directory; in a Redis that several coordinators share, of which one leads; ' +
+        'or in memory, which forgets them when the process ends.',
+    },
+    ...REDIS_OPTIONS,
+    termTtl: {
+      type: 'duration',
+      default: '3s',
+      min: 500,
+      max: 60_000,
+      help: 'How long a coordinator on a shared ledger leads without renewing its term; another one takes over after it.',
     },
     synchronous: {
       type: 'choice',
@@ -76,6 +95,10 @@ export const COORDINATOR_OPTIONS = {
       help: 'How many ended builds stay in the ledger at most while the archive takes none; the oldest are then given up.',
     },
     drain: { type: 'duration', default: '2s', min: 0, max: 600_000, help: 'How long calls may go on after the process was told to stop.' },
+    metricsListen: {
+      type: 'string',
+      help: 'Address for probes and metrics over HTTP, host:port: /livez and /readyz. Nothing listens without it.',
+    },
     exitWithParent: {
       type: 'boolean',
       default: 'false',
@@ -108,6 +131,7 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
       ? [`--retention-count-max is ${config.retentionCountMax}, but must be at least --retention-count, ${config.retentionCount}`]
       : []),
     ...nameProblems(config),
+    ...sharingProblems(config),
   ];
   if (problems.length > 0) {
     throw new Fault('CONFIG_INVALID', `switchyard coordinator cannot start:\n${problems.map((problem) => `  ${problem}`).join('\n')}`, {
@@ -126,6 +150,31 @@ function addressProblems(flag: string, address: string, config: CoordinatorConfi
   if (hostOf(address) === undefined) return [`${flag} must be host:port, got "${address}"`];
   if (isLoopback(address) || config.tokensFile !== undefined) return [];
   return [`${flag} is ${address}, which others can reach: give --tokens-file, or listen on 127.0.0.1`];
+}
+
+/** What coordinators that share a ledger need to be told. */
+function sharingProblems(config: CoordinatorConfig): readonly string[] {
+  const problems: string[] = [];
+  if (config.address !== undefined && (hostOf(config.address) === undefined || isWildcard(config.address)))
+    problems.push(`--address must be host:port as others reach it, got "${config.address}"`);
+  if (config.metricsListen !== undefined && hostOf(config.metricsListen) === undefined)
+    problems.push(`--metrics-listen must be host:port, got "${config.metricsListen}"`);
+  if (config.ledger !== 'redis') {
+    if (config.redisUrl !== undefined) problems.push('--redis-url is given, but --ledger is not redis');
+    return problems;
+  }
+  if (config.redisUrl === undefined) problems.push('--redis-url is required with --ledger redis');
+  if (config.blobsDir === undefined) {
+    problems.push('--blobs-dir is required with --ledger redis: a directory that all coordinators on that Redis share');
+  }
+  if (config.address === undefined && isWildcard(config.listen))
+    problems.push(`--address is required where --listen is ${config.listen}: others must be told where to reach this coordinator`);
+  return problems;
+}
+
+/** Whether it stands for every address of the host, and so for none that others could dial. */
+function isWildcard(address: string): boolean {
+  return /^(0\.0\.0\.0|\[::\]|\[::0\]|\*)$/.test(hostOf(address) ?? '');
 }
 
 function nameProblems(config: CoordinatorConfig): readonly string[] {

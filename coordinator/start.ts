@@ -1,25 +1,38 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { randomBytes, randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { tokenAuthenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
-import { wrap, type Fault } from '../base/fault.ts';
-import { openDataPlane } from '../cache/rpc/client.ts';
+import type { Fault } from '../base/fault.ts';
+import { json, serveHttpHealth } from '../base/http-health.ts';
+import { watchLoopLag } from '../base/loop-lag.ts';
+import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
 import { openArchive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
-import { startDataPlane } from './data-plane.ts';
-import type { Ledger } from './ledger/ledger.ts';
+import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
+import { watchHealth, type Verdict } from './health.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
+import { redisConfigFrom } from './ledger/redis/config.ts';
+import { openRedisLedger } from './ledger/redis/redis.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
+import { openRoleMachine, type RoleLedger } from './role/role-machine.ts';
+import type { RoleMachine } from './role/role.ts';
 import { agentService } from './rpc/agent-service.ts';
 import { buildService } from './rpc/build-service.ts';
-import { keepLeading, takeLead } from './shell/leadership.ts';
+import { openForwarder } from './rpc/forward.ts';
+import type { LedgerReads } from './rpc/reads.ts';
+import { openBuildReader } from './shell/build-reader.ts';
+import { openHintFeed } from './shell/hint-feed.ts';
+import type { Lead } from './shell/leadership.ts';
 import { DEFAULT_LOG_LIMITS, type LogLimits } from './shell/logs.ts';
 import { startRetention } from './shell/retention.ts';
-import { startShell } from './shell/shell.ts';
-import { openTokens } from './tokens.ts';
+import { startShell, type Shell } from './shell/shell.ts';
+import { makePrivateDir, lockStateDir } from './state-dir.ts';
+import { claimBlobs } from './store-id.ts';
+import { openTokens, type Tokens } from './tokens.ts';
 
 /** A coordinator that takes builds and agents. Disposal ends it in order: callers, scheduling, ledger, data plane. */
 export interface RunningCoordinator extends AsyncDisposable {
@@ -31,74 +44,145 @@ export interface RunningCoordinator extends AsyncDisposable {
   readonly ended: Promise<Fault | undefined>;
 }
 
-const TERM_MS = 10_000;
+/** The term on a ledger that only this process has: it bounds how long that may fail to answer. */
+const OWN_TERM_MS = 10_000;
 const SIGN_OF_LIFE_MS = 20_000;
 const RETENTION_EVERY_MS = 60_000;
 
 /**
- * Starts ledger, data plane, scheduling and server; returns when everything answers. What the ledger holds goes on where it was.
+ * Starts ledger, data plane, scheduling and server; returns when everything answers: on a ledger of its own once it leads, on a
+ * shared one once somebody is known to. What the ledger holds goes on where it was.
  * @throws {Fault} CONFIG_INVALID, LEDGER_UNAVAILABLE, PEER_UNAVAILABLE
  */
 export async function startCoordinator(config: CoordinatorConfig, env: Env): Promise<RunningCoordinator> {
   await using stack = new AsyncDisposableStack();
+  const ground = await startGround(config, stack, env);
+  const { data, tokens, plane } = ground;
+  const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
+  const authenticator = tokenAuthenticator(tokens.entries, local);
+  const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
+  const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
+  const roles = openRoleMachine({
+    ledger: ground.ledger,
+    ttlMs,
+    env,
+    seed: randomInt(2 ** 48 - 1),
+    ...leading(config, ground, logLimits, env),
+  });
+  const dataAddress = config.dataAddress ?? plane.address;
+  const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
+  const forwarder = stack.use(openForwarder(() => env.clock.now()));
+  const reads = readsOf(ground.ledger, storeFor, env);
+  const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
+  let address = config.address ?? config.listen;
+  const services = [
+    buildService({ ...common, reads, forwarder, storeFor, address: () => address, version: await versionOf() }),
+    agentService({ ...common, logLimits }),
+  ];
+  const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
+  address = config.address ?? server.address;
+  server.setReady(false);
+  stack.use(roles);
+  const lag = stack.use(watchLoopLag({ clock: env.clock }));
+  const health = stack.use(watchHealth({ roles, ttlMs, store: data.store, lag, clock: env.clock, onReady: server.setReady }));
+  if (config.metricsListen !== undefined) {
+    const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()) };
+    stack.use(await serveHttpHealth({ listen: config.metricsListen, routes, log: env.log }));
+  }
+  stack.defer(() => server.setReady(false));
+  roles.start({ id: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`, address });
+  await settled(roles, ground.ledger.kind === 'own' ? undefined : 2 * ttlMs);
+  const parts = stack.move();
+  return { address: server.address, dataAddress, ended: roles.ended, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** Returns when it is known who leads, or after `withinMs`. @throws {Fault} why this coordinator cannot go on */
+async function settled(roles: RoleMachine, withinMs: number | undefined): Promise<void> {
+  const over = new AbortController();
+  const known = (async () => {
+    for (;;) {
+      const role = await roles.known(withinMs ?? OWN_TERM_MS, over.signal);
+      if (withinMs !== undefined || role.kind === 'leading' || over.signal.aborted) return undefined;
+    }
+  })();
+  const fault = await Promise.race([known, roles.ended]);
+  over.abort();
+  if (fault !== undefined) throw fault;
+}
+
+/** What a coordinator stands on, whatever its role. */
+type Ground = {
+  readonly ledger: RoleLedger;
+  readonly plane: DataPlaneProcess;
+  readonly data: DataPlane;
+  readonly tokens: Tokens;
+};
+
+async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStack, env: Env): Promise<Ground> {
   const stateDir = resolve(config.stateDir);
-  await makeStateDir(stateDir);
-  const local = isLocalOnly(config);
-  const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgents: local });
-  const authenticator = tokenAuthenticator(tokens.entries, local && config.allowLocal ? localAdmin(config) : undefined);
+  const blobsDir = resolve(config.blobsDir ?? join(stateDir, 'blobs'));
+  await makePrivateDir(stateDir);
+  await makePrivateDir(blobsDir);
+  const isShared = config.ledger === 'redis';
+  if (isShared) stack.use(lockStateDir(stateDir));
+  const localAgentsDir = isLocalOnly(config) ? (isShared ? blobsDir : stateDir) : undefined;
+  const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgentsDir });
   const planePlan = {
     listen: config.dataListen,
-    args: dataPlaneArgs(config, stateDir, tokens.dataTokensFile),
+    args: dataPlaneArgs(config, blobsDir, tokens.dataTokensFile),
     prepare: tokens.writeDataTokens,
     meanwhile: () => void loadProto(),
     env,
   };
   // Side by side: each takes a good part of the time to start.
-  const starting = [openLedger(config, stateDir, env), startDataPlane(planePlan)] as const;
-  for (const part of starting) part.then((started) => stack.use(started)).catch(() => {}); // below it is thrown
+  const starting = [openLedger(config, stateDir, blobsDir, stack, env), startDataPlane(planePlan)] as const;
+  starting[1].then((started) => stack.use(started)).catch(() => {}); // below it is thrown
   await Promise.allSettled(starting);
   const [ledger, plane] = await Promise.all(starting);
   const data = stack.use(openDataPlane({ link: { address: plane.address, token: tokens.service }, instanceName: '', env }));
-  const never = new AbortController().signal;
-  const leader = { id: `${hostname()}:${process.pid}`, address: config.listen };
-  const term = await takeLead(ledger, leader, TERM_MS, env, never);
-  stack.defer(() => ledger.resign(term, never).catch((error: unknown) => env.log.warn('term-not-resigned', { error })));
-  const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
-  const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };
-  const shell = stack.use(await startShell({ ledger, term, data, timings, logLimits, signOfLifeMs: SIGN_OF_LIFE_MS, env }));
-  const { core, driver, logs, sessions, storeOf, watch } = shell;
-  stack.use(keepLeading({ ledger, term, ttlMs: TERM_MS, env, onLost: (fault) => driver.stepDown(fault) }));
-  const archive = openArchive({ ledger, cacheOf: (instanceName) => data.withInstance(instanceName), log: env.log });
-  stack.use(startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }));
-  const dataAddress = config.dataAddress ?? plane.address;
-  const common = { driver, logs, authenticator, dataAddress: () => dataAddress, env };
-  const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
-  const services = [
-    buildService({ ...common, core, watch, storeFor, storeOf, version: await versionOf() }),
-    agentService({ ...common, core, sessions, logLimits }),
-  ];
-  const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
-  stack.defer(() => sessions.closeAll());
-  const parts = stack.move();
-  return { address: server.address, dataAddress, ended: driver.ended, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { ledger, plane, data, tokens };
 }
 
-function retentionOf(config: CoordinatorConfig) {
-  const { retention: keepMs, retentionCount: keepCount, retentionSteps: keepSteps, retentionCountMax: hardCount } = config;
-  return { keepMs, keepCount, keepSteps, hardCount };
-}
-
-async function makeStateDir(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw wrap(error, `Making the state directory ${path}`);
+async function openLedger(
+  config: CoordinatorConfig,
+  stateDir: string,
+  blobsDir: string,
+  stack: AsyncDisposableStack,
+  env: Env,
+): Promise<RoleLedger> {
+  if (config.ledger === 'memory') return { kind: 'own', ledger: stack.use(openMemoryLedger({ clock: env.clock })) };
+  if (config.ledger === 'sqlite') {
+    const synchronous = config.synchronous === 'full' ? 'FULL' : 'NORMAL';
+    return { kind: 'own', ledger: stack.use(await openSqliteLedger({ path: join(stateDir, 'ledger.sqlite'), synchronous, env })) };
   }
+  const ledger = stack.use(await openRedisLedger({ config: redisConfigFrom(config), env }));
+  await claimBlobs(ledger, blobsDir, new AbortController().signal);
+  return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)) };
 }
 
-async function openLedger(config: CoordinatorConfig, stateDir: string, env: Env): Promise<Ledger> {
-  if (config.ledger === 'memory') return openMemoryLedger({ clock: env.clock });
-  return openSqliteLedger({ path: join(stateDir, 'ledger.sqlite'), synchronous: config.synchronous === 'full' ? 'FULL' : 'NORMAL', env });
+/** What a coordinator does once it leads. */
+function leading(config: CoordinatorConfig, { ledger: { ledger }, data }: Ground, logLimits: LogLimits, env: Env) {
+  const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };
+  const archive = openArchive({ ledger, cacheOf: (instanceName) => data.withInstance(instanceName), log: env.log });
+  return {
+    startShell: (lead: Lead, signal: AbortSignal): Promise<Shell> => {
+      const { term } = lead;
+      return startShell({ ledger, term, holds: () => lead.holds(), signal, data, timings, logLimits, signOfLifeMs: SIGN_OF_LIFE_MS, env });
+    },
+    beside: ({ core, driver }: Shell) =>
+      startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }),
+  };
+}
+
+function readsOf(ledger: RoleLedger, storeFor: LedgerReads['storeFor'], env: Env): LedgerReads | undefined {
+  if (ledger.kind === 'own') return undefined;
+  const { clock } = env;
+  const reader = openBuildReader(ledger.ledger, () => clock.monotonic());
+  return { ledger: ledger.ledger, reader, hints: ledger.hints, storeFor, signOfLifeMs: SIGN_OF_LIFE_MS, clock };
+}
+
+function answerOf(verdict: Verdict) {
+  return json(verdict.ok ? 200 : 503, verdict);
 }
 
 /** Whoever connects from this host without a token, where nobody else can connect at all. */
@@ -107,19 +191,10 @@ function localAdmin(config: CoordinatorConfig): Identity {
   return { kind: 'caller', caller: { name: 'local', role: 'admin', project, scope, zoneCeiling: 'trusted' } };
 }
 
-function dataPlaneArgs(config: CoordinatorConfig, stateDir: string, tokensFile: string): readonly string[] {
+function dataPlaneArgs(config: CoordinatorConfig, blobsDir: string, tokensFile: string): readonly string[] {
   const local = isLocalOnly(config) && config.allowLocal;
   return [
-    ...[
-      '--dir',
-      join(stateDir, 'blobs'),
-      '--max-bytes',
-      String(config.cacheBytes),
-      '--tokens-file',
-      tokensFile,
-      '--log-level',
-      config.logLevel,
-    ],
+    ...['--dir', blobsDir, '--max-bytes', String(config.cacheBytes), '--tokens-file', tokensFile, '--log-level', config.logLevel],
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
 }
@@ -127,4 +202,9 @@ function dataPlaneArgs(config: CoordinatorConfig, stateDir: string, tokensFile: 
 async function versionOf(): Promise<string> {
   const json: unknown = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
   return typeof json === 'object' && json !== null && 'version' in json && typeof json.version === 'string' ? json.version : 'unknown';
+}
+
+function retentionOf(config: CoordinatorConfig) {
+  const { retention: keepMs, retentionCount: keepCount, retentionSteps: keepSteps, retentionCountMax: hardCount } = config;
+  return { keepMs, keepCount, keepSteps, hardCount };
 }

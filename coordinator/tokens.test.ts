@@ -15,7 +15,7 @@ test('what is written for the data plane reads as the same entries, and the serv
   await using dir = await tempDir();
   const path = join(dir.path, 'tokens.json');
   await writeFile(path, JSON.stringify(FILE));
-  const tokens = await openTokens({ stateDir: dir.path, tokensFile: path, localAgents: false });
+  const tokens = await openTokens({ stateDir: dir.path, tokensFile: path, localAgentsDir: undefined });
   expect(tokens.entries).toEqual(parseTokens(JSON.stringify(FILE)));
   await tokens.writeDataTokens();
   const forData = parseTokens(await readFile(tokens.dataTokensFile, 'utf8'));
@@ -27,7 +27,7 @@ test('what is written for the data plane reads as the same entries, and the serv
 
 test('agents of the host find the same token after a restart', async () => {
   await using dir = await tempDir();
-  const options = { stateDir: dir.path, tokensFile: undefined, localAgents: true };
+  const options = { stateDir: dir.path, tokensFile: undefined, localAgentsDir: dir.path };
   const [first] = (await openTokens(options)).entries;
   const [second] = (await openTokens(options)).entries;
   expect(second).toEqual(first);
@@ -38,7 +38,7 @@ test('agents of the host find the same token after a restart', async () => {
 
 test('a tokens file that is missing or wrong is refused', async () => {
   await using dir = await tempDir();
-  const open = (tokensFile: string) => openTokens({ stateDir: dir.path, tokensFile, localAgents: false });
+  const open = (tokensFile: string) => openTokens({ stateDir: dir.path, tokensFile, localAgentsDir: undefined });
   await expect(open(join(dir.path, 'none.json'))).rejects.toThrow('Reading the tokens file');
   const path = join(dir.path, 'bad.json');
   await writeFile(path, formatTokens([]).replace('[]', '[{"name": "x"}]'));

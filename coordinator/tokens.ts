@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { hashToken, parseTokens, type Identity, type TokenEntry } from '../base/auth.ts';
 import { wrap } from '../base/fault.ts';
 import { Secret } from '../base/secret.ts';
+import { keptFile } from './kept-file.ts';
 
 /** Who may connect, and what the processes that the coordinator starts show of themselves. */
 export type Tokens = {
@@ -19,8 +20,8 @@ export type Tokens = {
 export type TokensOptions = {
   readonly stateDir: string;
   readonly tokensFile: string | undefined;
-  /** Whether to keep a token for agents of this host in `<state dir>/agent-token`. */
-  readonly localAgents: boolean;
+  /** The directory in whose `agent-token` a token for agents of this host is kept; undefined for none. */
+  readonly localAgentsDir: string | undefined;
 };
 
 /** What agents with the host's own token are. */
@@ -29,11 +30,13 @@ const LOCAL_AGENT: Identity = { kind: 'agent', name: 'local-agent', cluster: 'lo
 /** @throws {Fault} CONFIG_INVALID where the tokens file cannot be read or is wrong. */
 export async function openTokens(options: TokensOptions): Promise<Tokens> {
   const entries = options.tokensFile === undefined ? [] : [...(await readTokens(options.tokensFile))];
-  if (options.localAgents) {
-    const token = await keptToken(join(options.stateDir, 'agent-token'));
+  if (options.localAgentsDir !== undefined) {
+    const path = join(options.localAgentsDir, 'agent-token');
+    // The same after a restart, and for every coordinator that shares the directory.
+    const token = await keptFile(path, newToken, (text) => /^[0-9a-f]{64}$/.test(text));
     entries.push({ sha256: hashToken(token), identity: LOCAL_AGENT });
   }
-  const service = randomBytes(32).toString('hex');
+  const service = newToken();
   const dataTokensFile = join(options.stateDir, 'data-tokens.json');
   const text = formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]);
   return { entries, service: new Secret(service), dataTokensFile, writeDataTokens: () => writePrivate(dataTokensFile, text) };
@@ -58,17 +61,8 @@ async function readTokens(path: string): Promise<readonly TokenEntry[]> {
   return parseTokens(text);
 }
 
-/** The token in the file, made at the first start, so that agents find the same one after a restart. */
-async function keptToken(path: string): Promise<string> {
-  try {
-    const text = (await readFile(path, 'utf8')).trim();
-    if (/^[0-9a-f]{64}$/.test(text)) return text;
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw wrap(error, `Reading ${path}`);
-  }
-  const token = randomBytes(32).toString('hex');
-  await writePrivate(path, `${token}\n`);
-  return token;
+function newToken(): string {
+  return randomBytes(32).toString('hex');
 }
 
 async function writePrivate(path: string, text: string): Promise<void> {

@@ -32,6 +32,8 @@ export type CallerOptions = {
   readonly signal: AbortSignal;
   /** Longest time of the whole call; the server learns it too. @default none */
   readonly deadlineMs?: number;
+  /** Sent along with a unary call. @default none */
+  readonly metadata?: Readonly<Record<string, string>>;
 };
 
 const COMMON_OPTIONS: ChannelOptions = {
@@ -109,7 +111,7 @@ export async function callUnary<C extends Client, M extends keyof C & string>(
     if (signal.aborted) throw cancelled(signal);
     const cancel = () => call.cancel();
     const start = client[method] as Start; // `M` names a unary method, and this is its longest overload
-    const call = start.call(client, request, new Metadata(), callOptions(options), (error, response) => {
+    const call = start.call(client, request, metadataOf(options), callOptions(options), (error, response) => {
       signal.removeEventListener('abort', cancel);
       if (error !== null) reject(faultOf(error, signal));
       else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
@@ -234,6 +236,12 @@ async function* responsesOf<Res>(call: ClientReadableStream<Res>, end: CallEnd, 
     signal.removeEventListener('abort', onAbort);
     call.cancel(); // changes nothing where the call has ended
   }
+}
+
+function metadataOf({ metadata = {} }: CallerOptions): Metadata {
+  const made = new Metadata();
+  for (const [key, value] of Object.entries(metadata)) made.set(key, value);
+  return made;
 }
 
 function callOptions({ deadlineMs }: CallerOptions): CallOptions {

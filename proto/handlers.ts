@@ -21,10 +21,12 @@ export type Call = {
   /** What the client shows of itself, for `Authenticator.identify`. */
   readonly evidence: Evidence;
   readonly metadata: Metadata;
+  /** When the client stops waiting, by the wall clock; Infinity where it waits for ever. */
+  readonly deadlineAt: number;
 };
 
 /** What the four kinds of call have in common on the server's side. */
-type Surface = EventEmitter & { readonly metadata: Metadata; getPeer(): string };
+type Surface = EventEmitter & { readonly metadata: Metadata; getPeer(): string; getDeadline(): Date | number };
 
 /*
  * Each of these makes a gRPC handler of a plain function. A Fault that the function throws becomes its status; anything
@@ -102,7 +104,8 @@ function settle<T>(
   call.on('cancelled', () => controller.abort(new Fault('CANCELLED', 'The client gave up on the call')));
   const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
   const evidence: Evidence = { authorization, loopback: isLoopback(call.getPeer()) };
-  const running = (async () => work({ signal: controller.signal, evidence, metadata: call.metadata }))();
+  const running = (async () =>
+    work({ signal: controller.signal, evidence, metadata: call.metadata, deadlineAt: Number(call.getDeadline()) }))();
   running.then(done, (error: unknown) => failed(error, controller.signal.aborted));
 }
 

@@ -23,6 +23,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly address: string;
   /** What the health service answers, for the whole server and for each of its services. True from the start. */
   setServing(ok: boolean): void;
+  /** What it answers for each service and for `ready`: whether calls should come here. The whole server stays as it is. */
+  setReady(ok: boolean): void;
 }
 
 /** Largest message that a server takes; senders of more split it (ByteStream). */
@@ -52,8 +54,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const health = new HealthImplementation();
   health.addToServer(server);
   new ReflectionService(loadDefinition(), { services: names }).addToServer(server);
+  const setReady = (ok: boolean) => {
+    for (const name of ['ready', ...names]) health.setStatus(name, ok ? 'SERVING' : 'NOT_SERVING');
+  };
   const setServing = (ok: boolean) => {
-    for (const name of ['', ...names]) health.setStatus(name, ok ? 'SERVING' : 'NOT_SERVING');
+    health.setStatus('', ok ? 'SERVING' : 'NOT_SERVING');
+    setReady(ok);
   };
   const internals = internalsOf(server);
   if (internals === undefined) env.log.warn('http2-windows-not-raised', { listen });
@@ -65,6 +71,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   return {
     address: `${hostOf(listen)}:${port}`,
     setServing,
+    setReady,
     [Symbol.asyncDispose]: () => {
       setServing(false);
       disposal ??= shutDown(server, drainMs);

@@ -20,9 +20,10 @@ type Submission = {
 
 /**
  * One commit in flight; what arrives meanwhile goes into the next, up to the ledger's `groupRecordsMax` records. A submission is never
- * divided: a larger one is a commit of its own. Disposing waits for what was given and takes nothing more.
+ * divided: a larger one is a commit of its own. Disposing waits for what was given and takes nothing more. Nothing is committed
+ * once `holds`, asked before each commit, says that the term is over.
  */
-export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
+export function groupCommit(ledger: Ledger, term: Term, holds: () => boolean = () => true): GroupCommit {
   const queue: Submission[] = [];
   /** Never aborted: a commit whose fate is unknown is worse than one that is waited for. */
   const signal = new AbortController().signal;
@@ -36,6 +37,7 @@ export function groupCommit(ledger: Ledger, term: Term): GroupCommit {
       const group = takeGroup(queue, ledger.traits.groupRecordsMax);
       const records = group.flatMap((submission) => submission.records);
       try {
+        if (!holds()) throw new Fault('LEDGER_UNAVAILABLE', 'The term is over, so nothing more is committed under it');
         if (records.length > 0) await ledger.commit(term, records, signal);
       } catch (error) {
         failure = wrap(error, 'Committing to the ledger');

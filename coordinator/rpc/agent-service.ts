@@ -10,21 +10,19 @@ import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
 import type { AgentId, LeaseToken, SessionId } from '../core/ids.ts';
 import type { Reply } from '../core/outcome.ts';
-import type { CoreView } from '../shell/core-view.ts';
-import type { Driver } from '../shell/driver.ts';
-import type { LogLimits, LogStore } from '../shell/logs.ts';
+import type { Leader } from '../ledger/ledger.ts';
+import type { RoleSource } from '../role/role.ts';
+import type { LogLimits } from '../shell/logs.ts';
 import type { Outbox } from '../shell/outbox.ts';
-import type { LogAck, SessionMessage, Sessions } from '../shell/sessions.ts';
+import type { LogAck, SessionMessage } from '../shell/sessions.ts';
+import type { Shell } from '../shell/shell.ts';
 import { bad, wholeField } from './fields.ts';
 import { registrationFromProto, reportOf, tokenField, type AgentIdentity, type Registration } from './registration.ts';
 import { sessionMessageToProto } from './session-message.ts';
 
 export type AgentServiceOptions = {
-  readonly driver: Driver;
-  readonly sessions: Sessions;
-  readonly logs: LogStore;
+  readonly role: RoleSource;
   readonly authenticator: Authenticator;
-  readonly core: Pick<CoreView, 'lease' | 'agent'>;
   readonly logLimits: LogLimits;
   /** Where agents find the data plane. */
   readonly dataAddress: () => string;
@@ -33,7 +31,12 @@ export type AgentServiceOptions = {
   readonly registerMs?: number;
 };
 
+/** What only the coordinator has that leads; agents work for no other. */
+type Leading = AgentServiceOptions & Pick<Shell, 'driver' | 'sessions' | 'logs' | 'core'>;
+
 const REGISTER_MS = 15_000;
+/** Longest wait for somebody to lead, before an agent is sent to try again. */
+const LEADER_MS = 2_000;
 const HEARTBEAT_TOKENS_MAX = 10_000;
 const CREDITS_MAX = 10_000;
 const REASON_MAX = 1_024;
@@ -59,6 +62,17 @@ async function* runSession(
   options: AgentServiceOptions,
 ): AsyncGenerator<CoordinatorBatch> {
   const identity = agentIdentity(call, options.authenticator);
+  const role = await options.role.known(LEADER_MS, call.signal);
+  if (role.kind === 'leading') yield* runLedSession(requests, call, identity, { ...options, ...role.shell });
+  else yield elsewhere(role.leader, options.role.stopping.aborted);
+}
+
+async function* runLedSession(
+  requests: AsyncIterable<AgentBatch__Output>,
+  call: Call,
+  identity: AgentIdentity,
+  options: Leading,
+): AsyncGenerator<CoordinatorBatch> {
   const source = requests[Symbol.asyncIterator]();
   const first = await firstBatch(source, options.registerMs ?? REGISTER_MS);
   let registration: Registration;
@@ -90,7 +104,7 @@ async function* runSession(
   yield* serveSession({ ...options, session: reply.session, agent: registration.facts.agent, registration, outbox }, first, source, call);
 }
 
-type Context = AgentServiceOptions & {
+type Context = Leading & {
   readonly session: SessionId;
   readonly agent: AgentId;
   readonly registration: Registration;
@@ -223,7 +237,7 @@ function registrationOf(first: AgentBatch__Output, identity: AgentIdentity): Reg
  * Leases belong to an agent's id, which everybody with an agent's credential may choose. So the id of an agent with other
  * labels of trust cannot be taken while that one is connected or may come back to its leases: its results would be forged.
  */
-function refuseForeignId({ facts }: Registration, { core }: AgentServiceOptions): void {
+function refuseForeignId({ facts }: Registration, { core }: Leading): void {
   const known = core.agent(facts.agent);
   if (known === undefined || TRUSTED_LABELS.every((key) => known.facts.labels[key] === facts.labels[key])) return;
   if (!known.connected && known.running.length === 0) return;
@@ -232,7 +246,7 @@ function refuseForeignId({ facts }: Registration, { core }: AgentServiceOptions)
 }
 
 /** From where the logs of the leases that the agent brings are wanted. */
-async function logsOf(registration: Registration, options: AgentServiceOptions): Promise<readonly LogAck[]> {
+async function logsOf(registration: Registration, options: Leading): Promise<readonly LogAck[]> {
   const acks: LogAck[] = [];
   for (const { token } of registration.held) {
     const lease = options.core.lease(token);
@@ -240,6 +254,16 @@ async function logsOf(registration: Registration, options: AgentServiceOptions):
     acks.push({ token, offset: await options.logs.offsetOf(lease.build, token) });
   }
   return acks;
+}
+
+/** Where an agent finds the coordinator that leads, or that it should try again. */
+function elsewhere(leader: Leader | undefined, isStopping: boolean): CoordinatorBatch {
+  const reason = isStopping
+    ? 'This coordinator is stopping'
+    : leader === undefined
+      ? 'No coordinator leads at the moment'
+      : `The coordinator at ${leader.address} leads`;
+  return { messages: [{ refused: { retry: true, reason, leaderAddress: leader?.address ?? '' }, kind: 'refused' }] };
 }
 
 /** The answer that ends a session before it began. */

@@ -6,12 +6,15 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST } from '../../cache/digest.ts';
 import type { BuildHandlers } from '../../proto/gen/switchyard/v1/Build.ts';
 import type { CancelBuildRequest__Output } from '../../proto/gen/switchyard/v1/CancelBuildRequest.ts';
+import type { ExplainStepRequest__Output } from '../../proto/gen/switchyard/v1/ExplainStepRequest.ts';
+import type { ExplainStepResponse } from '../../proto/gen/switchyard/v1/ExplainStepResponse.ts';
 import type { GetBuildRequest__Output } from '../../proto/gen/switchyard/v1/GetBuildRequest.ts';
 import type { GetBuildResponse } from '../../proto/gen/switchyard/v1/GetBuildResponse.ts';
 import type { GetServerResponse } from '../../proto/gen/switchyard/v1/GetServerResponse.ts';
 import type { ListBuildsRequest__Output } from '../../proto/gen/switchyard/v1/ListBuildsRequest.ts';
 import type { ListBuildsResponse } from '../../proto/gen/switchyard/v1/ListBuildsResponse.ts';
 import type { RetryStepRequest__Output } from '../../proto/gen/switchyard/v1/RetryStepRequest.ts';
+import type { SetHoldRequest__Output } from '../../proto/gen/switchyard/v1/SetHoldRequest.ts';
 import type { StreamLogRequest__Output } from '../../proto/gen/switchyard/v1/StreamLogRequest.ts';
 import type { StreamLogResponse } from '../../proto/gen/switchyard/v1/StreamLogResponse.ts';
 import type { SubmitBuildRequest__Output } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
@@ -27,34 +30,38 @@ import { LIMITS } from '../core/limits.ts';
 import type { Event } from '../core/event.ts';
 import type { Reply } from '../core/outcome.ts';
 import type { BuildView } from '../core/view.ts';
+import type { RoleSource } from '../role/role.ts';
 import { newBuildId } from '../shell/build-ids.ts';
 import type { CoreView } from '../shell/core-view.ts';
-import type { Driver } from '../shell/driver.ts';
 import { instanceNameOf } from '../shell/instance-name.ts';
-import { readStepLog } from '../shell/step-log.ts';
-import type { LogStore } from '../shell/logs.ts';
-import type { Watch } from '../shell/watch.ts';
+import type { Shell } from '../shell/shell.ts';
 import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
+import { wasForwarded, type ForwardedMethod, type Forwarder } from './forward.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
+import { readBuild, readLog, watchBuildEvents, type BuildNow, type LedgerReads } from './reads.ts';
 import { submissionFromProto, type Submission } from './submit.ts';
 import { watchItemToProto } from './watch-event.ts';
 
 export type BuildServiceOptions = {
-  readonly driver: Driver;
-  readonly core: CoreView;
-  readonly watch: Watch;
-  readonly logs: LogStore;
+  readonly role: RoleSource;
+  /** How builds are read while another coordinator leads; undefined on a ledger of this process alone. */
+  readonly reads: LedgerReads | undefined;
+  readonly forwarder: Forwarder;
   /** Where a caller's inputs are. */
   readonly storeFor: (instanceName: string) => BlobStore;
-  readonly storeOf: (build: BuildId) => BlobStore;
   readonly authenticator: Authenticator;
   readonly dataAddress: () => string;
+  /** Where this coordinator is reached. */
+  readonly address: () => string;
   /** Version of the program. */
   readonly version: string;
   readonly env: Env;
 };
+
+/** With what only a leader has. */
+type Leading = BuildServiceOptions & Pick<Shell, 'driver' | 'core'>;
 
 /** Digests of one question to the store. */
 const MISSING_BATCH = 5_000;
@@ -62,8 +69,13 @@ const MISSING_BATCH = 5_000;
 const STORE_MS = 30_000;
 /** Commits under way at which new builds are put off. */
 const BACKLOG_MAX = 50_000;
+/** Longest wait for somebody to lead, for calls that need a leader. */
+const LEADER_MS = 3_000;
 
-/** The Build service: translates, checks who asks and what, and leaves the rest to driver, watch and logs. */
+/**
+ * The Build service: translates, checks who asks and what, and leaves the rest to the shell. While another coordinator leads,
+ * builds, events and logs are read from the ledger, and the leader answers the rest.
+ */
 export function buildService(options: BuildServiceOptions): ServedService {
   const { env } = options;
   const called = <Req, Res>(rpc: BuildRpc, run: (request: Req, caller: Caller, call: Call) => Promise<Res>) =>
@@ -72,27 +84,34 @@ export function buildService(options: BuildServiceOptions): ServedService {
     serverStream<Req, Res>(env, `Build.${rpc}`, (request, call) =>
       run(request, callerFor(rpc, call.evidence, options.authenticator), call),
     );
+  /** A call that only the leader answers. */
+  const led = <Req extends object, Res extends object>(
+    rpc: BuildRpc,
+    method: ForwardedMethod,
+    run: (leading: Leading, request: Req, caller: Caller, call: Call) => Promise<Res>,
+  ) =>
+    called<Req, Res>(rpc, async (request, caller, call) => {
+      const role = await options.role.known(wasForwarded(call) ? 0 : LEADER_MS, call.signal);
+      if (role.kind === 'leading') return run({ ...options, driver: role.shell.driver, core: role.shell.core }, request, caller, call);
+      // The leader's answer to the same method of the same service.
+      return (await options.forwarder.unary(role.leader, method, request, call)) as Res;
+    });
   const handlers: BuildHandlers = {
     GetServer: called('GetServer', async (_request, caller) => serverOf(options, caller)),
-    SubmitBuild: called('SubmitBuild', (request, caller, call) => submit(options, request, caller, call)),
-    GetBuild: called('GetBuild', (request, caller) => getBuild(options, request, caller)),
-    ListBuilds: called('ListBuilds', (request, caller) => listBuilds(options, request, caller)),
+    SubmitBuild: led('SubmitBuild', 'submitBuild', submit),
+    GetBuild: called('GetBuild', (request, caller, call) => getBuild(options, request, caller, call)),
+    ListBuilds: led('ListBuilds', 'listBuilds', listBuilds),
     WatchBuild: streamed('WatchBuild', (request, caller, call) => watchBuild(options, request, caller, call)),
-    CancelBuild: called('CancelBuild', (request, caller) => cancel(options, request, caller)),
-    RetryStep: called('RetryStep', (request, caller) => retry(options, request, caller)),
+    CancelBuild: led('CancelBuild', 'cancelBuild', cancel),
+    RetryStep: led('RetryStep', 'retryStep', retry),
     StreamLog: streamed('StreamLog', (request, caller, call) => streamLog(options, request, caller, call)),
-    ExplainStep: called('ExplainStep', async (request, caller) => {
-      const step = stepFor(options, caller, request.buildId, request.step);
-      const explanation = options.core.explain(step, options.driver.now());
-      if (explanation === undefined) throw new Fault('STEP_UNKNOWN', `The build has no step ${brief(request.step)}`, { field: 'step' });
-      return explanationToProto(explanation);
+    ExplainStep: led('ExplainStep', 'explainStep', explain),
+    ListAgents: led('ListAgents', 'listAgents', async ({ driver, core }) => {
+      await driver.settled();
+      return agentsToProto(core);
     }),
-    ListAgents: called('ListAgents', async () => {
-      await options.driver.settled();
-      return agentsToProto(options.core);
-    }),
-    SetHold: called('SetHold', async (request, caller) => {
-      await done(options, holdEventFromProto(request, caller, options.driver.now()));
+    SetHold: led('SetHold', 'setHold', async (leading, request: SetHoldRequest__Output, caller) => {
+      await done(leading, holdEventFromProto(request, caller, leading.driver.now()));
       return {};
     }),
   };
@@ -100,7 +119,11 @@ export function buildService(options: BuildServiceOptions): ServedService {
 }
 
 function serverOf(options: BuildServiceOptions, caller: Caller): GetServerResponse {
+  const role = options.role.current();
+  const leads = role.kind === 'leading';
   return {
+    coordinatorRole: leads ? 'COORDINATOR_ROLE_LEADING' : 'COORDINATOR_ROLE_FOLLOWING',
+    leaderAddress: leads ? options.address() : (role.leader?.address ?? ''),
     version: options.version,
     dataAddress: options.dataAddress(),
     project: caller.project,
@@ -114,12 +137,7 @@ function serverOf(options: BuildServiceOptions, caller: Caller): GetServerRespon
   };
 }
 
-async function submit(
-  options: BuildServiceOptions,
-  request: SubmitBuildRequest__Output,
-  caller: Caller,
-  call: Call,
-): Promise<SubmitBuildResponse> {
+async function submit(options: Leading, request: SubmitBuildRequest__Output, caller: Caller, call: Call): Promise<SubmitBuildResponse> {
   const submission = submissionFromProto(request, caller);
   if (options.driver.backlog > BACKLOG_MAX) {
     throw new Fault('LIMIT_EXCEEDED', 'The ledger has fallen behind: no new builds for a moment', { retryAfterMs: 2_000 });
@@ -139,7 +157,7 @@ async function submit(
 }
 
 /** @throws {Fault} WRONG_STATE naming the first step whose input tree is not in the store. */
-async function refuseMissingInputs(options: BuildServiceOptions, { spec }: Submission, caller: Caller, call: Call): Promise<void> {
+async function refuseMissingInputs(options: Leading, { spec }: Submission, caller: Caller, call: Call): Promise<void> {
   const firstUse = new Map(spec.steps.map((step, index) => [step.inputRoot, index] as const).toReversed());
   firstUse.delete(EMPTY_DIGEST);
   const roots = [...firstUse.keys()];
@@ -158,22 +176,18 @@ async function refuseMissingInputs(options: BuildServiceOptions, { spec }: Submi
   }
 }
 
-async function getBuild(options: BuildServiceOptions, request: GetBuildRequest__Output, caller: Caller): Promise<GetBuildResponse> {
-  const view = buildFor(options, caller, request.buildId);
+function getBuild(options: BuildServiceOptions, request: GetBuildRequest__Output, caller: Caller, call: Call): Promise<GetBuildResponse> {
   const { pageToken } = request;
-  const from = pageToken === '' ? 0 : wholeField(pageToken, 'page_token', 1, view.steps.length);
-  const { steps, next } = stepsPage(view.steps, from);
-  const answer = {
-    build: buildSummaryToProto(view),
-    steps,
-    nextPageToken: next === undefined ? '' : String(next),
-    cursor: options.watch.cursorAt(view.lastEventSeq),
-  };
-  await options.driver.settled(); // nothing is shown that a crash could take back
-  return answer;
+  const id = buildIdField(request.buildId);
+  return readBuild(options, id, pageToken !== '', call.signal, (now) => {
+    const view = visible(now.view, caller, id);
+    const from = pageToken === '' ? 0 : wholeField(pageToken, 'page_token', 1, view.steps.length);
+    const { steps, next } = stepsPage(view.steps, from);
+    return { build: buildSummaryToProto(view), steps, nextPageToken: next === undefined ? '' : String(next), cursor: now.cursor };
+  });
 }
 
-async function listBuilds(options: BuildServiceOptions, request: ListBuildsRequest__Output, caller: Caller): Promise<ListBuildsResponse> {
+async function listBuilds(options: Leading, request: ListBuildsRequest__Output, caller: Caller): Promise<ListBuildsResponse> {
   const filter = filterFromProto(request, caller.project);
   const found = options.core.builds({ ...filter, limit: filter.limit + 1 });
   const builds = found.slice(0, filter.limit);
@@ -191,8 +205,9 @@ async function* watchBuild(
   caller: Caller,
   call: Call,
 ): AsyncGenerator<WatchBuildResponse> {
-  const { record } = buildFor(options, caller, request.buildId);
-  for await (const item of options.watch.events(record.id, request.cursor, call.signal)) yield watchItemToProto(item);
+  const id = buildIdField(request.buildId);
+  await readBuild(options, id, true, call.signal, ({ view }) => visible(view, caller, id));
+  for await (const item of watchBuildEvents(options, id, request.cursor, call.signal)) yield watchItemToProto(item);
 }
 
 async function* streamLog(
@@ -201,16 +216,25 @@ async function* streamLog(
   caller: Caller,
   call: Call,
 ): AsyncGenerator<StreamLogResponse> {
-  const step = stepFor(options, caller, request.buildId, request.step);
+  const id = buildIdField(request.buildId);
+  const stepIn = ({ core, view }: BuildNow) => stepOf(core, visible(view, caller, id), request.step);
+  const step = await readBuild(options, id, true, call.signal, stepIn);
   const attempt = wholeField(request.attempt, 'attempt', 0, 1_000_000);
   const offset = wholeField(request.offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
-  for await (const piece of readStepLog(options, { step, attempt, offset, follow: request.follow }, call.signal)) {
+  for await (const piece of readLog(options, { step, attempt, offset, follow: request.follow }, call.signal)) {
     if (piece.bytes.byteLength === 0 && !piece.complete) continue;
     yield { offset: piece.offset, data: piece.bytes, attempt: piece.attempt, complete: piece.complete, truncated: piece.truncated };
   }
 }
 
-async function cancel(options: BuildServiceOptions, request: CancelBuildRequest__Output, caller: Caller): Promise<object> {
+async function explain(options: Leading, request: ExplainStepRequest__Output, caller: Caller): Promise<ExplainStepResponse> {
+  const step = stepFor(options, caller, request.buildId, request.step);
+  const explanation = options.core.explain(step, options.driver.now());
+  if (explanation === undefined) throw new Fault('STEP_UNKNOWN', `The build has no step ${brief(request.step)}`, { field: 'step' });
+  return explanationToProto(explanation);
+}
+
+async function cancel(options: Leading, request: CancelBuildRequest__Output, caller: Caller): Promise<object> {
   const reason = textField(request.reason, 'reason', 0, 1_024);
   const by = caller.name;
   const { record } = buildFor(options, caller, request.buildId);
@@ -220,13 +244,13 @@ async function cancel(options: BuildServiceOptions, request: CancelBuildRequest_
   return {};
 }
 
-async function retry(options: BuildServiceOptions, request: RetryStepRequest__Output, caller: Caller): Promise<object> {
+async function retry(options: Leading, request: RetryStepRequest__Output, caller: Caller): Promise<object> {
   refuseForeignBuild(caller, buildFor(options, caller, request.buildId).record.spec);
   await done(options, { kind: 'step-retried', step: stepFor(options, caller, request.buildId, request.step), by: caller.name });
   return {};
 }
 
-async function done(options: BuildServiceOptions, event: Event): Promise<void> {
+async function done(options: Leading, event: Event): Promise<void> {
   const reply = await options.driver.submit(event);
   if (reply.kind === 'refused') throw refusalOf(reply);
 }
@@ -241,10 +265,18 @@ function refusalOf(reply: Reply): Fault {
 }
 
 /** The build, if it is of the caller's project: the others are unknown to it. @throws {Fault} BUILD_UNKNOWN */
-function buildFor(options: BuildServiceOptions, caller: Caller, text: string): BuildView {
+function buildFor(options: Leading, caller: Caller, text: string): BuildView {
+  const id = buildIdField(text);
+  return visible(options.core.build(id), caller, id);
+}
+
+function buildIdField(text: string): BuildId {
   const id = parseBuildId(text);
   if (id === undefined) throw bad('build_id', `must be "b-" and 26 characters, but is "${brief(text)}"`);
-  const view = options.core.build(id);
+  return id;
+}
+
+function visible(view: BuildView | undefined, caller: Caller, id: BuildId): BuildView {
   if (view === undefined || view.record.spec.project !== caller.project) {
     throw new Fault('BUILD_UNKNOWN', `No build ${id} is known in the project ${caller.project}`, { field: 'build_id' });
   }
@@ -252,10 +284,13 @@ function buildFor(options: BuildServiceOptions, caller: Caller, text: string): B
 }
 
 /** @throws {Fault} BUILD_UNKNOWN, STEP_UNKNOWN */
-function stepFor(options: BuildServiceOptions, caller: Caller, build: string, name: string): StepId {
-  const { record } = buildFor(options, caller, build);
+function stepFor(options: Leading, caller: Caller, build: string, name: string): StepId {
+  return stepOf(options.core, buildFor(options, caller, build), name);
+}
+
+function stepOf(core: CoreView, { record }: BuildView, name: string): StepId {
   const step = isStepName(name) ? stepIdOf(record.id, name) : undefined;
-  if (step === undefined || options.core.step(step) === undefined) {
+  if (step === undefined || core.step(step) === undefined) {
     throw new Fault('STEP_UNKNOWN', `The build has no step "${brief(name)}"`, { field: 'step' });
   }
   return step;

@@ -60,6 +60,11 @@ export type DriverOptions = {
   /** Must not go back; see `steadyClock`. */
   readonly clock: Clock;
   readonly env: Env;
+  /**
+   * Whether this coordinator leads at this moment (`Lead.holds`). Asked before an event is applied and before anything is
+   * delivered; once it says no, the driver steps down. @default always
+   */
+  readonly holds?: () => boolean;
   /** Runs `run` once after `delayMs` and returns what takes it back; the simulation has a time of its own. @default setTimeout */
   readonly after?: (delayMs: number, run: () => void) => () => void;
   /** Makes the receivers; they may submit events from within their methods. */
@@ -108,6 +113,7 @@ class RunningDriver implements Driver {
   #draining = false;
   #wakeAt: TimeMs | undefined;
   readonly #after: (delayMs: number, run: () => void) => () => void;
+  readonly #holds: () => boolean;
   #timer: { readonly at: TimeMs; readonly cancel: () => void } | undefined;
 
   constructor(options: Omit<DriverOptions, 'first' | 'receivers'>) {
@@ -116,6 +122,7 @@ class RunningDriver implements Driver {
     this.#clock = options.clock;
     this.#env = options.env;
     this.#after = options.after ?? afterRealTime;
+    this.#holds = options.holds ?? (() => true);
     const { promise, resolve } = Promise.withResolvers<Fault | undefined>();
     this.ended = promise;
     this.#end = resolve;
@@ -174,7 +181,7 @@ class RunningDriver implements Driver {
 
   settled(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    if (this.#fault !== undefined) reject(this.#ending());
+    if (!this.#leads()) reject(this.#ending());
     else {
       const settle = (fault: Fault | undefined) => (fault === undefined ? resolve() : reject(fault));
       this.#entries.push({ writes: NOTHING, sends: NOTHING, settle, durable: true });
@@ -195,9 +202,17 @@ class RunningDriver implements Driver {
   }
 
   #refusal(): Fault | undefined {
-    if (this.#fault !== undefined) return this.#ending();
+    if (!this.#leads()) return this.#ending();
     if (this.#draining) return new Fault('DRAINING', 'This coordinator is stopping', { retryAfterMs: 1_000 });
     return undefined;
+  }
+
+  /** Whether the driver goes on; it steps down where the lead is over. */
+  #leads(): boolean {
+    if (this.#fault !== undefined) return false;
+    if (this.#holds()) return true;
+    this.stepDown(new Fault('LEDGER_UNAVAILABLE', 'The term is over'));
+    return false;
   }
 
   #ending(): Fault {
@@ -246,7 +261,7 @@ class RunningDriver implements Driver {
     this.#delivering = true;
     try {
       for (let entry = this.#entries[this.#head]; entry?.durable === true; entry = this.#entries[this.#head]) {
-        if (this.#fault !== undefined) break;
+        if (!this.#leads()) break;
         this.#head += 1;
         if (this.#head >= 1_024 && this.#head * 2 >= this.#entries.length) {
           this.#entries = this.#entries.slice(this.#head);

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../../base/env.ts';
 import type { SealedLog } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
@@ -21,8 +22,13 @@ import { openSessions, type Sessions } from './sessions.ts';
 import { steadyClock } from './steady-clock.ts';
 import { openWatch, type Watch } from './watch.ts';
 
-/** Everything around the core: what turns its outcomes into deeds, and what the services ask. */
+/**
+ * Everything around the core: what turns its outcomes into deeds, and what the services ask. Disposal ends the agents' streams
+ * first; where the driver has stepped down nothing more is committed.
+ */
 export interface Shell extends AsyncDisposable {
+  /** Takes no more events and returns once everything that was applied is durable and delivered. Streams stay open. */
+  drain(): Promise<void>;
   readonly core: CoreView;
   readonly driver: Driver;
   readonly sessions: Sessions;
@@ -41,13 +47,24 @@ export type ShellOptions = {
   readonly logLimits: LogLimits;
   readonly signOfLifeMs: number;
   readonly env: Env;
+  /** As `DriverOptions.holds`. @default always */
+  readonly holds?: () => boolean;
+  /** Gives up the recovery, where the term is over before it has ended. @default never */
+  readonly signal?: AbortSignal;
 };
 
-/** Recovers the core from the ledger and sets it going: what was under way goes on. @throws {Fault} LEDGER_UNAVAILABLE */
+/**
+ * Recovers the core from the ledger and sets it going: what was under way goes on. Other work of the process has its turns
+ * during the recovery, so that the term can be renewed. @throws {Fault} LEDGER_UNAVAILABLE; why the signal aborted
+ */
 export async function startShell(options: ShellOptions): Promise<Shell> {
-  const { ledger, term, data, env } = options;
+  const { ledger, term, data, env, holds = () => true, signal = new AbortController().signal } = options;
   const core = new Scheduler({ nonce: term.nonce, timings: options.timings, seed: randomInt(2 ** 48 - 1) });
-  for await (const records of ledger.load(new AbortController().signal)) core.restore(records);
+  for await (const records of ledger.load(signal)) {
+    core.restore(records);
+    await nextTurn();
+    signal.throwIfAborted();
+  }
   const clock = steadyClock(env.clock, core.newestTime());
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const storeOf = (build: BuildId) => data.withInstance(instanceOf(core, build) ?? '').store;
@@ -62,9 +79,10 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
   const driver = startDriver({
     core,
     first: core.resume(clock.now()),
-    commits: groupCommit(ledger, term),
+    commits: groupCommit(ledger, term, holds),
     clock,
     env,
+    holds,
     receivers: (started) => {
       parts = openParts(options, { core, driver: started, sessions, watch, cacheOf, storeOf });
       return receiversOf(parts);
@@ -78,6 +96,10 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
     watch,
     logs,
     storeOf,
+    async drain() {
+      await resolver[Symbol.asyncDispose]();
+      await driver[Symbol.asyncDispose]();
+    },
     async [Symbol.asyncDispose]() {
       sessions.closeAll();
       await resolver[Symbol.asyncDispose]();

@@ -44,7 +44,7 @@ type Watcher = {
 
 export function openWatch(options: WatchOptions): Watch {
   const watchers = new Map<BuildId, Set<Watcher>>();
-  const cursorAt = (seq: number) => `${options.incarnation}:${seq}`;
+  const cursorAt = (seq: number) => cursorOf(options.incarnation, seq);
   const join = (build: BuildId): Watcher => {
     const watcher: Watcher = { fresh: [], live: true, wake: undefined };
     let all = watchers.get(build);
@@ -144,16 +144,29 @@ async function stirred(watcher: Watcher, timeoutMs: number | undefined, signal: 
 }
 
 function seqOf(cursor: string, options: WatchOptions, build: BuildId): number {
+  const { incarnation, seq } = parseCursor(cursor);
+  if (incarnation !== options.incarnation || seq > (options.stateOf(build)?.lastSeq ?? 0)) throw cursorExpired();
+  return seq;
+}
+
+/** The parts of a cursor. @throws {Fault} BAD_REQUEST */
+export function parseCursor(cursor: string): { readonly incarnation: string; readonly seq: number } {
   const [, incarnation, digits] = /^([^:]{1,128}):(0|[1-9][0-9]{0,14})$/.exec(cursor) ?? [];
   if (incarnation === undefined || digits === undefined) {
     throw new Fault('BAD_REQUEST', 'cursor is not one of ours: send back what WatchBuild or GetBuild gave, or nothing', {
       field: 'cursor',
     });
   }
-  const seq = Number(digits);
-  if (incarnation !== options.incarnation || seq > (options.stateOf(build)?.lastSeq ?? 0)) {
-    const hint = 'Call GetBuild for the state as it is, and watch from its cursor.';
-    throw new Fault('CURSOR_EXPIRED', 'The cursor is from before the ledger was restored', { field: 'cursor', hint });
-  }
-  return seq;
+  return { incarnation, seq: Number(digits) };
+}
+
+/** What a cursor is answered with that may name events which the ledger has forgotten. */
+export function cursorExpired(): Fault {
+  const hint = 'Call GetBuild for the state as it is, and watch from its cursor.';
+  return new Fault('CURSOR_EXPIRED', 'The cursor is from before the ledger was restored', { field: 'cursor', hint });
+}
+
+/** The cursor after the event of that number. */
+export function cursorOf(incarnation: string, seq: number): string {
+  return `${incarnation}:${seq}`;
 }

@@ -75,6 +75,7 @@ export interface ProtoGrpcType {
       BuildVerdict: EnumTypeDefinition
       CancelBuildRequest: MessageTypeDefinition<_switchyard_v1_CancelBuildRequest, _switchyard_v1_CancelBuildRequest__Output>
       CancelBuildResponse: MessageTypeDefinition<_switchyard_v1_CancelBuildResponse, _switchyard_v1_CancelBuildResponse__Output>
+      CoordinatorRole: EnumTypeDefinition
       Digest: MessageTypeDefinition<_switchyard_v1_Digest, _switchyard_v1_Digest__Output>
       ExplainStepRequest: MessageTypeDefinition<_switchyard_v1_ExplainStepRequest, _switchyard_v1_ExplainStepRequest__Output>
       ExplainStepResponse: MessageTypeDefinition<_switchyard_v1_ExplainStepResponse, _switchyard_v1_ExplainStepResponse__Output>

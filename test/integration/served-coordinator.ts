@@ -8,12 +8,14 @@ import type { Timings } from '../../coordinator/core/limits.ts';
 import type { Ledger } from '../../coordinator/ledger/ledger.ts';
 import { agentService } from '../../coordinator/rpc/agent-service.ts';
 import { buildService } from '../../coordinator/rpc/build-service.ts';
+import { openForwarder } from '../../coordinator/rpc/forward.ts';
+import type { Role, RoleSource } from '../../coordinator/role/role.ts';
 import { DEFAULT_LOG_LIMITS, type LogLimits } from '../../coordinator/shell/logs.ts';
 import { startShell, type Shell } from '../../coordinator/shell/shell.ts';
 import { dial } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import { loadProto } from '../../proto/load.ts';
-import { serve } from '../../proto/serve.ts';
+import { serve, type RunningServer } from '../../proto/serve.ts';
 
 const caller = (name: string, over: Partial<Extract<Identity, { kind: 'caller' }>['caller']> = {}): Identity => ({
   kind: 'caller',
@@ -73,15 +75,18 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
     Object.entries(IDENTITIES).map(([name, identity]) => ({ sha256: hashToken(name), identity })),
     undefined,
   );
-  const { core, driver, logs, sessions, storeOf, watch } = shell;
-  const common = { driver, logs, authenticator, dataAddress: () => '127.0.0.1:1', env };
+  const never = new AbortController().signal;
+  const role: Role = { kind: 'leading', shell, over: never };
+  const roles: RoleSource = { current: () => role, known: async () => role, stopping: never };
+  const common = { role: roles, authenticator, dataAddress: () => '127.0.0.1:1', env };
   const storeFor = (instanceName: string) => options.data.withInstance(instanceName).store;
+  const forwarder = stack.use(openForwarder(() => env.clock.now()));
   const services = [
-    buildService({ ...common, core, watch, storeFor, storeOf, version: '0.0.0' }),
-    agentService({ ...common, core, sessions, logLimits }),
+    buildService({ ...common, reads: undefined, forwarder, storeFor, address: () => server.address, version: '0.0.0' }),
+    agentService({ ...common, logLimits }),
   ];
-  const server = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
-  stack.defer(() => sessions.closeAll());
+  const server: RunningServer = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
+  stack.defer(() => shell.sessions.closeAll());
   const clients: BuildClient[] = [];
   const parts = stack.move();
   return {

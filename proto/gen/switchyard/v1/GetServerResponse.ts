@@ -1,6 +1,7 @@
 // Original file: proto/switchyard/v1/build.proto
 
 import type { Zone as _switchyard_v1_Zone, Zone__Output as _switchyard_v1_Zone__Output } from '../../switchyard/v1/Zone.ts';
+import type { CoordinatorRole as _switchyard_v1_CoordinatorRole, CoordinatorRole__Output as _switchyard_v1_CoordinatorRole__Output } from '../../switchyard/v1/CoordinatorRole.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface GetServerResponse {
@@ -14,6 +15,8 @@ export interface GetServerResponse {
   'requestBytesMax'?: (number | string | Long);
   'stepsPerBuildMax'?: (number);
   'nowMs'?: (number | string | Long);
+  'coordinatorRole'?: (_switchyard_v1_CoordinatorRole);
+  'leaderAddress'?: (string);
 }
 
 export interface GetServerResponse__Output {
@@ -27,4 +30,6 @@ export interface GetServerResponse__Output {
   'requestBytesMax': (string);
   'stepsPerBuildMax': (number);
   'nowMs': (string);
+  'coordinatorRole': (_switchyard_v1_CoordinatorRole__Output);
+  'leaderAddress': (string);
 }

@@ -1,0 +1,84 @@
+import { backoffMs } from '../../base/backoff.ts';
+import type { Logger } from '../../base/log.ts';
+import { prngFrom } from '../../base/prng.ts';
+import type { BuildId } from '../core/ids.ts';
+import type { SharedLedger } from '../ledger/ledger.ts';
+import { sleep } from './sleep.ts';
+
+/** Hears the hints about some builds; what came since it last looked is not missed. */
+export interface Ear extends Disposable {
+  /** Resolves at the next hint, after `withinMs`, or when the signal aborts; at once where a hint came since the last call. */
+  stirred(withinMs: number, signal: AbortSignal): Promise<void>;
+}
+
+/** The ledger's hints, heard once for the process. Hints may be lost: whoever waits for one looks now and then anyway. */
+export interface HintFeed extends AsyncDisposable {
+  listen(builds: readonly BuildId[]): Ear;
+  /** Calls `run` whenever the leadership may have changed, until the returned function is called. */
+  onLeadership(run: () => void): () => void;
+}
+
+const RETRY = { initialMs: 100, maxMs: 3_000 };
+
+type Listener = { heard: boolean; wake: () => void };
+
+export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): HintFeed {
+  const byBuild = new Map<BuildId, Set<Listener>>();
+  const ofLeadership = new Set<() => void>();
+  const stop = new AbortController();
+  const stir = (listeners: Iterable<Listener>) => {
+    for (const listener of listeners) {
+      listener.heard = true;
+      listener.wake();
+    }
+  };
+  const hear = async (): Promise<void> => {
+    const prng = prngFrom(process.pid);
+    for (let failures = 0; !stop.signal.aborted; failures += 1) {
+      try {
+        for await (const builds of ledger.hints(stop.signal)) {
+          failures = 0;
+          if (builds.length === 0) for (const run of ofLeadership) run();
+          for (const build of builds) stir(byBuild.get(build) ?? []);
+        }
+      } catch (error) {
+        if (!stop.signal.aborted && failures === 0) log.warn('hints-broke', { error });
+      }
+      await sleep(backoffMs(RETRY, failures, prng) + 50, stop.signal);
+      for (const listeners of byBuild.values()) stir(listeners); // what came meanwhile was not heard
+    }
+  };
+  const hearing = hear();
+  return {
+    listen(builds) {
+      const listener: Listener = { heard: false, wake: () => {} };
+      for (const build of builds) byBuild.set(build, (byBuild.get(build) ?? new Set()).add(listener));
+      return {
+        async stirred(withinMs, signal) {
+          if (!listener.heard) {
+            const over = new AbortController();
+            listener.wake = () => over.abort();
+            await sleep(withinMs, AbortSignal.any([signal, over.signal]));
+            listener.wake = () => {};
+          }
+          listener.heard = false;
+        },
+        [Symbol.dispose]() {
+          for (const build of builds) {
+            const all = byBuild.get(build);
+            all?.delete(listener);
+            if (all?.size === 0) byBuild.delete(build);
+          }
+        },
+      };
+    },
+    onLeadership(run) {
+      ofLeadership.add(run);
+      return () => void ofLeadership.delete(run);
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await hearing;
+    },
+  };
+}
