@@ -15,6 +15,10 @@ export type BenchOptions = {
   readonly env: Env;
   /** A peer's endpoint to measure in the same run; only where the benchmark knows peers. */
   readonly against: string | undefined;
+  /** Which ledgers to measure. */
+  readonly ledger: 'redis' | 'sqlite' | 'both';
+  /** A Redis to use, host:port or URL; undefined = one is started. */
+  readonly redis: string | undefined;
   /** Smaller loads, to see that it works. */
   readonly quick: boolean;
 };

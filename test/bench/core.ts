@@ -9,7 +9,7 @@ import { Scheduler } from '../../coordinator/core/scheduler.ts';
 import type { BuildSpec, StepSpec } from '../../coordinator/core/spec.ts';
 import { PLAIN_STEP } from '../fixtures/plain-step.ts';
 import { median, type Bench } from './bench.ts';
-import { hostMicros } from './load-agents.ts';
+import { hostMicros } from './host-micros.ts';
 
 const ROUNDS = 5;
 const REPORT: AttemptReport = {

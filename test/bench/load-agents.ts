@@ -16,44 +16,55 @@ import { sessionDialler } from '../../agent/rpc/session-client.ts';
 import type { Executor } from '../../agent/session/executor.ts';
 import { startSession } from '../../agent/session/session.ts';
 import { openSpool } from '../../agent/spool/spool.ts';
+import { hostMicros } from './host-micros.ts';
 
 /** What the parent says first. */
 export type LoadAgentsOrder = {
+  /** Every coordinator's address, with commas between them. */
   readonly address: string;
   readonly token: string;
   /** Number of the first agent. */
   readonly first: number;
   readonly count: number;
   readonly slots: number;
+  /** How long each step runs. */
+  readonly holdMs: number;
 };
 
-/** What this process says: ready once, then `[build id, time of the start in microseconds of the host's monotonic clock]` pairs. */
+/** What this process says: ready once, then `[<build>/<step>, time of the start in microseconds of the host's monotonic clock]` pairs. */
 export type LoadAgentsNews =
   | { readonly kind: 'ready' }
   | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] };
 
-/** Microseconds of a clock that all processes of the host share. */
-export function hostMicros(): number {
-  return Number(process.hrtime.bigint() / 1000n);
-}
-
 /** Starts are sent in bundles, so that telling of them costs little beside what is measured. */
 const NEWS_MS = 50;
 
-function noOpExecutor(agent: string, note: (build: string) => void): Executor {
+/** Says that the command runs, and that it ended after `holdMs`. */
+function pretender(agent: string, holdMs: number, note: (key: string) => void): Executor {
   return {
     begin(offer, _terms, listener) {
+      let over = false;
       queueMicrotask(listener.prepared);
       return {
         run() {
-          note(offer.build);
-          const at = systemClock.now();
+          note(`${offer.build}/${offer.step}`);
+          const startedAt = systemClock.now();
           listener.running();
-          listener.exited();
-          const result = { exitCode: 0, outputs: [], log: undefined, usage: NO_USAGE, agent, startedAt: at, endedAt: at };
-          listener.finished({ kind: 'succeeded', result });
+          const end = () => {
+            if (over) return;
+            over = true;
+            listener.exited();
+            const result = { exitCode: 0, outputs: [], log: undefined, usage: NO_USAGE, agent, startedAt, endedAt: systemClock.now() };
+            listener.finished({ kind: 'succeeded', result });
+          };
+          if (holdMs === 0) end();
+          else setTimeout(end, holdMs);
         },
-        cancel: ({ class: failure, message }) => listener.finished({ kind: 'failed', class: failure, message, result: undefined }),
+        cancel({ class: failure, message }) {
+          if (over) return;
+          over = true;
+          listener.finished({ kind: 'failed', class: failure, message, result: undefined });
+        },
       };
     },
   };
@@ -84,7 +95,7 @@ async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void
       prng: prngFrom(order.first + index),
       dialler: sessionDialler({ link: { address: order.address, token: new Secret(order.token) }, readLog: () => new Uint8Array(0), env }),
       spool,
-      executor: noOpExecutor(agent, (build) => void starts.push([build, hostMicros()])),
+      executor: pretender(agent, order.holdMs, (key) => void starts.push([key, hostMicros()])),
       env,
     });
   });

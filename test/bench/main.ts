@@ -4,21 +4,26 @@ import { jsonLogger } from '../../base/log.ts';
 import { circumstances, type Bench, type Figure } from './bench.ts';
 import { coreBench } from './core.ts';
 import { dispatchBench } from './dispatch.ts';
+import { ledgerBench } from './ledger.ts';
+import { scaleBench } from './scale.ts';
 
-const BENCHES: readonly Bench[] = [coreBench, dispatchBench];
+const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench];
+const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
-const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--against ENDPOINT]
+const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT]
 
 ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')}
 
   --json      one JSON object a line: first the circumstances, then each figure
   --quick     small loads, to see that it works
-  --against   a peer to measure in the same run, where the benchmark knows one
+  --ledger    which ledgers to measure; both is the default
+  --redis     host:port or URL of a Redis to use: its contents are not spared. Without it redis-server is started
+  --against   a peer to measure in the same run, where the benchmark knows one; test/bench/README.md says what it must do
 `;
 
 function show(figure: Figure): string {
   const value = figure.value >= 1000 ? Math.round(figure.value).toLocaleString('en') : figure.value.toPrecision(3);
-  return `  ${figure.case.padEnd(44)} ${figure.metric.padEnd(26)} ${value.padStart(12)} ${figure.unit}`;
+  return `  ${figure.case.padEnd(56)} ${figure.metric.padEnd(30)} ${value.padStart(12)} ${figure.unit}`;
 }
 
 function peerNames(): string {
@@ -33,6 +38,8 @@ async function main(): Promise<number> {
       json: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       against: { type: 'string' },
+      ledger: { type: 'string', default: 'both' },
+      redis: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -45,11 +52,16 @@ async function main(): Promise<number> {
     process.stderr.write(`--against: ${bench.name} has no peer to measure; those that have: ${peerNames()}\n`);
     return 2;
   }
+  const ledger = LEDGERS.find((name) => name === values.ledger);
+  if (ledger === undefined) {
+    process.stderr.write(`--ledger must be one of ${LEDGERS.join(', ')}, got "${values.ledger}"\n`);
+    return 2;
+  }
   const about = circumstances(systemClock.now());
   const print = (line: string) => process.stdout.write(`${line}\n`);
   print(values.json ? JSON.stringify(about) : `${bench.name} at ${about.commit}, ${about.machine}, Node ${about.node}, ${about.at}`);
   const env = { clock: systemClock, log: jsonLogger('warn') };
-  for await (const figure of bench.run({ env, against: values.against, quick: values.quick })) {
+  for await (const figure of bench.run({ env, against: values.against, ledger, redis: values.redis, quick: values.quick })) {
     print(values.json ? JSON.stringify(figure) : show(figure));
   }
   return 0;

@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hashToken } from '../../base/auth.ts';
+import { connectBuildServer, type BuildServer } from '../../cli/rpc/client.ts';
+import { startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
+import { tempDir } from '../fixtures/temp-dir.ts';
+import { startLoadAgents, type LoadAgents } from './load-agent-processes.ts';
+import { hostMicros } from './host-micros.ts';
+import { openLoop, untilStarted, type Drain, type Subject } from './subject.ts';
+
+export const SLOTS = 4;
+
+/** Where builds are kept: SQLite below the yard's directory, or a Redis at an address. */
+export type LedgerPlace = { readonly kind: 'sqlite' } | { readonly kind: 'redis'; readonly url: string };
+
+export type BenchYardPlan = {
+  readonly ledger: LedgerPlace;
+  /** Coordinators; more than one needs Redis. @default 1 */
+  readonly coordinators?: number;
+  /** More options of each coordinator. */
+  readonly flags?: readonly string[];
+};
+
+export interface BenchYard extends AsyncDisposable {
+  /** In the order of their start. */
+  readonly coordinators: readonly { readonly process: RunningProcess; readonly address: string }[];
+  /** All addresses, with commas between them. */
+  readonly address: string;
+  /** What agents show. */
+  readonly token: string;
+  readonly server: BuildServer;
+  readonly dir: string;
+  /** Starts one more coordinator with the same flags. */
+  addCoordinator(): Promise<void>;
+}
+
+/** Real coordinator processes on loopback, without agents. */
+export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.use(await tempDir());
+  const token = randomUUID();
+  const tokensFile = join(dir.path, 'tokens.json');
+  const entry = { name: 'load', sha256: hashToken(token), kind: 'agent', cluster: 'bench', pool: 'load', zone: 'production' };
+  writeFileSync(tokensFile, JSON.stringify([entry]));
+  const coordinators: { process: RunningProcess; address: string }[] = [];
+  const addCoordinator = async () => {
+    const own = ['--state-dir', join(dir.path, `state-${coordinators.length}`), '--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0'];
+    const shared = ['--tokens-file', tokensFile, '--log-level', 'warn'];
+    const process = stack.use(
+      startSwitchyard(['coordinator', ...own, ...shared, ...ledgerFlags(plan.ledger, dir.path), ...(plan.flags ?? [])]),
+    );
+    coordinators.push({ process, address: String((await process.ready(60_000))['address']) });
+  };
+  for (let index = 0; index < (plan.coordinators ?? 1); index += 1) await addCoordinator();
+  const address = () => coordinators.map((coordinator) => coordinator.address).join(',');
+  const server = stack.use(connectBuildServer({ address: address(), token: undefined }));
+  const parts = stack.move();
+  return {
+    coordinators,
+    get address() {
+      return address();
+    },
+    token,
+    server,
+    dir: dir.path,
+    addCoordinator,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function ledgerFlags(ledger: LedgerPlace, dir: string): readonly string[] {
+  if (ledger.kind === 'sqlite') return ['--ledger', 'sqlite'];
+  return ['--ledger', 'redis', '--redis-url', ledger.url, '--blobs-dir', join(dir, 'blobs')];
+}
+
+export function noOps(count: number) {
+  return Array.from({ length: count }, (_, index) => ({ name: `step-${index}`, command: ['true'], cacheable: false }));
+}
+
+/** A yard with its agents as something to measure: one-step builds one by one, one large build to drain. */
+export async function startYardSubject(
+  name: string,
+  ledger: LedgerPlace,
+  agents: { readonly count: number; readonly perProcess: number },
+): Promise<Subject> {
+  await using stack = new AsyncDisposableStack();
+  const yard = stack.use(await startBenchYard({ ledger }));
+  const { server, token, address } = yard;
+  const load = stack.use(await startLoadAgents({ address, token, slots: SLOTS, ...agents }));
+  await drainYard(server, load, 64);
+  const parts = stack.move();
+  const one = async () => {
+    const { id } = await server.submit({ idempotencyKey: randomUUID(), name: 'one', steps: noOps(1) }, AbortSignal.timeout(60_000));
+    return `${id}/step-0`;
+  };
+  return {
+    name,
+    openLoop: (rate, seconds) => openLoop(load.starts, one, rate, seconds),
+    drain: (count) => drainYard(server, load, count),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** From just before the submission of one build to the watcher's news of its end. */
+async function drainYard(server: BuildServer, load: LoadAgents, count: number): Promise<Drain> {
+  load.starts.clear();
+  const signal = AbortSignal.timeout(300_000);
+  const before = hostMicros();
+  const { id } = await server.submit({ idempotencyKey: randomUUID(), name: 'drain', steps: noOps(count) }, signal);
+  let succeeded = 0;
+  for await (const event of server.watch(id, '', signal)) {
+    if (event.kind === 'step-ended' && event.verdict === 'succeeded') succeeded += 1;
+    if (event.kind === 'build-ended') break;
+  }
+  const seconds = (hostMicros() - before) / 1e6;
+  await untilStarted(load.starts, count);
+  return { seconds, lost: count - succeeded, doubled: load.starts.doubled };
+}
