@@ -84,7 +84,9 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   server.setReady(false);
   stack.use(roles);
   const lag = stack.use(watchLoopLag({ clock: env.clock }));
-  const health = stack.use(watchHealth({ roles, ttlMs, store: data.withInstance('probe').store, lag, clock: env.clock, onReady: server.setReady }));
+  const health = stack.use(
+    watchHealth({ roles, ttlMs, store: data.withInstance('probe').store, lag, clock: env.clock, onReady: server.setReady }),
+  );
   if (config.metricsListen !== undefined) {
     const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()) };
     stack.use(await serveHttpHealth({ listen: config.metricsListen, routes, log: env.log }));

@@ -52,8 +52,13 @@ const RULES: readonly Rule[] = [
     packages: [NOT_GRPC],
   },
   {
+    of: /^coordinator\/role\//,
+    ours: [/^coordinator\/(role|shell|core)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//],
+    packages: [NODE],
+  },
+  {
     of: /^coordinator\/rpc\//,
-    ours: [/^coordinator\/(rpc|shell|core|archive)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
+    ours: [/^coordinator\/(rpc|role|shell|core|archive)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
     packages: [NODE, GRPC],
   },
   { of: /^coordinator\/[^/]+\.ts$/, ours: [/^coordinator\//, /^base\//, /^cache\//, /^proto\//], packages: [ANY_PACKAGE] },
