@@ -118,7 +118,9 @@ describe('a breaker', () => {
       await fail(new TypeError('a bug'));
     }
     expect(breaker.view()).toMatchObject({ kind: 'closed', counts: { faults: 0 } });
-    for (let call = 0; call < 3; call += 1) await fail(new DOMException('late', 'TimeoutError'));
+    await fail(new DOMException('late', 'TimeoutError'));
+    await fail(new DOMException('late', 'TimeoutError'));
+    await fail(new Fault('CANCELLED', 'gave up', { cause: new DOMException('late', 'TimeoutError') }));
     expect(breaker.view().kind).toBe('open');
   });
 

@@ -252,13 +252,21 @@ export function openBreaker(options: BreakerOptions): Breaker {
   };
 }
 
+const LATE: CallEnd = { kind: 'fault', message: 'no answer in time' };
+
+/** What `AbortSignal.timeout` aborts with. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
+}
+
 function endOf(error: unknown): CallEnd {
   if (error === undefined) return { kind: 'well' };
   if (isFault(error)) {
     if (COUNTED.has(error.code)) return { kind: 'fault', message: error.message };
-    return error.code === 'CANCELLED' ? { kind: 'unknown' } : { kind: 'well' };
+    // A call that its caller gave up says nothing, unless it was given up for want of an answer.
+    if (error.code === 'CANCELLED') return isTimeout(error.cause) ? LATE : { kind: 'unknown' };
+    return { kind: 'well' };
   }
   // Whatever else was thrown comes from our own side of the call: a time-out of it counts, a bug does not.
-  if (error instanceof DOMException && error.name === 'TimeoutError') return { kind: 'fault', message: 'no answer in time' };
-  return { kind: 'unknown' };
+  return isTimeout(error) ? LATE : { kind: 'unknown' };
 }

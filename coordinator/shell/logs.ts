@@ -57,6 +57,8 @@ export interface LogStore extends AsyncDisposable {
   forget(tokens: readonly LeaseToken[]): void;
   /** The log from an offset on. @throws {Fault} OUT_OF_RANGE, LOG_UNKNOWN, STORE_UNAVAILABLE, LEDGER_UNAVAILABLE */
   read(request: LogRequest, signal: AbortSignal): AsyncIterable<LogPiece>;
+  /** Since the store was opened; `open` as of now. */
+  readonly counts: { readonly bytes: number; readonly segments: number; readonly sealed: number; readonly open: number };
 }
 
 export type LogStoreOptions = {
@@ -81,9 +83,14 @@ class LedgerLogStore implements LogStore {
   readonly #sealers = new PQueue({ concurrency: SEALERS });
   readonly #closing = new AbortController();
   readonly #prng = prngFrom(1);
+  readonly #sums = { bytes: 0, segments: 0, sealed: 0 };
 
   constructor(options: LogStoreOptions) {
     this.#options = options;
+  }
+
+  get counts() {
+    return { ...this.#sums, open: this.#logs.size };
   }
 
   async offsetOf(build: BuildId, token: LeaseToken): Promise<number> {
@@ -166,6 +173,7 @@ class LedgerLogStore implements LogStore {
   async #commit(log: LiveLog, offset: number, bytes: Uint8Array): Promise<void> {
     await this.#options.commit([{ kind: 'log-chunk', build: log.build, token: log.token, offset, bytes }]);
     log.committed(offset, bytes);
+    this.#sums.bytes += bytes.byteLength;
     if (log.tailBytes >= this.#options.limits.segmentBytes || log.tailPieces >= TAIL_PIECES_MAX) void this.#spill(log);
   }
 
@@ -185,6 +193,7 @@ class LedgerLogStore implements LogStore {
       await this.#options.storeOf(log.build).put(digest, bytes, this.#closing.signal);
       await this.#options.commit([{ kind: 'log-segment', build: log.build, token: log.token, offset: tail.offset, digest }]);
       log.spilled({ offset: tail.offset, digest }, tail.chunks.length);
+      this.#sums.segments += 1;
     }).then((isDone) => {
       log.spilling = undefined;
       return isDone;
@@ -208,6 +217,7 @@ class LedgerLogStore implements LogStore {
     });
     if (this.#closing.signal.aborted) return;
     log.end(sealed);
+    this.#sums.sealed += 1;
     this.#logs.delete(token);
   }
 
@@ -233,7 +243,8 @@ class LedgerLogStore implements LogStore {
         if (this.#closing.signal.aborted) return false;
         if (attempt % 10 === 0) this.#options.log.warn(event, { build: log.build, token: log.token, error });
         if (isFault(error, 'LEDGER_UNAVAILABLE') || isFault(error, 'DRAINING')) return false;
-        await sleep(backoffMs(RETRY, attempt, this.#prng) + 50, this.#closing.signal);
+        const leftAloneMs = isFault(error, 'STORE_UNAVAILABLE') ? (error.retryAfterMs ?? 0) : 0;
+        await sleep(leftAloneMs + backoffMs(RETRY, attempt, this.#prng) + 50, this.#closing.signal);
       }
     }
     return false;

@@ -1,15 +1,21 @@
 import PQueue from 'p-queue';
+import { backoffMs } from '../../base/backoff.ts';
+import { isFault } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
+import { prngFrom } from '../../base/prng.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import type { ActionResults } from '../../cache/rpc/client.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { StepId } from '../core/ids.ts';
+import { sleep } from './sleep.ts';
 
 /** Writes action-cache entries in the background. What fails is a later miss, never a held-up build. */
 export interface Publisher extends AsyncDisposable {
   publish(step: StepId, action: Digest, result: StepResult): void;
   /** Entries written, failed, and given up unwritten because too many were waiting. */
   readonly counts: { readonly written: number; readonly failed: number; readonly dropped: number };
+  /** Entries that are not written yet. */
+  readonly waiting: number;
 }
 
 export type PublisherOptions = {
@@ -22,15 +28,28 @@ export type PublisherOptions = {
 const CONCURRENCY = 16;
 const WAITING_MAX = 10_000;
 const DEADLINE_MS = 60_000;
+const TRY_AGAIN = { initialMs: 250, maxMs: 5_000 };
 
 export function openPublisher(options: PublisherOptions): Publisher {
+  const prng = prngFrom(1);
+  /** The store may be left alone at the moment: an entry is worth the wait, as far as its deadline goes. */
+  const untilBack = async (put: () => Promise<void>, signal: AbortSignal): Promise<void> => {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await put();
+      } catch (error) {
+        if (!isFault(error, 'STORE_UNAVAILABLE') || signal.aborted) throw error;
+        await sleep((error.retryAfterMs ?? 0) + backoffMs(TRY_AGAIN, attempt, prng), signal);
+      }
+    }
+  };
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const closing = new AbortController();
   const counts = { written: 0, failed: 0, dropped: 0 };
   const write = async (step: StepId, actions: ActionResults, action: Digest, result: StepResult): Promise<void> => {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS)]);
     try {
-      await actions.put(action, result, signal);
+      await untilBack(() => actions.put(action, result, signal), signal);
       counts.written += 1;
     } catch (error) {
       counts.failed += 1;
@@ -39,6 +58,9 @@ export function openPublisher(options: PublisherOptions): Publisher {
   };
   return {
     counts,
+    get waiting() {
+      return queue.size + queue.pending;
+    },
     publish(step, action, result) {
       const actions = options.actionsOf(step);
       if (actions === undefined) return;

@@ -1,8 +1,9 @@
 import PQueue from 'p-queue';
 import { assert } from '../../base/assert.ts';
 import { scopeChain } from '../../base/caller.ts';
-import { isFault, wrap } from '../../base/fault.ts';
+import { Fault, isFault, wrap } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
+import { formatDurationMs } from '../../base/quantity.ts';
 import { actionOf } from '../../cache/action/action.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
@@ -32,6 +33,8 @@ export type Resolvable = {
 /** Works out steps' actions and looks them up. Answers each `resolve` with one `step-resolved`. */
 export interface Resolver extends AsyncDisposable {
   resolve(step: StepId): void;
+  /** Resolutions that are under way or wait for their turn at the data plane. */
+  readonly waiting: number;
 }
 
 export type ResolverOptions = {
@@ -74,11 +77,19 @@ export function openResolver(options: ResolverOptions): Resolver {
       answer(step, await resolveStep(resolvable, signal));
     } catch (error) {
       if (closing.signal.aborted) return;
-      options.log.warn('step-not-resolved', { step, error });
-      answer(step, failed(error));
+      const resolution = failed(signal.aborted ? late(options.deadlineMs) : error);
+      // While the store is left alone this is said of every step, again and again: its breaker has said it once.
+      options.log[resolution.kind === 'unavailable' && resolution.retryAfterMs !== undefined ? 'debug' : 'warn']('step-not-resolved', {
+        step,
+        error,
+      });
+      answer(step, resolution);
     }
   };
   return {
+    get waiting() {
+      return remote.size + remote.pending + local.length;
+    },
     resolve(step) {
       const resolvable = options.describe(step);
       if (resolvable === undefined) return;
@@ -106,7 +117,13 @@ const LOSSES = ['BLOB_UNKNOWN', 'BLOB_CORRUPT'] as const;
 function failed(error: unknown): Resolution {
   const message = error instanceof Error ? error.message : String(error);
   if (INPUT_FAULTS.some((code) => isFault(error, code))) return { kind: 'invalid', message };
-  return LOSSES.some((code) => isFault(error, code)) ? { kind: 'inputs-lost', message } : { kind: 'unavailable', message };
+  if (LOSSES.some((code) => isFault(error, code))) return { kind: 'inputs-lost', message };
+  const retryAfterMs = isFault(error) ? error.retryAfterMs : undefined;
+  return { kind: 'unavailable', message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+function late(deadlineMs: number): Fault {
+  return new Fault('DEADLINE', `The store did not answer within ${formatDurationMs(deadlineMs)}`);
 }
 
 /** The step's action, from the cache where it has an entry; what is new of its input tree is in the store when this returns. */
