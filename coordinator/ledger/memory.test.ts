@@ -2,9 +2,27 @@ import { expect, it } from 'vitest';
 import { present } from '../../base/assert.ts';
 import { ledgerContract, loadAll } from '../../test/contract/ledger.ts';
 import { buildNumber, eventRecord, holdRecord } from '../../test/contract/ledger-records.ts';
-import { openMemoryLedger } from './memory.ts';
+import { sharedLedgerContract } from '../../test/contract/shared-ledger.ts';
+import { openMemoryLedger, type MemoryLedger } from './memory.ts';
 
 ledgerContract({ name: 'memory', open: async (clock) => openMemoryLedger({ clock }), reopen: undefined });
+
+let time = 0;
+sharedLedgerContract({
+  name: 'memory',
+  async open() {
+    const ledger = openMemoryLedger({ clock: { now: () => time, monotonic: () => time } });
+    return { first: ledger, second: ledger, [Symbol.asyncDispose]: () => ledger[Symbol.asyncDispose]() };
+  },
+  ttlMs: 3_000,
+  pass: async (ms) => void (time += ms),
+  async checkpoint({ first }) {
+    if (!('loseSuffix' in first)) throw new Error('not a memory ledger');
+    const ledger = first as MemoryLedger; // has just been looked at
+    const { commitCount } = ledger;
+    return async () => ledger.loseSuffix(ledger.commitCount - commitCount);
+  },
+});
 
 const signal = new AbortController().signal;
 

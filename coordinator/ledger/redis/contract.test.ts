@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll } from 'vitest';
+import { ledgerContract } from '../../../test/contract/ledger.ts';
+import { sharedLedgerContract } from '../../../test/contract/shared-ledger.ts';
+import { dropPrefix, sharedRedis, startRedis, type RedisServer } from '../../../test/fixtures/redis.ts';
+import { newPrefix, openAt } from '../../../test/fixtures/redis-ledger.ts';
+import { startRedisCluster, type RedisClusterNodes } from '../../../test/fixtures/redis-topology.ts';
+
+// Leaderships are measured by the server's clock, which nobody here can set: these tests wait.
+const time = { ttlMs: 500, pass: (ms: number) => sleep(ms + 5) };
+
+let shared: Awaited<ReturnType<typeof sharedRedis>>;
+let own: RedisServer;
+let cluster: RedisClusterNodes;
+const prefixes: string[] = [];
+beforeAll(async () => {
+  [shared, own, cluster] = await Promise.all([sharedRedis(), startRedis(), startRedisCluster()]);
+}, 120_000);
+afterAll(async () => {
+  for (const prefix of prefixes) await dropPrefix(shared.url, prefix);
+  for (const server of [shared, own, cluster]) await server[Symbol.asyncDispose]();
+});
+
+for (const [name, urlOf] of [
+  ['redis', () => shared.url],
+  ['redis cluster', () => cluster.url],
+] as const) {
+  let prefix = '';
+  ledgerContract({
+    name,
+    open: () => {
+      prefix = newPrefix();
+      if (name === 'redis') prefixes.push(prefix);
+      return openAt(urlOf(), { prefix });
+    },
+    reopen: async (ledger) => {
+      await ledger[Symbol.asyncDispose]();
+      return await openAt(urlOf(), { prefix });
+    },
+    time,
+  });
+}
+
+for (const [name, urlOf, serversOf] of [
+  ['redis', () => own.url, () => [own]],
+  ['redis cluster', () => cluster.url, () => cluster.masters],
+] as const) {
+  sharedLedgerContract({
+    name,
+    ...time,
+    async open() {
+      for (const server of serversOf()) await server.command('FLUSHALL');
+      const [first, second] = await Promise.all([openAt(urlOf()), openAt(urlOf())]);
+      return {
+        first,
+        second,
+        async [Symbol.asyncDispose]() {
+          await first[Symbol.asyncDispose]();
+          await second[Symbol.asyncDispose]();
+        },
+      };
+    },
+    async checkpoint() {
+      for (const server of serversOf()) await server.command('SAVE');
+      return async () => {
+        // They come back with what they saved then.
+        for (const server of serversOf()) await server.kill9();
+        for (const server of serversOf()) await server.start();
+      };
+    },
+  });
+}
