@@ -6,6 +6,7 @@ import { digestOf, type Digest } from '../../cache/digest.ts';
 import { SessionCore } from '../../agent/session/core.ts';
 import type { SessionCommand, SessionEvent } from '../../agent/session/event.ts';
 import type { CoordinatorMessage, Offer } from '../../agent/session/message.ts';
+import { LeaseView } from './lease-view.ts';
 import type { Link, Network } from './network.ts';
 import type { AgentPlan } from './plan.ts';
 import type { StepPlan } from './workload.ts';
@@ -15,6 +16,8 @@ import type { World } from './world.ts';
 export type AgentHooks = {
   readonly stepPlan: (build: string, step: string) => StepPlan;
   readonly ran: (agent: AgentPlan, offer: Offer) => void;
+  /** Where coordinators listen. */
+  readonly coordinators: readonly string[];
   /** Its process has ended, whatever the reason. */
   readonly down: (agent: SimAgent) => void;
 };
@@ -43,6 +46,7 @@ export class SimAgent {
   readonly #prng: Prng;
   readonly #spool = new Map<string, AttemptReport>();
   #attempts = new Map<string, Attempt>();
+  #view = new LeaseView();
   #session: SessionCore | undefined;
   #link: Link | undefined;
   #cancelWake = () => {};
@@ -62,6 +66,12 @@ export class SimAgent {
     return this.#session !== undefined;
   }
 
+  /** Whether it runs the lease's attempt, or has its result, and the lease goes on by all that it was told. */
+  holds(token: string): boolean {
+    const has = this.#attempts.has(token) || this.#spool.has(token);
+    return this.up && has && this.#view.expiresAt(token) > this.#world.now;
+  }
+
   start(): void {
     this.#life += 1;
     this.#world.trace(`${this.plan.id}: starts (life ${this.#life})`);
@@ -69,7 +79,8 @@ export class SimAgent {
     const kept = [...this.#spool].map(([token, report]) => ({ token, report, logBytes: 0 }));
     const profile = { agentId: id, bootId: `boot-${this.#life}`, labels, capacity, sandbox, version: '1', drainTimeoutMs: 30_000 };
     this.#attempts = new Map();
-    this.#session = new SessionCore(profile, this.#world.prng(`session ${id} ${this.#life}`), kept);
+    this.#view = new LeaseView();
+    this.#session = new SessionCore(profile, this.#world.prng(`session ${id} ${this.#life}`), kept, this.#hooks.coordinators);
     this.#feed({ kind: 'woke' });
   }
 
@@ -121,9 +132,13 @@ export class SimAgent {
       this.#waiting.push(() => void (life === this.#life && this.#feed(event)));
       return;
     }
+    if (event.kind === 'message-received') this.#view.heard(event.message, this.#world.now);
     const { commands, sends, wakeAt, ended } = this.#session.apply(event, this.#world.clock.monotonic());
     for (const command of commands) this.#obey(command);
-    for (const message of sends) this.#link?.toCoordinator(message);
+    for (const message of sends) {
+      this.#view.said(message, this.#world.now);
+      this.#link?.toCoordinator(message);
+    }
     if (life !== this.#life) return;
     this.#cancelWake();
     if (ended !== undefined) {
@@ -136,7 +151,7 @@ export class SimAgent {
   #obey(command: SessionCommand): void {
     switch (command.kind) {
       case 'dial':
-        return this.#dial(command.stream);
+        return this.#dial(command.stream, command.address);
       case 'hang-up':
         this.#link?.close('agent');
         this.#link = undefined;
@@ -158,11 +173,11 @@ export class SimAgent {
     }
   }
 
-  #dial(stream: number): void {
+  #dial(stream: number, address: string): void {
     const life = this.#life;
     this.#link?.close('agent');
     const feed = (event: SessionEvent) => void (life === this.#life && this.#feed(event));
-    this.#link = this.#network.dial(this.plan.id, {
+    this.#link = this.#network.dial(this.plan.id, address, {
       connected: () => feed({ kind: 'connected', stream }),
       received: (message: CoordinatorMessage) => feed({ kind: 'message-received', stream, message }),
       broke: (code, message) => feed({ kind: 'stream-broke', stream, code, message }),

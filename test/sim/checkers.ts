@@ -1,9 +1,11 @@
 import type { CheckerFactory } from './checker.ts';
 import { capacity } from './checkers/capacity.ts';
+import { commitFirst } from './checkers/commit-first.ts';
 import { ends } from './checkers/ends.ts';
 import { events } from './checkers/events.ts';
 import { expiry } from './checkers/expiry.ts';
 import { fairShare } from './checkers/fair-share.ts';
+import { fenced } from './checkers/fenced.ts';
 import { fencing } from './checkers/fencing.ts';
 import { holds } from './checkers/holds.ts';
 import { oneResult } from './checkers/one-result.ts';
@@ -11,6 +13,8 @@ import { quarantine } from './checkers/quarantine.ts';
 import { retryClass } from './checkers/retry-class.ts';
 import { selector } from './checkers/selector.ts';
 import { sharing } from './checkers/sharing.ts';
+import { takeover } from './checkers/takeover.ts';
+import { terms } from './checkers/terms.ts';
 import { zone } from './checkers/zone.ts';
 
 /** All checkers but the one of replay, which needs the core itself at quiet points (`simulation.ts`). */
@@ -28,4 +32,8 @@ export const CHECKERS: readonly CheckerFactory[] = [
   holds,
   ends,
   events,
+  terms,
+  fenced,
+  takeover,
+  commitFirst,
 ];

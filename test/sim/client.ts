@@ -3,30 +3,38 @@ import type { Prng } from '../../base/prng.ts';
 import type { Event } from '../../coordinator/core/event.ts';
 import { parseBuildId, stepIdOf, type BuildId } from '../../coordinator/core/ids.ts';
 import type { Reply } from '../../coordinator/core/outcome.ts';
-import type { SimCoordinator } from './coordinator.ts';
+import type { Peer } from './peer.ts';
 import type { Image } from './image.ts';
 import type { BuildPlan } from './workload.ts';
 import { Violation, type World } from './world.ts';
 
 export type ClientOptions = {
   readonly world: World;
-  readonly coordinator: () => SimCoordinator | undefined;
+  readonly peers: () => readonly Peer[];
   readonly durable: () => Image;
   /** Chance that a call or its answer is lost. */
   readonly lost: () => number;
   readonly accepted: (id: BuildId) => void;
+  /** The build that it had been told of is not there. */
+  readonly reportedLost: (id: BuildId) => void;
+  readonly heardEnd: (id: BuildId) => void;
+  /** Whether the ledger answers. */
+  readonly readable: () => boolean;
   readonly failed: (error: unknown) => void;
   /** The build that a submission under this id would make. */
   readonly named: (id: BuildId, plan: BuildPlan) => void;
 };
 
 const RETRY_MS = 3_000;
+/** How often somebody who waits for a build looks for it. */
+const LOOK_MS = 15_000;
 
 /** Callers and operators: they submit until they are heard, and change their minds. */
 export class Client {
   readonly #options: ClientOptions;
   readonly #prng: Prng;
   readonly #accepted: BuildId[] = [];
+  readonly #watched = new Set<BuildId>();
   #ids = 0;
   #waiting = 0;
   #holds = 0;
@@ -36,9 +44,10 @@ export class Client {
     this.#prng = options.world.prng('client');
   }
 
-  /** Whether every submission has been answered. */
+  /** Whether every submission has been answered, and what the answers named is there. */
   get done(): boolean {
-    return this.#waiting === 0;
+    const { builds, forgotten } = this.#options.durable();
+    return this.#waiting === 0 && [...this.#watched].every((id) => builds.has(id) || forgotten.has(id));
   }
 
   submit(plan: BuildPlan): void {
@@ -62,6 +71,7 @@ export class Client {
       this.#waiting -= 1;
       this.#accepted.push(reply.id);
       this.#options.accepted(reply.id);
+      this.#watch(plan, reply.id);
       // Some ask again although they were heard: it must be the same build.
       if (this.#prng.below(5) === 0) this.#askAgain(plan, reply.id);
     });
@@ -73,11 +83,29 @@ export class Client {
     this.#options.named(id, plan);
     const { spec, idempotencyKey } = plan;
     this.#call({ kind: 'build-submitted', id, spec, idempotencyKey, requestDigest: idempotencyKey }, (reply) => {
-      const gone = this.#options.durable().forgotten.has(known);
+      const gone = this.#options.durable().forgotten.has(known) || !this.#options.durable().builds.has(known);
       if (reply?.kind === 'build' && reply.id !== known && !gone) {
         this.#options.failed(new Violation('idempotency', `${idempotencyKey} is ${known} and ${reply.id}`));
       }
-      if (reply?.kind === 'build' && reply.id !== known) this.#options.accepted(reply.id);
+      if (reply?.kind !== 'build' || reply.id === known) return;
+      this.#options.accepted(reply.id);
+      this.#watch(plan, reply.id);
+    });
+  }
+
+  /** Waits for the build's end. Where nobody knows the build any more, it asks for it again, with the same key. */
+  #watch(plan: BuildPlan, id: BuildId): void {
+    const { world, durable, readable, reportedLost, heardEnd } = this.#options;
+    this.#watched.add(id);
+    world.after(LOOK_MS, () => {
+      const over = durable().forgotten.has(id) || durable().buildStates.get(id)?.kind === 'ended';
+      if (!readable() || (durable().builds.has(id) && !over)) return this.#watch(plan, id);
+      this.#watched.delete(id);
+      if (over) return heardEnd(id);
+      world.trace(`client: ${id} is unknown, and is asked for again`);
+      reportedLost(id);
+      this.#waiting += 1;
+      this.#trySubmit(plan);
     });
   }
 
@@ -137,7 +165,7 @@ export class Client {
 
   /** One call over a network that may lose it, or its answer. `answered` gets undefined where no answer came. */
   #call(event: Event, answered: (reply: Reply | undefined) => void): void {
-    const { world, coordinator, lost } = this.#options;
+    const { world, peers, lost } = this.#options;
     const lose = this.#prng.next() < lost();
     const loseAnswer = this.#prng.below(2) === 0;
     let over = false;
@@ -147,10 +175,12 @@ export class Client {
       answered(reply);
     };
     world.after(this.#prng.below(20), () => {
-      const peer = coordinator();
+      const known = peers();
+      const peer = known[this.#prng.below(known.length)];
       if (peer === undefined || (lose && !loseAnswer)) return void world.after(RETRY_MS, () => end(undefined));
       world.after(10_000, () => end(undefined));
-      peer.submit(event).then(
+      world.promised();
+      peer.call(event, false).then(
         (reply) => void (lose || world.after(this.#prng.below(20), () => end(reply))),
         () => end(undefined), // the coordinator stepped down: the caller asks again
       );

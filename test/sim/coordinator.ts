@@ -1,4 +1,6 @@
 import { unreachable } from '../../base/assert.ts';
+import type { TimeMs } from '../../base/clock.ts';
+import type { Fault } from '../../base/fault.ts';
 import { silentLogger } from '../../base/log.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../agent/session/message.ts';
 import type { Event, HeldLease } from '../../coordinator/core/event.ts';
@@ -8,13 +10,12 @@ import type { AgentMessage as Told, Outbound, Outcome, Reply } from '../../coord
 import type { Explanation } from '../../coordinator/core/view.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import { groupCommit } from '../../coordinator/ledger/group-commit.ts';
-import type { MemoryLedger } from '../../coordinator/ledger/memory.ts';
+import type { Ledger, Term } from '../../coordinator/ledger/ledger.ts';
 import { startDriver, type Driver } from '../../coordinator/shell/driver.ts';
-import type { TimeMs } from '../../base/clock.ts';
-import type { Observation } from './checker.ts';
-import { ledgerLink, type LedgerLink } from './ledger.ts';
-import type { CoordinatorEnd, Link, Network } from './network.ts';
-import type { Plan } from './plan.ts';
+import type { Lead, Observation } from './checker.ts';
+import { Image } from './image.ts';
+import type { CoordinatorEnd, Link } from './network.ts';
+import type { Process } from './process.ts';
 import type { Resolver } from './resolver.ts';
 import type { StepPlan } from './workload.ts';
 import type { World } from './world.ts';
@@ -30,137 +31,93 @@ export type SimCore = {
 
 export type CoordinatorOptions = {
   readonly world: World;
-  readonly network: Network;
-  readonly ledger: MemoryLedger;
-  readonly plan: Plan;
+  readonly process: Process;
   readonly resolver: Resolver;
-  readonly makeCore: (nonce: string) => SimCore;
+  readonly ledger: Ledger;
+  readonly term: Term;
+  /** What the ledger held when the term began. */
+  readonly records: readonly LedgerRecord[];
+  /** Whether nobody else can lead now. */
+  readonly holds: () => boolean;
+  readonly core: SimCore;
   readonly stepPlan: (step: StepId) => StepPlan;
   readonly observe: (observation: Observation) => void;
-  readonly faulty: () => boolean;
-  /** Kills this very coordinator. */
-  readonly die: () => void;
   /** The core or its driver broke down. */
   readonly failed: (error: unknown) => void;
 };
 
-const TTL_MS = 10_000;
-
 /**
- * A coordinator's life between two crashes: the production driver, group commit, core and ledger; streams and the rest of
- * the shell are the simulation's.
+ * A coordinator while it leads: the production driver, group commit and core; streams and the rest of the shell are the
+ * simulation's.
  */
 export class SimCoordinator {
+  readonly lead: Lead;
   readonly core: SimCore;
   readonly #options: CoordinatorOptions;
-  readonly #ledger: LedgerLink;
   readonly #links = new Set<Link>();
   readonly #sessions = new Map<SessionId, Link>();
-  readonly #timers = new Set<() => void>();
-  #driver: Driver | undefined;
-  #dead = false;
+  readonly #driver: Driver;
+  #over = false;
 
-  private constructor(options: CoordinatorOptions, ledger: LedgerLink, core: SimCore) {
+  /** Goes on from the records, as a coordinator does that has just taken the lead. */
+  constructor(options: CoordinatorOptions) {
+    const { world, core, records, term, process, ledger, holds, observe } = options;
     this.#options = options;
-    this.#ledger = ledger;
     this.core = core;
-  }
-
-  /** Leads, loads, restores and goes on, as a coordinator does that has just been started. */
-  static async start(options: CoordinatorOptions): Promise<SimCoordinator> {
-    const { world, plan, observe } = options;
-    const signal = new AbortController().signal;
-    const chance = world.prng(`commits ${world.now}`);
-    const ledger = ledgerLink({
-      world,
-      inner: options.ledger,
-      prng: world.prng(`ledger ${world.now}`),
-      commitMaxMs: plan.commitMaxMs,
-      diesAfterCommit: () => options.faulty() && chance.next() < plan.commitCrash,
-      die: options.die,
-      applied: (records) => observe({ kind: 'durable', records: records.filter(isState) }),
-    });
-    const term = await ledger.lead({ id: 'coordinator', address: '' }, TTL_MS, signal);
-    if (term === undefined) throw new Error('one holder can always lead again');
-    const records: LedgerRecord[] = [];
-    for await (const batch of ledger.load(signal)) records.push(...batch);
-    const coordinator = new SimCoordinator(options, ledger, options.makeCore(term.nonce));
-    coordinator.core.restore(records);
-    observe({ kind: 'recovered', at: world.clock.now() });
-    const first = coordinator.#observed(undefined, () => coordinator.core.resume(world.clock.now()));
-    coordinator.#driver = startDriver({
-      core: { apply: (event, now) => coordinator.#observed(event, () => coordinator.core.apply(event, now)) },
+    core.restore(records);
+    const decided = new Image();
+    for (const record of records) decided.apply(record);
+    this.lead = { term, decided, recoveredAt: world.clock.now() };
+    observe({ kind: 'recovered', lead: this.lead });
+    const first = this.#observed(undefined, () => core.resume(world.clock.now()));
+    const driver = {
+      core: { apply: (event: Event, now: TimeMs) => this.#observed(event, () => core.apply(event, now)) },
       first,
       commits: groupCommit(ledger, term),
       clock: world.clock,
       env: { log: silentLogger, clock: world.clock },
-      after: (delayMs, run) => coordinator.#after(delayMs, run),
-      receivers: () => ({ committed: () => {}, send: (send) => coordinator.#send(send) }),
-    });
+      after: (delayMs: number, run: () => void) => process.after(delayMs, run),
+      holds,
+      receivers: () => ({ committed: () => {}, send: (send: Outbound) => this.#send(send) }),
+    };
+    this.#driver = startDriver(driver);
     world.promised();
-    options.network.accept = (link) => coordinator.#accept(link);
     world.trace(`coordinator: leads with term ${term.counter}, ${records.length} records loaded`);
-    return coordinator;
+  }
+
+  /** Resolves when it leads no more: with the fault that ended it, or undefined after `stop`. */
+  get ended(): Promise<Fault | undefined> {
+    return this.#driver.ended;
   }
 
   /** Whether nothing is decided that is not durable and delivered. */
   get quiet(): boolean {
-    return this.#driver?.backlog === 0 && !this.#ledger.inFlight;
+    return !this.#over && this.#driver.backlog === 0;
   }
 
-  /** Kill -9. */
-  crash(): void {
-    this.#options.world.trace('coordinator: dies');
-    this.#dead = true;
-    this.#options.network.accept = undefined;
-    for (const cancel of this.#timers) cancel();
-    this.#ledger.cut();
-    for (const link of this.#links) link.close('coordinator');
+  stepDown(fault: Fault): void {
+    this.#driver.stepDown(fault);
+  }
+
+  /** Makes durable what is decided and takes nothing more. */
+  async stop(): Promise<void> {
+    this.#closeLinks();
+    await this.#driver[Symbol.asyncDispose]();
+  }
+
+  /** It has ended, or its process has. */
+  drop(): void {
+    this.#over = true;
+    this.#closeLinks();
   }
 
   /** @throws {Fault} as `Driver.submit` */
-  async submit(event: Event): Promise<Reply> {
-    this.#options.world.promised();
-    return await this.#require().submit(event);
+  submit(event: Event): Promise<Reply> {
+    return this.#driver.submit(event);
   }
 
-  #require(): Driver {
-    if (this.#driver === undefined || this.#dead) throw new Error('only a living coordinator is asked');
-    return this.#driver;
-  }
-
-  #post(event: Event): void {
-    this.#options.world.promised();
-    if (!this.#dead) this.#driver?.post(event);
-  }
-
-  #after(delayMs: number, run: () => void): () => void {
-    const cancel = this.#options.world.after(delayMs, () => {
-      this.#timers.delete(cancel);
-      this.#options.world.promised();
-      if (!this.#dead) run();
-    });
-    this.#timers.add(cancel);
-    return cancel;
-  }
-
-  #observed(event: Event | undefined, apply: () => Outcome): Outcome {
-    const { world, observe, failed } = this.#options;
-    try {
-      if (event !== undefined) observe({ kind: 'arrived', event, at: world.clock.now() });
-      const outcome = apply();
-      if (event !== undefined && event.kind !== 'woke') world.trace(`event ${brief(event)}`);
-      for (const record of outcome.writes)
-        if (record.kind === 'step') world.trace(`  step ${record.id} ${JSON.stringify(record.step.state)}`);
-      observe({ kind: 'applied', event, outcome, at: world.clock.now() });
-      return outcome;
-    } catch (error) {
-      failed(error);
-      throw error;
-    }
-  }
-
-  #accept(link: Link): CoordinatorEnd {
+  /** A new stream of an agent. */
+  accept(link: Link): CoordinatorEnd {
     this.#links.add(link);
     let session: SessionId | undefined;
     let broken = false;
@@ -169,13 +126,12 @@ export class SimCoordinator {
       this.#links.delete(link);
       if (session === undefined || this.#sessions.get(session) !== link) return;
       this.#sessions.delete(session);
-      this.#post({ kind: 'agent-disconnected', session });
+      this.#driver.post({ kind: 'agent-disconnected', session });
     };
     return {
-      broke: () => void (this.#dead || gone()),
+      broke: gone,
       received: (message) => {
-        if (this.#dead) return;
-        this.#options.world.promised();
+        if (this.#over) return;
         if (message.kind !== 'register') {
           if (session !== undefined) this.#receive(session, link, message);
           return;
@@ -185,59 +141,83 @@ export class SimCoordinator {
           session = reply.session;
           this.#sessions.set(session, link);
         };
-        // A refusal or the coordinator's end closes the stream: the agent dials again.
-        const closed = () => link.close('coordinator');
-        this.#require()
+        const refused = () => refuse(link, { retry: true, reason: 'not now' });
+        this.#driver
           .submit(registration(message), before)
-          .then((reply) => (reply.kind === 'refused' ? closed() : broken ? gone() : undefined), closed);
+          .then((reply) => (reply.kind === 'refused' ? refused() : broken ? gone() : undefined), refused);
       },
     };
   }
 
+  #closeLinks(): void {
+    for (const link of this.#links) link.close('coordinator');
+    this.#links.clear();
+    this.#sessions.clear();
+  }
+
+  #observed(event: Event | undefined, apply: () => Outcome): Outcome {
+    const { world, observe, failed } = this.#options;
+    const { lead } = this;
+    try {
+      if (event !== undefined) observe({ kind: 'arrived', event, at: world.clock.now(), lead });
+      const outcome = apply();
+      if (event !== undefined && event.kind !== 'woke') world.trace(`event ${brief(event)}`);
+      for (const record of outcome.writes)
+        if (record.kind === 'step') world.trace(`  step ${record.id} ${JSON.stringify(record.step.state)}`);
+      observe({ kind: 'applied', event, outcome, at: world.clock.now(), lead });
+      return outcome;
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
+  }
+
   #receive(session: SessionId, link: Link, message: Exclude<AgentMessage, { kind: 'register' }>): void {
+    const post = (event: Event) => this.#driver.post(event);
     switch (message.kind) {
       case 'heartbeat':
-        return this.#post({ kind: 'heartbeat-received', session, tokens: message.tokens.map(tokenOf), credits: message.credits });
+        return post({ kind: 'heartbeat-received', session, tokens: message.tokens.map(tokenOf), credits: message.credits });
       case 'accept':
-        return this.#post({ kind: 'offer-accepted', session, token: tokenOf(message.token) });
+        return post({ kind: 'offer-accepted', session, token: tokenOf(message.token) });
       case 'reject':
-        return this.#post({ kind: 'offer-rejected', session, token: tokenOf(message.token), reason: message.reason });
+        return post({ kind: 'offer-rejected', session, token: tokenOf(message.token), reason: message.reason });
       case 'running':
-        return this.#post({ kind: 'attempt-started', session, token: tokenOf(message.token) });
+        return post({ kind: 'attempt-started', session, token: tokenOf(message.token) });
       case 'finished':
-        return this.#post({ kind: 'attempt-finished', session, token: tokenOf(message.token), report: message.report });
+        return post({ kind: 'attempt-finished', session, token: tokenOf(message.token), report: message.report });
       case 'log':
         return link.toAgent({ kind: 'log-ack', token: message.token, offset: message.offset + message.length });
       case 'draining':
-        return this.#post({ kind: 'agent-drained', session, reason: message.reason });
+        return post({ kind: 'agent-drained', session, reason: message.reason });
       case 'leaving':
-        return this.#post({ kind: 'agent-left', session });
+        return post({ kind: 'agent-left', session });
       default:
         return unreachable(message);
     }
   }
 
   #send(send: Outbound): void {
-    this.#options.observe({ kind: 'sent', send });
+    const { observe, process, resolver } = this.#options;
+    if (send.kind !== 'resolve') observe({ kind: 'sent', send, lead: this.lead });
     switch (send.kind) {
       case 'tell-agent': {
         const link = this.#sessions.get(send.session);
         if (link === undefined) return;
         if (send.message.kind === 'superseded') {
           this.#sessions.delete(send.session);
-          return link.close('coordinator');
+          return refuse(link, { retry: false, reason: 'another agent has registered under the same id' });
         }
         const message = this.#messageOf(send.message);
         return message === undefined ? undefined : link.toAgent(message);
       }
       case 'resolve':
-        this.#after(this.#options.resolver.delayMs(), () => {
-          const resolution = this.#options.resolver.resolve(send.step);
-          if (resolution !== undefined) this.#post({ kind: 'step-resolved', step: send.step, resolution });
+        process.after(resolver.delayMs(), () => {
+          const resolution = resolver.resolve(send.step, this.lead.decided);
+          if (resolution !== undefined) this.#driver.post({ kind: 'step-resolved', step: send.step, resolution });
         });
         return;
       case 'publish':
-        return this.#options.resolver.publish(send.step, send.action, send.result);
+        return resolver.publish(send.step, send.action, send.result, this.lead.decided);
       case 'close-log':
       case 'forget-build':
         return;
@@ -247,6 +227,7 @@ export class SimCoordinator {
   }
 
   #messageOf(told: Exclude<Told, { kind: 'superseded' }>): CoordinatorMessage | undefined {
+    const { world, stepPlan, resolver } = this.#options;
     switch (told.kind) {
       case 'registered':
         return {
@@ -255,12 +236,12 @@ export class SimCoordinator {
           logBytesMax: 2 ** 20,
           logWindowBytes: 2 ** 17,
           logs: [],
-          serverTime: this.#options.world.clock.now(),
+          serverTime: world.clock.now(),
           dataAddress: 'sim',
         };
       case 'offer': {
-        const { spec } = this.#options.stepPlan(told.step);
-        const inputRoot = this.#options.resolver.inputRootOf(told.step);
+        const { spec } = stepPlan(told.step);
+        const inputRoot = resolver.inputRootOf(told.step, this.lead.decided);
         if (inputRoot === undefined) return undefined;
         const { command, env, passEnv, workingDirectory, outputs, resources, network, sandbox, sideEffects, runTimeoutMs, graceMs } = spec;
         const rest = { command, env, passEnv, workingDirectory, outputs, resources, network, sandbox, sideEffects, runTimeoutMs, graceMs };
@@ -272,8 +253,13 @@ export class SimCoordinator {
   }
 }
 
-function isState(record: { readonly kind: string }): record is LedgerRecord {
-  return !record.kind.startsWith('log-');
+/** The last word on a stream: as coordinators say it, and then they end it. */
+export function refuse(
+  link: Link,
+  why: { readonly retry: boolean; readonly reason: string; readonly leaderAddress?: string },
+): void {
+  link.toAgent({ kind: 'refused', ...why });
+  link.close('coordinator');
 }
 
 function registration(message: Extract<AgentMessage, { kind: 'register' }>): Event {

@@ -1,10 +1,12 @@
 import { LIMITS, type Timings } from '../../coordinator/core/limits.ts';
 import { Scheduler } from '../../coordinator/core/scheduler.ts';
 import type { SimCore } from './coordinator.ts';
+import type { PeerBreaks } from './peer.ts';
+import type { StoreBreaks } from './store.ts';
 
 type SchedulerOptions = ConstructorParameters<typeof Scheduler>[0];
 
-/** A fault in the core, made on purpose: the checker of the invariant must notice it. */
+/** A fault made on purpose, in the core or around it: the checker of the invariant must notice it. */
 export type Mutation = {
   /** The invariant that it breaks, as its checker is called. */
   readonly invariant: string;
@@ -12,18 +14,22 @@ export type Mutation = {
   readonly options?: Partial<SchedulerOptions>;
   /** The core with the fault. Checkers see what comes to `apply` and what it returns. */
   readonly wrap?: (core: SimCore) => SimCore;
+  readonly store?: StoreBreaks;
+  readonly peer?: PeerBreaks;
 };
 
 export type CoreOptions = {
   readonly nonce: string;
   readonly timings: Timings;
   readonly seed: number;
+  readonly weights: Readonly<Record<string, number>>;
   readonly mutation: Mutation | undefined;
 };
 
 /** The scheduler as coordinators run it, or with a fault. */
-export function productionCore({ nonce, timings, seed, mutation }: CoreOptions): SimCore {
-  const scheduler = new Scheduler({ nonce, timings, seed, limits: LIMITS, ...mutation?.options });
+export function productionCore({ nonce, timings, seed, weights, mutation }: CoreOptions): SimCore {
+  const weightOf = (project: string) => weights[project] ?? 1;
+  const scheduler = new Scheduler({ nonce, timings, seed, limits: LIMITS, weights: weightOf, ...mutation?.options });
   const core: SimCore = {
     apply: (event, now) => scheduler.apply(event, now),
     restore: (records) => scheduler.restore(records),

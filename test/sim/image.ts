@@ -68,15 +68,8 @@ export class Image {
     for (const id of new Set(owners)) if (!this.builds.has(id)) this.#drop(id);
   }
 
-  /** Forgets what it held and takes over what `other` holds. */
-  become(other: Image): void {
-    for (const field of ['builds', 'buildStates', 'specs', 'steps', 'sessions', 'holds', 'forgotten'] as const) {
-      const target: Map<unknown, unknown> = this[field];
-      target.clear();
-      for (const [key, value] of other[field]) target.set(key, value);
-    }
-    this.events.clear();
-    for (const [id, events] of other.events) this.events.set(id, [...events]);
+  clear(): void {
+    for (const field of ['builds', 'buildStates', 'specs', 'steps', 'sessions', 'holds', 'forgotten', 'events'] as const) this[field].clear();
   }
 
   /** The steps that have a lease now. */

@@ -30,7 +30,7 @@ function commitOfTree(): string {
 function describe(report: Report): string {
   const outcomes = [...report.outcomes].map(([kind, count]) => `${count} ${kind}`);
   const seconds = Math.round(report.simulatedMs / 1_000);
-  return `seed ${report.seed}: ${report.builds} builds, ${report.events} events, ${seconds} s, ${report.restarts} restarts; ${outcomes.join(', ')}`;
+  return `seed ${report.seed}: ${report.builds} builds, ${report.events} events, ${seconds} s, ${report.terms} terms; ${outcomes.join(', ')}`;
 }
 
 const [first, steps, count] = [wholeNumber('seed'), wholeNumber('steps'), wholeNumber('seeds')];

@@ -10,6 +10,8 @@ export type CoordinatorEnd = { received(message: AgentMessage): void; broke(): v
 
 type Side = 'agent' | 'coordinator';
 type Direction = { readonly from: Side; lastAt: number };
+/** Where dials to an address arrive; the link is connected once its coordinator says so. */
+export type Listener = (link: Link) => CoordinatorEnd;
 
 /** Longest time until an end notices that nobody is at the other one: HTTP/2 keepalive. */
 const KEEPALIVE_MS = 30_000;
@@ -21,6 +23,8 @@ const KEEPALIVE_MS = 30_000;
  */
 export class Link {
   readonly agent: AgentId;
+  /** The coordinator's. */
+  readonly address: string;
   readonly #network: Network;
   readonly #toAgent: Direction = { from: 'coordinator', lastAt: 0 };
   readonly #toCoordinator: Direction = { from: 'agent', lastAt: 0 };
@@ -29,9 +33,10 @@ export class Link {
   agentEnd: AgentEnd | undefined;
   coordinatorEnd: CoordinatorEnd | undefined;
 
-  constructor(network: Network, agent: AgentId) {
+  constructor(network: Network, agent: AgentId, address: string) {
     this.#network = network;
     this.agent = agent;
+    this.address = address;
   }
 
   toCoordinator(message: AgentMessage): void {
@@ -76,13 +81,13 @@ export class Link {
   #send(direction: Direction, deliver: () => void): void {
     if (this.#dead) return;
     const { world } = this.#network;
-    const at = Math.max(direction.lastAt, world.now + this.#network.latency(), this.#network.healedAt(this.agent));
+    const at = Math.max(direction.lastAt, world.now + this.#network.latency(), this.#network.healedAt(this, direction.from));
     direction.lastAt = at;
     const to: Side = direction.from === 'agent' ? 'coordinator' : 'agent';
     world.after(at - world.now, () => {
       if (this.#dead || this.#deaf.has(to)) return;
       // A partition that began meanwhile holds the message up.
-      const wait = this.#network.healedAt(this.agent) - world.now;
+      const wait = this.#network.healedAt(this, direction.from) - world.now;
       if (wait > 0) return this.#send(direction, deliver);
       deliver();
     });
@@ -94,9 +99,11 @@ export class Network {
   readonly #prng: Prng;
   readonly #latencyMaxMs: number;
   readonly #partitions = new Map<AgentId, number>();
+  /** By sender and receiver: until when nothing gets from the one to the other. */
+  readonly #cuts = new Map<string, number>();
   readonly #links = new Set<Link>();
-  /** Where dials arrive; undefined while no coordinator listens. */
-  accept: ((link: Link) => CoordinatorEnd) | undefined;
+  /** By address. */
+  readonly listeners = new Map<string, Listener>();
 
   constructor(world: World, latencyMaxMs: number) {
     this.world = world;
@@ -109,17 +116,30 @@ export class Network {
     return this.#prng.below(10) === 0 ? this.#prng.below(this.#latencyMaxMs + 1) : this.#prng.below(Math.ceil(this.#latencyMaxMs / 10) + 1);
   }
 
-  /** When the agent's side of the network is whole again; in the past where it is. */
-  healedAt(agent: AgentId): number {
-    return this.#partitions.get(agent) ?? 0;
+  /** When messages of this direction arrive again; in the past where they do. */
+  healedAt({ agent, address }: Pick<Link, 'agent' | 'address'>, from: Side): number {
+    const pair = from === 'agent' ? `${agent}>${address}` : `${address}>${agent}`;
+    return Math.max(this.#partitions.get(agent) ?? 0, this.#cuts.get(pair) ?? 0);
+  }
+
+  /** One direction between an agent and a coordinator is cut, the other goes on. */
+  cutOneWay(agent: AgentId, address: string, from: Side, forMs: number): void {
+    const [sender, receiver] = from === 'agent' ? [agent, address] : [address, agent];
+    this.#cuts.set(`${sender}>${receiver}`, this.world.now + forMs);
+    this.world.trace(`network: nothing gets from ${sender} to ${receiver} for ${forMs} ms`);
+    this.#noticeLater((link) => link.agent === agent && link.address === address, forMs);
   }
 
   partition(agent: AgentId, forMs: number): void {
     this.#partitions.set(agent, this.world.now + forMs);
     this.world.trace(`network: ${agent} cut off for ${forMs} ms`);
+    this.#noticeLater((link) => link.agent === agent, forMs);
+  }
+
+  /** The ends' keepalives give the streams up, unless the network is back first. */
+  #noticeLater(which: (link: Link) => boolean, forMs: number): void {
     for (const link of [...this.#links]) {
-      // The ends' keepalives give the stream up, unless the network is back first.
-      if (link.agent !== agent) continue;
+      if (!which(link)) continue;
       const noticed = 5_000 + this.#prng.below(KEEPALIVE_MS - 5_000);
       if (noticed < forMs) this.world.after(noticed, () => link.break(this.#prng));
     }
@@ -127,6 +147,7 @@ export class Network {
 
   heal(): void {
     this.#partitions.clear();
+    this.#cuts.clear();
   }
 
   breakOne(): void {
@@ -137,22 +158,27 @@ export class Network {
     link.break(this.#prng);
   }
 
-  dial(agent: AgentId, end: AgentEnd): Link {
-    const link = new Link(this, agent);
+  dial(agent: AgentId, address: string, end: AgentEnd): Link {
+    const link = new Link(this, agent, address);
     link.agentEnd = end;
     this.#links.add(link);
-    const wait = Math.max(0, this.healedAt(agent) - this.world.now);
+    const healedAt = Math.max(this.healedAt(link, 'agent'), this.healedAt(link, 'coordinator'));
+    const wait = Math.max(0, healedAt - this.world.now);
     if (wait > 10_000) {
       this.world.after(10_000, () => link.break(this.#prng));
       return link;
     }
     this.world.after(wait + this.latency(), () => {
-      const { accept } = this;
+      const accept = this.listeners.get(address);
       if (accept === undefined) return link.close('coordinator');
       link.coordinatorEnd = accept(link);
-      link.connected();
     });
     return link;
+  }
+
+  /** The coordinator's process is gone, and with it its end of every stream. */
+  closeAll(address: string): void {
+    for (const link of [...this.#links]) if (link.address === address) link.close('coordinator');
   }
 
   forget(link: Link): void {

@@ -22,7 +22,20 @@ export type FaultRates = {
   readonly agentCrashMs: number | undefined;
   readonly agentStallMs: number | undefined;
   readonly agentDrainMs: number | undefined;
+  /** One direction between an agent and a coordinator. */
+  readonly oneWayCutMs: number | undefined;
   readonly coordinatorCrashMs: number | undefined;
+  readonly coordinatorStallMs: number | undefined;
+  /** SIGTERM. */
+  readonly coordinatorEndMs: number | undefined;
+  /** Nobody gets an answer of the ledger for a while. */
+  readonly ledgerOutageMs: number | undefined;
+  /** One direction between a coordinator and the ledger. */
+  readonly ledgerCutMs: number | undefined;
+  /** The ledger starts again and has everything. */
+  readonly ledgerRestartMs: number | undefined;
+  /** The ledger starts again and lacks the newest of what it had. */
+  readonly ledgerLossMs: number | undefined;
   readonly holdMs: number | undefined;
   readonly cancelMs: number | undefined;
   readonly retryMs: number | undefined;
@@ -35,12 +48,19 @@ export type Plan = {
   /** In a calm run nothing fails and all steps are alike: what is left is who gets his turn. */
   readonly calm: boolean;
   readonly agents: readonly AgentPlan[];
+  /** How many coordinators share the ledger. */
+  readonly coordinators: number;
+  readonly termTtlMs: number;
+  /** Of projects, where it is not 1. */
+  readonly weights: Readonly<Record<string, number>>;
   readonly timings: Timings;
   readonly faults: FaultRates;
   readonly latencyMaxMs: number;
   readonly commitMaxMs: number;
   /** Chances in 1; `commitCrash` is that of a coordinator's death right after a commit. */
   readonly commitCrash: number;
+  /** That a request to the ledger, or its answer, is lost. */
+  readonly ledgerLost: number;
   readonly callLost: number;
   readonly stepFails: number;
   readonly stepErrs: number;
@@ -50,48 +70,49 @@ export type Plan = {
   readonly faultsEndMs: number;
 };
 
-const NO_FAULTS: FaultRates = {
-  linkBreakMs: undefined,
-  partitionMs: undefined,
-  agentCrashMs: undefined,
-  agentStallMs: undefined,
-  agentDrainMs: undefined,
-  coordinatorCrashMs: undefined,
-  holdMs: undefined,
-  cancelMs: undefined,
-  retryMs: undefined,
-  expireMs: undefined,
-};
-
-/** Draws a plan. Whole kinds of faults are off in many runs: what they would have hidden comes to light there. */
+/**
+ * Draws a plan. Whole kinds of faults are off in many runs, and in some most of them: what they would have hidden comes to
+ * light there. In a calm run only coordinators may fail, because shares are counted from each takeover on.
+ */
 export function drawPlan(prng: Prng, steps: number): Plan {
   const calm = prng.below(8) === 0;
-  const on = (chance: number) => !calm && prng.next() < chance;
-  const rate = (low: number, high: number) => (on(0.5) ? low + prng.below(high - low) : undefined);
-  const chance = (highest: number) => (on(0.6) ? prng.next() * highest : 0);
+  const swarm = present([0.1, 0.3, 0.5, 0.8][prng.below(4)], 'one of four');
+  const on = (weight: number) => prng.next() < weight;
+  const rate = (low: number, high: number) => (!calm && on(swarm) ? low + prng.below(high - low) : undefined);
+  const moved = (low: number, high: number) => (on(calm ? swarm / 3 : swarm) ? low + prng.below(high - low) : undefined);
+  const chance = (highest: number) => (!calm && on(0.6) ? prng.next() * highest : 0);
   const leaseTtlMs = [6_000, 15_000, 30_000][prng.below(3)] ?? DEFAULT_TIMINGS.leaseTtlMs;
   return {
     steps,
     calm,
     agents: drawAgents(prng, calm),
+    coordinators: 1 + prng.below(3),
+    termTtlMs: prng.below(4) === 0 ? 10_000 : 3_000,
+    weights: calm && prng.below(2) === 0 ? { apple: 1 + prng.below(4), birch: 1 + prng.below(4) } : {},
     timings: { ...DEFAULT_TIMINGS, leaseTtlMs, heartbeatMs: leaseTtlMs / 3 },
-    faults: calm
-      ? NO_FAULTS
-      : {
-          linkBreakMs: rate(3_000, 60_000),
-          partitionMs: rate(20_000, 120_000),
-          agentCrashMs: rate(5_000, 90_000),
-          agentStallMs: rate(10_000, 120_000),
-          agentDrainMs: rate(40_000, 200_000),
-          coordinatorCrashMs: rate(3_000, 60_000),
-          holdMs: rate(20_000, 120_000),
-          cancelMs: rate(5_000, 60_000),
-          retryMs: rate(10_000, 60_000),
-          expireMs: rate(20_000, 60_000),
-        },
+    faults: {
+      linkBreakMs: rate(3_000, 60_000),
+      partitionMs: rate(20_000, 120_000),
+      oneWayCutMs: rate(10_000, 120_000),
+      agentCrashMs: rate(5_000, 90_000),
+      agentStallMs: rate(10_000, 120_000),
+      agentDrainMs: rate(40_000, 200_000),
+      coordinatorCrashMs: moved(3_000, 60_000),
+      coordinatorStallMs: moved(5_000, 90_000),
+      coordinatorEndMs: moved(5_000, 120_000),
+      ledgerOutageMs: rate(20_000, 120_000),
+      ledgerCutMs: rate(10_000, 90_000),
+      ledgerRestartMs: rate(20_000, 120_000),
+      ledgerLossMs: on(0.6) ? rate(20_000, 150_000) : undefined,
+      holdMs: rate(20_000, 120_000),
+      cancelMs: rate(5_000, 60_000),
+      retryMs: rate(10_000, 60_000),
+      expireMs: rate(20_000, 60_000),
+    },
     latencyMaxMs: calm ? 5 : present([2, 40, 400, 2_500][prng.below(4)], 'one of four'),
     commitMaxMs: calm ? 2 : present([0, 5, 50, 800][prng.below(4)], 'one of four'),
-    commitCrash: on(0.4) ? 0.03 : 0,
+    commitCrash: !calm && on(0.4) ? 0.03 : 0,
+    ledgerLost: !calm && on(swarm) ? prng.next() * 0.1 : 0,
     callLost: chance(0.4),
     stepFails: chance(0.3),
     stepErrs: chance(0.3),

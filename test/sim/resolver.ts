@@ -10,14 +10,15 @@ import type { StepPlan } from './workload.ts';
 
 export type ResolverOptions = {
   readonly prng: Prng;
-  /** The state that the coordinator has come to, as its own resolver sees it. */
-  readonly decided: () => Image;
   readonly stepPlan: (step: StepId) => StepPlan;
   /** Chance that the cache cannot be asked. */
   readonly down: () => number;
 };
 
-/** The shell's work on inputs and the action cache, with digests in place of bytes. The cache outlives coordinators. */
+/**
+ * The shell's work on inputs and the action cache, with digests in place of bytes. The cache outlives coordinators.
+ * `decided` is the state that the coordinator has come to that asks.
+ */
 export class Resolver {
   readonly #options: ResolverOptions;
   readonly #cache = new Map<string, StepResult>();
@@ -30,41 +31,40 @@ export class Resolver {
     return this.#options.prng.below(50);
   }
 
-  resolve(step: StepId): Resolution | undefined {
-    const { prng, decided, stepPlan, down } = this.#options;
+  resolve(step: StepId, decided: Image): Resolution | undefined {
+    const { prng, stepPlan, down } = this.#options;
     const plan = stepPlan(step);
-    if (decided().steps.get(step) === undefined) return undefined;
+    if (decided.steps.get(step) === undefined) return undefined;
     if (prng.next() < down()) return { kind: 'unavailable', message: 'drawn to be down' };
     if (plan.invalid) return { kind: 'invalid', message: 'drawn to contradict itself' };
-    const inputRoot = present(this.#inputRoot(step), 'the step is known');
+    const inputRoot = present(this.#inputRoot(step, decided), 'the step is known');
     const { action } = actionOf({ ...plan.spec, inputRoot });
     const resolved = { action, inputRoot, inputBytes: 1_000, parts: [{ root: inputRoot, bytes: 1_000 }] };
-    const hit = plan.spec.cacheable ? this.#cache.get(this.#key(step, action)) : undefined;
+    const hit = plan.spec.cacheable ? this.#cache.get(this.#key(step, action, decided)) : undefined;
     return hit === undefined ? { kind: 'ready', action: resolved } : { kind: 'hit', action: resolved, result: hit };
   }
 
-  publish(step: StepId, action: Digest, result: StepResult): void {
-    if (this.#options.decided().builds.has(buildOf(step))) this.#cache.set(this.#key(step, action), result);
+  publish(step: StepId, action: Digest, result: StepResult, decided: Image): void {
+    if (decided.builds.has(buildOf(step))) this.#cache.set(this.#key(step, action, decided), result);
   }
 
   /** Root of the whole input, as it was worked out for the step; undefined where the step has gone. */
-  inputRootOf(step: StepId): Digest | undefined {
-    return this.#options.decided().steps.get(step)?.action?.inputRoot;
+  inputRootOf(step: StepId, decided: Image): Digest | undefined {
+    return decided.steps.get(step)?.action?.inputRoot;
   }
 
-  #key(step: StepId, action: Digest): string {
-    const spec = present(this.#options.decided().builds.get(buildOf(step)), 'the build of a step').spec;
+  #key(step: StepId, action: Digest, decided: Image): string {
+    const spec = present(decided.builds.get(buildOf(step)), 'the build of a step').spec;
     return `${spec.project}/${spec.scope}/${spec.zoneCeiling}/${action}`;
   }
 
   /** The step's own input and, at its place, what each needed step left. */
-  #inputRoot(step: StepId): Digest | undefined {
-    const { decided, stepPlan } = this.#options;
-    const { spec } = stepPlan(step);
+  #inputRoot(step: StepId, decided: Image): Digest | undefined {
+    const { spec } = this.#options.stepPlan(step);
     const outputs = spec.needs
       .filter((need) => need.outputs)
       .map((need) => {
-        const state = decided().steps.get(stepIdOf(buildOf(step), need.step))?.state;
+        const state = decided.steps.get(stepIdOf(buildOf(step), need.step))?.state;
         const result = state?.kind === 'ended' && state.outcome.kind === 'succeeded' ? state.outcome.result : undefined;
         return result === undefined ? 'nothing' : JSON.stringify(result.outputs);
       });

@@ -1,20 +1,22 @@
 import { present } from '../../base/assert.ts';
 import type { StepId, BuildId } from '../../coordinator/core/ids.ts';
 import { buildOf, nameOf, parseBuildId } from '../../coordinator/core/ids.ts';
-import { openMemoryLedger } from '../../coordinator/ledger/memory.ts';
 import { SimAgent } from './agent.ts';
 import type { Checker, Observation, Picture } from './checker.ts';
 import { CHECKERS } from './checkers.ts';
 import { checkReplay } from './checkers/replay.ts';
 import { Client } from './client.ts';
-import { SimCoordinator, type SimCore } from './coordinator.ts';
+import type { SimCore } from './coordinator.ts';
 import { productionCore, type Mutation } from './core.ts';
+import { Faults } from './faults.ts';
 import { Image } from './image.ts';
 import { Network } from './network.ts';
-import { drawPlan, type FaultRates } from './plan.ts';
+import { Peer } from './peer.ts';
+import { drawPlan } from './plan.ts';
 import { Resolver } from './resolver.ts';
+import { Store } from './store.ts';
 import { drawWorkload, type BuildPlan } from './workload.ts';
-import { Violation, World } from './world.ts';
+import { World } from './world.ts';
 
 export type SimulationOptions = {
   readonly seed: number;
@@ -34,7 +36,10 @@ export type Report = {
   readonly events: number;
   readonly simulatedMs: number;
   readonly builds: number;
-  readonly restarts: number;
+  /** Terms that were given. */
+  readonly terms: number;
+  /** What was injected, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
   /** Of steps that have not ended: why, by the core's own account. */
   readonly waiting: readonly string[];
   /** How often each kind of step end came. */
@@ -68,19 +73,17 @@ class Simulation {
   readonly #world: World;
   readonly #plan;
   readonly #network: Network;
-  readonly #ledger;
+  readonly #store: Store;
   readonly #durable = new Image();
-  readonly #decided = new Image();
   readonly #builds: readonly BuildPlan[];
   readonly #named = new Map<BuildId, BuildPlan>();
   readonly #client: Client;
   readonly #agents: readonly SimAgent[];
-  readonly #resolver: Resolver;
+  readonly #peers: readonly Peer[];
   readonly #checkers: readonly Checker[];
   readonly #accepted = new Set<BuildId>();
-  #coordinator: SimCoordinator | undefined;
   #faulty = true;
-  #restarts = 0;
+  #terms = 0;
   #failure: unknown;
 
   constructor(options: SimulationOptions) {
@@ -89,60 +92,42 @@ class Simulation {
     this.#world = world;
     this.#plan = drawPlan(world.prng('plan'), options.steps);
     this.#network = new Network(world, this.#plan.latencyMaxMs);
-    const nonces = world.prng('nonces');
-    const nonce = () =>
-      Array.from({ length: 4 }, () =>
-        nonces
-          .below(2 ** 32)
-          .toString(16)
-          .padStart(8, '0'),
-      ).join('');
-    this.#ledger = openMemoryLedger({ clock: world.clock, nonce });
+    this.#store = new Store(world, noncesOf(world), (deed) => this.#observe(deed), options.mutation?.store);
     this.#builds = drawWorkload(this.#plan, world.prng('workload'));
-    const stepPlan = (step: StepId) => present(this.#planOf(buildOf(step)).steps.get(nameOf(step)), 'a step of the workload');
-    const durable = () => this.#durable;
-    const down = () => (this.#faulty ? this.#plan.cacheDown : 0);
-    this.#resolver = new Resolver({ prng: world.prng('resolver'), decided: () => this.#decided, stepPlan, down });
-    this.#client = new Client({
-      world,
-      coordinator: () => this.#coordinator,
-      durable,
-      lost: () => (this.#faulty ? this.#plan.callLost : 0),
-      accepted: (id) => this.#observe({ kind: 'accepted', id }),
-      failed: (error) => this.failed(error),
-      named: (id, plan) => this.#named.set(id, plan),
-    });
-    this.#agents = this.#plan.agents.map(
-      (agent) =>
-        new SimAgent(agent, world, this.#network, {
-          stepPlan: (build, step) =>
-            present(this.#planOf(present(parseBuildId(build), 'a build id')).steps.get(step), 'a step of the workload'),
-          ran: (by, offer) => this.#observe({ kind: 'ran', agent: by, offer }),
-          down: (which) => void this.#world.after(500 + this.#prng.below(20_000), () => void (which.up || which.start())),
-        }),
-    );
+    this.#client = this.#makeClient();
+    this.#peers = this.#makePeers();
+    this.#store.onHint = () => this.#peers.forEach((peer) => peer.hint());
+    this.#agents = this.#makeAgents();
+    const agents = new Map(this.#agents.map((agent) => [agent.plan.id, agent]));
     const picture: Picture = {
       world,
       plan: this.#plan,
       durable: this.#durable,
-      decided: this.#decided,
-      stepPlan,
+      stepPlan: (step) => this.#stepPlan(step),
       buildPlan: (id) => this.#planOf(id),
+      holds: (agent, token) => agents.get(agent)?.holds(token) === true,
     };
     const { only } = options;
     this.#checkers = CHECKERS.map((make) => make(picture)).filter((checker) => only === undefined || checker.invariant === only);
-    this.#prng = world.prng('faults');
   }
 
-  readonly #prng;
-
   async run(): Promise<void> {
-    this.#startCoordinator();
+    for (const peer of this.#peers) peer.start();
     for (const agent of this.#agents) agent.start();
     for (const build of this.#builds) this.#client.submit(build);
-    for (const kind of Object.keys(this.#plan.faults)) this.#scheduleFault(kind as keyof FaultRates); // the type's own keys
+    const faults = new Faults({
+      world: this.#world,
+      plan: this.#plan,
+      network: this.#network,
+      store: this.#store,
+      peers: this.#peers,
+      agents: this.#agents,
+      client: this.#client,
+      lost: () => this.#ledgerLost(),
+    });
     await this.#pass(this.#plan.faultsEndMs, () => this.#plan.calm && this.#allEnded());
-    this.#stopFaults();
+    this.#faulty = false;
+    faults.stop();
     await this.#pass(this.#plan.faultsEndMs + QUIET_DOWN_MS, () => this.#allEnded());
     if (this.#failure !== undefined) return;
     for (const checker of this.#checkers) checker.finish?.();
@@ -162,23 +147,88 @@ class Simulation {
       outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
     }
     const waiting: string[] = [];
+    const core = this.#leader()?.core;
     for (const [id, { state }] of this.#durable.steps) {
       if (state.kind === 'ended' || waiting.length >= 3) continue;
-      waiting.push(`${id}: ${JSON.stringify(this.#coordinator?.core.explain(id, this.#world.clock.now()))}`);
+      waiting.push(`${id}: ${JSON.stringify(core?.explain(id, this.#world.clock.now()))}`);
     }
-    const { seed } = this.#options;
-    const { eventCount: events, now: simulatedMs, lastLines } = this.#world;
+    const { eventCount: events, now: simulatedMs, lastLines, faults } = this.#world;
     return {
-      seed,
+      seed: this.#options.seed,
       failure: this.#failure,
       events,
       simulatedMs,
       builds: this.#accepted.size,
-      restarts: this.#restarts,
+      terms: this.#terms,
+      faults,
       waiting,
       outcomes,
       lastLines,
     };
+  }
+
+  #makeClient(): Client {
+    const world = this.#world;
+    return new Client({
+      world,
+      peers: () => this.#peers.filter((peer) => peer.up),
+      durable: () => this.#durable,
+      readable: () => world.now >= this.#store.downUntil,
+      lost: () => (this.#faulty ? this.#plan.callLost : 0),
+      accepted: (id) => this.#observe({ kind: 'accepted', id }),
+      reportedLost: (id) => this.#observe({ kind: 'reported-lost', id }),
+      heardEnd: (id) => this.#observe({ kind: 'heard-end', id }),
+      failed: (error) => this.failed(error),
+      named: (id, plan) => this.#named.set(id, plan),
+    });
+  }
+
+  #makePeers(): readonly Peer[] {
+    const world = this.#world;
+    const stepPlan = (step: StepId) => this.#stepPlan(step);
+    const down = () => (this.#faulty ? this.#plan.cacheDown : 0);
+    const resolver = new Resolver({ prng: world.prng('resolver'), stepPlan, down });
+    return Array.from(
+      { length: this.#plan.coordinators },
+      (_, index) =>
+        new Peer({
+          address: addressOf(index),
+          world,
+          network: this.#network,
+          store: this.#store,
+          plan: this.#plan,
+          breaks: this.#options.mutation?.peer ?? {},
+          peerAt: (address) => this.#peers.find((peer) => peer.address === address),
+          faulty: () => this.#faulty,
+          makeCore: (nonce) => this.#makeCore(nonce),
+          leading: {
+            resolver,
+            stepPlan,
+            observe: (observation) => this.#observe(observation),
+            failed: (error) => this.failed(error),
+          },
+        }),
+    );
+  }
+
+  #makeAgents(): readonly SimAgent[] {
+    const prng = this.#world.prng('agent restarts');
+    return this.#plan.agents.map(
+      (agent) =>
+        new SimAgent(agent, this.#world, this.#network, {
+          coordinators: Array.from({ length: this.#plan.coordinators }, (_, index) => addressOf(index)),
+          stepPlan: (build, step) =>
+            present(this.#planOf(present(parseBuildId(build), 'a build id')).steps.get(step), 'a step of the workload'),
+          ran: (by, offer) => this.#observe({ kind: 'ran', agent: by, offer }),
+          down: (which) => void this.#world.after(500 + prng.below(20_000), () => void (which.up || which.start())),
+        }),
+    );
+  }
+
+  /** The coordinator that leads and may commit. */
+  #leader() {
+    const nonce = this.#store.term?.nonce;
+    return this.#peers.find((peer) => peer.leading !== undefined && peer.leading.lead.term.nonce === nonce)?.leading;
   }
 
   /** Lets time pass, and looks at the whole now and then. */
@@ -188,64 +238,54 @@ class Simulation {
       const before = this.#world.eventCount;
       await this.#world.run(untilMs, () => this.#failure !== undefined || this.#world.eventCount >= next);
       if (this.#failure !== undefined) return;
-      await this.#look();
+      this.#look();
       if (over() || this.#world.eventCount === before) return;
     }
   }
 
-  async #look(): Promise<void> {
+  /** At a quiet point the ledger alone makes the scheduler that is running. */
+  #look(): void {
     const watched = this.#options.only ?? 'replay';
-    if (this.#coordinator?.quiet !== true || watched !== 'replay') return;
-    await checkReplay(this.#coordinator.core, this.#ledger, () => this.#makeCore('0'.repeat(32)));
+    const leader = this.#quietLeader();
+    if (leader === undefined || watched !== 'replay') return;
+    checkReplay(leader.core, this.#store.load(), () => this.#makeCore('0'.repeat(32)));
   }
 
+  #quietLeader() {
+    const leader = this.#leader();
+    const peer = this.#peers.find(({ leading }) => leading !== undefined && leading === leader);
+    const current = peer?.quiet === true && leader !== undefined && !this.#unknowing.has(leader.lead.term.nonce);
+    return current ? leader : undefined;
+  }
+
+  /** Terms that began before the ledger lost something. */
+  readonly #unknowing = new Set<string>();
+  readonly #given = new Set<string>();
+
   #allEnded(): boolean {
-    if (!this.#client.done || this.#coordinator?.quiet !== true) return false;
-    return [...this.#accepted].every((id) => this.#durable.forgotten.has(id) || this.#durable.buildStates.get(id)?.kind === 'ended');
+    if (!this.#client.done || this.#quietLeader() === undefined) return false;
+    const { builds, forgotten, buildStates } = this.#durable;
+    return [...this.#accepted].every((id) => !builds.has(id) || forgotten.has(id) || buildStates.get(id)?.kind === 'ended');
   }
 
   #planOf(id: BuildId): BuildPlan {
     return present(this.#named.get(id), 'the build was named by a client');
   }
 
+  #stepPlan(step: StepId) {
+    return present(this.#planOf(buildOf(step)).steps.get(nameOf(step)), 'a step of the workload');
+  }
+
   #makeCore(nonce: string): SimCore {
-    return productionCore({ nonce, timings: this.#plan.timings, seed: this.#options.seed, mutation: this.#options.mutation });
-  }
-
-  #startCoordinator(): void {
-    this.#world.promised();
-    SimCoordinator.start({
-      world: this.#world,
-      network: this.#network,
-      ledger: this.#ledger,
-      plan: this.#plan,
-      resolver: this.#resolver,
-      makeCore: (nonce) => this.#makeCore(nonce),
-      stepPlan: (step) => present(this.#planOf(buildOf(step)).steps.get(nameOf(step)), 'a step of the workload'),
-      observe: (observation) => this.#observe(observation),
-      faulty: () => this.#faulty,
-      die: () => this.#crashCoordinator(),
-      failed: (error) => this.failed(error),
-    }).then(
-      (coordinator) => void (this.#coordinator = coordinator),
-      (error: unknown) => this.failed(error),
-    );
-  }
-
-  #crashCoordinator(): void {
-    if (this.#coordinator === undefined) return;
-    this.#coordinator.crash();
-    this.#coordinator = undefined;
-    this.#restarts += 1;
-    const quick = this.#prng.below(2) === 0;
-    this.#world.after(quick ? this.#prng.below(500) : this.#prng.below(3 * this.#plan.timings.leaseTtlMs), () => this.#startCoordinator());
+    const { timings, weights } = this.#plan;
+    return productionCore({ nonce, timings, weights, seed: this.#options.seed, mutation: this.#options.mutation });
   }
 
   #observe(observation: Observation): void {
     try {
       this.#take(observation);
       for (const checker of this.#checkers) {
-        if (observation.kind === 'arrived') checker.arrived?.(observation.event, observation.at);
+        if (observation.kind === 'arrived') checker.arrived?.(observation.event, observation.at, observation.lead);
         checker.observe?.(observation);
       }
     } catch (error) {
@@ -256,28 +296,36 @@ class Simulation {
   /** Brings the images up to date. */
   #take(observation: Observation): void {
     switch (observation.kind) {
-      case 'applied':
-        for (const record of observation.outcome.writes) {
-          const change = this.#decided.apply(record);
-          if (change !== undefined) for (const checker of this.#checkers) checker.decided?.(change, observation.event, observation.at);
+      case 'applied': {
+        const { outcome, event, at, lead } = observation;
+        for (const record of outcome.writes) {
+          const change = lead.decided.apply(record);
+          if (change !== undefined) for (const checker of this.#checkers) checker.decided?.(change, event, at, lead);
         }
         return;
+      }
       case 'durable':
         for (const record of observation.records) {
           const change = this.#durable.apply(record);
           if (change !== undefined) for (const checker of this.#checkers) checker.durable?.(change);
         }
         return;
-      case 'recovered':
+      case 'led':
+        this.#terms += 1;
+        this.#given.add(observation.term.nonce);
         this.#durable.dropOrphans();
-        this.#decided.become(this.#durable);
         return;
       case 'accepted':
         this.#accepted.add(observation.id);
-        if (this.#durable.builds.has(observation.id) || this.#durable.forgotten.has(observation.id)) return;
-        throw new Violation('ends', `${observation.id} was accepted and is not in the ledger`);
+        return;
+      case 'resigned':
+      case 'refused':
+      case 'recovered':
+      case 'lost':
       case 'arrived':
       case 'sent':
+      case 'reported-lost':
+      case 'heard-end':
       case 'ran':
         return;
       default:
@@ -285,59 +333,31 @@ class Simulation {
     }
   }
 
-  #scheduleFault(kind: keyof FaultRates): void {
-    const meanMs = this.#plan.faults[kind];
-    if (meanMs === undefined) return;
-    this.#world.after(1 - Math.log(1 - this.#prng.next()) * meanMs, () => {
-      if (!this.#faulty) return;
-      this.#fault(kind);
-      this.#scheduleFault(kind);
-    });
-  }
-
-  #fault(kind: keyof FaultRates): void {
-    const agent = present(this.#agents[this.#prng.below(this.#agents.length)], 'a yard has agents');
-    switch (kind) {
-      case 'linkBreakMs':
-        return this.#network.breakOne();
-      case 'partitionMs':
-        return this.#network.partition(agent.plan.id, this.#prng.below(90_000));
-      case 'agentCrashMs':
-        return agent.crash('kill -9');
-      case 'agentStallMs':
-        return agent.stall(this.#prng.below(60_000));
-      case 'agentDrainMs':
-        return agent.drain();
-      case 'coordinatorCrashMs':
-        return this.#crashCoordinator();
-      case 'holdMs':
-        return this.#client.holdSomething(this.#holdTargets());
-      case 'cancelMs':
-        return this.#client.cancelSomething();
-      case 'retryMs':
-        return this.#client.retrySomething();
-      case 'expireMs':
-        return this.#client.expireSomething();
-      default:
-        return kind satisfies never;
+  /** The durable image goes back to what the ledger still has. */
+  #ledgerLost(): void {
+    const had = new Set([...this.#durable.builds.keys(), ...this.#durable.forgotten.keys()]);
+    this.#durable.clear();
+    for (const { records, isLead } of this.#store.history()) {
+      if (isLead) this.#durable.dropOrphans();
+      for (const record of records) this.#durable.apply(record);
     }
+    for (const nonce of this.#given) this.#unknowing.add(nonce);
+    const builds = new Set([...had].filter((id) => !this.#durable.builds.has(id) && !this.#durable.forgotten.has(id)));
+    this.#observe({ kind: 'lost', term: this.#store.term, builds });
   }
+}
 
-  #holdTargets(): readonly string[] {
-    return this.#plan.agents.flatMap(({ id, labels }) => [
-      `agent:${id}`,
-      `pool:${labels['cluster']}/${labels['pool']}`,
-      `cluster:${labels['cluster']}`,
-    ]);
-  }
+function addressOf(index: number): string {
+  return `coordinator-${index}:7000`;
+}
 
-  #stopFaults(): void {
-    this.#world.trace('faults stop');
-    this.#faulty = false;
-    this.#network.heal();
-    for (const agent of this.#agents) agent.wake();
-    this.#client.liftAll();
-    // Calls that were under way when faults stopped may still place a hold.
-    this.#world.after(60_000, () => this.#client.liftAll());
-  }
+/** 128 bits each, never the same twice. */
+function noncesOf(world: World): () => string {
+  const prng = world.prng('nonces');
+  const part = () =>
+    prng
+      .below(2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return () => Array.from({ length: 4 }, part).join('');
 }

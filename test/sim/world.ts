@@ -32,6 +32,8 @@ export class World {
   #order = 0;
   #promises = false;
   eventCount = 0;
+  /** By kind: what went wrong because it was drawn to. */
+  readonly faults = new Map<string, number>();
 
   constructor(seed: number) {
     this.seed = seed;
@@ -60,6 +62,11 @@ export class World {
   /** To be called by whoever resolves or awaits a promise: their continuations run before the next entry does. */
   promised(): void {
     this.#promises = true;
+  }
+
+  /** Counts a fault that is injected now. */
+  fault(kind: string): void {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
   }
 
   trace(line: string): void {

@@ -5,16 +5,18 @@ import { leaseOf } from '../image.ts';
 import { Violation } from '../world.ts';
 
 /** What an agent's leases ask for together never exceeds what it has, as it truly is; nor do offers exceed its credits. */
-export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
+export const capacity: CheckerFactory = ({ plan, stepPlan }) => {
+  /** By term and agent. */
   const credits = new Map<string, number>();
   /** Who got an offer since the last look. */
   const offeredTo = new Set<AgentId>();
   const agents = new Map(plan.agents.map((agent) => [agent.id, agent]));
   return {
     invariant: 'capacity',
-    arrived(event) {
-      if (event.kind === 'agent-registered') credits.set(event.facts.agent, event.credits);
-      if (event.kind === 'heartbeat-received') credits.set(event.session.slice(0, event.session.lastIndexOf('#')), event.credits);
+    arrived(event, _at, { term }) {
+      if (event.kind === 'agent-registered') credits.set(`${term.nonce} ${event.facts.agent}`, event.credits);
+      if (event.kind !== 'heartbeat-received') return;
+      credits.set(`${term.nonce} ${event.session.slice(0, event.session.lastIndexOf('#'))}`, event.credits);
     },
     decided({ before, after }) {
       const lease = leaseOf(after);
@@ -22,10 +24,11 @@ export const capacity: CheckerFactory = ({ decided, plan, stepPlan }) => {
     },
     observe(observation) {
       if (observation.kind !== 'applied') return;
+      const { decided, term } = observation.lead;
       // Credits count the offers that are under way. They may go down while offers are; a new offer must fit into them.
       for (const agent of offeredTo) {
         const open = [...decided.leases()].filter(({ lease, record }) => record.state.kind === 'offered' && lease.agent === agent).length;
-        const granted = credits.get(agent) ?? 0;
+        const granted = credits.get(`${term.nonce} ${agent}`) ?? 0;
         if (open > granted)
           throw new Violation('capacity', `${agent} gave ${granted} credits, was offered another step, and has ${open} open offers`);
       }

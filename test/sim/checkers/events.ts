@@ -1,12 +1,19 @@
 import type { CheckerFactory } from '../checker.ts';
 import { Violation } from '../world.ts';
 
-/** A build's events count from 1 without a gap, never change, and tell of each step's end as the records do. */
+/**
+ * A build's events count from 1 without a gap, never change within an incarnation of the ledger, and tell of each step's end
+ * as the records do.
+ */
 export const events: CheckerFactory = ({ durable }) => {
   const told = new Map<string, string>();
   return {
     invariant: 'events',
     observe(observation) {
+      if (observation.kind === 'lost') {
+        told.clear();
+        for (const [build, stored] of durable.events) for (const event of stored) told.set(`${build} ${event.seq}`, JSON.stringify(event));
+      }
       if (observation.kind !== 'durable') return;
       for (const record of observation.records) {
         if (record.kind !== 'event') continue;

@@ -8,10 +8,11 @@ const SLACK_MS = 3_000;
  * A lease is over when its agent has not been heard of for the time that it was granted, however the coordinator's own life
  * went: a restart lengthens it by one such time at most. An offer that nobody accepts comes back.
  */
-export const expiry: CheckerFactory = ({ decided, plan }) => {
+export const expiry: CheckerFactory = ({ plan }) => {
   const heardAt = new Map<string, number>();
-  let recoveredAt = 0;
   const { leaseTtlMs, offerTtlMs } = plan.timings;
+  // A leader that stood still for less than its term finds every lease overdue, and forgives them all.
+  const slackMs = SLACK_MS + (plan.faults.coordinatorStallMs === undefined ? 0 : leaseTtlMs + plan.termTtlMs);
   let now = 0;
   return {
     invariant: 'expiry',
@@ -22,14 +23,14 @@ export const expiry: CheckerFactory = ({ decided, plan }) => {
       if (event.kind === 'agent-registered') for (const { token } of event.held) heardAt.set(token, at);
     },
     observe(observation) {
-      if (observation.kind === 'recovered') recoveredAt = observation.at;
       if (observation.kind !== 'applied') return;
+      const { decided, recoveredAt } = observation.lead;
       now = observation.at;
       for (const { id, lease, record } of decided.leases()) {
         const heard = Math.max(lease.grantedAt, heardAt.get(lease.token) ?? 0);
-        const limit = Math.max(heard + 2 * leaseTtlMs, recoveredAt + leaseTtlMs) + SLACK_MS;
+        const limit = Math.max(heard + 2 * leaseTtlMs, recoveredAt + leaseTtlMs) + slackMs;
         // Within one life of the coordinator, the time that was granted is the limit.
-        const strict = heard > recoveredAt ? heard + leaseTtlMs + SLACK_MS : limit;
+        const strict = heard > recoveredAt ? heard + leaseTtlMs + slackMs : limit;
         if (now > strict) {
           throw new Violation(
             'expiry',
@@ -37,7 +38,7 @@ export const expiry: CheckerFactory = ({ decided, plan }) => {
           );
         }
         const offered = record.state.kind === 'offered' ? Math.max(lease.grantedAt, recoveredAt) : now;
-        if (now > offered + Math.max(offerTtlMs, recoveredAt > lease.grantedAt ? leaseTtlMs : 0) + SLACK_MS) {
+        if (now > offered + Math.max(offerTtlMs, recoveredAt > lease.grantedAt ? leaseTtlMs : 0) + slackMs) {
           throw new Violation('expiry', `the offer of ${id} to ${lease.agent} has been open for ${now - lease.grantedAt} ms`);
         }
       }

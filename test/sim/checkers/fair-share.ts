@@ -1,49 +1,58 @@
 import { buildOf } from '../../../coordinator/core/ids.ts';
 import type { CheckerFactory } from '../checker.ts';
-import { leaseOf } from '../image.ts';
+import { leaseOf, type Image } from '../image.ts';
 import { Violation } from '../world.ts';
 
-/** Grants that one project may be ahead of another of the same weight while both have steps waiting. */
+/** Grants that one project may be ahead of another while both have steps waiting, each counted for its project's weight. */
 const AHEAD_MAX = 8;
 
 /**
- * In a calm run, where all steps are alike: while two projects both have steps that could run, neither gets ahead of the
- * other by more than a few grants, however many steps and builds it brought.
+ * In a run where all steps are alike: while two projects both have steps that could run, neither gets ahead of the other by
+ * more than a few grants for its weight, however many steps and builds it brought. A new leader begins to count anew.
  */
-export const fairShare: CheckerFactory = ({ decided, plan, buildPlan }) => {
-  /** For two projects: grants of the first less those of the second since both have waited, and its lowest and highest. */
+export const fairShare: CheckerFactory = ({ plan, buildPlan }) => {
+  /** For two projects: what the first got less what the second got since both have waited, and its lowest and highest. */
   const ahead = new Map<string, { now: number; low: number; high: number }>();
-  const waiting = () => {
+  const projectOf = (id: Parameters<typeof buildOf>[0]) => buildPlan(buildOf(id)).spec.project;
+  const waiting = (decided: Image) => {
     const projects = new Set<string>();
-    for (const [id, record] of decided.steps) {
-      if (record.state.kind === 'queued') projects.add(buildPlan(buildOf(id)).spec.project);
-    }
+    for (const [id, record] of decided.steps) if (record.state.kind === 'queued') projects.add(projectOf(id));
     return projects;
   };
   let before = new Set<string>();
-  const granted: string[] = [];
+  let got: { readonly project: string; readonly share: number }[] = [];
+  const count = (project: string, share: number) => {
+    for (const [pair, difference] of ahead) {
+      const [left, right] = pair.split(' ');
+      if (project === left) difference.now += share;
+      if (project === right) difference.now -= share;
+      difference.low = Math.min(difference.low, difference.now);
+      difference.high = Math.max(difference.high, difference.now);
+      if (difference.high - difference.low > AHEAD_MAX) {
+        throw new Violation('fair-share', `${pair}: one got ${difference.high - difference.low} grants ahead while both waited`);
+      }
+    }
+  };
   return {
     invariant: 'fair-share',
     decided({ id, before: was, after }) {
-      if (!plan.calm || leaseOf(after) === undefined || leaseOf(was) !== undefined) return;
-      granted.push(buildPlan(buildOf(id)).spec.project);
+      if (!plan.calm || (leaseOf(after) === undefined) === (leaseOf(was) === undefined)) return;
+      const project = projectOf(id);
+      const share = 1 / (plan.weights[project] ?? 1);
+      if (leaseOf(after) !== undefined) got.push({ project, share });
+      // An offer that came to nothing counts for nobody.
+      else if (was?.state.kind === 'offered') got.push({ project, share: -share });
     },
     observe(observation) {
-      if (observation.kind !== 'applied' || !plan.calm) return;
-      for (const project of granted) {
-        for (const [pair, difference] of ahead) {
-          const [left, right] = pair.split(' ');
-          if (project === left) difference.now += 1;
-          if (project === right) difference.now -= 1;
-          difference.low = Math.min(difference.low, difference.now);
-          difference.high = Math.max(difference.high, difference.now);
-          if (difference.high - difference.low > AHEAD_MAX) {
-            throw new Violation('fair-share', `${pair}: one got ${difference.high - difference.low} grants ahead while both waited`);
-          }
-        }
+      if (!plan.calm) return;
+      if (observation.kind === 'recovered') {
+        ahead.clear();
+        before = new Set();
       }
-      granted.length = 0;
-      const after = waiting();
+      if (observation.kind !== 'applied') return;
+      for (const { project, share } of got) count(project, share);
+      got = [];
+      const after = waiting(observation.lead.decided);
       const both = [...after].filter((project) => before.has(project)).toSorted();
       const pairs = new Set(both.flatMap((left, index) => both.slice(index + 1).map((right) => `${left} ${right}`)));
       for (const pair of ahead.keys()) if (!pairs.has(pair)) ahead.delete(pair);

@@ -4,11 +4,11 @@ import { leaseOf } from '../image.ts';
 import { Violation } from '../world.ts';
 
 /** An agent that is held gets nothing new. */
-export const holds: CheckerFactory = ({ decided, plan }) => {
+export const holds: CheckerFactory = ({ plan }) => {
   const agents = new Map(plan.agents.map((agent) => [agent.id, agent]));
   return {
     invariant: 'holds',
-    decided({ id, before, after }, _event, at) {
+    decided({ id, before, after }, _event, at, { decided }) {
       const [was, lease] = [leaseOf(before), leaseOf(after)];
       if (lease === undefined || lease.token === was?.token) return;
       const { cluster, pool } = present(agents.get(lease.agent), 'leases are given to agents of the plan').labels;

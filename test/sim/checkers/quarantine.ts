@@ -19,6 +19,10 @@ export const quarantine: CheckerFactory = () => {
       left.delete(event.facts.agent);
       for (const { token, phase } of event.held) if (phase.kind === 'finished') ended.add(token);
     },
+    observe(observation) {
+      // What was counted may never have been.
+      if (observation.kind === 'lost') lost.clear();
+    },
     durable({ id, before, after }) {
       if (before?.state.kind === 'ended' && after.state.kind !== 'ended') lost.delete(id);
       const [was, is] = [leaseOf(before), leaseOf(after)];

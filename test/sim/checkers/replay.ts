@@ -1,5 +1,4 @@
 import type { LedgerRecord } from '../../../coordinator/core/record.ts';
-import type { MemoryLedger } from '../../../coordinator/ledger/memory.ts';
 import type { SimCore } from '../coordinator.ts';
 import { Violation } from '../world.ts';
 
@@ -7,11 +6,9 @@ import { Violation } from '../world.ts';
  * At a quiet point the ledger alone makes the scheduler that is running: a core restored from the ledger, and one restored
  * from the running core's snapshot, have the running core's snapshot.
  */
-export async function checkReplay(core: SimCore, ledger: MemoryLedger, makeCore: () => SimCore): Promise<void> {
+export function checkReplay(core: SimCore, stored: readonly LedgerRecord[], makeCore: () => SimCore): void {
   const live = core.snapshot();
   const expected = textOf(live);
-  const stored: LedgerRecord[] = [];
-  for await (const batch of ledger.load(new AbortController().signal)) stored.push(...batch);
   const again = makeCore();
   again.restore(stored);
   compare(expected, textOf(again.snapshot()), 'a core restored from the ledger');

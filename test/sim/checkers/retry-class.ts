@@ -22,6 +22,10 @@ export const retryClass: CheckerFactory = ({ stepPlan, durable }) => {
         if (phase.kind === 'finished' && phase.report.kind === 'failed') reports.set(token, phase.report.class);
       }
     },
+    observe(observation) {
+      // What was counted may never have been.
+      if (observation.kind === 'lost') ended.clear();
+    },
     durable({ id, before, after }) {
       if (before?.state.kind === 'ended' && after.state.kind !== 'ended') ended.delete(id);
       const counts = ended.get(id) ?? new Map<FailureClass, Set<string>>();

@@ -5,14 +5,14 @@ import type { CheckerFactory } from '../checker.ts';
 import { Violation } from '../world.ts';
 
 /** No step runs in a zone below its own, and zones share an agent only where its sandbox isolates the host. */
-export const zone: CheckerFactory = ({ decided, plan, stepPlan }) => {
+export const zone: CheckerFactory = ({ plan, stepPlan }) => {
   const agents = new Map(plan.agents.map((agent) => [agent.id, agent]));
   return {
     invariant: 'zone',
     observe(observation) {
       if (observation.kind !== 'applied') return;
       const zones = new Map<AgentId, Zone>();
-      for (const { id, lease } of decided.leases()) {
+      for (const { id, lease } of observation.lead.decided.leases()) {
         const agent = present(agents.get(lease.agent), 'leases are given to agents of the plan');
         const wanted = stepPlan(id).spec.zone;
         if (!atLeast(agent.zone, wanted)) throw new Violation('zone', `${id} is for ${wanted} and went to ${agent.id} in ${agent.zone}`);
