@@ -1,0 +1,112 @@
+import { parseArgs } from 'node:util';
+import { Fault } from '../../base/fault.ts';
+import { parseDurationMs } from '../../base/quantity.ts';
+import { ALL_FAULTS, FAULT_KINDS, type FaultKind } from './fault.ts';
+
+export type ChaosOptions = {
+  readonly seed: number;
+  /** Of the load; healing, ending and checking come after it. */
+  readonly durationMs: number;
+  readonly agents: number;
+  readonly coordinators: number;
+  readonly ledger: 'redis' | 'sqlite';
+  /** Steps submitted per second. */
+  readonly rate: number;
+  readonly kinds: readonly FaultKind[];
+  /** Mean time between two faults. */
+  readonly everyMs: number;
+  readonly leaseTtlMs: number;
+  readonly termTtlMs: number;
+  /** Whether processes' logs and data stay where they are. */
+  readonly keep: boolean;
+  /** Where the report is written as JSON. */
+  readonly report: string | undefined;
+};
+
+export const CHAOS_HELP = `Runs Redis, coordinators and agents as real processes under a constant load, breaks them as a seed says,
+heals them, and checks that nothing was lost and nothing done twice. Ends with 1 where something was.
+
+  npm run chaos -- --seed N --duration 60s
+
+  --seed N            decides builds, faults and their times [1]
+  --duration D        how long the load lasts [60s]
+  --agents N          agents of three slots each [4]
+  --coordinators N    one leads, the others follow [2; 1 with --ledger sqlite]
+  --ledger L          redis or sqlite [redis]
+  --rate N            steps submitted per second [4]
+  --faults A,B,...    only these; "all" for all that ask for nothing special [all]
+  --every D           mean time between two faults [8s]
+  --lease-ttl D       [15s]
+  --term-ttl D        [3s]
+  --keep              keep the logs and data of all processes
+  --report FILE       write the report as JSON, too
+
+Faults:
+${ALL_FAULTS.map((kind) => `  ${kind.padEnd(18)}  ${FAULT_KINDS[kind].about}${FAULT_KINDS[kind].needs === 'asking' ? ' (only if named)' : ''}`).join('\n')}
+`;
+
+/** @throws {Fault} CONFIG_INVALID naming the option. */
+export function parseChaosOptions(argv: readonly string[]): ChaosOptions {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      seed: { type: 'string', default: '1' },
+      duration: { type: 'string', default: '60s' },
+      agents: { type: 'string', default: '4' },
+      coordinators: { type: 'string' },
+      ledger: { type: 'string', default: 'redis' },
+      rate: { type: 'string', default: '4' },
+      faults: { type: 'string', default: 'all' },
+      every: { type: 'string', default: '8s' },
+      'lease-ttl': { type: 'string', default: '15s' },
+      'term-ttl': { type: 'string', default: '3s' },
+      keep: { type: 'boolean', default: false },
+      report: { type: 'string' },
+    },
+  });
+  const ledger = values.ledger;
+  if (ledger !== 'redis' && ledger !== 'sqlite') throw bad('--ledger', `"${ledger}" must be redis or sqlite`);
+  const coordinators = countOf('--coordinators', values.coordinators ?? (ledger === 'sqlite' ? '1' : '2'), 1, 9);
+  if (ledger === 'sqlite' && coordinators > 1) throw bad('--coordinators', 'must be 1 with --ledger sqlite');
+  return {
+    seed: countOf('--seed', values.seed, 0, 2 ** 31),
+    durationMs: durationOf('--duration', values.duration),
+    agents: countOf('--agents', values.agents, 1, 64),
+    coordinators,
+    ledger,
+    rate: countOf('--rate', values.rate, 1, 1_000),
+    kinds: kindsOf(values.faults),
+    everyMs: durationOf('--every', values.every),
+    leaseTtlMs: durationOf('--lease-ttl', values['lease-ttl']),
+    termTtlMs: durationOf('--term-ttl', values['term-ttl']),
+    keep: values.keep,
+    report: values.report,
+  };
+}
+
+function kindsOf(text: string): readonly FaultKind[] {
+  if (text === 'all') return ALL_FAULTS.filter((kind) => FAULT_KINDS[kind].needs !== 'asking');
+  if (text === 'none') return [];
+  return text.split(',').map((word) => {
+    const kind = ALL_FAULTS.find((known) => known === word);
+    if (kind === undefined) throw bad('--faults', `"${word}" is no fault; "--help" lists them`);
+    return kind;
+  });
+}
+
+function countOf(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!/^[0-9]{1,15}$/.test(text) || value < min || value > max)
+    throw bad(option, `"${text}" must be a whole number from ${min} to ${max}`);
+  return value;
+}
+
+function durationOf(option: string, text: string): number {
+  const durationMs = parseDurationMs(text);
+  if (durationMs === undefined || durationMs < 100) throw bad(option, `"${text}" must be a duration such as 60s or 1h`);
+  return durationMs;
+}
+
+function bad(field: string, fix: string): Fault {
+  return new Fault('CONFIG_INVALID', `${field}: ${fix}`, { field });
+}

@@ -1,0 +1,106 @@
+import { formatDurationMs } from '../../base/quantity.ts';
+import { INVARIANTS, type Invariant, type Violation } from './observation.ts';
+import type { ChaosOptions } from './options.ts';
+
+/** How many, the middle and the worst, in milliseconds. */
+export type Times = { readonly count: number; readonly p50Ms: number; readonly maxMs: number };
+
+export type ChaosReport = {
+  readonly seed: number;
+  readonly commit: string;
+  readonly options: ChaosOptions;
+  readonly startedAt: string;
+  /** From the first process to the last check. */
+  readonly tookMs: number;
+  readonly faults: Readonly<Record<string, number>>;
+  /** Faults of the schedule that had no target left, or were in force at the end of the load. */
+  readonly faultsLeftOut: number;
+  readonly builds: number;
+  readonly steps: Readonly<Record<string, number>>;
+  readonly sources: Readonly<Record<string, number>>;
+  readonly attempts: number;
+  /** Attempts that ended by an error and were made again, by class. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** Times at which the load was held back because too many builds were open. */
+  readonly heldBack: number;
+  readonly expiredCursors: number;
+  /** Processes that ended without being told to, and were started again: name to how. */
+  readonly falls: Readonly<Record<string, readonly string[]>>;
+  readonly recovery: Readonly<Record<string, Times>>;
+  readonly violations: readonly Violation[];
+};
+
+export function timesOf(values: readonly number[]): Times {
+  const sorted = values.toSorted((left, right) => left - right);
+  return { count: sorted.length, p50Ms: sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, maxMs: sorted.at(-1) ?? 0 };
+}
+
+/** The command that does the same again, as far as a seed decides it. */
+export function commandOf({
+  seed,
+  durationMs,
+  agents,
+  coordinators,
+  ledger,
+  rate,
+  kinds,
+  everyMs,
+  leaseTtlMs,
+  termTtlMs,
+}: ChaosOptions): string {
+  const all = [
+    `--seed ${seed} --duration ${formatDurationMs(durationMs)} --agents ${agents} --coordinators ${coordinators} --ledger ${ledger}`,
+    `--rate ${rate} --every ${formatDurationMs(everyMs)} --lease-ttl ${formatDurationMs(leaseTtlMs)} --term-ttl ${formatDurationMs(termTtlMs)}`,
+    `--faults ${kinds.length === 0 ? 'none' : kinds.join(',')}`,
+  ];
+  return `npm run chaos -- ${all.join(' ')}`;
+}
+
+/** Violations of one invariant that are shown. */
+const SHOWN_MAX = 10;
+
+/** For people. */
+export function renderReport(report: ChaosReport): string {
+  const { options, violations } = report;
+  const rows = (record: Readonly<Record<string, number>>) =>
+    Object.entries(record)
+      .toSorted(([left], [right]) => left.localeCompare(right))
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ') || 'none';
+  const recovery = Object.entries(report.recovery).toSorted(([left], [right]) => left.localeCompare(right));
+  const lines = [
+    `seed ${report.seed} at commit ${report.commit}, ${formatDurationMs(options.durationMs)} of load (${formatDurationMs(report.tookMs)} in all)`,
+    `${options.ledger} ledger, ${options.coordinators} coordinators, ${options.agents} agents, ${options.rate} steps/s`,
+    '',
+    `faults    ${rows(report.faults)}${report.faultsLeftOut === 0 ? '' : ` (${report.faultsLeftOut} left out)`}`,
+    `builds    ${report.builds}`,
+    `steps     ${rows(report.steps)} (${rows(report.sources)})`,
+    `attempts  ${report.attempts}, of which ended by an error: ${rows(report.errors)}`,
+    `watchers  ${report.expiredCursors} cursors expired`,
+    ...(report.heldBack === 0 ? [] : [`load      held back ${report.heldBack} times`]),
+    ...Object.entries(report.falls).map(
+      ([name, how]) => `ended     ${name} by itself, ${how.length} times: ${[...new Set(how)].join(', ')}`,
+    ),
+    '',
+    `${'recovery'.padEnd(52)}${'times'.padStart(6)}${'p50'.padStart(10)}${'max'.padStart(10)}`,
+    ...recovery.map(([name, { count, p50Ms, maxMs }]) => `${name.padEnd(52)}${String(count).padStart(6)}${ms(p50Ms)}${ms(maxMs)}`),
+    '',
+    ...violationLines(violations),
+  ];
+  if (violations.length > 0) lines.push('', `FAILED with seed ${report.seed} at commit ${report.commit}. Again: ${commandOf(options)}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function ms(value: number): string {
+  return `${Math.round(value)} ms`.padStart(10);
+}
+
+function violationLines(violations: readonly Violation[]): readonly string[] {
+  const names = Object.keys(INVARIANTS) as readonly Invariant[]; // the keys of a record with exactly these
+  return names.flatMap((name) => {
+    const found = violations.filter(({ invariant }) => invariant === name);
+    const head = `${found.length === 0 ? 'held' : 'BROKEN'}  ${name}: ${INVARIANTS[name]}`;
+    const shown = found.slice(0, SHOWN_MAX).map(({ where, what }) => `        ${where} ${what}`);
+    return [head, ...shown, ...(found.length > SHOWN_MAX ? [`        and ${found.length - SHOWN_MAX} more`] : [])];
+  });
+}

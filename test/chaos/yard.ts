@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hashToken } from '../../base/auth.ts';
+import { Secret } from '../../base/secret.ts';
+import { freePorts } from '../fixtures/ports.ts';
+import { startRedis, type RedisServer } from '../fixtures/redis.ts';
+import { startRelay, type Relay } from '../fixtures/relay.ts';
+import { startSwitchyard } from '../fixtures/run-process.ts';
+import { mountSmallDisk, type SmallDisk } from './disk.ts';
+import { startMember, type Member } from './member.ts';
+
+export type YardOptions = {
+  /** A new directory, in which everything is. */
+  readonly dir: string;
+  readonly agents: number;
+  readonly coordinators: number;
+  /** With `sqlite` there is one coordinator. */
+  readonly ledger: 'sqlite' | 'redis';
+  readonly leaseTtlMs: number;
+  readonly termTtlMs: number;
+  /** How long an ended build is kept. */
+  readonly retentionMs: number;
+  /** Whether agents and blobs are on small disks of their own. */
+  readonly smallDisks: boolean;
+};
+
+export type CoordinatorMember = Member & {
+  /** Where callers of the run connect, with no relay between. */
+  readonly address: string;
+  /** Between agents and it, and between followers and it. */
+  readonly agentLink: Relay;
+  readonly redisLink: Relay | undefined;
+};
+
+export type AgentMember = Member & { readonly workDir: string; readonly disk: SmallDisk | undefined };
+
+/** Redis, coordinators and agents as real processes, with a relay in every link that faults cut. */
+export interface Yard extends AsyncDisposable {
+  readonly token: Secret;
+  readonly coordinators: readonly CoordinatorMember[];
+  readonly agents: readonly AgentMember[];
+  readonly redis: RedisServer | undefined;
+  readonly blobsDisk: SmallDisk | undefined;
+}
+
+/** Room for the workload's inputs and journals, and little enough to be filled in a moment. */
+const AGENT_DISK_BYTES = 192 * 1024 * 1024;
+const BLOBS_DISK_BYTES = 768 * 1024 * 1024;
+const CACHE_BYTES = 512 * 1024 * 1024;
+const SLOTS = 3;
+/** What was answered is on the disk, so that a kill -9 may lose nothing. */
+const REDIS_ARGS = ['--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-min-size', '16mb'];
+
+/** Starts all of it. Nobody waits for it to be ready: clients find out, as they do in life. */
+export async function startYard(options: YardOptions): Promise<Yard> {
+  await using stack = new AsyncDisposableStack();
+  const { dir } = options;
+  const token = new Secret(randomBytes(32).toString('hex'));
+  const agentToken = randomBytes(32).toString('hex');
+  const files = writeTokens(dir, token, agentToken);
+  const redis = options.ledger === 'redis' ? stack.use(await startRedis({ args: REDIS_ARGS })) : undefined;
+  const blobsDisk = redis !== undefined && options.smallDisks ? stack.use(mountSmallDisk(join(dir, 'blobs'), BLOBS_DISK_BYTES)) : undefined;
+  const coordinators: CoordinatorMember[] = [];
+  for (let index = 0; index < options.coordinators; index += 1) {
+    coordinators.push(stack.use(await coordinatorOf(`coordinator-${index + 1}`, { options, files, redis })));
+  }
+  const addresses = coordinators.map(({ agentLink }) => agentLink.address).join(',');
+  const agents: AgentMember[] = [];
+  for (let index = 0; index < options.agents; index += 1) {
+    agents.push(stack.use(agentOf(`agent-${index + 1}`, { options, files, addresses })));
+  }
+  const parts = stack.move();
+  return { token, coordinators, agents, redis, blobsDisk, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+type Files = { readonly tokens: string; readonly agentToken: string };
+
+function writeTokens(dir: string, token: Secret, agentToken: string): Files {
+  const files = { tokens: join(dir, 'tokens.json'), agentToken: join(dir, 'agent-token') };
+  const caller = { name: 'chaos', kind: 'caller', role: 'admin', project: 'chaos', scope: 'main', zoneCeiling: 'trusted' };
+  const agent = { name: 'agents', kind: 'agent', cluster: 'local', pool: 'default', zone: 'trusted' };
+  const entries = [
+    { ...caller, sha256: hashToken(token.reveal()) },
+    { ...agent, sha256: hashToken(agentToken) },
+  ];
+  writeFileSync(files.tokens, JSON.stringify(entries), { mode: 0o600 });
+  writeFileSync(files.agentToken, agentToken, { mode: 0o600 });
+  return files;
+}
+
+type CoordinatorPlan = { readonly options: YardOptions; readonly files: Files; readonly redis: RedisServer | undefined };
+
+async function coordinatorOf(name: string, { options, files, redis }: CoordinatorPlan): Promise<CoordinatorMember> {
+  const [port, dataPort] = await freePorts(2);
+  const [address, dataAddress] = [`127.0.0.1:${port}`, `127.0.0.1:${dataPort}`];
+  const agentLink = await startRelay(address);
+  const redisLink = redis === undefined ? undefined : await startRelay(redis.address);
+  const { leaseTtlMs, termTtlMs } = options;
+  const args = ['coordinator', '--listen', address, '--data-listen', dataAddress, '--state-dir', join(options.dir, name)];
+  args.push('--tokens-file', files.tokens, '--cache-bytes', String(CACHE_BYTES));
+  args.push('--lease-ttl', `${leaseTtlMs}ms`, '--heartbeat', `${Math.floor(leaseTtlMs / 3)}ms`, '--retention', `${options.retentionMs}ms`);
+  if (redisLink !== undefined) {
+    args.push('--ledger', 'redis', '--redis-url', `redis://${redisLink.address}`, '--redis-durability', 'fsync');
+    args.push('--address', agentLink.address, '--blobs-dir', join(options.dir, 'blobs'), '--term-ttl', `${termTtlMs}ms`);
+  }
+  const member = startMember(name, () => spawn(options.dir, name, args));
+  return withParts(member, { address, agentLink, redisLink }, [agentLink, redisLink]);
+}
+
+function agentOf(name: string, plan: { options: YardOptions; files: Files; addresses: string }): AgentMember {
+  const { dir, smallDisks } = plan.options;
+  const workDir = join(dir, name);
+  const disk = smallDisks ? mountSmallDisk(workDir, AGENT_DISK_BYTES) : undefined;
+  const args = ['agent', '--coordinator', plan.addresses, '--id', name, '--token-file', plan.files.agentToken, '--work-dir', workDir];
+  args.push('--sandbox', 'process', '--slots', String(SLOTS), '--cpu', String(SLOTS), '--cache-size', '32Mi', '--spool-size', '32Mi');
+  args.push('--drain-timeout', '20s');
+  const member = startMember(name, () => spawn(dir, name, args));
+  return withParts(member, { workDir, disk }, [disk]);
+}
+
+function spawn(dir: string, name: string, args: readonly string[]) {
+  const outputDir = join(dir, 'logs', name);
+  mkdirSync(outputDir, { recursive: true });
+  return startSwitchyard(args, { cwd: dir, outputDir });
+}
+
+/** A member with more to it, that goes with it. */
+function withParts<P extends object>(member: Member, more: P, parts: readonly (AsyncDisposable | undefined)[]): Member & P {
+  const own: Member = {
+    name: member.name,
+    falls: member.falls,
+    get process() {
+      return member.process;
+    },
+    get up() {
+      return member.up;
+    },
+    down: (signal) => member.down(signal),
+    start: () => member.start(),
+    async [Symbol.asyncDispose]() {
+      await member[Symbol.asyncDispose]();
+      for (const part of parts) await part?.[Symbol.asyncDispose]();
+    },
+  };
+  return Object.assign(own, more);
+}
