@@ -12,6 +12,11 @@ export interface GroupCommit extends AsyncDisposable {
   commit(records: readonly (LedgerRecord | LogRecord)[]): Promise<void>;
 }
 
+/** Stands around every call of the ledger's `commit` with that many records, to measure it. */
+export type AroundCommit = (records: number, commit: () => Promise<void>) => Promise<void>;
+
+const PLAINLY: AroundCommit = (_records, commit) => commit();
+
 type Submission = {
   readonly records: readonly (LedgerRecord | LogRecord)[];
   readonly resolve: () => void;
@@ -23,7 +28,7 @@ type Submission = {
  * divided: a larger one is a commit of its own. Disposing waits for what was given and takes nothing more. Nothing is committed
  * once `holds`, asked before each commit, says that the term is over.
  */
-export function groupCommit(ledger: Ledger, term: Term, holds: () => boolean = () => true): GroupCommit {
+export function groupCommit(ledger: Ledger, term: Term, holds: () => boolean = () => true, around: AroundCommit = PLAINLY): GroupCommit {
   const queue: Submission[] = [];
   /** Never aborted: a commit whose fate is unknown is worse than one that is waited for. */
   const signal = new AbortController().signal;
@@ -38,7 +43,7 @@ export function groupCommit(ledger: Ledger, term: Term, holds: () => boolean = (
       const records = group.flatMap((submission) => submission.records);
       try {
         if (!holds()) throw new Fault('LEDGER_UNAVAILABLE', 'The term is over, so nothing more is committed under it');
-        if (records.length > 0) await ledger.commit(term, records, signal);
+        if (records.length > 0) await around(records.length, () => ledger.commit(term, records, signal));
       } catch (error) {
         failure = wrap(error, 'Committing to the ledger');
         for (const submission of group) submission.reject(failure);

@@ -1,7 +1,8 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
 import type { BuildSpec } from '../core/spec.ts';
-import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, StepView } from '../core/view.ts';
+import type { Tally } from '../core/tally.ts';
+import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, PoolView, StepView, YardCounts } from '../core/view.ts';
 
 /** What the scheduler shows of itself; it may be ahead of what is durable until the driver has settled. */
 export interface CoreView {
@@ -16,4 +17,8 @@ export interface CoreView {
   holds(): readonly HoldView[];
   lease(token: LeaseToken): LeaseView | undefined;
   explain(step: StepId, now: TimeMs): Explanation | undefined;
+  /** Pools with agents, by name. */
+  pools(): readonly PoolView[];
+  counts(): YardCounts;
+  readonly tally: Readonly<Tally>;
 }

@@ -10,6 +10,8 @@ export interface Outbox<T> {
   close(fault?: Fault): void;
   /** What was pushed, in order, all that is there at once. One reader only. @throws {Fault} LIMIT_EXCEEDED where it was cut off */
   batches(signal: AbortSignal): AsyncIterable<readonly T[]>;
+  /** Messages that the reader has not taken. */
+  readonly waiting: number;
 }
 
 export type OutboxLimits = {
@@ -19,7 +21,8 @@ export type OutboxLimits = {
   readonly batchMax: number;
 };
 
-export function openOutbox<T>(limits: OutboxLimits): Outbox<T> {
+/** `onCut` hears of it when the reader is cut off. */
+export function openOutbox<T>(limits: OutboxLimits, onCut: () => void = () => {}): Outbox<T> {
   let waiting: T[] = [];
   let state: 'open' | 'closed' | 'cut' = 'open';
   let end: Fault | undefined;
@@ -53,12 +56,16 @@ export function openOutbox<T>(limits: OutboxLimits): Outbox<T> {
     }
   };
   return {
+    get waiting() {
+      return waiting.length;
+    },
     push(message) {
       if (state !== 'open') return;
       waiting.push(message);
       if (waiting.length > limits.waitingMax) {
         state = 'cut';
         waiting = [];
+        onCut();
       }
       stir();
     },

@@ -38,6 +38,8 @@ export interface Sessions {
   ackLog(session: SessionId, ack: LogAck): void;
   /** Ends every stream after what is on its way; agents dial again. */
   closeAll(): void;
+  /** Open streams, messages that wait for their readers, and readers that were cut off since the start. */
+  readonly counts: { readonly open: number; readonly waiting: number; readonly cut: number };
 }
 
 export type SessionsOptions = {
@@ -55,9 +57,15 @@ const DEFAULT_LIMITS = { waitingMax: 8_192, batchMax: 64 };
 
 export function openSessions(options: SessionsOptions): Sessions {
   const streams = new Map<SessionId, { readonly outbox: Outbox<SessionMessage>; readonly logs: readonly LogAck[] }>();
+  let cut = 0;
   return {
+    get counts() {
+      let waiting = 0;
+      for (const { outbox } of streams.values()) waiting += outbox.waiting;
+      return { open: streams.size, waiting, cut };
+    },
     attach(session, logs) {
-      const outbox = openOutbox<SessionMessage>(options.limits ?? DEFAULT_LIMITS);
+      const outbox = openOutbox<SessionMessage>(options.limits ?? DEFAULT_LIMITS, () => (cut += 1));
       streams.get(session)?.outbox.close();
       streams.set(session, { outbox, logs });
       return outbox;

@@ -9,7 +9,8 @@ import { buildOf, type BuildId, type LeaseToken, type StepId } from '../core/ids
 import type { Timings } from '../core/limits.ts';
 import type { Outbound } from '../core/outcome.ts';
 import { Scheduler } from '../core/scheduler.ts';
-import { groupCommit } from '../ledger/group-commit.ts';
+import type { LedgerRecord } from '../core/record.ts';
+import { groupCommit, type AroundCommit } from '../ledger/group-commit.ts';
 import type { Ledger, Term } from '../ledger/ledger.ts';
 import type { CoreView } from './core-view.ts';
 import { describeOffer, describeStep, instanceOf } from './describe.ts';
@@ -36,7 +37,16 @@ export interface Shell extends AsyncDisposable {
   readonly logs: LogStore;
   /** Where a build's blobs are. */
   readonly storeOf: (build: BuildId) => BlobStore;
+  /** What waits for the data plane, and what became of results that were to be published. */
+  readonly stats: Pick<Publisher, 'counts'> & { readonly resolving: number; readonly publishing: number };
 }
+
+/** Hears of what the shell does, to measure it. */
+export type ShellMeasures = {
+  readonly aroundCommit: AroundCommit;
+  /** Records of one outcome have just become durable. */
+  readonly wrote: (writes: readonly LedgerRecord[], core: CoreView) => void;
+};
 
 export type ShellOptions = {
   readonly ledger: Ledger;
@@ -51,6 +61,8 @@ export type ShellOptions = {
   readonly holds?: () => boolean;
   /** Gives up the recovery, where the term is over before it has ended. @default never */
   readonly signal?: AbortSignal;
+  /** @default nobody measures */
+  readonly measures?: ShellMeasures;
 };
 
 /**
@@ -79,13 +91,13 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
   const driver = startDriver({
     core,
     first: core.resume(clock.now()),
-    commits: groupCommit(ledger, term, holds),
+    commits: groupCommit(ledger, term, holds, options.measures?.aroundCommit),
     clock,
     env,
     holds,
     receivers: (started) => {
       parts = openParts(options, { core, driver: started, sessions, watch, cacheOf, storeOf });
-      return receiversOf(parts);
+      return receiversOf(parts, options.measures);
     },
   });
   const { logs, publisher, resolver } = present(parts, 'a started driver has made its receivers');
@@ -96,6 +108,17 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
     watch,
     logs,
     storeOf,
+    stats: {
+      get counts() {
+        return publisher.counts;
+      },
+      get resolving() {
+        return resolver.waiting;
+      },
+      get publishing() {
+        return publisher.waiting;
+      },
+    },
     async drain() {
       await resolver[Symbol.asyncDispose]();
       await driver[Symbol.asyncDispose]();
@@ -147,9 +170,12 @@ function openParts({ env, ledger, logLimits, term }: ShellOptions, common: Commo
 }
 
 /** Who carries out which send. */
-function receiversOf(parts: Parts): Receivers {
+function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receivers {
   return {
-    committed: (writes) => parts.watch.committed(writes),
+    committed(writes) {
+      parts.watch.committed(writes);
+      measures?.wrote(writes, parts.core);
+    },
     send(send: Outbound) {
       switch (send.kind) {
         case 'tell-agent':

@@ -22,6 +22,8 @@ export interface Watch {
   /** Resolves at the build's next durable event, or when the signal aborts. */
   changed(build: BuildId, signal: AbortSignal): Promise<void>;
   cursorAt(seq: number): string;
+  /** Streams that watch a build at the moment. */
+  readonly watchers: number;
 }
 
 export type WatchOptions = {
@@ -58,6 +60,11 @@ export function openWatch(options: WatchOptions): Watch {
     if (all?.size === 0) watchers.delete(build);
   };
   return {
+    get watchers() {
+      let count = 0;
+      for (const all of watchers.values()) count += all.size;
+      return count;
+    },
     committed(writes) {
       for (const write of writes) {
         if (write.kind !== 'event') continue;
