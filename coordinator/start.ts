@@ -10,7 +10,7 @@ import { watchLoopLag } from '../base/loop-lag.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
-import { openArchive } from './archive/archive.ts';
+import { openArchive, type Archive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
 import { watchHealth, type Verdict } from './health.ts';
@@ -57,7 +57,7 @@ const RETENTION_EVERY_MS = 60_000;
 export async function startCoordinator(config: CoordinatorConfig, env: Env): Promise<RunningCoordinator> {
   await using stack = new AsyncDisposableStack();
   const ground = await startGround(config, stack, env);
-  const { data, tokens, plane } = ground;
+  const { archive, data, tokens, plane } = ground;
   const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
   const authenticator = tokenAuthenticator(tokens.entries, local);
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
@@ -76,7 +76,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
-    buildService({ ...common, reads, forwarder, storeFor, address: () => address, version: await versionOf() }),
+    buildService({ ...common, reads, forwarder, archive, storeFor, address: () => address, version: await versionOf() }),
     agentService({ ...common, logLimits }),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
@@ -117,6 +117,7 @@ type Ground = {
   readonly ledger: RoleLedger;
   readonly plane: DataPlaneProcess;
   readonly data: DataPlane;
+  readonly archive: Archive;
   readonly tokens: Tokens;
 };
 
@@ -142,7 +143,9 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   await Promise.allSettled(starting);
   const [ledger, plane] = await Promise.all(starting);
   const data = stack.use(openDataPlane({ link: { address: plane.address, token: tokens.service }, instanceName: '', env }));
-  return { ledger, plane, data, tokens };
+  const cacheOf = (instanceName: string) => data.withInstance(instanceName);
+  const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
+  return { ledger, plane, data, archive, tokens };
 }
 
 async function openLedger(
@@ -163,9 +166,8 @@ async function openLedger(
 }
 
 /** What a coordinator does once it leads. */
-function leading(config: CoordinatorConfig, { ledger: { ledger }, data }: Ground, logLimits: LogLimits, env: Env) {
+function leading(config: CoordinatorConfig, { ledger: { ledger }, data, archive }: Ground, logLimits: LogLimits, env: Env) {
   const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };
-  const archive = openArchive({ ledger, cacheOf: (instanceName) => data.withInstance(instanceName), log: env.log });
   return {
     startShell: (lead: Lead, signal: AbortSignal): Promise<Shell> => {
       const { term } = lead;

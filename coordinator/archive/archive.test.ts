@@ -128,13 +128,13 @@ test('what a client puts under an archived build’s key is never read as the bu
 test('a document that is cut, damaged or newer than this program is refused', async () => {
   await using plane = await openTestDataPlane();
   const { id, view } = await openRig(plane);
-  const build = { id, records: [{ kind: 'build', build: view().record } as const], events: [], logs: new Map() };
+  const build = { id, incarnation: 'i', records: [{ kind: 'build', build: view().record } as const], events: [], logs: new Map() };
   const frames = await encodeBuild(build);
   const bytes = Buffer.concat(frames);
   expect((await decodeBuild(bytes)).records).toEqual(JSON.parse(JSON.stringify(build.records)));
   await expect(decodeBuild(bytes.subarray(0, bytes.byteLength - 9))).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
   const text = (header: object) => zstdCompressSync(Buffer.from(`${JSON.stringify(header)}\n`));
-  const header = { form: 1, build: id, records: 1, events: 0, logs: 0 };
+  const header = { form: 1, build: id, incarnation: 'i', records: 1, events: 0, logs: 0 };
   await expect(decodeBuild(text(header))).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
   await expect(decodeBuild(text({ ...header, form: 2 }))).rejects.toMatchObject({ code: 'WRONG_STATE' });
 });

@@ -36,7 +36,7 @@ export interface Archive {
 }
 
 export type ArchiveOptions = {
-  readonly ledger: Pick<Ledger, 'events' | 'log'>;
+  readonly ledger: Pick<Ledger, 'events' | 'log' | 'incarnation'>;
   readonly cacheOf: (instanceName: string) => ArchiveStore;
   readonly log: Logger;
 };
@@ -87,7 +87,7 @@ export function openArchive(options: ArchiveOptions): Archive {
       const { actions, store } = archiveOf(spec.project);
       const events = await eventsOf(options.ledger, id, signal);
       const logs = await logsOf(options.ledger, store, tokens, signal);
-      const build = { id, records, events, logs };
+      const build = { id, incarnation: await options.ledger.incarnation(signal), records, events, logs };
       const frames = await encodeBuild(build);
       const digest = await digestOfPieces(frames);
       const bytes = Buffer.concat(frames);

@@ -9,6 +9,8 @@ import { decodeEvent, decodeRow, encodeRecord, ROW_CLASSES, type RowClass } from
 /** All that the ledger held of a build that has ended. */
 export type ArchivedBuild = {
   readonly id: BuildId;
+  /** Of the ledger that it was in: its cursors are of that. */
+  readonly incarnation: string;
   /** The newest record of each key, the build's own first. */
   readonly records: readonly LedgerRecord[];
   /** Every event, from the first on. */
@@ -23,7 +25,7 @@ const FORM = 1;
 const FRAME_CHARS = 512 * 1024;
 
 /**
- * A build as bytes: zstd frames of lines of JSON. The first line is `{form, build, records, events, logs}` with counts, so
+ * A build as bytes: zstd frames of lines of JSON. The first line is `{form, build, incarnation, records, events, logs}` with counts, so
  * that a short document is noticed; then come `[class, key, body]` for each record, `[seq, body]` for each event and
  * `[token, digest, truncated]` for each log, bodies in the ledger's own versioned form.
  */
@@ -43,8 +45,8 @@ export async function decodeBuild(bytes: Uint8Array): Promise<ArchivedBuild> {
   }
 }
 
-function* linesOf({ id, records, events, logs }: ArchivedBuild): Generator<string> {
-  yield JSON.stringify({ form: FORM, build: id, records: records.length, events: events.length, logs: logs.size });
+function* linesOf({ id, incarnation, records, events, logs }: ArchivedBuild): Generator<string> {
+  yield JSON.stringify({ form: FORM, build: id, incarnation, records: records.length, events: events.length, logs: logs.size });
   for (const record of records) {
     const row = encodeRecord(record);
     if (row.kind === 'put') yield JSON.stringify([row.class, row.key, row.body]);
@@ -100,21 +102,28 @@ function build([first, ...lines]: readonly unknown[]): ArchivedBuild {
     const [token, digest, truncated] = tuple(line, ['string', 'string', 'boolean']);
     return [token as LeaseToken, { digest: digestIn(digest), truncated }] as const; // a token, as `linesOf` wrote it
   });
-  return { id: header.build, records, events, logs: new Map(logs) };
+  return { id: header.build, incarnation: header.incarnation, records, events, logs: new Map(logs) };
 }
 
-type Header = { readonly build: BuildId; readonly records: number; readonly events: number; readonly logs: number };
+type Header = {
+  readonly build: BuildId;
+  readonly incarnation: string;
+  readonly records: number;
+  readonly events: number;
+  readonly logs: number;
+};
 
 function headerOf(line: unknown): Header {
   if (typeof line !== 'object' || line === null || !('form' in line)) throw new SyntaxError('the first line is not a header');
   if (typeof line.form === 'number' && line.form > FORM) {
     throw new Fault('WRONG_STATE', `The build was archived by a newer Switchyard (form ${line.form}, this one reads ${FORM})`);
   }
-  const { build: id, records, events, logs } = { build: '', records: '', events: '', logs: '', ...line };
-  if (typeof id !== 'string' || typeof records !== 'number' || typeof events !== 'number' || typeof logs !== 'number') {
+  const { build: id, incarnation, records, events, logs } = { build: '', incarnation: '', records: '', events: '', logs: '', ...line };
+  if (typeof id !== 'string' || typeof incarnation !== 'string') throw new SyntaxError('the header names no build');
+  if (typeof records !== 'number' || typeof events !== 'number' || typeof logs !== 'number') {
     throw new SyntaxError('the header lacks a count');
   }
-  return { build: id as BuildId, records, events, logs }; // an id, as `linesOf` wrote it
+  return { build: id as BuildId, incarnation, records, events, logs }; // an id, as `linesOf` wrote it
 }
 
 type Named = { readonly string: string; readonly number: number; readonly boolean: boolean };

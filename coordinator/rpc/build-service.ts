@@ -26,16 +26,19 @@ import { serverStream, unary, type Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import { MESSAGE_BYTES_MAX, type ServedService } from '../../proto/serve.ts';
 import { isStepName, parseBuildId, stepIdOf, type BuildId, type StepId } from '../core/ids.ts';
+import type { Archive } from '../archive/archive.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Event } from '../core/event.ts';
 import type { Reply } from '../core/outcome.ts';
 import type { BuildView } from '../core/view.ts';
 import type { RoleSource } from '../role/role.ts';
+import { archivedEvents, archivedLog } from '../shell/archived-build.ts';
 import { newBuildId } from '../shell/build-ids.ts';
 import type { CoreView } from '../shell/core-view.ts';
 import { instanceNameOf } from '../shell/instance-name.ts';
 import type { Shell } from '../shell/shell.ts';
 import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
+import { hotOrArchived, type Found } from './archived.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
 import { wasForwarded, type ForwardedMethod, type Forwarder } from './forward.ts';
@@ -49,6 +52,8 @@ export type BuildServiceOptions = {
   /** How builds are read while another coordinator leads; undefined on a ledger of this process alone. */
   readonly reads: LedgerReads | undefined;
   readonly forwarder: Forwarder;
+  /** Where builds are that have left the ledger. */
+  readonly archive: Pick<Archive, 'find'>;
   /** Where a caller's inputs are. */
   readonly storeFor: (instanceName: string) => BlobStore;
   readonly authenticator: Authenticator;
@@ -176,15 +181,33 @@ async function refuseMissingInputs(options: Leading, { spec }: Submission, calle
   }
 }
 
-function getBuild(options: BuildServiceOptions, request: GetBuildRequest__Output, caller: Caller, call: Call): Promise<GetBuildResponse> {
+async function getBuild(
+  options: BuildServiceOptions,
+  request: GetBuildRequest__Output,
+  caller: Caller,
+  call: Call,
+): Promise<GetBuildResponse> {
   const { pageToken } = request;
   const id = buildIdField(request.buildId);
-  return readBuild(options, id, pageToken !== '', call.signal, (now) => {
+  const found = await read(options, id, pageToken !== '', caller, call, (now) => {
     const view = visible(now.view, caller, id);
     const from = pageToken === '' ? 0 : wholeField(pageToken, 'page_token', 1, view.steps.length);
     const { steps, next } = stepsPage(view.steps, from);
     return { build: buildSummaryToProto(view), steps, nextPageToken: next === undefined ? '' : String(next), cursor: now.cursor };
   });
+  return found.value;
+}
+
+/** `show` of the build, in the ledger or in the archive. */
+function read<T>(
+  options: BuildServiceOptions,
+  id: BuildId,
+  page: boolean,
+  caller: Caller,
+  { signal }: Call,
+  show: (now: BuildNow) => T,
+): Promise<Found<T>> {
+  return hotOrArchived(options, caller, id, signal, (shown) => readBuild(options, id, page, signal, shown), show);
 }
 
 async function listBuilds(options: Leading, request: ListBuildsRequest__Output, caller: Caller): Promise<ListBuildsResponse> {
@@ -206,8 +229,10 @@ async function* watchBuild(
   call: Call,
 ): AsyncGenerator<WatchBuildResponse> {
   const id = buildIdField(request.buildId);
-  await readBuild(options, id, true, call.signal, ({ view }) => visible(view, caller, id));
-  for await (const item of watchBuildEvents(options, id, request.cursor, call.signal)) yield watchItemToProto(item);
+  const found = await read(options, id, true, caller, call, ({ view }) => visible(view, caller, id));
+  const items =
+    found.kind === 'hot' ? watchBuildEvents(options, id, request.cursor, call.signal) : archivedEvents(found.build, request.cursor);
+  for await (const item of items) yield watchItemToProto(item);
 }
 
 async function* streamLog(
@@ -218,10 +243,13 @@ async function* streamLog(
 ): AsyncGenerator<StreamLogResponse> {
   const id = buildIdField(request.buildId);
   const stepIn = ({ core, view }: BuildNow) => stepOf(core, visible(view, caller, id), request.step);
-  const step = await readBuild(options, id, true, call.signal, stepIn);
+  const found = await read(options, id, true, caller, call, stepIn);
+  const step = found.value;
   const attempt = wholeField(request.attempt, 'attempt', 0, 1_000_000);
   const offset = wholeField(request.offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
-  for await (const piece of readLog(options, { step, attempt, offset, follow: request.follow }, call.signal)) {
+  const wanted = { step, attempt, offset, follow: request.follow };
+  const pieces = found.kind === 'hot' ? readLog(options, wanted, call.signal) : archivedLog(found.build, found.store, wanted, call.signal);
+  for await (const piece of pieces) {
     if (piece.bytes.byteLength === 0 && !piece.complete) continue;
     yield { offset: piece.offset, data: piece.bytes, attempt: piece.attempt, complete: piece.complete, truncated: piece.truncated };
   }
@@ -278,7 +306,8 @@ function buildIdField(text: string): BuildId {
 
 function visible(view: BuildView | undefined, caller: Caller, id: BuildId): BuildView {
   if (view === undefined || view.record.spec.project !== caller.project) {
-    throw new Fault('BUILD_UNKNOWN', `No build ${id} is known in the project ${caller.project}`, { field: 'build_id' });
+    const hint = 'A build that ended long ago may be read, while the archive keeps it, and not be changed.';
+    throw new Fault('BUILD_UNKNOWN', `No build ${id} is known in the project ${caller.project}`, { field: 'build_id', hint });
   }
   return view;
 }

@@ -10,6 +10,7 @@ import { agentService } from '../../coordinator/rpc/agent-service.ts';
 import { buildService } from '../../coordinator/rpc/build-service.ts';
 import { openForwarder } from '../../coordinator/rpc/forward.ts';
 import type { Role, RoleSource } from '../../coordinator/role/role.ts';
+import { openArchive, type Archive } from '../../coordinator/archive/archive.ts';
 import { DEFAULT_LOG_LIMITS, type LogLimits } from '../../coordinator/shell/logs.ts';
 import { startShell, type Shell } from '../../coordinator/shell/shell.ts';
 import { dial } from '../../proto/dial.ts';
@@ -42,6 +43,7 @@ export const tokenOf = (name: TokenName) => new Secret(name);
 export interface ServedCoordinator extends AsyncDisposable {
   readonly address: string;
   readonly shell: Shell;
+  readonly archive: Archive;
   client(token: TokenName): BuildClient;
 }
 
@@ -81,8 +83,9 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
   const common = { role: roles, authenticator, dataAddress: () => '127.0.0.1:1', env };
   const storeFor = (instanceName: string) => options.data.withInstance(instanceName).store;
   const forwarder = stack.use(openForwarder(() => env.clock.now()));
+  const archive = openArchive({ ledger: options.ledger, cacheOf: (instanceName) => options.data.withInstance(instanceName), log: env.log });
   const services = [
-    buildService({ ...common, reads: undefined, forwarder, storeFor, address: () => server.address, version: '0.0.0' }),
+    buildService({ ...common, reads: undefined, forwarder, archive, storeFor, address: () => server.address, version: '0.0.0' }),
     agentService({ ...common, logLimits }),
   ];
   const server: RunningServer = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
@@ -92,6 +95,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
   return {
     address: server.address,
     shell,
+    archive,
     client(token) {
       const client = dial(loadProto().switchyard.v1.Build, { address: server.address, token: tokenOf(token) }, 'control');
       clients.push(client);
