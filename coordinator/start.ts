@@ -7,16 +7,19 @@ import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
+import { prngFrom } from '../base/prng.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
+import { openBreaker, type Breaker } from '../base/breaker.ts';
 import { openArchive, type Archive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
 import { watchHealth, type Verdict } from './health.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
+import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics/metrics.ts';
 import { redisConfigFrom } from './ledger/redis/config.ts';
-import { openRedisLedger } from './ledger/redis/redis.ts';
+import { openRedisLedger, type RedisLedgerState } from './ledger/redis/redis.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
 import { openRoleMachine, type RoleLedger } from './role/role-machine.ts';
 import type { RoleMachine } from './role/role.ts';
@@ -56,6 +59,8 @@ const RETENTION_EVERY_MS = 60_000;
  */
 export async function startCoordinator(config: CoordinatorConfig, env: Env): Promise<RunningCoordinator> {
   await using stack = new AsyncDisposableStack();
+  const version = await versionOf();
+  const measured = stack.use(openCoordinatorMetrics({ clock: env.clock, version }));
   const ground = await startGround(config, stack, env);
   const { archive, data, tokens, plane } = ground;
   const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
@@ -67,7 +72,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     ttlMs,
     env,
     seed: randomInt(2 ** 48 - 1),
-    ...leading(config, ground, logLimits, env),
+    ...leading(config, ground, logLimits, measured, env),
   });
   const dataAddress = config.dataAddress ?? plane.address;
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
@@ -76,19 +81,22 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
-    buildService({ ...common, reads, forwarder, archive, storeFor, address: () => address, version: await versionOf() }),
+    buildService({ ...common, reads, forwarder, archive, storeFor, address: () => address, version }),
     agentService({ ...common, logLimits }),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
   address = config.address ?? server.address;
   server.setReady(false);
   stack.use(roles);
+  measured.watch({ roles, breakers: () => [ground.breaker.view()], redis: ground.ledger.redis, dataPlanePid: () => plane.pid });
   const lag = stack.use(watchLoopLag({ clock: env.clock }));
   const health = stack.use(
     watchHealth({ roles, ttlMs, store: data.withInstance('probe').store, lag, clock: env.clock, onReady: server.setReady }),
   );
   if (config.metricsListen !== undefined) {
-    const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()) };
+    const { metrics } = measured;
+    const numbers = async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() });
+    const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()), '/metrics': numbers };
     stack.use(await serveHttpHealth({ listen: config.metricsListen, routes, log: env.log }));
   }
   stack.defer(() => server.setReady(false));
@@ -112,9 +120,14 @@ async function settled(roles: RoleMachine, withinMs: number | undefined): Promis
   if (fault !== undefined) throw fault;
 }
 
+/** `redis` tells how its connections are, where it has some. */
+type OpenLedger = RoleLedger & { readonly redis: (() => RedisLedgerState) | undefined };
+
 /** What a coordinator stands on, whatever its role. */
 type Ground = {
-  readonly ledger: RoleLedger;
+  readonly ledger: OpenLedger;
+  /** Of the data plane: while it is open, what needs blobs or results waits. */
+  readonly breaker: Breaker;
   readonly plane: DataPlaneProcess;
   readonly data: DataPlane;
   readonly archive: Archive;
@@ -142,10 +155,24 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   starting[1].then((started) => stack.use(started)).catch(() => {}); // below it is thrown
   await Promise.allSettled(starting);
   const [ledger, plane] = await Promise.all(starting);
-  const data = stack.use(openDataPlane({ link: { address: plane.address, token: tokens.service }, instanceName: '', env }));
+  const breaker = storeBreaker(env);
+  const link = { address: plane.address, token: tokens.service };
+  const data = stack.use(openDataPlane({ link, instanceName: '', env, guard: { breaker, whileOpen: 'refuse' } }));
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
-  return { ledger, plane, data, archive, tokens };
+  return { ledger, breaker, plane, data, archive, tokens };
+}
+
+/** Callers are not kept waiting for a store that is down: steps that need it wait in the scheduler, others are told when to come back. */
+function storeBreaker(env: Env): Breaker {
+  return openBreaker({
+    dependency: 'store',
+    code: 'STORE_UNAVAILABLE',
+    clock: env.clock,
+    prng: prngFrom(randomInt(2 ** 48 - 1)),
+    onChange: ({ kind, lastFault, openForMs }) =>
+      env.log[kind === 'open' ? 'warn' : 'info']('store-breaker', { state: kind, lastFault, openForMs }),
+  });
 }
 
 async function openLedger(
@@ -154,24 +181,37 @@ async function openLedger(
   blobsDir: string,
   stack: AsyncDisposableStack,
   env: Env,
-): Promise<RoleLedger> {
-  if (config.ledger === 'memory') return { kind: 'own', ledger: stack.use(openMemoryLedger({ clock: env.clock })) };
+): Promise<OpenLedger> {
+  if (config.ledger === 'memory') return { kind: 'own', ledger: stack.use(openMemoryLedger({ clock: env.clock })), redis: undefined };
   if (config.ledger === 'sqlite') {
     const synchronous = config.synchronous === 'full' ? 'FULL' : 'NORMAL';
-    return { kind: 'own', ledger: stack.use(await openSqliteLedger({ path: join(stateDir, 'ledger.sqlite'), synchronous, env })) };
+    return {
+      kind: 'own',
+      ledger: stack.use(await openSqliteLedger({ path: join(stateDir, 'ledger.sqlite'), synchronous, env })),
+      redis: undefined,
+    };
   }
   const ledger = stack.use(await openRedisLedger({ config: redisConfigFrom(config), env }));
   await claimBlobs(ledger, blobsDir, new AbortController().signal);
-  return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)) };
+  return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state() };
 }
 
 /** What a coordinator does once it leads. */
-function leading(config: CoordinatorConfig, { ledger: { ledger }, data, archive }: Ground, logLimits: LogLimits, env: Env) {
+function leading(
+  config: CoordinatorConfig,
+  { ledger: { ledger }, data, archive }: Ground,
+  logLimits: LogLimits,
+  measured: CoordinatorMetrics,
+  env: Env,
+) {
   const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };
   return {
-    startShell: (lead: Lead, signal: AbortSignal): Promise<Shell> => {
-      const { term } = lead;
-      return startShell({ ledger, term, holds: () => lead.holds(), signal, data, timings, logLimits, signOfLifeMs: SIGN_OF_LIFE_MS, env });
+    startShell: async (lead: Lead, signal: AbortSignal): Promise<Shell> => {
+      const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, timings, logLimits, env };
+      const startedAt = env.clock.monotonic();
+      const shell = await startShell({ ...common, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
+      measured.tookOver(env.clock.monotonic() - startedAt);
+      return shell;
     },
     beside: ({ core, driver }: Shell) =>
       startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }),
