@@ -87,18 +87,14 @@ class RunningRoles implements RoleMachine {
   }
 
   async known(waitMs: number, signal: AbortSignal): Promise<Role> {
-    const over = new AbortController();
-    const either = AbortSignal.any([signal, over.signal, this.#stop.signal]);
-    const late = sleep(waitMs, either);
-    let isLate = false;
-    void late.then(() => (isLate = true));
-    while (!isLate && !either.aborted && !isKnown(this.#role)) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.add(resolve);
-      await Promise.race([promise, late]);
-      this.#waiting.delete(resolve);
-    }
-    over.abort();
+    if (isKnown(this.#role)) return this.#role;
+    const found = new AbortController();
+    const look = () => {
+      if (isKnown(this.#role)) found.abort();
+    };
+    this.#waiting.add(look);
+    await sleep(waitMs, AbortSignal.any([signal, found.signal, this.#stop.signal]));
+    this.#waiting.delete(look);
     return this.#role;
   }
 
@@ -182,6 +178,7 @@ class RunningRoles implements RoleMachine {
     try {
       const startedAt = env.clock.monotonic();
       shell = await startShell(lead, AbortSignal.any([lead.lost, this.#stop.signal]));
+      if (!lead.holds()) throw lead.lost.reason;
       env.log.info('leading', { term: lead.term.counter, recoveredInMs: Math.round(env.clock.monotonic() - startedAt) });
       running = beside?.(shell);
       this.#become({ kind: 'leading', shell });
@@ -225,8 +222,7 @@ class RunningRoles implements RoleMachine {
     this.#over = new AbortController();
     this.#role = { ...role, over: this.#over.signal };
     before.abort();
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    for (const look of this.#waiting) look();
   }
 }
 

@@ -14,7 +14,7 @@ export interface Forwarder extends Disposable {
    * What the leader answers. @throws {Fault} what it refuses with; NO_LEADER where nobody is known to lead, or where the call
    * was handed on already: then the one that sent it here knows an old leader.
    */
-  unary<M extends ForwardedMethod>(leader: Leader | undefined, method: M, request: object, call: Call): Promise<object>;
+  unary(leader: Leader | undefined, method: ForwardedMethod, request: object, call: Call): Promise<object>;
 }
 
 /** Marks a call that was handed on once. */
