@@ -81,14 +81,16 @@ export function drawPlan(prng: Prng, steps: number): Plan {
   const rate = (low: number, high: number) => (!calm && on(swarm) ? low + prng.below(high - low) : undefined);
   const moved = (low: number, high: number) => (on(calm ? swarm / 3 : swarm) ? low + prng.below(high - low) : undefined);
   const chance = (highest: number) => (!calm && on(0.6) ? prng.next() * highest : 0);
+  // Weights show only where the shares are several slots each: who holds less for his weight comes first.
+  const weighted = calm && prng.below(2) === 0;
   const leaseTtlMs = [6_000, 15_000, 30_000][prng.below(3)] ?? DEFAULT_TIMINGS.leaseTtlMs;
   return {
     steps,
     calm,
-    agents: drawAgents(prng, calm),
+    agents: drawAgents(prng, calm, weighted ? 6 : 0),
     coordinators: 1 + prng.below(3),
     termTtlMs: prng.below(4) === 0 ? 10_000 : 3_000,
-    weights: calm && prng.below(2) === 0 ? { apple: 1 + prng.below(4), birch: 1 + prng.below(4) } : {},
+    weights: weighted ? { apple: 1 + prng.below(2), birch: 1 + prng.below(2) } : {},
     timings: { ...DEFAULT_TIMINGS, leaseTtlMs, heartbeatMs: leaseTtlMs / 3 },
     faults: {
       linkBreakMs: rate(3_000, 60_000),
@@ -122,17 +124,17 @@ export function drawPlan(prng: Prng, steps: number): Plan {
   };
 }
 
-function drawAgents(prng: Prng, calm: boolean): readonly AgentPlan[] {
+function drawAgents(prng: Prng, calm: boolean, slotsMin: number): readonly AgentPlan[] {
   const count = calm ? 1 + prng.below(2) : 2 + prng.below(6);
-  return Array.from({ length: count }, (_, index) => drawAgent(prng, calm, index));
+  return Array.from({ length: count }, (_, index) => drawAgent(prng, calm, index, slotsMin));
 }
 
 /** The first agent fits every step, so that every build can end; the others are of all kinds. */
-function drawAgent(prng: Prng, calm: boolean, index: number): AgentPlan {
+function drawAgent(prng: Prng, calm: boolean, index: number, slotsMin: number): AgentPlan {
   const universal = index === 0 || calm;
   const zone = universal ? 'production' : present(ZONES[prng.below(ZONES.length)], 'a zone');
   const cluster = `c${prng.below(2)}`;
-  const slots = 1 + prng.below(calm ? 2 : 4);
+  const slots = Math.max(slotsMin, 1 + prng.below(calm ? 2 : 4));
   return {
     id: present(parseAgentId(`agent-${index}`), 'an agent id'),
     zone,

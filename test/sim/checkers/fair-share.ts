@@ -3,8 +3,11 @@ import type { CheckerFactory } from '../checker.ts';
 import { leaseOf, type Image } from '../image.ts';
 import { Violation } from '../world.ts';
 
-/** Grants that one project may be ahead of another while both have steps waiting, each counted for its project's weight. */
-const AHEAD_MAX = 8;
+/**
+ * Grants that one project may be ahead of another while both have steps waiting, each counted for its project's weight; and
+ * for each slot of a large yard, because who comes late first catches up with what the others hold.
+ */
+const AHEAD_MAX = { grants: 8, perSlot: 0.5 };
 
 /**
  * In a run where all steps are alike: while two projects both have steps that could run, neither gets ahead of the other by
@@ -19,6 +22,8 @@ export const fairShare: CheckerFactory = ({ plan, buildPlan }) => {
     for (const [id, record] of decided.steps) if (record.state.kind === 'queued') projects.add(projectOf(id));
     return projects;
   };
+  const slots = plan.agents.reduce((sum, { capacity }) => sum + capacity.slots, 0);
+  const aheadMax = AHEAD_MAX.grants + (slots > 4 ? AHEAD_MAX.perSlot * slots : 0);
   let before = new Set<string>();
   let got: { readonly project: string; readonly share: number }[] = [];
   const count = (project: string, share: number) => {
@@ -28,7 +33,7 @@ export const fairShare: CheckerFactory = ({ plan, buildPlan }) => {
       if (project === right) difference.now -= share;
       difference.low = Math.min(difference.low, difference.now);
       difference.high = Math.max(difference.high, difference.now);
-      if (difference.high - difference.low > AHEAD_MAX) {
+      if (difference.high - difference.low > aheadMax) {
         throw new Violation('fair-share', `${pair}: one got ${difference.high - difference.low} grants ahead while both waited`);
       }
     }
