@@ -32,14 +32,14 @@ export interface CoordinatorNode extends AsyncDisposable {
 export type NodeOptions = {
   readonly ledger: SharedLedger;
   readonly data: DataPlane;
-  /** @default 600 ms */
+  /** @default 10 s: a busy host may hold this process up for a while */
   readonly ttlMs?: number;
   readonly clock?: Clock;
 };
 
 export async function startNode(id: string, options: NodeOptions): Promise<CoordinatorNode> {
   await using stack = new AsyncDisposableStack();
-  const { ledger, data, ttlMs = 600, clock = systemClock } = options;
+  const { ledger, data, ttlMs = 10_000, clock = systemClock } = options;
   const log = memoryLogger();
   const env = { log, clock };
   const hints = stack.use(openHintFeed(ledger, log));
