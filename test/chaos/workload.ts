@@ -73,7 +73,7 @@ function makeStep(name: string, tag: string, earlier: readonly Made[], prng: Prn
   const outputs = kind === 'failing' ? [] : [`${name}.out`];
   const spec: StepSpec = {
     name,
-    command: ['sh', '-c', witnessed ? `echo "start ${tag}" >> "$WITNESS/starts"\n${script.text}` : script.text],
+    command: ['sh', '-ec', witnessed ? `echo "start ${tag}" >> "$WITNESS/starts"\n${script.text}` : script.text],
     env: witnessed ? { WITNESS: options.witnessDir } : {},
     needs: needs.map(({ expected }) => ({ step: expected.name, outputs: true })),
     outputs,
