@@ -80,9 +80,11 @@ async function engineFiles(dir: string, hostPath: string): Promise<{ readonly bi
   await output('sh', ['-c', links, 'link', root, bin]);
   // The alternatives system, which packages set up when they are installed, would have made this link.
   await output('ln', ['-sf', join(root, 'usr/sbin/xtables-nft-multi'), join(bin, 'iptables')]);
-  const libraries = await output('sh', ['-c', 'ls -d "$1"/usr/lib/*-linux-gnu*', 'list', root]);
-  const sbin = '/usr/local/sbin:/usr/sbin:/sbin';
-  return { bin, env: { PATH: [bin, hostPath, sbin].join(delimiter), LD_LIBRARY_PATH: libraries.trim().replaceAll('\n', ':') } };
+  const libraries = (await output('sh', ['-c', 'ls -d "$1"/usr/lib/*-linux-gnu*', 'list', root])).trim().split('\n');
+  const path = [bin, hostPath, '/usr/local/sbin:/usr/sbin:/sbin'].join(delimiter);
+  // The names of a network's containers are answered by rules that iptables makes in each of them; its parts lie beside it.
+  const extensions = libraries.map((dir) => join(dir, 'xtables')).find((dir) => existsSync(dir)) ?? '';
+  return { bin, env: { PATH: path, LD_LIBRARY_PATH: libraries.join(':'), XTABLES_LIBDIR: extensions } };
 }
 
 /** A bridge of our own for containers, so that none which the host has is used or left behind. */
