@@ -29,6 +29,7 @@ test('every option reaches the configuration', () => {
     cacheSize: '5Gi',
     spoolSize: '2Mi',
     drainTimeout: '30s',
+    metricsListen: '127.0.0.1:9464',
     exitWithParent: undefined,
     logLevel: 'warn',
   };
@@ -51,6 +52,7 @@ test('every option reaches the configuration', () => {
     cacheBytes: 5 * 1024 ** 3,
     spoolBytes: 2 * 1024 ** 2,
     drainTimeoutMs: 30_000,
+    metricsListen: '127.0.0.1:9464',
     exitWithParent: true,
     logLevel: 'warn',
   });

@@ -49,6 +49,10 @@ export const AGENT_OPTIONS = {
       help: 'Most bytes of logs that wait for the coordinator; longer ones are cut.',
     },
     drainTimeout: { type: 'duration', default: '10m', help: 'How long steps may go on after SIGTERM; a second signal stops them at once.' },
+    metricsListen: {
+      type: 'string',
+      help: 'Address for probes and metrics over HTTP, host:port: /livez, /readyz and /metrics. Nothing listens without it.',
+    },
     exitWithParent: {
       type: 'boolean',
       default: 'false',
@@ -81,6 +85,8 @@ export type AgentConfig = {
   readonly cacheBytes: number;
   readonly spoolBytes: number;
   readonly drainTimeoutMs: number;
+  /** host:port for probes and metrics over HTTP. */
+  readonly metricsListen: string | undefined;
   readonly exitWithParent: boolean;
   readonly logLevel: LogLevel;
 };
@@ -101,6 +107,8 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
   if (!AGENT_ID.test(id)) throw bad('--id', `"${id}" must be 1 to 63 of a-z, 0-9, "." and "-", and begin and end with a letter or digit`);
   if (options.token !== undefined && options.tokenFile !== undefined)
     throw bad('--token-file', 'goes without SWITCHYARD_AGENT_TOKEN: give one of the two');
+  if (options.metricsListen !== undefined && hostOf(options.metricsListen) === undefined)
+    throw bad('--metrics-listen', `must be host:port, got "${options.metricsListen}"`);
   return {
     coordinator: parseCoordinators(options.coordinator),
     token: options.token,
@@ -117,6 +125,7 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
     cacheBytes: options.cacheSize,
     spoolBytes: options.spoolSize,
     drainTimeoutMs: options.drainTimeout,
+    metricsListen: options.metricsListen,
     exitWithParent: options.exitWithParent,
     logLevel: options.logLevel,
   };

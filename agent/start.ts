@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { present } from '../base/assert.ts';
+import { openBreaker, type Breaker } from '../base/breaker.ts';
 import type { Env } from '../base/env.ts';
 import { wrap } from '../base/fault.ts';
 import type { Environment } from '../base/options.ts';
@@ -13,6 +14,8 @@ import { openAttemptJournal } from './attempt-journal.ts';
 import { openLogPipes } from './attempt/log-pipe.ts';
 import { shortageOf } from './attempt/report.ts';
 import type { AgentConfig } from './config.ts';
+import { openAgentMetrics } from './metrics.ts';
+import { serveAgentHealth } from './health.ts';
 import { detectHost } from './host.ts';
 import { sessionDialler } from './rpc/session-client.ts';
 import { startRunner } from './runner.ts';
@@ -59,8 +62,14 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   );
   const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, env }));
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, canBind: sandbox.canBind, env });
-  const plane = stack.use(openPlane(token, env));
-  const space = stack.use(watchSpace({ dir, env, onChange: (reason) => session.cordon(reason) }));
+  const measured = stack.use(openAgentMetrics({ clock: env.clock, version: versionOf() }));
+  const breaker = storeBreaker(env);
+  const plane = stack.use(openPlane(token, breaker, env));
+  const cordon = (reason: string | undefined) => {
+    measured.cordoned(reason);
+    session.cordon(reason);
+  };
+  const space = stack.use(watchSpace({ dir, env, onChange: cordon }));
   const onTrouble = (error: unknown) => {
     const shortage = shortageOf(error);
     if (shortage !== undefined) space.short(shortage);
@@ -78,7 +87,20 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const profile = profileOf(config, bootId, sandbox);
   const prng = prngFrom(randomInt(2 ** 47));
   const onDataPlane = plane.moveTo;
-  const session = stack.use(startSession({ profile, prng, dialler, spool, executor, journal, onDataPlane, env }));
+  const session = stack.use(
+    startSession({
+      profile,
+      prng,
+      dialler: measured.dialler(dialler),
+      spool,
+      executor: measured.executor(executor),
+      journal,
+      onDataPlane,
+      env,
+    }),
+  );
+  measured.watch({ spoolBytes: () => spool.usedBytes, spoolBytesMax: config.spoolBytes, breakers: () => [breaker.view()] });
+  if (config.metricsListen !== undefined) stack.use(await serveAgentHealth(config.metricsListen, measured, session, env));
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
@@ -105,16 +127,32 @@ function profileOf(config: AgentConfig, bootId: string, sandbox: Sandbox): Agent
 /** How long an attempt waits for a data plane: longer than a coordinator takes to be replaced or to be started again. */
 const DATA_PATIENCE_MS = 5 * 60_000;
 
+/** Attempts wait for a data plane that is down; meanwhile one call now and then finds out whether it is back. */
+function storeBreaker(env: Env): Breaker {
+  return openBreaker({
+    dependency: 'store',
+    code: 'STORE_UNAVAILABLE',
+    clock: env.clock,
+    prng: prngFrom(randomInt(2 ** 47)),
+    rules: { openMs: { initial: 500, max: 5_000 } },
+    onChange: ({ kind, lastFault, openForMs }) =>
+      env.log[kind === 'open' ? 'warn' : 'info']('store-breaker', { state: kind, lastFault, openForMs }),
+  });
+}
+
 /** The data plane of the coordinator that the agent is registered with. What began at an earlier one goes on at the next. */
 function openPlane(
   token: Secret | undefined,
+  breaker: Breaker,
   env: Env,
 ): AsyncDisposable & { readonly moveTo: (address: string) => void; readonly store: (instanceName: string) => BlobStore } {
   let plane: MovableDataPlane | undefined;
   return {
     moveTo(address) {
-      if (plane === undefined) plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS });
-      else plane.moveTo(address);
+      if (plane === undefined) {
+        const guard = { breaker, whileOpen: 'wait' } as const;
+        plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard });
+      } else plane.moveTo(address);
     },
     store: (instanceName) => present(plane, 'offers come from a coordinator that named its data plane').withInstance(instanceName).store,
     [Symbol.asyncDispose]: async () => plane?.[Symbol.asyncDispose](),

@@ -147,6 +147,8 @@ export class BreakerCore {
 
 /** A breaker as operators see it. */
 export type BreakerView = {
+  /** When this was looked at. */
+  readonly at: TimeMs;
   readonly dependency: string;
   readonly kind: BreakerKind;
   /** When it got into (or out of) order. */
@@ -201,6 +203,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
     const now = clock.monotonic();
     const { kind, since, openForMs, lastFault } = core.state(now);
     return {
+      at: clock.now(),
       dependency,
       kind,
       since: Math.round(clock.now() - (now - since)),

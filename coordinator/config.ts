@@ -97,7 +97,7 @@ export const COORDINATOR_OPTIONS = {
     drain: { type: 'duration', default: '2s', min: 0, max: 600_000, help: 'How long calls may go on after the process was told to stop.' },
     metricsListen: {
       type: 'string',
-      help: 'Address for probes and metrics over HTTP, host:port: /livez and /readyz. Nothing listens without it.',
+      help: 'Address for probes and metrics over HTTP, host:port: /livez, /readyz and /metrics. Nothing listens without it.',
     },
     exitWithParent: {
       type: 'boolean',

@@ -78,17 +78,18 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
   const forwarder = stack.use(openForwarder(() => env.clock.now()));
   const reads = readsOf(ground.ledger, storeFor, env);
+  const dependencies = () => [ground.breaker.view()];
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
-    buildService({ ...common, reads, forwarder, archive, storeFor, address: () => address, version }),
+    buildService({ ...common, dependencies, reads, forwarder, archive, storeFor, address: () => address, version }),
     agentService({ ...common, logLimits }),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
   address = config.address ?? server.address;
   server.setReady(false);
   stack.use(roles);
-  measured.watch({ roles, breakers: () => [ground.breaker.view()], redis: ground.ledger.redis, dataPlanePid: () => plane.pid });
+  measured.watch({ roles, breakers: dependencies, redis: ground.ledger.redis, dataPlanePid: () => plane.pid });
   const lag = stack.use(watchLoopLag({ clock: env.clock }));
   const health = stack.use(
     watchHealth({ roles, ttlMs, store: data.withInstance('probe').store, lag, clock: env.clock, onReady: server.setReady }),

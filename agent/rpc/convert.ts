@@ -32,7 +32,7 @@ export function agentMessageToProto(message: AgentMessage, readLog: ReadLog): Ag
       };
     }
     case 'heartbeat':
-      return { heartbeat: { tokens: [...message.tokens], credits: message.credits } };
+      return { heartbeat: { tokens: [...message.tokens], credits: message.credits, cordonReason: message.cordonReason ?? '' } };
     case 'accept':
       return { accept: { token: message.token } };
     case 'reject':

@@ -63,6 +63,8 @@ export class SessionCore {
   #connection: Connection = { kind: 'waiting', dialAt: 0 };
   #mode: Mode = { kind: 'serving' };
   #cordon: string | undefined;
+  /** The coordinator has not heard of the newest change of it. */
+  #cordonNews = false;
   #stream = 0;
   #rounds = 0;
   #registeredOnce = false;
@@ -119,6 +121,7 @@ export class SessionCore {
       case 'attempt-finished':
         return this.#onFinished(event);
       case 'cordon-changed':
+        this.#cordonNews ||= this.#cordon !== event.reason;
         this.#cordon = event.reason;
         return;
       case 'drain-requested':
@@ -237,6 +240,7 @@ export class SessionCore {
     const { since: sentAt, credits: granted } = this.#connection;
     this.#registeredOnce = true;
     this.#route.registered();
+    this.#cordonNews = this.#cordon !== undefined;
     this.#connection = { kind: 'online', since: now, terms, heartbeatAt: now + terms.heartbeatMs, unanswered: [], heardAt: now, granted };
     for (const { token, verdict } of terms.held) this.#onVerdict(token, verdict, sentAt, terms);
     for (const { token, offset } of terms.logs) {
@@ -412,9 +416,10 @@ export class SessionCore {
       if (lease.phase.kind === 'ended') this.#offerReport(lease, lease.phase, heartbeatMs, now);
     }
     const credits = this.#freeSlots();
-    if (now < online.heartbeatAt && credits === online.granted) return;
+    if (now < online.heartbeatAt && credits === online.granted && !this.#cordonNews) return;
+    this.#cordonNews = false;
     const tokens = [...this.#leases.values()].filter(isHeld).map((lease) => lease.token);
-    this.#sends.push({ kind: 'heartbeat', tokens, credits });
+    this.#sends.push({ kind: 'heartbeat', tokens, credits, ...(this.#cordon === undefined ? {} : { cordonReason: this.#cordon }) });
     online.granted = credits;
     online.heartbeatAt = now + heartbeatMs;
     online.unanswered.push(now);

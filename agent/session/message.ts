@@ -66,7 +66,7 @@ export type AgentMessage =
       readonly version: string;
       readonly draining: boolean;
     }
-  | { readonly kind: 'heartbeat'; readonly tokens: readonly string[]; readonly credits: number }
+  | { readonly kind: 'heartbeat'; readonly tokens: readonly string[]; readonly credits: number; readonly cordonReason?: string }
   | { readonly kind: 'accept'; readonly token: string }
   | { readonly kind: 'reject'; readonly token: string; readonly reason: string }
   | { readonly kind: 'running'; readonly token: string }

@@ -33,6 +33,8 @@ export interface Spool extends Disposable {
   createLog(token: string, bytesMax: number, onError: (error: unknown) => void): AttemptLog;
   /** Bytes of a log of this or an earlier life; empty where there are none. */
   readLog(token: string, offset: number, length: number): Uint8Array;
+  /** Bytes of all logs together, as far as room was taken for them. */
+  readonly usedBytes: number;
 }
 
 export type SpoolOptions = {
@@ -60,6 +62,9 @@ export function openSpool({ dir, bytesMax, env }: SpoolOptions): Spool {
   }
   return {
     ...old,
+    get usedBytes() {
+      return used;
+    },
     keepLease: (lease) => journal.append({ kind: 'lease', ...lease }),
     keepResult: (token, report) => journal.append({ kind: 'result', token, report }),
     forget(token) {

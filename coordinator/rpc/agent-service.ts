@@ -154,7 +154,7 @@ async function readAll(context: Context, first: AgentBatch__Output, source: Asyn
 function take(message: AgentMessage__Output, context: Context): void {
   const { driver, session } = context;
   if (message.heartbeat) {
-    const { tokens, credits } = message.heartbeat;
+    const { tokens, credits, cordonReason } = message.heartbeat;
     if (tokens.length > HEARTBEAT_TOKENS_MAX)
       throw bad('heartbeat.tokens', `has ${tokens.length} entries, at most ${HEARTBEAT_TOKENS_MAX} are taken`);
     driver.post({
@@ -162,6 +162,7 @@ function take(message: AgentMessage__Output, context: Context): void {
       session,
       tokens: tokens.map((token, index) => tokenField(token, `heartbeat.tokens[${index}]`)),
       credits: wholeField(credits, 'heartbeat.credits', 0, CREDITS_MAX),
+      ...(cordonReason === '' ? {} : { cordoned: cordonReason.slice(0, REASON_MAX) }),
     });
   } else if (message.log) {
     takeLog(

@@ -1,7 +1,8 @@
 import type { Authenticator } from '../../base/auth.ts';
 import type { Caller } from '../../base/caller.ts';
 import type { Env } from '../../base/env.ts';
-import { Fault } from '../../base/fault.ts';
+import type { BreakerView } from '../../base/breaker.ts';
+import { Fault, isFault, wrap } from '../../base/fault.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST } from '../../cache/digest.ts';
 import type { BuildHandlers } from '../../proto/gen/switchyard/v1/Build.ts';
@@ -56,6 +57,8 @@ export type BuildServiceOptions = {
   readonly archive: Pick<Archive, 'find'>;
   /** Where a caller's inputs are. */
   readonly storeFor: (instanceName: string) => BlobStore;
+  /** Breakers of what this coordinator needs itself. @default none */
+  readonly dependencies?: () => readonly BreakerView[];
   readonly authenticator: Authenticator;
   readonly dataAddress: () => string;
   /** Where this coordinator is reached. */
@@ -72,6 +75,8 @@ type Leading = BuildServiceOptions & Pick<Shell, 'driver' | 'core'>;
 const MISSING_BATCH = 5_000;
 /** Longest wait for the store during a submission. */
 const STORE_MS = 30_000;
+/** When a build that could not be looked at may be sent again, where the store says nothing of it. */
+const STORE_AGAIN_MS = 2_000;
 /** Commits under way at which new builds are put off. */
 const BACKLOG_MAX = 50_000;
 /** Longest wait for somebody to lead, for calls that need a leader. */
@@ -113,7 +118,7 @@ export function buildService(options: BuildServiceOptions): ServedService {
     ExplainStep: led('ExplainStep', 'explainStep', explain),
     ListAgents: led('ListAgents', 'listAgents', async ({ driver, core }) => {
       await driver.settled();
-      return agentsToProto(core);
+      return agentsToProto(core, options.dependencies?.() ?? []);
     }),
     SetHold: led('SetHold', 'setHold', async (leading, request: SetHoldRequest__Output, caller) => {
       await done(leading, holdEventFromProto(request, caller, leading.driver.now()));
@@ -161,6 +166,18 @@ async function submit(options: Leading, request: SubmitBuildRequest__Output, cal
   return { buildId: reply.id, existing: reply.existing };
 }
 
+/** Faults of a store that is away; CANCELLED where our own patience was over. */
+const AWAY = ['STORE_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DEADLINE', 'CANCELLED'] as const;
+
+/** Why the inputs of a build could not be looked at, so that it is not taken now. */
+function unchecked(error: unknown): Fault {
+  const fault = wrap(error, 'Looking for the inputs of the build');
+  if (!AWAY.some((code) => isFault(fault, code))) return fault;
+  const { message, retryAfterMs = STORE_AGAIN_MS } = fault;
+  const hint = 'The build was not accepted; submit it again with the same idempotency key.';
+  return new Fault('STORE_UNAVAILABLE', message, { retryAfterMs, hint, cause: error });
+}
+
 /** @throws {Fault} WRONG_STATE naming the first step whose input tree is not in the store. */
 async function refuseMissingInputs(options: Leading, { spec }: Submission, caller: Caller, call: Call): Promise<void> {
   const firstUse = new Map(spec.steps.map((step, index) => [step.inputRoot, index] as const).toReversed());
@@ -169,7 +186,10 @@ async function refuseMissingInputs(options: Leading, { spec }: Submission, calle
   const signal = AbortSignal.any([call.signal, AbortSignal.timeout(STORE_MS)]);
   const store = options.storeFor(instanceNameOf(caller.project, caller.scope));
   for (let start = 0; start < roots.length; start += MISSING_BATCH) {
-    const missing = await store.findMissing(roots.slice(start, start + MISSING_BATCH), signal);
+    const batch = roots.slice(start, start + MISSING_BATCH);
+    const missing = await store.findMissing(batch, signal).catch((error: unknown) => {
+      throw call.signal.aborted ? error : unchecked(error);
+    });
     const index = Math.min(...missing.map((digest) => firstUse.get(digest) ?? Infinity));
     const step = spec.steps[index];
     if (step === undefined) continue;

@@ -1,3 +1,4 @@
+import type { BreakerView } from '../../base/breaker.ts';
 import type { Caller } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { resourcesToProto, sandboxTraitToProto } from '../../proto/convert.ts';
@@ -5,10 +6,12 @@ import type { BuildVerdict__Output } from '../../proto/gen/switchyard/v1/BuildVe
 import type { ListAgentsResponse } from '../../proto/gen/switchyard/v1/ListAgentsResponse.ts';
 import type { ListBuildsRequest__Output } from '../../proto/gen/switchyard/v1/ListBuildsRequest.ts';
 import type { SetHoldRequest__Output } from '../../proto/gen/switchyard/v1/SetHoldRequest.ts';
+import type { BreakerStatus } from '../../proto/gen/switchyard/v1/BreakerStatus.ts';
+import type { DependencyStatus } from '../../proto/gen/switchyard/v1/DependencyStatus.ts';
 import type { Event } from '../core/event.ts';
 import { parseBuildId } from '../core/ids.ts';
 import type { BuildOutcome } from '../core/state.ts';
-import type { BuildFilter } from '../core/view.ts';
+import type { BreakerPicture, BuildFilter } from '../core/view.ts';
 import type { CoreView } from '../shell/core-view.ts';
 import { bad, brief, labelsField, textField, wholeField } from './fields.ts';
 
@@ -67,7 +70,8 @@ export function holdEventFromProto(request: SetHoldRequest__Output, caller: Call
   };
 }
 
-export function agentsToProto(core: CoreView): ListAgentsResponse {
+/** `dependencies` are the breakers of what this coordinator itself needs. */
+export function agentsToProto(core: CoreView, dependencies: readonly BreakerView[]): ListAgentsResponse {
   return {
     agents: core.agents().map((view) => ({
       agent: view.id,
@@ -80,7 +84,12 @@ export function agentsToProto(core: CoreView): ListAgentsResponse {
       draining: view.draining,
       version: view.facts.version,
       registeredAtMs: view.registeredAt,
+      breaker: breakerToProto(view.breaker),
+      cordoned: view.cordoned ?? '',
+      keptFrom: view.keptFrom.join('; '),
     })),
+    pools: core.pools().map((pool) => ({ ...pool, breaker: breakerToProto(pool.breaker), why: pool.why ?? '' })),
+    dependencies: dependencies.map(dependencyToProto),
     holds: core.holds().map((hold) => ({
       target: hold.target,
       kind: hold.kind,
@@ -90,4 +99,13 @@ export function agentsToProto(core: CoreView): ListAgentsResponse {
       expiresAtMs: hold.expiresAt ?? 0,
     })),
   };
+}
+
+function breakerToProto({ kind, errors, since, lastError, probeAt }: BreakerPicture): BreakerStatus {
+  return { state: kind, errors, sinceMs: since ?? 0, lastError: lastError ?? '', probeAtMs: probeAt ?? 0 };
+}
+
+function dependencyToProto({ dependency, kind, since, openForMs, lastFault, counts, at }: BreakerView): DependencyStatus {
+  const probeAtMs = kind === 'open' ? at + openForMs : 0;
+  return { name: dependency, breaker: { state: kind, errors: counts.faults, sinceMs: since, lastError: lastFault ?? '', probeAtMs } };
 }

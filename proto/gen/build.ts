@@ -7,12 +7,14 @@ import type { Attempt as _switchyard_v1_Attempt, Attempt__Output as _switchyard_
 import type { AttemptAccepted as _switchyard_v1_AttemptAccepted, AttemptAccepted__Output as _switchyard_v1_AttemptAccepted__Output } from './switchyard/v1/AttemptAccepted.ts';
 import type { AttemptEnded as _switchyard_v1_AttemptEnded, AttemptEnded__Output as _switchyard_v1_AttemptEnded__Output } from './switchyard/v1/AttemptEnded.ts';
 import type { AttemptStarted as _switchyard_v1_AttemptStarted, AttemptStarted__Output as _switchyard_v1_AttemptStarted__Output } from './switchyard/v1/AttemptStarted.ts';
+import type { BreakerStatus as _switchyard_v1_BreakerStatus, BreakerStatus__Output as _switchyard_v1_BreakerStatus__Output } from './switchyard/v1/BreakerStatus.ts';
 import type { BuildClient as _switchyard_v1_BuildClient, BuildDefinition as _switchyard_v1_BuildDefinition } from './switchyard/v1/Build.ts';
 import type { BuildAccepted as _switchyard_v1_BuildAccepted, BuildAccepted__Output as _switchyard_v1_BuildAccepted__Output } from './switchyard/v1/BuildAccepted.ts';
 import type { BuildEnded as _switchyard_v1_BuildEnded, BuildEnded__Output as _switchyard_v1_BuildEnded__Output } from './switchyard/v1/BuildEnded.ts';
 import type { BuildSummary as _switchyard_v1_BuildSummary, BuildSummary__Output as _switchyard_v1_BuildSummary__Output } from './switchyard/v1/BuildSummary.ts';
 import type { CancelBuildRequest as _switchyard_v1_CancelBuildRequest, CancelBuildRequest__Output as _switchyard_v1_CancelBuildRequest__Output } from './switchyard/v1/CancelBuildRequest.ts';
 import type { CancelBuildResponse as _switchyard_v1_CancelBuildResponse, CancelBuildResponse__Output as _switchyard_v1_CancelBuildResponse__Output } from './switchyard/v1/CancelBuildResponse.ts';
+import type { DependencyStatus as _switchyard_v1_DependencyStatus, DependencyStatus__Output as _switchyard_v1_DependencyStatus__Output } from './switchyard/v1/DependencyStatus.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from './switchyard/v1/Digest.ts';
 import type { ExplainStepRequest as _switchyard_v1_ExplainStepRequest, ExplainStepRequest__Output as _switchyard_v1_ExplainStepRequest__Output } from './switchyard/v1/ExplainStepRequest.ts';
 import type { ExplainStepResponse as _switchyard_v1_ExplainStepResponse, ExplainStepResponse__Output as _switchyard_v1_ExplainStepResponse__Output } from './switchyard/v1/ExplainStepResponse.ts';
@@ -31,6 +33,7 @@ import type { OutputDirectory as _switchyard_v1_OutputDirectory, OutputDirectory
 import type { OutputEntry as _switchyard_v1_OutputEntry, OutputEntry__Output as _switchyard_v1_OutputEntry__Output } from './switchyard/v1/OutputEntry.ts';
 import type { OutputFile as _switchyard_v1_OutputFile, OutputFile__Output as _switchyard_v1_OutputFile__Output } from './switchyard/v1/OutputFile.ts';
 import type { OutputSymlink as _switchyard_v1_OutputSymlink, OutputSymlink__Output as _switchyard_v1_OutputSymlink__Output } from './switchyard/v1/OutputSymlink.ts';
+import type { PoolStatus as _switchyard_v1_PoolStatus, PoolStatus__Output as _switchyard_v1_PoolStatus__Output } from './switchyard/v1/PoolStatus.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
 import type { RetryLimit as _switchyard_v1_RetryLimit, RetryLimit__Output as _switchyard_v1_RetryLimit__Output } from './switchyard/v1/RetryLimit.ts';
 import type { RetryPolicy as _switchyard_v1_RetryPolicy, RetryPolicy__Output as _switchyard_v1_RetryPolicy__Output } from './switchyard/v1/RetryPolicy.ts';
@@ -67,6 +70,7 @@ export interface ProtoGrpcType {
       AttemptAccepted: MessageTypeDefinition<_switchyard_v1_AttemptAccepted, _switchyard_v1_AttemptAccepted__Output>
       AttemptEnded: MessageTypeDefinition<_switchyard_v1_AttemptEnded, _switchyard_v1_AttemptEnded__Output>
       AttemptStarted: MessageTypeDefinition<_switchyard_v1_AttemptStarted, _switchyard_v1_AttemptStarted__Output>
+      BreakerStatus: MessageTypeDefinition<_switchyard_v1_BreakerStatus, _switchyard_v1_BreakerStatus__Output>
       Build: SubtypeConstructor<typeof grpc.Client, _switchyard_v1_BuildClient> & { service: _switchyard_v1_BuildDefinition }
       BuildAccepted: MessageTypeDefinition<_switchyard_v1_BuildAccepted, _switchyard_v1_BuildAccepted__Output>
       BuildEnded: MessageTypeDefinition<_switchyard_v1_BuildEnded, _switchyard_v1_BuildEnded__Output>
@@ -76,6 +80,7 @@ export interface ProtoGrpcType {
       CancelBuildRequest: MessageTypeDefinition<_switchyard_v1_CancelBuildRequest, _switchyard_v1_CancelBuildRequest__Output>
       CancelBuildResponse: MessageTypeDefinition<_switchyard_v1_CancelBuildResponse, _switchyard_v1_CancelBuildResponse__Output>
       CoordinatorRole: EnumTypeDefinition
+      DependencyStatus: MessageTypeDefinition<_switchyard_v1_DependencyStatus, _switchyard_v1_DependencyStatus__Output>
       Digest: MessageTypeDefinition<_switchyard_v1_Digest, _switchyard_v1_Digest__Output>
       ExplainStepRequest: MessageTypeDefinition<_switchyard_v1_ExplainStepRequest, _switchyard_v1_ExplainStepRequest__Output>
       ExplainStepResponse: MessageTypeDefinition<_switchyard_v1_ExplainStepResponse, _switchyard_v1_ExplainStepResponse__Output>
@@ -97,6 +102,7 @@ export interface ProtoGrpcType {
       OutputEntry: MessageTypeDefinition<_switchyard_v1_OutputEntry, _switchyard_v1_OutputEntry__Output>
       OutputFile: MessageTypeDefinition<_switchyard_v1_OutputFile, _switchyard_v1_OutputFile__Output>
       OutputSymlink: MessageTypeDefinition<_switchyard_v1_OutputSymlink, _switchyard_v1_OutputSymlink__Output>
+      PoolStatus: MessageTypeDefinition<_switchyard_v1_PoolStatus, _switchyard_v1_PoolStatus__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
       ResultSource: EnumTypeDefinition
       RetryLimit: MessageTypeDefinition<_switchyard_v1_RetryLimit, _switchyard_v1_RetryLimit__Output>

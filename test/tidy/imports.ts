@@ -61,6 +61,11 @@ const RULES: readonly Rule[] = [
     ours: [/^coordinator\/(rpc|role|shell|core|archive)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
     packages: [NODE, GRPC],
   },
+  {
+    of: /^coordinator\/metrics\//,
+    ours: [/^coordinator\/(metrics|shell|core|role)\//, /^coordinator\/ledger\/(ledger|group-commit|redis\/redis)\.ts$/, /^base\//],
+    packages: [NOT_GRPC],
+  },
   { of: /^coordinator\/[^/]+\.ts$/, ours: [/^coordinator\//, /^base\//, /^cache\//, /^proto\//], packages: [ANY_PACKAGE] },
   { of: /^agent\/session\/core\.ts$/, ours: [/^agent\/session\//, PURE_BASE, CACHE_VALUES], packages: [] },
   { of: /^agent\/rpc\//, ours: [/^agent\//, /^base\//, /^cache\//, /^proto\//], packages: [NODE, GRPC] },

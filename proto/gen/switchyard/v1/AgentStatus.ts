@@ -2,6 +2,7 @@
 
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from '../../switchyard/v1/Resources.ts';
 import type { SandboxTrait as _switchyard_v1_SandboxTrait, SandboxTrait__Output as _switchyard_v1_SandboxTrait__Output } from '../../switchyard/v1/SandboxTrait.ts';
+import type { BreakerStatus as _switchyard_v1_BreakerStatus, BreakerStatus__Output as _switchyard_v1_BreakerStatus__Output } from '../../switchyard/v1/BreakerStatus.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface AgentStatus {
@@ -15,6 +16,9 @@ export interface AgentStatus {
   'draining'?: (boolean);
   'version'?: (string);
   'registeredAtMs'?: (number | string | Long);
+  'breaker'?: (_switchyard_v1_BreakerStatus | null);
+  'cordoned'?: (string);
+  'keptFrom'?: (string);
 }
 
 export interface AgentStatus__Output {
@@ -28,4 +32,7 @@ export interface AgentStatus__Output {
   'draining': (boolean);
   'version': (string);
   'registeredAtMs': (string);
+  'breaker': (_switchyard_v1_BreakerStatus__Output | null);
+  'cordoned': (string);
+  'keptFrom': (string);
 }

@@ -4,9 +4,11 @@
 export interface Heartbeat {
   'tokens'?: (string)[];
   'credits'?: (number);
+  'cordonReason'?: (string);
 }
 
 export interface Heartbeat__Output {
   'tokens': (string)[];
   'credits': (number);
+  'cordonReason': (string);
 }

@@ -1,0 +1,25 @@
+import type { Env } from '../base/env.ts';
+import { json, serveHttpHealth, type HttpHealth } from '../base/http-health.ts';
+import type { AgentMetrics } from './metrics.ts';
+import type { Session } from './session/session.ts';
+
+/**
+ * Answers probes and collectors: /livez whenever the process answers at all, /readyz once a coordinator has taken the agent,
+ * /metrics in numbers. @throws {Fault} CONFIG_INVALID where the address cannot be bound.
+ */
+export async function serveAgentHealth(
+  listen: string,
+  { metrics }: Pick<AgentMetrics, 'metrics'>,
+  session: Pick<Session, 'registered' | 'ended'>,
+  env: Env,
+): Promise<HttpHealth> {
+  let state: 'dialling' | 'registered' | 'ended' = 'dialling';
+  void session.registered.then(() => (state = 'registered'));
+  void session.ended.then(() => (state = 'ended'));
+  const routes = {
+    '/livez': () => json(200, { ok: true }),
+    '/readyz': () => json(state === 'registered' ? 200 : 503, { ok: state === 'registered', session: state }),
+    '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+  };
+  return serveHttpHealth({ listen, routes, log: env.log });
+}
