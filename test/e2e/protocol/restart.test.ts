@@ -18,7 +18,7 @@ test(
   'a coordinator that is killed and started again under 50 running steps: all finish, none runs twice',
   { timeout: 180_000 },
   async () => {
-    await using stage = await startStage();
+    await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '60s'] });
     for (const name of NAMES) stage.agent(name, { slots: 25 });
     const { run, build } = await stage.submit(fifty(stage.path('gate'), stage.path('steps')));
     await until('all run', () => stage.lines('steps').length === 50, PATIENCE_MS);

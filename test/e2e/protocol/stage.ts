@@ -12,6 +12,7 @@ export type AgentPlan = {
   readonly args?: readonly string[];
   /** Arguments of Node itself, such as a module to load before everything. */
   readonly node?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 /** A step as a pipeline file has it. */
@@ -53,7 +54,10 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
       const own = ['agent/main.ts', '--coordinator', plan.coordinator ?? yard.address, '--id', name, '--label', `name=${name}`];
       const files = ['--work-dir', path(name), '--token-file', path('coordinator/agent-token'), '--sandbox', 'process'];
       const size = ['--slots', String(plan.slots ?? 2), '--cpu', '100'];
-      const agent = startNode([...(plan.node ?? []), ...own, ...files, ...size, ...(plan.args ?? [])]);
+      const agent = startNode(
+        [...(plan.node ?? []), ...own, ...files, ...size, ...(plan.args ?? [])],
+        plan.env === undefined ? {} : { env: plan.env },
+      );
       kept.push(agent);
       return agent;
     },

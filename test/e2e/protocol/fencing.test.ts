@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { until } from '../../fixtures/until.ts';
+import { descendantsOf } from '../processes.ts';
+import { endOf, PATIENCE_MS, stepOf } from '../real-yard.ts';
+import { startStage, type Stage, type StepText } from './stage.ts';
+
+const TIMINGS = ['--lease-ttl', '2s', '--heartbeat', '500ms'];
+
+/** A step that changes the world at the gate, and says which agent it is on. */
+function deploy(stage: Stage, more: Readonly<Record<string, unknown>> = {}): StepText {
+  const journal = stage.path('world');
+  const run = `me=$(pwd); echo "start $me" >>${journal}; while [ ! -e ${stage.path('gate')} ]; do sleep 0.1; done; echo "effect $me" >>${journal}`;
+  return { run, sideEffects: true, ...more };
+}
+
+/** Sends a signal to the agent and to everything that it started, as when its host stands still. What has ended needs none. */
+function toAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
+}
+
+test('a side-effecting step of an agent that stood still past its lease is not begun a second time', { timeout: 120_000 }, async () => {
+  await using stage = await startStage({ coordinatorArgs: TIMINGS });
+  const agents = ['one', 'two'].map((name) => stage.agent(name));
+  for (const agent of agents) await agent.ready(PATIENCE_MS);
+  const { run, build } = await stage.submit({ deploy: deploy(stage) });
+  await until('it runs', () => stage.lines('world').length === 1, PATIENCE_MS);
+  const name = (await stepOf(stage.yard.server, build, 'deploy')).attempts[0]?.agent ?? '';
+  const sleeper = agents[name === 'one' ? 0 : 1];
+  const pids = [sleeper?.pid ?? 0, ...descendantsOf(sleeper?.pid ?? 0).map(({ pid }) => pid)];
+  toAll(pids, 'SIGSTOP');
+  expect((await run.ended).code).toBe(1);
+  toAll(pids, 'SIGCONT');
+  await until('the sleeper has ended it', () => stage.journal(name).some(({ event }) => event === 'finished'), PATIENCE_MS);
+  stage.open('gate');
+  expect((await endOf(stage.yard.server, build)).steps).toMatchObject([
+    { verdict: 'errored', failureClass: 'agent-lost', attempts: [{ number: 1 }] },
+  ]);
+  expect(stage.lines('world').map((line) => line.split(' ')[0])).toEqual(['start']);
+});
+
+test(
+  'one that may run again after the loss of its agent has its effect once: the first is killed before it goes on',
+  { timeout: 120_000 },
+  async () => {
+    await using stage = await startStage({ coordinatorArgs: TIMINGS });
+    const agents = ['one', 'two'].map((name) => stage.agent(name));
+    for (const agent of agents) await agent.ready(PATIENCE_MS);
+    const { run, build } = await stage.submit({ deploy: deploy(stage, { retry: { 'agent-lost': 1, wait: '100ms' } }) });
+    await until('it runs', () => stage.lines('world').length === 1, PATIENCE_MS);
+    const name = (await stepOf(stage.yard.server, build, 'deploy')).attempts[0]?.agent ?? '';
+    const sleeper = agents[name === 'one' ? 0 : 1];
+    const pids = [sleeper?.pid ?? 0, ...descendantsOf(sleeper?.pid ?? 0).map(({ pid }) => pid)];
+    toAll(pids, 'SIGSTOP');
+    await until('the other agent runs it', () => stage.lines('world').length === 2, PATIENCE_MS);
+    toAll(pids, 'SIGCONT');
+    await until('the sleeper has ended it', () => stage.journal(name).some(({ event }) => event === 'finished'), PATIENCE_MS);
+    stage.open('gate');
+    expect((await run.ended).code).toBe(0);
+    const { steps } = await endOf(stage.yard.server, build);
+    expect(steps).toMatchObject([{ verdict: 'succeeded', attempts: [{ agent: name }, { number: 2 }] }]);
+    expect(steps[0]?.result?.agent).not.toBe(name);
+    const world = stage.lines('world').map((line) => line.split(' '));
+    expect(world.map(([word]) => word)).toEqual(['start', 'start', 'effect']);
+    expect(world[2]?.[1]).toBe(world[1]?.[1]);
+    // Nothing that the sleeper said afterwards was taken.
+    expect(stage.journal(name).filter((line) => line.event === 'answered' && line.verdict !== 'fenced')).toEqual([]);
+  },
+);
+
+test(
+  'an agent that cannot renew ends its side-effecting step before the lease does, and keeps its pure one',
+  { timeout: 120_000 },
+  async () => {
+    await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '6s', '--heartbeat', '1s'] });
+    const agent = stage.agent('one');
+    await agent.ready(PATIENCE_MS);
+    const pure = { run: `while [ ! -e ${stage.path('gate')} ]; do sleep 0.1; done; echo done`, sideEffects: false };
+    const { run, build } = await stage.submit({ deploy: deploy(stage, { critical: false }), pure });
+    await until('both run', () => stage.journal('one').filter(({ event }) => event === 'started').length === 2, PATIENCE_MS);
+    await stage.yard.killCoordinator(async () => {
+      await until('the agent has ended one', () => stage.journal('one').some(({ event }) => event === 'finished'), PATIENCE_MS);
+    });
+    stage.open('gate');
+    await run.ended;
+    const { steps } = await endOf(stage.yard.server, build);
+    expect(Object.fromEntries(steps.map((step) => [step.name, step.verdict]))).toEqual({ deploy: 'errored', pure: 'succeeded' });
+    expect(steps.map((step) => step.attempts.length)).toEqual([1, 1]);
+    expect(stage.lines('world')).toHaveLength(1);
+  },
+);

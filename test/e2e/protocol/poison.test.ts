@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { until } from '../../fixtures/until.ts';
+import { endOf, PATIENCE_MS } from '../real-yard.ts';
+import { startStage } from './stage.ts';
+
+const NAMES = ['one', 'two', 'three', 'four'];
+
+test('a step that takes three agents down is set aside with their names, and the fourth is spared', { timeout: 120_000 }, async () => {
+  await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '2s', '--heartbeat', '500ms'] });
+  const agents = new Map(NAMES.map((name) => [name, stage.agent(name)]));
+  for (const agent of agents.values()) await agent.ready(PATIENCE_MS);
+  const run = `echo "$ON" >>${stage.path('starts')}; sleep 600`;
+  const submitted = await stage.submit({
+    bad: { run, sideEffects: false, retry: { 'agent-lost': 10, wait: '50ms', waitMax: '100ms' } },
+    good: { run: 'sleep 1; true', sideEffects: false, retry: { 'agent-lost': 10 } },
+  });
+  const killed: string[] = [];
+  const runsOn = () => NAMES.find((name) => !killed.includes(name) && starts(name));
+  const starts = (name: string) => {
+    const journal = stage.journal(name);
+    const bad = journal.flatMap((line) => (line.event === 'accepted' && line.step === 'bad' ? [line.token] : []));
+    return journal.some((line) => line.event === 'started' && bad.includes(line.token));
+  };
+  while (killed.length < 3) {
+    const name = await until(`it runs on agent ${killed.length + 1}`, runsOn, PATIENCE_MS);
+    killed.push(name);
+    agents.get(name)?.kill('SIGKILL');
+  }
+  expect((await submitted.run.ended).code).toBe(1);
+  const { steps } = await endOf(stage.yard.server, submitted.build);
+  const bad = steps.find(({ name }) => name === 'bad');
+  expect(bad).toMatchObject({ verdict: 'quarantined' });
+  expect(bad?.attempts).toHaveLength(3);
+  for (const name of killed) expect(bad?.message).toContain(name);
+  const [spared] = NAMES.filter((name) => !killed.includes(name));
+  expect(starts(spared ?? '')).toBe(false);
+});
