@@ -27,6 +27,8 @@ export type ChaosReport = {
   /** Processes that ended without being told to, and were started again: name to how. */
   readonly falls: Readonly<Record<string, readonly string[]>>;
   readonly recovery: Readonly<Record<string, Times>>;
+  /** What the agents' journals and the steps' own witness were checked on. */
+  readonly evidence: { readonly journalLines: number; readonly witnessedStarts: number; readonly logsRead: number };
   readonly violations: readonly Violation[];
 };
 
@@ -76,6 +78,7 @@ export function renderReport(report: ChaosReport): string {
     `builds    ${report.builds}`,
     `steps     ${rows(report.steps)} (${rows(report.sources)})`,
     `attempts  ${report.attempts}, of which ended by an error: ${rows(report.errors)}`,
+    `evidence  ${report.evidence.logsRead} logs read, ${report.evidence.journalLines} journal lines, ${report.evidence.witnessedStarts} starts witnessed`,
     `watchers  ${report.expiredCursors} cursors expired`,
     ...(report.heldBack === 0 ? [] : [`load      held back ${report.heldBack} times`]),
     ...Object.entries(report.falls).map(

@@ -103,8 +103,8 @@ export async function runChaos(options: ChaosOptions, env: ChaosEnv): Promise<Ch
   await checkStill(run);
   // The last words of the agents are about what they were answered.
   await sleep(500);
-  checkJournals(run, witnessDir);
-  return reportOf(run, { startedAt, faultsLeftOut: leftOut, heldBack: load.heldBack });
+  const evidence = checkJournals(run, witnessDir);
+  return reportOf(run, { startedAt, evidence, faultsLeftOut: leftOut, heldBack: load.heldBack });
 }
 
 /** The faults that this host and this yard can have. */
@@ -235,7 +235,7 @@ async function checkStill(run: Run): Promise<void> {
   }
 }
 
-function checkJournals(run: Run, witnessDir: string): void {
+function checkJournals(run: Run, witnessDir: string): { readonly journalLines: number; readonly witnessedStarts: number } {
   const journals = run.yard.agents.map(({ name, workDir }) => ({ agent: name, lines: readAgentJournal(workDir) }));
   const linesOf = (name: string) => {
     const path = join(witnessDir, name);
@@ -249,6 +249,7 @@ function checkJournals(run: Run, witnessDir: string): void {
     ...checkWitness(witness, run.tally.effects),
   ])
     tell(run, violation);
+  return { journalLines: journals.reduce((sum, { lines }) => sum + lines.length, 0), witnessedStarts: witness.starts.length };
 }
 
 function sayProgress(run: Run): Disposable {
@@ -262,7 +263,14 @@ function sayProgress(run: Run): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-function reportOf(run: Run, more: { startedAt: number; faultsLeftOut: number; heldBack: number }): ChaosReport {
+type ReportFacts = {
+  readonly startedAt: number;
+  readonly faultsLeftOut: number;
+  readonly heldBack: number;
+  readonly evidence: { readonly journalLines: number; readonly witnessedStarts: number };
+};
+
+function reportOf(run: Run, more: ReportFacts): ChaosReport {
   const { options, env, tally, recovery, yard } = run;
   const faults: Record<string, number> = {};
   for (const { kind } of run.faults) faults[kind] = (faults[kind] ?? 0) + 1;
@@ -284,6 +292,7 @@ function reportOf(run: Run, more: { startedAt: number; faultsLeftOut: number; he
     expiredCursors: tally.expiredCursors,
     falls: Object.fromEntries(members.map(({ name, falls }) => [name, falls])),
     recovery: Object.fromEntries([...recovery.times].map(([name, values]) => [name, timesOf(values)])),
+    evidence: { ...more.evidence, logsRead: tally.logsRead },
     violations: run.violations,
   };
   if (options.report !== undefined) writeFileSync(options.report, `${JSON.stringify(report, undefined, 2)}\n`);

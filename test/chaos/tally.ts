@@ -30,6 +30,7 @@ export interface Tally {
   readonly errors: ReadonlyMap<string, number>;
   readonly sources: ReadonlyMap<string, number>;
   readonly expiredCursors: number;
+  readonly logsRead: number;
   /** By token. */
   readonly ledgerAttempts: ReadonlyMap<string, LedgerAttempt>;
   /** Attempts in the ledger of each step with side effects, by tag. */
@@ -50,7 +51,7 @@ export function openTally(): Tally {
   const effects = new Map<string, number>();
   const ended = new Map<string, string>();
   const endedAt = new Map<string, number>();
-  let [builds, attempts, expiredCursors] = [0, 0, 0];
+  let [builds, attempts, expiredCursors, logsRead] = [0, 0, 0, 0];
   const count = (map: Map<string, number>, key: string) => map.set(key, (map.get(key) ?? 0) + 1);
   return {
     steps,
@@ -69,8 +70,12 @@ export function openTally(): Tally {
     get expiredCursors() {
       return expiredCursors;
     },
-    add({ id, planned, snapshot, watched }) {
+    get logsRead() {
+      return logsRead;
+    },
+    add({ id, planned, snapshot, watched, logs }) {
       builds += 1;
+      logsRead += logs.size;
       expiredCursors += watched.length - 1;
       if (snapshot === undefined) return;
       ended.set(id, fingerprintOf(snapshot));
