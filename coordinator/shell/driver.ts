@@ -6,6 +6,7 @@ import type { Outbound, Outcome, Reply } from '../core/outcome.ts';
 import type { LedgerRecord } from '../core/record.ts';
 import type { GroupCommit } from '../ledger/group-commit.ts';
 import type { LogRecord } from '../ledger/ledger.ts';
+import { afterRealTime, type After } from './sleep.ts';
 
 /** The part of the scheduler that changes. */
 export type Core = { apply(event: Event, now: TimeMs): Outcome };
@@ -66,7 +67,7 @@ export type DriverOptions = {
    */
   readonly holds?: () => boolean;
   /** Runs `run` once after `delayMs` and returns what takes it back; the simulation has a time of its own. @default setTimeout */
-  readonly after?: (delayMs: number, run: () => void) => () => void;
+  readonly after?: After;
   /** Makes the receivers; they may submit events from within their methods. */
   readonly receivers: (driver: Driver) => Receivers;
 };
@@ -92,11 +93,6 @@ export function startDriver(options: DriverOptions): Driver {
 
 const NOBODY: Receivers = { committed: () => {}, send: () => {} };
 
-function afterRealTime(delayMs: number, run: () => void): () => void {
-  const timer = setTimeout(run, delayMs);
-  return () => clearTimeout(timer);
-}
-
 class RunningDriver implements Driver {
   readonly ended: Promise<Fault | undefined>;
   readonly #core: Core;
@@ -112,7 +108,7 @@ class RunningDriver implements Driver {
   #fault: Fault | undefined;
   #draining = false;
   #wakeAt: TimeMs | undefined;
-  readonly #after: (delayMs: number, run: () => void) => () => void;
+  readonly #after: After;
   readonly #holds: () => boolean;
   #timer: { readonly at: TimeMs; readonly cancel: () => void } | undefined;
 

@@ -1,7 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import type { Ledger, Term } from '../ledger/ledger.ts';
-import { sleep } from './sleep.ts';
+import { afterRealTime, sleep, type After } from './sleep.ts';
 
 /**
  * The lead as this process knows it. What is done under it is checked with `holds` right before, so that a process that was
@@ -28,6 +28,8 @@ export type LeadOptions = {
   /** When the call that brought the term was sent, by the monotonic clock: the ledger may count from then. */
   readonly sentAt: number;
   readonly env: Env;
+  /** @default the host's timers */
+  readonly after?: After;
 };
 
 /** Part of the term's time that is not used: clocks of two hosts differ in speed, and what was begun must have left. */
@@ -50,11 +52,13 @@ class KeptLead implements Lead {
   readonly #options: LeadOptions;
   readonly #lost = new AbortController();
   readonly #stop = new AbortController();
+  readonly #after: After;
   readonly #running: Promise<void>;
   #sentAt: number;
 
   constructor(options: LeadOptions) {
     this.#options = options;
+    this.#after = options.after ?? afterRealTime;
     this.term = options.term;
     this.#sentAt = options.sentAt;
     this.confirmedAt = options.env.clock.monotonic();
@@ -87,7 +91,7 @@ class KeptLead implements Lead {
     const { ttlMs, env } = this.#options;
     while (!this.#stop.signal.aborted) {
       const sinceMs = env.clock.monotonic() - this.#sentAt;
-      await sleep(Math.max(ttlMs / 30, ttlMs / 3 - sinceMs), this.#stop.signal);
+      await sleep(Math.max(ttlMs / 30, ttlMs / 3 - sinceMs), this.#stop.signal, this.#after);
       if (!this.#stop.signal.aborted && this.holds()) await this.#renew();
     }
   }
@@ -99,7 +103,7 @@ class KeptLead implements Lead {
     const over = new AbortController();
     // A term that only the ledger can end is as good after a pause of this process as before it.
     const countedFrom = contested ? this.#sentAt : sentAt;
-    const timer = setTimeout(() => over.abort(), Math.max(0, countedFrom + ttlMs - sentAt));
+    const cancel = this.#after(Math.max(0, countedFrom + ttlMs - sentAt), () => over.abort());
     try {
       await ledger.renew(term, ttlMs, AbortSignal.any([this.#stop.signal, over.signal]));
       this.#sentAt = sentAt;
@@ -111,7 +115,7 @@ class KeptLead implements Lead {
       if (env.clock.monotonic() < this.#sentAt + ttlMs) return void this.holds();
       this.giveUp(new Fault('LEDGER_UNAVAILABLE', 'The term could not be renewed in its time', { cause: error }));
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
   }
 }

@@ -254,10 +254,7 @@ export class SimCoordinator {
 }
 
 /** The last word on a stream: as coordinators say it, and then they end it. */
-export function refuse(
-  link: Link,
-  why: { readonly retry: boolean; readonly reason: string; readonly leaderAddress?: string },
-): void {
+export function refuse(link: Link, why: { readonly retry: boolean; readonly reason: string; readonly leaderAddress?: string }): void {
   link.toAgent({ kind: 'refused', ...why });
   link.close('coordinator');
 }

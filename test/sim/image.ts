@@ -69,7 +69,8 @@ export class Image {
   }
 
   clear(): void {
-    for (const field of ['builds', 'buildStates', 'specs', 'steps', 'sessions', 'holds', 'forgotten', 'events'] as const) this[field].clear();
+    for (const field of ['builds', 'buildStates', 'specs', 'steps', 'sessions', 'holds', 'forgotten', 'events'] as const)
+      this[field].clear();
   }
 
   /** The steps that have a lease now. */

@@ -47,8 +47,12 @@ export class LedgerLink {
     this.ledger = {
       traits: { durability: 'process', shared: true, groupRecordsMax: 64 },
       lead: (holder, ttlMs) => this.#lead(holder, ttlMs),
-      renew: (term, ttlMs) => this.#renew(term, ttlMs),
-      resign: (term) => this.#call(() => options.store.resign(term), () => this.#heldUntil),
+      renew: (term, ttlMs, signal) => this.#renew(term, ttlMs, signal),
+      resign: (term) =>
+        this.#call(
+          () => options.store.resign(term),
+          () => this.#heldUntil,
+        ),
       commit: (term, records) => {
         this.#number += 1;
         this.#commits += 1;
@@ -70,7 +74,10 @@ export class LedgerLink {
   leader(): Promise<Leader | undefined> {
     const { world, store } = this.#options;
     const until = world.now + 5_000;
-    return this.#call(() => store.leader(), () => until);
+    return this.#call(
+      () => store.leader(),
+      () => until,
+    );
   }
 
   /** Whether a commit is under way. */
@@ -97,25 +104,35 @@ export class LedgerLink {
     const { world, store } = this.#options;
     const startedAt = world.now;
     const until = startedAt + ttlMs;
-    const term = await this.#call(() => store.lead(holder, ttlMs), () => until);
+    const term = await this.#call(
+      () => store.lead(holder, ttlMs),
+      () => until,
+    );
     this.#number = 0;
     this.#heldUntil = until;
     return term;
   }
 
-  async #renew(term: Term, ttlMs: number): Promise<void> {
+  async #renew(term: Term, ttlMs: number, signal: AbortSignal): Promise<void> {
     const { world, store } = this.#options;
     const startedAt = world.now;
-    await this.#call(() => store.renew(term, ttlMs), () => this.#heldUntil);
+    await this.#call(
+      () => store.renew(term, ttlMs),
+      () => this.#heldUntil,
+      signal,
+    );
     this.#heldUntil = startedAt + ttlMs;
   }
 
   async *#load(): AsyncGenerator<Awaited<ReturnType<Store['load']>>> {
-    yield await this.#call(() => this.#options.store.load(), () => this.#heldUntil);
+    yield await this.#call(
+      () => this.#options.store.load(),
+      () => this.#heldUntil,
+    );
   }
 
   /** @throws {Fault} what the store answers, and LEDGER_UNAVAILABLE where it answers nothing until the time is over. */
-  #call<T>(apply: () => T, until: () => number): Promise<T> {
+  #call<T>(apply: () => T, until: () => number, signal?: AbortSignal): Promise<T> {
     const { process, world, deafToFences } = this.#options;
     if (!process.alive) return NEVER;
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -136,6 +153,7 @@ export class LedgerLink {
       });
       process.after(ANSWER_MS * Math.min(count, 3), () => attempt(count + 1));
     };
+    signal?.addEventListener('abort', () => settle(() => reject(new Fault('CANCELLED', 'Given up'))), { once: true });
     attempt(1);
     return promise;
   }

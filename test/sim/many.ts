@@ -51,14 +51,18 @@ export async function runMany(options: ManyOptions): Promise<Totals> {
     Array.from({ length: options.workers }, async () => {
       const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { steps: options.steps } });
       try {
-        await useWorker(worker, () => {
-          if (totals.failure !== undefined || totals.events >= options.events) return undefined;
-          next += 1;
-          return next - 1;
-        }, (ran) => {
-          add(totals, ran);
-          options.progress(totals);
-        });
+        await useWorker(
+          worker,
+          () => {
+            if (totals.failure !== undefined || totals.events >= options.events) return undefined;
+            next += 1;
+            return next - 1;
+          },
+          (ran) => {
+            add(totals, ran);
+            options.progress(totals);
+          },
+        );
       } finally {
         await worker.terminate();
       }

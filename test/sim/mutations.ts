@@ -1,6 +1,6 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { Event } from '../../coordinator/core/event.ts';
-import type { LeaseToken, SessionId, StepId } from '../../coordinator/core/ids.ts';
+import { buildOf, type LeaseToken, type SessionId, type StepId } from '../../coordinator/core/ids.ts';
 import { LIMITS } from '../../coordinator/core/limits.ts';
 import type { Outcome } from '../../coordinator/core/outcome.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
@@ -87,6 +87,26 @@ function every(n: number): () => boolean {
     count += 1;
     return count % n === 0;
   };
+}
+
+/** The record with a lease that ran out long ago. */
+function expired(record: LedgerRecord): LedgerRecord {
+  if (record.kind !== 'step') return record;
+  const { state } = record.step;
+  if (state.kind !== 'running') return record;
+  return { ...record, step: { ...record.step, state: { ...state, lease: { ...state.lease, expiresAt: 0 } } } };
+}
+
+/** Whether the record makes a lease or a session. */
+function isGrant(record: LedgerRecord): boolean {
+  return record.kind === 'session' || (record.kind === 'step' && record.step.state.kind === 'offered');
+}
+
+/** The build that the record belongs to. */
+function ownerOf(record: LedgerRecord): string | undefined {
+  if (record.kind === 'build') return record.build.id;
+  if (record.kind === 'build-state') return record.id;
+  return record.kind === 'step' || record.kind === 'step-spec' ? buildOf(record.id) : undefined;
 }
 
 /** Faults that the checkers must notice, at least one per invariant. */
@@ -191,6 +211,73 @@ export const MUTATIONS: readonly Mutation[] = [
         ended = last?.kind === 'step' ? last : undefined;
         return records.length === 0 ? records : [...records, ...again];
       })(core);
+    },
+  },
+  {
+    invariant: 'events',
+    about: 'nobody notices that the ledger lost commits',
+    store: { loseSilently: true },
+  },
+  {
+    invariant: 'terms',
+    about: 'the ledger takes commits of any term',
+    store: { unfenced: true },
+  },
+  {
+    invariant: 'terms',
+    about: 'the ledger gives the lead to whoever asks',
+    store: { generous: true },
+  },
+  {
+    invariant: 'terms',
+    about: 'a leader that stood still goes on as if no time had passed',
+    peer: { overconfident: true },
+  },
+  {
+    invariant: 'fenced',
+    about: 'a leader does not believe that it was turned down',
+    peer: { overconfident: true, deafToFences: true },
+  },
+  {
+    invariant: 'fenced',
+    about: 'the ledger takes commits after it has turned one down',
+    store: { forgiving: true },
+    peer: { overconfident: true, deafToFences: true },
+  },
+  {
+    invariant: 'takeover',
+    about: 'a new leader takes all leases for over',
+    wrap: (core) => ({ ...core, restore: (records) => core.restore(records.map(expired)) }),
+  },
+  {
+    invariant: 'commit-first',
+    about: 'some leases and sessions are written one outcome late',
+    wrap: (core) => {
+      let late: readonly LedgerRecord[] = [];
+      return writing((records) => {
+        const now = [...late, ...records.filter((record) => !isGrant(record))];
+        late = records.filter(isGrant);
+        return now;
+      })(core);
+    },
+  },
+  {
+    invariant: 'fencing',
+    about: 'every term gives the same tokens',
+    options: { nonce: 'f'.repeat(32) },
+  },
+  {
+    invariant: 'ends',
+    about: 'a new leader overlooks a build',
+    wrap: (core) => {
+      let overlooked: string | undefined;
+      return {
+        ...core,
+        restore(records) {
+          overlooked ??= records.find((record) => record.kind === 'build')?.build.id;
+          core.restore(records.filter((record) => ownerOf(record) !== overlooked));
+        },
+      };
     },
   },
   {

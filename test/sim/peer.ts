@@ -1,16 +1,17 @@
-import { Fault, isFault } from '../../base/fault.ts';
+import { Fault, isFault, wrap } from '../../base/fault.ts';
+import { silentLogger } from '../../base/log.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { Event } from '../../coordinator/core/event.ts';
 import type { Reply } from '../../coordinator/core/outcome.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import type { Term } from '../../coordinator/ledger/ledger.ts';
+import { keepLeading } from '../../coordinator/shell/leadership.ts';
 import { refuse, SimCoordinator, type CoordinatorOptions } from './coordinator.ts';
 import { LedgerLink } from './ledger.ts';
 import type { CoordinatorEnd, Link, Network } from './network.ts';
 import type { Plan } from './plan.ts';
 import { Process } from './process.ts';
 import type { Store } from './store.ts';
-import { keepTerm } from './term.ts';
 import type { World } from './world.ts';
 
 /** Ways in which a coordinator can be wrong on purpose. */
@@ -219,30 +220,35 @@ export class Peer {
   }
 
   /** Leads until the term is over. */
-  async #lead(life: Life, term: Term, ledSince: number): Promise<void> {
+  async #lead(life: Life, term: Term, sentAt: number): Promise<void> {
     const { world, plan, breaks, makeCore, leading: common } = this.#options;
     const { process, link } = life;
-    let lost: Fault | undefined;
-    const onLost = (fault: Fault) => {
-      lost = fault;
-      world.trace(`${this.address}: leads no more (${fault.code})`);
-      this.#leading?.stepDown(fault);
-    };
-    const keeper = keepTerm({ world, process, ledger: link.ledger, term, ttlMs: plan.termTtlMs, ledSince, onLost });
+    await using lead = keepLeading({
+      ledger: link.ledger,
+      contested: true,
+      term,
+      ttlMs: plan.termTtlMs,
+      sentAt,
+      env: { log: silentLogger, clock: world.clock },
+      after: (delayMs, run) => process.after(delayMs, run),
+    });
     const records: LedgerRecord[] = [];
     try {
       for await (const batch of link.ledger.load(new AbortController().signal)) records.push(...batch);
     } catch (error) {
       if (!isFault(error)) throw error;
-      return keeper.stop();
+      return;
     }
-    if (lost !== undefined || this.#resigning) return keeper.stop();
-    const holds = () => breaks.overconfident === true || keeper.holds();
+    if (lead.lost.aborted || this.#resigning) return;
+    const holds = () => breaks.overconfident === true || lead.holds();
     const core = makeCore(term.nonce);
     const leading = new SimCoordinator({ ...common, world, process, ledger: link.ledger, term, records, holds, core });
     this.#leading = leading;
+    lead.lost.addEventListener('abort', () => {
+      world.trace(`${this.address}: leads no more`);
+      if (breaks.overconfident !== true) leading.stepDown(wrap(lead.lost.reason, 'Keeping the lead'));
+    });
     await leading.ended;
-    keeper.stop();
     if (this.#leading !== leading) return;
     leading.drop();
     this.#leading = undefined;

@@ -11,8 +11,10 @@ export type StoreBreaks = {
   readonly unfenced?: boolean;
   /** Whoever asks for the lead gets it. */
   readonly generous?: boolean;
-  /** The next term after a loss has the old incarnation, and its holder is not told. */
+  /** After a loss everything goes on as if nothing were missing. */
   readonly loseSilently?: boolean;
+  /** A commit that does not follow the last one is turned down, and the one after it is taken. */
+  readonly forgiving?: boolean;
 };
 
 /** What the store did, at the instant at which it did it. */
@@ -128,7 +130,10 @@ export class Store {
       const current = this.#require(term, 'commit');
       // A copy that was overtaken by its repetition, or by what came after it: nobody waits for its answer any more.
       if (number <= current.commits) return false;
-      if (number !== current.commits + 1) throw this.#refusal(term, 'commit', `commit ${number} came after commit ${current.commits}`);
+      if (number !== current.commits + 1 && this.#breaks.loseSilently !== true) {
+        if (this.#breaks.forgiving === true) this.#leading = { ...current, commits: number };
+        throw this.#refusal(term, 'commit', `commit ${number} came after commit ${current.commits}`);
+      }
       this.#leading = { ...current, commits: number };
     }
     const changes = records.map(encodeRecord);

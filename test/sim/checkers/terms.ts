@@ -34,7 +34,8 @@ export const terms: CheckerFactory = ({ world, plan }) => {
           if (current === observation.term.nonce) current = undefined;
           return;
         case 'lost':
-          for (const nonce of given.keys()) if (!unknowing.has(nonce) && !succeeded.has(nonce)) unknowing.set(nonce, world.now + plan.termTtlMs);
+          for (const nonce of given.keys())
+            if (!unknowing.has(nonce) && !succeeded.has(nonce)) unknowing.set(nonce, world.now + plan.termTtlMs);
           current = observation.term?.nonce;
           if (current !== undefined) succeeded.delete(current);
           return;
