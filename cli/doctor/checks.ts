@@ -12,6 +12,7 @@ import { locateServer, STATE_DIR } from '../locate.ts';
 import type { BuildServer } from '../rpc/client.ts';
 import { connect, plainReason, type Session } from '../session.ts';
 import { formatBytes, formatTime, printable } from '../view/format.ts';
+import { redisChecks } from './redis.ts';
 
 const NODE_MAJOR_MIN = 24;
 const DISK_FREE_MIN = 2 * 1024 ** 3;
@@ -20,7 +21,8 @@ const CALL_MS = 5_000;
 
 /** All checks in order; each finds something whatever happens. */
 export async function doctorChecks(session: Session): Promise<readonly Finding[]> {
-  return [nodeCheck(), diskCheck(session), await portCheck(), ...(await sandboxChecks(session)), ...(await serverChecks(session))];
+  const host = [nodeCheck(), diskCheck(session), await portCheck(), ...(await sandboxChecks(session))];
+  return [...host, ...(await redisChecks(session)), ...(await serverChecks(session))];
 }
 
 function finding(check: string, result: Finding['result'], found: string, fix?: string): Finding {

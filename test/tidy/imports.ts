@@ -82,6 +82,7 @@ const RULES: readonly Rule[] = [
       /^cache\//,
       /^proto\//,
       /^(coordinator|agent)\/(start|run|config|host)\.ts$/,
+      /^coordinator\/ledger\/redis\/(config|redis)\.ts$/,
       /^agent\/sandbox\/open\.ts$/,
       /^coordinator\/core\/(spec|limits|ids)\.ts$/,
     ],
