@@ -14,6 +14,7 @@ import { Secret } from '../../base/secret.ts';
 import { NO_USAGE } from '../../cache/action/result.ts';
 import { sessionDialler } from '../../agent/rpc/session-client.ts';
 import type { Executor } from '../../agent/session/executor.ts';
+import type { Dialler } from '../../agent/session/stream.ts';
 import { startSession } from '../../agent/session/session.ts';
 import { openSpool } from '../../agent/spool/spool.ts';
 import { hostMicros } from './host-micros.ts';
@@ -29,12 +30,15 @@ export type LoadAgentsOrder = {
   readonly slots: number;
   /** How long each step runs. */
   readonly holdMs: number;
+  readonly labels: Readonly<Record<string, string>>;
 };
 
 /** What this process says: ready once, then `[<build>/<step>, time of the start in microseconds of the host's monotonic clock]` pairs. */
 export type LoadAgentsNews =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] };
+  | { readonly kind: 'started'; readonly starts: readonly (readonly [string, number])[] }
+  /** From when a heartbeat was given to the stream to when its answer came, in milliseconds. */
+  | { readonly kind: 'heartbeats'; readonly tripsMs: readonly number[] };
 
 /** Starts are sent in bundles, so that telling of them costs little beside what is measured. */
 const NEWS_MS = 50;
@@ -70,14 +74,43 @@ function pretender(agent: string, holdMs: number, note: (key: string) => void): 
   };
 }
 
+/** Tells how long heartbeats wait for their answers; the stream keeps their order. */
+function timed(next: Dialler, note: (tripMs: number) => void): Dialler {
+  return {
+    addresses: next.addresses,
+    open(address, listener) {
+      const sent: number[] = [];
+      const stream = next.open(address, {
+        broken: listener.broken,
+        message(message) {
+          const at = message.kind === 'heartbeat-reply' ? sent.shift() : undefined;
+          if (at !== undefined) note((hostMicros() - at) / 1000);
+          listener.message(message);
+        },
+      });
+      return {
+        send(messages) {
+          for (const message of messages) if (message.kind === 'heartbeat') sent.push(hostMicros());
+          stream.send(messages);
+        },
+        finish: () => stream.finish(),
+        close: () => stream.close(),
+      };
+    },
+  };
+}
+
 async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void): Promise<void> {
   const env: Env = { clock: systemClock, log: jsonLogger('error') };
   const dir = mkdtempSync(join(tmpdir(), 'switchyard-load-agents-'));
   process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
   let starts: (readonly [string, number])[] = [];
+  let tripsMs: number[] = [];
   setInterval(() => {
     if (starts.length > 0) tell({ kind: 'started', starts });
+    if (tripsMs.length > 0) tell({ kind: 'heartbeats', tripsMs });
     starts = [];
+    tripsMs = [];
   }, NEWS_MS);
   const sessions = Array.from({ length: order.count }, (_, index) => {
     const agent = `load-${order.first + index}`;
@@ -86,14 +119,17 @@ async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void
       profile: {
         agentId: agent,
         bootId: agent,
-        labels: { class: 'central', os: 'linux' },
+        labels: { class: 'central', os: 'linux', ...order.labels },
         capacity: { cpuMillis: order.slots * 1000, memoryBytes: 2 ** 40, slots: order.slots, custom: {} },
         sandbox: [],
         version: 'bench',
         drainTimeoutMs: 1_000,
       },
       prng: prngFrom(order.first + index),
-      dialler: sessionDialler({ link: { address: order.address, token: new Secret(order.token) }, readLog: () => new Uint8Array(0), env }),
+      dialler: timed(
+        sessionDialler({ link: { address: order.address, token: new Secret(order.token) }, readLog: () => new Uint8Array(0), env }),
+        (tripMs) => void tripsMs.push(tripMs),
+      ),
       spool,
       executor: pretender(agent, order.holdMs, (key) => void starts.push([key, hostMicros()])),
       env,
