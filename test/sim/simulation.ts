@@ -50,7 +50,7 @@ export type Report = {
 /** Longest time from the last fault to the end of everything. */
 const QUIET_DOWN_MS = 4 * 3_600_000;
 /** Events between looks at the whole. */
-const LOOK_EVERY = 150;
+const LOOK_EVERY = 400;
 
 /** One run, from its seed alone. Never rejects: what went wrong is in the report. */
 export async function simulate(options: SimulationOptions): Promise<Report> {
