@@ -90,7 +90,7 @@ test(
     await run.ended;
     const { steps } = await endOf(stage.yard.server, build);
     expect(Object.fromEntries(steps.map((step) => [step.name, step.verdict]))).toEqual({ deploy: 'errored', pure: 'succeeded' });
-    expect(steps.map((step) => step.attempts.length)).toEqual([1, 1]);
+    expect(steps.flatMap(({ name, attempts }) => attempts.slice(1).map(() => [name, attempts]))).toEqual([]);
     expect(stage.lines('world')).toHaveLength(1);
   },
 );
