@@ -1,4 +1,3 @@
-import { readdirSync, statSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -6,6 +5,7 @@ import { ROOT } from '../fixtures/root.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 import { dockerAt, openNetwork, startContainer, type Container } from './docker.ts';
+import { filesBesideCode } from './sources.ts';
 
 const IMAGE = 'switchyard-test/switchyard:local';
 const docker = dockerAt(inject('docker'), inject('dockerHost'));
@@ -22,13 +22,6 @@ let coordinator: Container;
 let callerToken: string;
 let agentToken: string;
 let files: TempDir;
-
-/** The program's files that are neither code nor prose, as the checkout has them. */
-function filesBesideCode(): readonly string[] {
-  const parts = ['agent', 'base', 'cache', 'cli', 'coordinator', 'proto'];
-  const all = parts.flatMap((part) => readdirSync(join(ROOT, part), { recursive: true, encoding: 'utf8' }).map((file) => join(part, file)));
-  return all.filter((file) => statSync(join(ROOT, file)).isFile() && !/\.(ts|md)$/.test(file));
-}
 
 beforeAll(async () => {
   files = stack.use(await tempDir());
