@@ -18,7 +18,7 @@ import { timesOf, type ChaosReport } from './report.ts';
 import { planFaults } from './schedule.ts';
 import { checkBuild, fingerprintOf, openTally, type Tally } from './tally.ts';
 import { planBuild } from './workload.ts';
-import { startYard, type CoordinatorMember, type Yard } from './yard.ts';
+import { leaderOf, startYard, type Yard } from './yard.ts';
 
 export type ChaosEnv = {
   /** A new directory for everything. */
@@ -209,15 +209,6 @@ async function healLater(run: Run, injected: Injected, atMs: number): Promise<vo
   await reached(run.originMs, Math.min(atMs, run.options.durationMs), run.env.signal);
   await injected.heal();
   run.recovery.onHeal(injected.record);
-}
-
-/** As the ledger has it; undefined where that says nothing in time. */
-async function leaderOf({ redis, coordinators }: Yard): Promise<CoordinatorMember | undefined> {
-  if (redis === undefined) return coordinators[0];
-  const asked = redis.command('HMGET', '{switchyard}:meta', 'address').catch(() => undefined);
-  const answer = await Promise.race([asked, sleep(1_000)]);
-  const address: unknown = Array.isArray(answer) ? answer[0] : undefined;
-  return coordinators.find(({ agentLink }) => agentLink.address === address);
 }
 
 /** Ended builds are as they ended, whoever is asked. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hashToken } from '../../base/auth.ts';
 import { Secret } from '../../base/secret.ts';
 import { freePorts } from '../fixtures/ports.ts';
@@ -144,4 +145,13 @@ function withParts<P extends object>(member: Member, more: P, parts: readonly (A
     },
   };
   return Object.assign(own, more);
+}
+
+/** Who leads, as the ledger has it; undefined where that says nothing in time. */
+export async function leaderOf({ redis, coordinators }: Yard): Promise<CoordinatorMember | undefined> {
+  if (redis === undefined) return coordinators[0];
+  const asked = redis.command('HMGET', '{switchyard}:meta', 'address').catch(() => undefined);
+  const answer = await Promise.race([asked, sleep(1_000)]);
+  const address: unknown = Array.isArray(answer) ? answer[0] : undefined;
+  return coordinators.find(({ agentLink }) => agentLink.address === address);
 }
