@@ -111,6 +111,44 @@ export type AgentView = {
   readonly draining: boolean;
   readonly version: string;
   readonly registeredAtMs: number;
+  readonly breaker: BreakerView;
+  /** Why it takes nothing new for now, as it says; empty = it does. */
+  readonly cordoned: string;
+  /** What keeps new steps from it whatever room it has; empty = nothing. */
+  readonly keptFrom: string;
+};
+
+export type BreakerView = {
+  /** `closed`, `open` or `half-open`. */
+  readonly state: string;
+  readonly errors: number;
+  readonly sinceMs: number | undefined;
+  readonly lastError: string;
+  readonly probeAtMs: number | undefined;
+};
+
+export type PoolView = {
+  readonly name: string;
+  readonly agents: number;
+  readonly connected: number;
+  /** Agents that may be offered steps, whether they have room or not. */
+  readonly taking: number;
+  readonly running: number;
+  readonly breaker: BreakerView;
+  /** Why it is held back; empty while it is not. */
+  readonly why: string;
+  readonly retriesLeft: number;
+};
+
+/** What the coordinator itself needs, such as the store. */
+export type DependencyView = { readonly name: string; readonly breaker: BreakerView };
+
+/** The agents of a yard and what keeps work from them. */
+export type FleetView = {
+  readonly agents: readonly AgentView[];
+  readonly holds: readonly HoldView[];
+  readonly pools: readonly PoolView[];
+  readonly dependencies: readonly DependencyView[];
 };
 
 export type HoldView = {

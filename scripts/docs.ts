@@ -3,12 +3,14 @@ import { dirname, join } from 'node:path';
 import { schemaText } from '../cli/commands/schema.ts';
 import { renderConfigPage } from './config-page.ts';
 import { renderErrorsPage } from './errors-page.ts';
+import { renderMetricsPage } from './metrics-page.ts';
 
 // Writes the pages that are made from tables in the code; with --check, fails where the committed ones differ.
 const ROOT = dirname(import.meta.dirname);
 const PAGES = [
   { path: 'docs/errors.md', text: renderErrorsPage() },
   { path: 'docs/config.md', text: await renderConfigPage() },
+  { path: 'docs/metrics.md', text: renderMetricsPage() },
   { path: 'docs/switchyard.schema.json', text: schemaText() },
 ];
 

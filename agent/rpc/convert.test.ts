@@ -87,7 +87,7 @@ describe('what the agent says', () => {
   });
 
   test.for<AgentMessage>([
-    { kind: 'heartbeat', tokens: ['a.1'], credits: 2 },
+    { kind: 'heartbeat', tokens: ['a.1'], credits: 2, cordonReason: 'the disk is full' },
     { kind: 'accept', token: 'a.1' },
     { kind: 'reject', token: 'a.1', reason: 'full' },
     { kind: 'running', token: 'a.1' },

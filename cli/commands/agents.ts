@@ -1,6 +1,6 @@
 import { parseDurationMs } from '../../base/quantity.ts';
 import { suggest } from '../../base/suggest.ts';
-import type { AgentView, HoldView } from '../build-view.ts';
+import type { AgentView, BreakerView, FleetView, HoldView } from '../build-view.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { openServer, printJson, printLines, say, type Session } from '../session.ts';
 import { columns, formatBytes, formatTime, printable } from '../view/format.ts';
@@ -8,9 +8,9 @@ import { columns, formatBytes, formatTime, printable } from '../view/format.ts';
 /** Lists agents and what keeps work away from them. */
 export async function agentsCommand(session: Session): Promise<number> {
   using server = await openServer(session);
-  const { agents, holds } = await server.agents(session.signal);
-  if (session.json) printJson(session, { agents, holds });
-  else printLines(session, [...agentTable(agents, session), ...holdLines(holds, session)]);
+  const fleet = await server.agents(session.signal);
+  if (session.json) printJson(session, fleet);
+  else printLines(session, [...agentTable(fleet.agents, session), ...poolTable(fleet, session), ...troubleLines(fleet, session)]);
   return EXIT.ok;
 }
 
@@ -20,7 +20,7 @@ function agentTable(agents: readonly AgentView[], { style }: Session): readonly 
     ['AGENT', 'STATE', 'RUNS', 'FREE SLOTS', 'CPU', 'MEMORY', 'LABELS'],
     ...agents.map((agent) => [
       agent.agent,
-      agent.connected ? (agent.draining ? 'draining' : 'connected') : 'away',
+      stateOf(agent),
       String(agent.running.length),
       `${agent.free.slots}/${agent.capacity.slots}`,
       `${agent.capacity.cpuMillis / 1_000}`,
@@ -31,6 +31,53 @@ function agentTable(agents: readonly AgentView[], { style }: Session): readonly 
     ]),
   ]);
   return [style.bold(head), ...rows];
+}
+
+function stateOf({ connected, draining, cordoned, breaker }: AgentView): string {
+  if (!connected) return 'away';
+  if (draining) return 'draining';
+  if (breaker.state !== 'closed') return `breaker ${breaker.state}`;
+  return cordoned === '' ? 'connected' : 'cordoned';
+}
+
+/** Nothing where no agent says what pool it is of. */
+function poolTable({ pools }: FleetView, { style }: Session): readonly string[] {
+  if (pools.length === 0) return [];
+  const [head = '', ...rows] = columns([
+    ['POOL', 'AGENTS', 'CONNECTED', 'TAKE WORK', 'RUNS', 'BREAKER', 'RETRIES LEFT'],
+    ...pools.map(({ name, agents, connected, taking, running, breaker, retriesLeft }) => [
+      printable(name),
+      ...[agents, connected, taking, running].map(String),
+      breaker.state,
+      String(Math.max(0, retriesLeft)),
+    ]),
+  ]);
+  return ['', style.bold(head), ...rows];
+}
+
+/** What needs somebody's eye: why agents and pools get nothing, what the coordinator cannot reach, what is on hold. */
+function troubleLines({ agents, pools, dependencies, holds }: FleetView, session: Session): readonly string[] {
+  const { style } = session;
+  const lines = [
+    ...dependencies
+      .filter(({ breaker }) => breaker.state !== 'closed')
+      .map(({ name, breaker }) => `The ${printable(name)} does not answer the coordinator${breakerText(breaker, session)}`),
+    ...pools.filter(({ why }) => why !== '').map(({ why }) => printable(why)),
+    ...agents
+      .filter(
+        ({ connected, breaker, cordoned, keptFrom }) => connected && keptFrom !== '' && (breaker.state !== 'closed' || cordoned !== ''),
+      )
+      .map(({ agent, keptFrom }) => `agent ${agent}: ${printable(keptFrom)}`),
+  ].map((line) => style.warn(line));
+  const all = [...lines, ...holdLines(holds, session)];
+  return all.length === 0 ? [] : ['', ...all];
+}
+
+function breakerText({ sinceMs, lastError, probeAtMs }: BreakerView, { terminal }: Session): string {
+  const now = terminal.clock.now();
+  const since = sinceMs === undefined ? '' : ` for ${formatTime(now - sinceMs)}`;
+  const next = probeAtMs === undefined ? '' : `; it is asked again in ${formatTime(probeAtMs - now)}`;
+  return `${since}: ${printable(lastError)}${next}`;
 }
 
 function holdLines(holds: readonly HoldView[], { style, terminal }: Session): readonly string[] {

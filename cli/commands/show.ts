@@ -22,9 +22,9 @@ export async function showCommand(session: Session, buildText: string, stepName:
     return EXIT.ok;
   }
   const model = new BuildModel(snapshot);
-  for (const step of model.steps.filter(({ phase }) => phase === 'queued').slice(0, EXPLAINED_MAX)) {
+  for (const step of model.steps.filter(({ phase }) => phase === 'queued' || phase === 'resolving').slice(0, EXPLAINED_MAX)) {
     const explanation = await server.explain(id, step.name, session.signal);
-    if (explanation.phase === 'queued') model.explain(step.name, whyWaiting(explanation));
+    if (explanation.phase === 'queued' || explanation.reasons.length > 0) model.explain(step.name, whyWaiting(explanation));
   }
   const size = { columns: session.terminal.stdout.columns ?? 120, rows: 1_000 };
   const lines =

@@ -8,19 +8,27 @@ import type { ListBuildsRequest } from '../../proto/gen/switchyard/v1/ListBuilds
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { loadProto } from '../../proto/load.ts';
 import type {
-  AgentView,
   BuildEvent,
   BuildPhase,
   BuildSnapshot,
   BuildVerdict,
   BuildView,
   ExplanationView,
-  HoldView,
+  FleetView,
   LogChunk,
   ServerView,
 } from '../build-view.ts';
 import { failover, type OnMoved } from './failover.ts';
-import { agentFromProto, buildFromProto, eventFromProto, explanationFromProto, holdFromProto, stepFromProto } from './convert.ts';
+import {
+  agentFromProto,
+  dependencyFromProto,
+  poolFromProto,
+  buildFromProto,
+  eventFromProto,
+  explanationFromProto,
+  holdFromProto,
+  stepFromProto,
+} from './convert.ts';
 
 /** Longest wait for one answer. */
 const DEADLINE_MS = 30_000;
@@ -46,7 +54,7 @@ export interface BuildServer extends Disposable {
   cancel(build: string, step: string, reason: string, signal: AbortSignal): Promise<void>;
   retry(build: string, step: string, signal: AbortSignal): Promise<void>;
   explain(build: string, step: string, signal: AbortSignal): Promise<ExplanationView>;
-  agents(signal: AbortSignal): Promise<{ readonly agents: readonly AgentView[]; readonly holds: readonly HoldView[] }>;
+  agents(signal: AbortSignal): Promise<FleetView>;
   hold(hold: HoldRequest, signal: AbortSignal): Promise<void>;
 }
 
@@ -129,7 +137,12 @@ export function connectBuildServer(link: Link, onMoved: OnMoved = () => {}): Bui
     },
     async agents(signal) {
       const answer = await ask(signal, (client) => callUnary(client, 'listAgents', {}, options(signal)));
-      return { agents: answer.agents.map(agentFromProto), holds: answer.holds.map(holdFromProto) };
+      return {
+        agents: answer.agents.map(agentFromProto),
+        holds: answer.holds.map(holdFromProto),
+        pools: answer.pools.map(poolFromProto),
+        dependencies: answer.dependencies.map(dependencyFromProto),
+      };
     },
     async hold({ target, kind, reason, expiresAtMs }, signal) {
       const request = { target, kind: HOLD_KINDS[kind], reason, expiresAtMs };
@@ -144,12 +157,30 @@ async function snapshotOf(get: (request: GetBuildRequest) => Promise<GetBuildRes
   const first = await get({ buildId: build });
   if (first.build === null) throw new Fault('INTERNAL', 'The server answered without a build');
   const steps = first.steps.map(stepFromProto);
+  const pages = pageGuard();
   for (let pageToken = first.nextPageToken; pageToken !== '';) {
+    pages.next(pageToken);
     const page = await get({ buildId: build, pageToken });
     for (const step of page.steps) steps.push(stepFromProto(step));
     pageToken = page.nextPageToken;
   }
   return { build: buildFromProto(first.build), steps, cursor: first.cursor };
+}
+
+/** Pages that one list may have: more than the largest build fills. */
+const PAGES_MAX = 10_000;
+
+/** Keeps a server that goes round in circles, or never ends, from keeping the command for ever. @throws {Fault} INTERNAL */
+function pageGuard(): { next(pageToken: string): void } {
+  const seen = new Set<string>();
+  return {
+    next(pageToken) {
+      if (pageToken !== '' && seen.has(pageToken))
+        throw new Fault('INTERNAL', `The server gave the page "${pageToken}" twice: its list does not end`);
+      seen.add(pageToken);
+      if (seen.size > PAGES_MAX) throw new Fault('INTERNAL', `The list of the server has more than ${PAGES_MAX} pages`);
+    },
+  };
 }
 
 async function serverOf(client: BuildClient, signal: AbortSignal): Promise<ServerView> {
@@ -163,6 +194,7 @@ async function serverOf(client: BuildClient, signal: AbortSignal): Promise<Serve
 async function listBuilds(client: BuildClient, filter: BuildFilter, signal: AbortSignal): Promise<readonly BuildView[]> {
   const found: BuildView[] = [];
   let pageToken = '';
+  const pages = pageGuard();
   do {
     const request: ListBuildsRequest = {
       labels: { ...filter.labels },
@@ -174,6 +206,7 @@ async function listBuilds(client: BuildClient, filter: BuildFilter, signal: Abor
     const answer = await callUnary(client, 'listBuilds', request, { signal, deadlineMs: DEADLINE_MS });
     found.push(...answer.builds.map(buildFromProto));
     pageToken = answer.nextPageToken;
+    pages.next(pageToken);
   } while (pageToken !== '' && found.length < filter.limit);
   return found;
 }

@@ -1,5 +1,8 @@
 import { Fault } from '../../base/fault.ts';
 import type { AgentStatus__Output } from '../../proto/gen/switchyard/v1/AgentStatus.ts';
+import type { BreakerStatus__Output } from '../../proto/gen/switchyard/v1/BreakerStatus.ts';
+import type { DependencyStatus__Output } from '../../proto/gen/switchyard/v1/DependencyStatus.ts';
+import type { PoolStatus__Output } from '../../proto/gen/switchyard/v1/PoolStatus.ts';
 import type { BuildSummary__Output } from '../../proto/gen/switchyard/v1/BuildSummary.ts';
 import type { ExplainStepResponse__Output } from '../../proto/gen/switchyard/v1/ExplainStepResponse.ts';
 import type { HoldStatus__Output } from '../../proto/gen/switchyard/v1/HoldStatus.ts';
@@ -155,7 +158,25 @@ export function agentFromProto(message: AgentStatus__Output): AgentView {
     draining,
     version,
     registeredAtMs: Number(message.registeredAtMs),
+    breaker: breakerFromProto(message.breaker),
+    cordoned: message.cordoned,
+    keptFrom: message.keptFrom,
   };
+}
+
+/** Servers from before there were breakers in answers say nothing: then nothing is known to be held back. */
+function breakerFromProto(message: BreakerStatus__Output | null): BreakerView {
+  if (message === null) return { state: 'closed', errors: 0, sinceMs: undefined, lastError: '', probeAtMs: undefined };
+  const { state, errors, sinceMs, lastError, probeAtMs } = message;
+  return { state, errors, sinceMs: timeOf(sinceMs), lastError, probeAtMs: timeOf(probeAtMs) };
+}
+
+export function poolFromProto({ breaker, ...rest }: PoolStatus__Output): PoolView {
+  return { ...rest, breaker: breakerFromProto(breaker) };
+}
+
+export function dependencyFromProto({ name, breaker }: DependencyStatus__Output): DependencyView {
+  return { name, breaker: breakerFromProto(breaker) };
 }
 
 export function holdFromProto(message: HoldStatus__Output): HoldView {

@@ -150,7 +150,7 @@ function attemptToProto(record: AttemptRecord): Attempt {
 }
 
 function endedWhy(record: AttemptRecord): string {
-  if (record.report === undefined) return record.endedAt === undefined ? '' : 'ended without a report';
+  if (record.report === undefined) return record.endedAt === undefined ? '' : (record.endedWhy ?? 'ended without a report');
   return record.report.kind === 'succeeded' ? 'succeeded' : `${record.report.class}: ${record.report.message}`;
 }
 

@@ -1,0 +1,61 @@
+import type { Metrics } from '../base/metrics.ts';
+import { openAgentMetrics } from '../agent/metrics.ts';
+import { openCoordinatorMetrics } from '../coordinator/metrics/metrics.ts';
+import { systemClock } from '../base/clock.ts';
+
+const HEAD = `# Metrics
+
+Coordinators and agents tell their numbers in Prometheus' text form at \`/metrics\` of the address that \`--metrics-listen\`
+gives; nothing listens without it. The same address answers \`/livez\` and \`/readyz\`. There is no credential: it tells numbers
+and states, never contents, so keep it on a network of your own.
+
+Beside the metrics below there are those of the runtime (\`process_*\`, \`nodejs_*\`: processor time, memory, file descriptors,
+event-loop lag, garbage collection). No metric has a build, a step or an agent in a label: their number has no bound. What
+there is per agent, \`switchyard agents\` shows.
+
+Numbers of the scheduler come from the coordinator that leads; a follower tells only those of its own process. Counters begin
+at 0 when another coordinator takes over or a process starts, as \`rate()\` expects. Breakers do so, too: they are closed
+in a new leader, which learns within a few calls or steps what is the matter.
+
+## What to alert on
+
+| Alert | Expression | What it means, and what to do |
+| --- | --- | --- |
+| Nobody leads | \`sum(switchyard_coordinator_role{role="leading"}) != 1\` for 1m | 0: no coordinator can take the term; look at the ledger. More than 1 for so long: two yards share a collector. |
+| Takeovers | \`increase(switchyard_coordinator_takeover_seconds_count[15m]) > 2\` | The term is lost again and again: a stalled host, a slow ledger, coordinators that crash. |
+| Ledger slow | \`histogram_quantile(0.99, rate(switchyard_ledger_commit_seconds_bucket[5m])) > 0.5\` | Everything waits for commits: look at the disk or at Redis. |
+| Ledger away | \`switchyard_ledger_answer_age_seconds > 2\` | Near the term time the leader steps down. |
+| Store left alone | \`switchyard_dependency_breaker_state{state="open"} == 1\` for 1m | The data plane does not work; steps with inputs wait in \`resolving\`, and submissions with inputs are refused. Its log says why. |
+| Pool held back | \`switchyard_pool_breaker_state{state="open"} == 1\` for 5m | Agents of the pool err one after the other: \`switchyard agents\` has the newest error. |
+| Agents held back | \`switchyard_agent_breakers{state="open"} > 0\` for 15m | Single hosts err: \`switchyard agents\` names them. |
+| Agents cordoned | \`switchyard_agents{state="cordoned"} > 0\` for 15m | Hosts are short of disk or memory: \`switchyard agents\` says of what. |
+| Long queue | \`histogram_quantile(0.95, rate(switchyard_step_queue_seconds_bucket[10m])) > 300\` | Too few agents for what \`switchyard_queue_steps\` names. |
+| Errors of ours | \`rate(switchyard_attempts_total{class=~"agent-lost\\|sandbox-error\\|cache-error"}[10m]) > 0.1\` | Attempts are lost to hosts and stores, not to the steps. |
+| Leases expire | \`increase(switchyard_leases_expired_total[10m]) > 5\` | Agents vanish or cannot reach the coordinator. |
+| Retries wait | \`rate(switchyard_retries_held_back_total[10m]) > 0\` for 10m | A project or pool fails so often that its budget is used up. |
+| Stuck process | \`nodejs_eventloop_lag_p99_seconds > 0.5\` for 5m | The process does not keep up; callers and agents wait. |
+| Spool fills | \`switchyard_agent_spool_bytes / switchyard_agent_spool_limit_bytes > 0.8\` | The agent cannot hand on its logs; beyond the limit they are cut. |
+| Agent alone | \`switchyard_agent_registered == 0\` for 1m | The agent finds no coordinator that takes it. |
+`;
+
+/** docs/metrics.md, from the metrics that the processes register. */
+export function renderMetricsPage(): string {
+  using coordinator = openCoordinatorMetrics({ clock: systemClock, version: '' });
+  coordinator.watch({
+    roles: { current: () => ({ kind: 'following', leader: undefined, over: new AbortController().signal }), ledgerAnsweredAt: 0 },
+    breakers: () => [],
+    redis: undefined,
+    dataPlanePid: () => undefined,
+  });
+  using agent = openAgentMetrics({ clock: systemClock, version: '' });
+  agent.watch({ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [] });
+  return `${HEAD}\n## Of coordinators\n\n${table(coordinator.metrics)}\n## Of agents\n\n${table(agent.metrics)}`;
+}
+
+function table(metrics: Metrics): string {
+  const rows = metrics.describe().toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  const lines = rows.map(
+    ({ name, kind, labels, help }) => `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
+  );
+  return `| Metric | Kind | Labels | Meaning |\n| --- | --- | --- | --- |\n${lines.join('\n')}\n`;
+}
