@@ -22,17 +22,19 @@ export type BenchYardPlan = {
   readonly flags?: readonly string[];
 };
 
+export type BenchCoordinator = { readonly process: RunningProcess; readonly address: string };
+
 export interface BenchYard extends AsyncDisposable {
   /** In the order of their start. */
-  readonly coordinators: readonly { readonly process: RunningProcess; readonly address: string }[];
+  readonly coordinators: readonly BenchCoordinator[];
   /** All addresses, with commas between them. */
   readonly address: string;
   /** What agents show. */
   readonly token: string;
   readonly server: BuildServer;
   readonly dir: string;
-  /** Starts one more coordinator with the same flags. */
-  addCoordinator(): Promise<void>;
+  /** Starts the coordinator of that number again, where it was: it has ended. */
+  restart(index: number): Promise<void>;
 }
 
 /** Real coordinator processes on loopback, without agents. */
@@ -43,28 +45,28 @@ export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
   const tokensFile = join(dir.path, 'tokens.json');
   const entry = { name: 'load', sha256: hashToken(token), kind: 'agent', cluster: 'bench', pool: 'load', zone: 'production' };
   writeFileSync(tokensFile, JSON.stringify([entry]));
-  const coordinators: { process: RunningProcess; address: string }[] = [];
-  const addCoordinator = async () => {
-    const own = ['--state-dir', join(dir.path, `state-${coordinators.length}`), '--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0'];
-    const shared = ['--tokens-file', tokensFile, '--log-level', 'warn'];
-    const process = stack.use(
-      startSwitchyard(['coordinator', ...own, ...shared, ...ledgerFlags(plan.ledger, dir.path), ...(plan.flags ?? [])]),
-    );
-    coordinators.push({ process, address: String((await process.ready(60_000))['address']) });
+  const coordinators: BenchCoordinator[] = [];
+  const processes = stack.use(new AsyncDisposableStack());
+  const start = async (index: number, listen: string): Promise<BenchCoordinator> => {
+    const own = ['--state-dir', join(dir.path, `state-${index}`), '--listen', listen, '--data-listen', '127.0.0.1:0'];
+    const shared = ['--tokens-file', tokensFile, '--log-level', 'warn', ...ledgerFlags(plan.ledger, dir.path), ...(plan.flags ?? [])];
+    const process = processes.use(startSwitchyard(['coordinator', ...own, ...shared]));
+    return { process, address: String((await process.ready(60_000))['address']) };
   };
-  for (let index = 0; index < (plan.coordinators ?? 1); index += 1) await addCoordinator();
-  const address = () => coordinators.map((coordinator) => coordinator.address).join(',');
-  const server = stack.use(connectBuildServer({ address: address(), token: undefined }));
+  for (let index = 0; index < (plan.coordinators ?? 1); index += 1) coordinators.push(await start(index, '127.0.0.1:0'));
+  const address = coordinators.map((coordinator) => coordinator.address).join(',');
+  const server = stack.use(connectBuildServer({ address, token: undefined }));
   const parts = stack.move();
   return {
     coordinators,
-    get address() {
-      return address();
-    },
+    address,
     token,
     server,
     dir: dir.path,
-    addCoordinator,
+    async restart(index) {
+      const before = coordinators[index];
+      if (before !== undefined) coordinators[index] = await start(index, before.address);
+    },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
