@@ -16,7 +16,7 @@ const PARTS: readonly Part[] = [
   { name: 'proto', args: ['run', 'proto:check'] },
   { name: 'docs', args: ['run', 'docs:check'] },
   { name: 'tests', args: ['test'] },
-  { name: 'sim', args: ['run', 'sim', '--', '--seed', '1', '--seeds', '20'] },
+  { name: 'sim', args: ['run', 'sim', '--', '--seed', '100000', '--steps', '40', '--events', '300k'] },
 ];
 
 function run({ name, args }: Part): { readonly name: string; readonly ok: boolean; readonly seconds: string } {

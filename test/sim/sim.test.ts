@@ -5,8 +5,8 @@ import { simulate, textOf, type Report } from './simulation.ts';
 import { Violation } from './world.ts';
 
 /** Seeds of the ordinary runs; each batch is one test, so that a failure names its neighbourhood. */
-const SEEDS = 300;
-const BATCH = 50;
+const SEEDS = 160;
+const BATCH = 40;
 const STEPS = 40;
 /** Runs within which a mutation must have been noticed. */
 const MUTATION_SEEDS = 60;
@@ -36,7 +36,7 @@ describe('the simulated yard', () => {
   });
 });
 
-describe('a core that is broken on purpose', () => {
+describe('a yard that is broken on purpose', () => {
   it.for(MUTATIONS)('is noticed by the checker of $invariant: $about', { timeout: 120_000 }, async (mutation) => {
     for (let seed = 1; seed <= MUTATION_SEEDS; seed += 1) {
       const { failure } = await simulate({ seed, steps: STEPS, mutation, only: mutation.invariant });
