@@ -1,5 +1,5 @@
 import { present } from '../../../base/assert.ts';
-import type { AgentId } from '../../../coordinator/core/ids.ts';
+import type { AgentId, LeaseToken } from '../../../coordinator/core/ids.ts';
 import type { CheckerFactory } from '../checker.ts';
 import { leaseOf } from '../image.ts';
 import { Violation } from '../world.ts';
@@ -8,6 +8,7 @@ import { Violation } from '../world.ts';
 export const capacity: CheckerFactory = ({ plan, stepPlan }) => {
   /** By term and agent. */
   const credits = new Map<string, number>();
+  const offered = new Set<LeaseToken>();
   /** Who got an offer since the last look. */
   const offeredTo = new Set<AgentId>();
   const agents = new Map(plan.agents.map((agent) => [agent.id, agent]));
@@ -20,7 +21,10 @@ export const capacity: CheckerFactory = ({ plan, stepPlan }) => {
     },
     decided({ before, after }) {
       const lease = leaseOf(after);
-      if (after.state.kind === 'offered' && lease !== undefined && leaseOf(before)?.token !== lease.token) offeredTo.add(lease.agent);
+      if (after.state.kind !== 'offered' || lease === undefined || leaseOf(before)?.token === lease.token) return;
+      // A step that takes over the offer of the one that it was merged into gets no new one.
+      if (!offered.has(lease.token)) offeredTo.add(lease.agent);
+      offered.add(lease.token);
     },
     observe(observation) {
       if (observation.kind !== 'applied') return;
