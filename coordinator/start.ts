@@ -211,7 +211,7 @@ function leading(
       const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, timings, logLimits, env };
       const startedAt = env.clock.monotonic();
       const shell = await startShell({ ...common, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
-      measured.tookOver(env.clock.monotonic() - startedAt);
+      measured.tookOver(lead.term.counter, env.clock.monotonic() - startedAt);
       return shell;
     },
     beside: ({ core, driver }: Shell) =>

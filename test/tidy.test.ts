@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { renderConfigPage } from '../scripts/config-page.ts';
 import { renderErrorsPage } from '../scripts/errors-page.ts';
+import { renderMetricsPage } from '../scripts/metrics-page.ts';
 import { ROOT } from './fixtures/root.ts';
 import { checkImports, importsOf } from './tidy/imports.ts';
 import { checkLockfile, NEEDLESS_SCRIPTS } from './tidy/lockfile.ts';
@@ -136,6 +137,10 @@ test('every test file is one that vitest finds', () => {
 
 test('the errors page says what the code says', () => {
   expect(readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')).toBe(renderErrorsPage());
+});
+
+test('the metrics page says what the processes register', () => {
+  expect(readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8')).toBe(renderMetricsPage());
 });
 
 test('the configuration page says what the option tables say', async () => {

@@ -22,10 +22,13 @@ import {
   STEP_PHASES,
   STEP_VERDICTS,
   type AgentView,
+  type BreakerView,
   type BuildEvent,
   type BuildView,
+  type DependencyView,
   type ExplanationView,
   type HoldView,
+  type PoolView,
   type StepView,
 } from '../build-view.ts';
 

@@ -28,8 +28,8 @@ export interface CoordinatorMetrics extends Disposable {
   readonly metrics: Metrics;
   /** For each shell that this process starts. */
   readonly measures: ShellMeasures;
-  /** To be called each time this coordinator has begun to lead, with the time that the takeover took. */
-  tookOver(ms: number): void;
+  /** To be called each time this coordinator has begun to lead, with the term's number and the time that the takeover took. */
+  tookOver(number: number, ms: number): void;
   /** Once everything is there. */
   watch(sources: CoordinatorSources): void;
 }
@@ -50,10 +50,20 @@ export function openCoordinatorMetrics({ clock, version }: CoordinatorMetricsOpt
     labels: ['version'],
     values: () => [{ value: 1, labels: { version } }],
   });
+  let term: number | undefined;
+  metrics.read({
+    name: 'switchyard_coordinator_term',
+    help: 'Number of the newest term that this coordinator led.',
+    kind: 'gauge',
+    values: () => (term === undefined ? [] : [{ value: term, labels: {} }]),
+  });
   return {
     metrics,
     measures: shellMeasures(metrics, clock),
-    tookOver: (ms) => takeovers.observe(ms / 1_000, {}),
+    tookOver(number, ms) {
+      term = number;
+      takeovers.observe(ms / 1_000, {});
+    },
     watch(sources) {
       roleMetrics(metrics, sources, clock);
       dependencyMetrics(metrics, sources);
