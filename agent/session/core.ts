@@ -410,7 +410,10 @@ export class SessionCore {
 
   #tickOnline(online: Online, now: number): void {
     const { heartbeatMs, logWindowBytes } = online.terms;
-    if (now >= silentAt(online)) return this.#hangUp(now);
+    if (now >= silentAt(online, this.#route.hasOthers)) {
+      this.#route.fellSilent();
+      return this.#hangUp(now);
+    }
     for (const lease of this.#leases.values()) {
       if (isHeld(lease)) this.#sends.push(...pumpLog(lease, logWindowBytes, now));
       if (lease.phase.kind === 'ended') this.#offerReport(lease, lease.phase, heartbeatMs, now);
@@ -462,7 +465,7 @@ export class SessionCore {
     const times: (number | undefined)[] = [];
     const connection = this.#connection;
     if (connection.kind === 'waiting') times.push(this.#mayDial() ? connection.dialAt : undefined);
-    else if (connection.kind === 'online') times.push(connection.heartbeatAt, silentAt(connection));
+    else if (connection.kind === 'online') times.push(connection.heartbeatAt, silentAt(connection, this.#route.hasOthers));
     else times.push(connection.since + REGISTER_TIMEOUT_MS);
     for (const lease of this.#leases.values()) {
       times.push(this.#expiryStopAt(lease));
@@ -477,8 +480,12 @@ export class SessionCore {
   }
 }
 
-/** When a stream whose heartbeats go unanswered is given up: the link may be open at our end only. */
-function silentAt(online: Online): number {
+/**
+ * When a stream whose heartbeats go unanswered is given up: the link may be open at our end only. Sooner where another coordinator
+ * may lead by now: leases that it takes over last until one that was silent would have been given more patience.
+ */
+function silentAt(online: Online, hasOthers: boolean): number {
   const oldest = online.unanswered[0];
-  return oldest === undefined ? Number.POSITIVE_INFINITY : Math.max(oldest, online.heardAt) + 2 * online.terms.heartbeatMs;
+  const patienceMs = (hasOthers ? 1 : 2) * online.terms.heartbeatMs;
+  return oldest === undefined ? Number.POSITIVE_INFINITY : Math.max(oldest, online.heardAt) + patienceMs;
 }

@@ -55,6 +55,25 @@ describe('several coordinators', () => {
     }
   });
 
+  test('one that leaves heartbeats unanswered is given up after one, and tried last', () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const rig = dialling(THREE, seed);
+      const silent = rig.address;
+      rig.connect();
+      rig.pass(5_000);
+      expect(rig.did('hang-up')).toHaveLength(0);
+      rig.pass(6_000);
+      expect(rig.did('hang-up')).toHaveLength(1);
+      const tried = [rig.address];
+      for (let more = 0; more < 2; more += 1) {
+        breaks(rig);
+        tried.push(rig.address);
+      }
+      expect(new Set(tried)).toEqual(new Set(THREE));
+      expect(tried.at(-1)).toBe(silent);
+    }
+  });
+
   test('the waits between rounds grow, not those between addresses', () => {
     const rig = dialling();
     for (let dial = 0; dial < 60; dial += 1) {

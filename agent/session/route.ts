@@ -12,6 +12,7 @@ export class Route {
   readonly #known: readonly string[];
   readonly #prng: Prng;
   #good: string | undefined;
+  #silent: string | undefined;
   #round: string[] = [];
   #size = 0;
   #leader: string | undefined;
@@ -35,7 +36,9 @@ export class Route {
   startRound(): void {
     const start = this.#known.length > 1 ? Math.floor(this.#prng.next() * this.#known.length) : 0;
     const others = [...this.#known.slice(start), ...this.#known.slice(0, start)].filter((address) => address !== this.#good);
-    this.#round = this.#good === undefined ? others : [this.#good, ...others];
+    const order = this.#good === undefined ? others : [this.#good, ...others];
+    const silent = order.filter((address) => address === this.#silent);
+    this.#round = [...order.filter((address) => address !== this.#silent), ...silent];
     this.#size = this.#round.length;
     this.#leader = undefined;
     this.#redirects = 0;
@@ -45,7 +48,19 @@ export class Route {
   /** The current one has taken the agent. */
   registered(): void {
     this.#good = this.address;
+    this.#silent = undefined;
     this.startRound();
+  }
+
+  /** Whether there are coordinators beside the current one. */
+  get hasOthers(): boolean {
+    return this.#known.length > 1;
+  }
+
+  /** The one that took the agent answers no more, though its connection stands: until one has taken the agent it is tried last. */
+  fellSilent(): void {
+    this.#silent = this.#good;
+    this.#good = undefined;
   }
 
   /** The current one does not do for now. True where others are left to be tried in this round; else a new one begins. */
