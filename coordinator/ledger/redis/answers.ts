@@ -21,7 +21,10 @@ export function texts(answer: unknown): readonly string[] {
 /** An array of texts with gaps, as HMGET answers. @throws {Fault} LEDGER_UNAVAILABLE */
 export function fields(answer: unknown): readonly (string | undefined)[] {
   if (!Array.isArray(answer)) throw strange(answer);
-  return answer.map((item: unknown) => (item === null ? undefined : String(item)));
+  return answer.map((item: unknown) => {
+    if (item === null || typeof item === 'string') return item ?? undefined;
+    throw strange(item);
+  });
 }
 
 /** What something that is none of ours answers, or a proxy between. */

@@ -50,7 +50,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 const CONNECTION =
   /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE|Connection is closed|isn't writeable|isn't ready|Socket (timeout|closed)|timed out|timeout|Failed to refresh slots|sentinels are unreachable|Too many Cluster redirections|All sentinels|None of startup nodes/i;
 
-const TLS = /certificate|self-signed|SSL|TLS|altnames/i;
+const TLS = /certificate|self-signed|altnames|SSL routines|wrong version number|tlsv1|EPROTO|ERR_TLS|ERR_SSL/i;
 
 /**
  * `error` of a call as a fault that says what Redis said and what to do. Our own faults pass as they are. `where` names the

@@ -16,7 +16,7 @@ export type RedisKeys = {
   events(build: string): string;
   /** Set of the tokens of a build's logs. */
   tokens(build: string): string;
-  /** Hash of one log: `c<offset>` to bytes, `s<offset>` to digest, `sealed` to `<digest> <0 or 1>`. */
+  /** Hash of one log: `c<offset>` to bytes, `s<offset>` to digest, `sealed` and `size` (`<bytes> <0 or 1>`). */
   log(token: string): string;
   /** List: one slice of a large commit, as the arguments that apply it. */
   staged(slice: number): string;

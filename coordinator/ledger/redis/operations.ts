@@ -1,5 +1,5 @@
 import { unreachable } from '../../../base/assert.ts';
-import { sizeOf } from '../../../cache/digest.ts';
+import { hashOf, sizeOf } from '../../../cache/digest.ts';
 import { encodeRecord, type RowChange, type RowClass } from '../codec.ts';
 import type { LedgerRecord } from '../../core/record.ts';
 import type { LogRecord } from '../ledger.ts';
@@ -192,7 +192,9 @@ class Compiler {
         return this.#push('S', key, String(change.offset + sizeOf(change.digest)));
       case 'log-sealed':
         this.#push('U', key);
-        return this.#push('H', key, 'sealed', `${change.digest} ${change.truncated ? 1 : 0}`);
+        // Values of up to 64 bytes keep a hash in its compact form, a quarter of the other.
+        this.#push('H', key, 'sealed', hashOf(change.digest));
+        return this.#push('H', key, 'size', `${sizeOf(change.digest)} ${change.truncated ? 1 : 0}`);
       default:
         return unreachable(change);
     }

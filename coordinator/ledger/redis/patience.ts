@@ -18,16 +18,28 @@ export interface Patience {
 }
 
 const BACKOFF = { initialMs: 10, maxMs: 250 };
+/** Trouble that lasts for longer is told to the operator, and again after each `SAY_AGAIN_MS`. */
+const SAY_AFTER_MS = 300;
+const SAY_AGAIN_MS = 10_000;
 
 export function openPatience(env: Env, where: string): Patience {
   const prng = prngFrom(randomInt(2 ** 48 - 1));
   let retries = 0;
+  let saidAt = Number.NEGATIVE_INFINITY;
+  const say = (error: unknown, sinceMs: number) => {
+    const now = env.clock.monotonic();
+    if (sinceMs < SAY_AFTER_MS || now - saidAt < SAY_AGAIN_MS) return;
+    saidAt = now;
+    env.log.warn('redis-refuses', { where, error: redisFault(error, where), forMs: Math.round(sinceMs) });
+  };
   return {
     async persist(attempt, until, signal) {
+      const startedAt = env.clock.monotonic();
       for (let tries = 0; ; tries += 1) {
         try {
           return await attempt();
         } catch (error) {
+          say(error, env.clock.monotonic() - startedAt);
           const leftMs = until() - env.clock.monotonic();
           if (!isPassing(error) || leftMs <= 0) throw redisFault(error, where);
           retries += 1;

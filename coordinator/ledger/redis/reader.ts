@@ -1,8 +1,8 @@
 import type { Env } from '../../../base/env.ts';
 import { Fault } from '../../../base/fault.ts';
 import { parseDigest } from '../../../cache/digest.ts';
-import type { BuildId, LeaseToken } from '../../core/ids.ts';
-import type { BuildEvent, LedgerRecord } from '../../core/record.ts';
+import { stepIdOf, type BuildId, type LeaseToken } from '../../core/ids.ts';
+import type { BuildEvent, BuildRecord, LedgerRecord } from '../../core/record.ts';
 import { decodeEvent, decodeRow, type StoredRow } from '../codec.ts';
 import type { Leader, StoredLog } from '../ledger.ts';
 import { refuseAborted } from '../refuse-aborted.ts';
@@ -39,7 +39,7 @@ const PAGE_EVENTS = 512;
 const PAGE_FIELDS = 512;
 
 export function openReader({ connection, keys, scripts, patience, env }: ReaderOptions): Reader {
-  const ask = async (signal: AbortSignal, ...calls: readonly Call[]): Promise<readonly unknown[]> => {
+  const ask: Ask = async (signal, ...calls) => {
     refuseAborted(signal);
     const end = env.clock.monotonic() + READ_MS;
     return await patience.persist(
@@ -48,77 +48,29 @@ export function openReader({ connection, keys, scripts, patience, env }: ReaderO
       signal,
     );
   };
-  const one = async (signal: AbortSignal, name: string, ...args: readonly Arg[]) => (await ask(signal, command(name, ...args)))[0];
-
-  async function* stepsOf(build: string, names: readonly string[], signal: AbortSignal): AsyncGenerator<readonly LedgerRecord[]> {
-    for (let from = 0; from < names.length; from += PAGE_STEPS) {
-      const page = names.slice(from, from + PAGE_STEPS);
-      const wanted = [...page.map((name) => ['step-spec', name] as const), ...page.map((name) => ['step', name] as const)];
-      const bodies = fields(await one(signal, 'HMGET', keys.rows(build), ...wanted.map(([rowClass, name]) => fieldOf(rowClass, name))));
-      const rows = wanted.flatMap(([rowClass, name], index): StoredRow[] => {
-        const body = bodies[index];
-        return body === undefined ? [] : [{ class: rowClass, key: `${build}/${name}`, body }];
-      });
-      if (rows.length > 0) yield rows.map(decodeRow);
-    }
-  }
-
-  async function* buildsOf(builds: readonly string[], signal: AbortSignal): AsyncGenerator<readonly LedgerRecord[]> {
-    const heads = await ask(signal, ...builds.map((build) => command('HMGET', keys.rows(build), 'build', 'state')));
-    for (const [index, build] of builds.entries()) {
-      const [body, state] = fields(heads[index]);
-      if (body === undefined) continue;
-      const head = decodeRow({ class: 'build', key: build, body });
-      yield state === undefined ? [head] : [head, decodeRow({ class: 'build-state', key: build, body: state })];
-      if (head.kind === 'build') yield* stepsOf(build, head.build.stepNames, signal);
-    }
-  }
-
-  /** All rows of a hash by key; a hash that grows while it is read may show a key twice. */
-  async function table(rowClass: 'session' | 'hold', key: string, signal: AbortSignal): Promise<readonly LedgerRecord[]> {
-    const rows = new Map<string, string>();
-    for (let cursor = '0'; ;) {
-      const answer = await one(signal, 'HSCAN', key, cursor, 'COUNT', PAGE_FIELDS);
-      if (!Array.isArray(answer)) throw strange(answer);
-      const pairs = texts(answer[1]);
-      for (let index = 0; index + 1 < pairs.length; index += 2) rows.set(pairs[index] ?? '', pairs[index + 1] ?? '');
-      cursor = String(answer[0]);
-      if (cursor === '0') break;
-    }
-    const sorted = [...rows].toSorted(([left], [right]) => (left < right ? -1 : 1));
-    return sorted.map(([name, body]) => decodeRow({ class: rowClass, key: name, body }));
-  }
-
   return {
     async *load(signal) {
       for (let after = '-'; ;) {
-        const page = texts(await one(signal, 'ZRANGEBYLEX', keys.builds, after, '+', 'LIMIT', 0, PAGE_BUILDS));
+        const [answer] = await ask(signal, command('ZRANGEBYLEX', keys.builds, after, '+', 'LIMIT', 0, PAGE_BUILDS));
+        const page = texts(answer);
         const last = page.at(-1);
         if (last === undefined) break;
-        yield* buildsOf(page, signal);
+        yield* buildsOf(ask, keys, page, signal);
         after = `(${last}`;
       }
-      for (const records of [await table('session', keys.sessions, signal), await table('hold', keys.holds, signal)])
+      for (const [rowClass, key] of [['session', keys.sessions] as const, ['hold', keys.holds] as const]) {
+        const records = await tableOf(ask, rowClass, key, signal);
         if (records.length > 0) yield records;
+      }
     },
     async records(build, signal) {
-      if ((await one(signal, 'ZSCORE', keys.builds, build)) === null) return [];
+      const [score] = await ask(signal, command('ZSCORE', keys.builds, build));
+      if (score === null) return [];
       const records: LedgerRecord[] = [];
-      for await (const batch of buildsOf([build], signal)) records.push(...batch);
+      for await (const batch of buildsOf(ask, keys, [build], signal)) records.push(...batch);
       return records;
     },
-    async events(build, afterSeq, limit, signal) {
-      const events: BuildEvent[] = [];
-      for (let after = afterSeq; events.length < limit;) {
-        const count = Math.min(PAGE_EVENTS, limit - events.length);
-        const page = await one(signal, 'XRANGE', keys.events(build), String(after + 1), '+', 'COUNT', count);
-        if (!Array.isArray(page)) throw strange(page);
-        for (const entry of page) events.push(eventOf(build, entry));
-        if (page.length < count) break;
-        after = events.at(-1)?.seq ?? after;
-      }
-      return events;
-    },
+    events: (build, afterSeq, limit, signal) => eventsOf(ask, keys.events(build), { build, afterSeq, limit }, signal),
     async log(token, signal) {
       const [answer] = await ask(signal, { kind: 'command', name: 'HGETALL', args: [keys.log(token)], bytes: true });
       return logOf(answer);
@@ -129,13 +81,86 @@ export function openReader({ connection, keys, scripts, patience, env }: ReaderO
       return id === undefined || address === undefined ? undefined : { id, address };
     },
     async incarnation(signal) {
-      const answer = await one(signal, 'HGET', keys.meta, 'incarnation');
+      const [answer] = await ask(signal, command('HGET', keys.meta, 'incarnation'));
       // Nobody has led yet: there is nothing that a cursor could point into.
       return typeof answer === 'string' ? answer : 'none';
     },
   };
 }
 
+type Ask = (signal: AbortSignal, ...calls: readonly Call[]) => Promise<readonly unknown[]>;
+
+async function* buildsOf(
+  ask: Ask,
+  keys: RedisKeys,
+  builds: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<readonly LedgerRecord[]> {
+  const heads = await ask(signal, ...builds.map((build) => command('HMGET', keys.rows(build), 'build', 'state')));
+  for (const [index, build] of builds.entries()) {
+    const [body, state] = fields(heads[index]);
+    if (body === undefined) continue;
+    const head = decodeRow({ class: 'build', key: build, body });
+    yield state === undefined ? [head] : [head, decodeRow({ class: 'build-state', key: build, body: state })];
+    if (head.kind === 'build') yield* stepsOf(ask, keys.rows(build), head.build, signal);
+  }
+}
+
+async function* stepsOf(
+  ask: Ask,
+  key: string,
+  { id, stepNames }: BuildRecord,
+  signal: AbortSignal,
+): AsyncGenerator<readonly LedgerRecord[]> {
+  for (let from = 0; from < stepNames.length; from += PAGE_STEPS) {
+    const page = stepNames.slice(from, from + PAGE_STEPS);
+    const wanted = [...page.map((name) => ['step-spec', name] as const), ...page.map((name) => ['step', name] as const)];
+    const [answer] = await ask(signal, command('HMGET', key, ...wanted.map(([rowClass, name]) => fieldOf(rowClass, name))));
+    const bodies = fields(answer);
+    const rows = wanted.flatMap(([rowClass, name], index): StoredRow[] => {
+      const body = bodies[index];
+      return body === undefined ? [] : [{ class: rowClass, key: stepIdOf(id, name), body }];
+    });
+    if (rows.length > 0) yield rows.map(decodeRow);
+  }
+}
+
+/** All rows of a hash by key; a hash that grows while it is read may show a key twice. */
+async function tableOf(ask: Ask, rowClass: 'session' | 'hold', key: string, signal: AbortSignal): Promise<readonly LedgerRecord[]> {
+  const rows = new Map<string, string>();
+  for (let cursor = '0'; ;) {
+    const [answer] = await ask(signal, command('HSCAN', key, cursor, 'COUNT', PAGE_FIELDS));
+    if (!Array.isArray(answer)) throw strange(answer);
+    const pairs = texts(answer[1]);
+    for (let index = 0; index + 1 < pairs.length; index += 2) rows.set(pairs[index] ?? '', pairs[index + 1] ?? '');
+    cursor = String(answer[0]);
+    if (cursor === '0') break;
+  }
+  const sorted = [...rows].toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return sorted.map(([name, body]) => decodeRow({ class: rowClass, key: name, body }));
+}
+
+type EventRange = { readonly build: BuildId; readonly afterSeq: number; readonly limit: number };
+
+async function eventsOf(
+  ask: Ask,
+  key: string,
+  { build, afterSeq, limit }: EventRange,
+  signal: AbortSignal,
+): Promise<readonly BuildEvent[]> {
+  const events: BuildEvent[] = [];
+  for (let after = afterSeq; events.length < limit;) {
+    const count = Math.min(PAGE_EVENTS, limit - events.length);
+    const [page] = await ask(signal, command('XRANGE', key, String(after + 1), '+', 'COUNT', count));
+    if (!Array.isArray(page)) throw strange(page);
+    for (const entry of page) events.push(eventOf(build, entry));
+    if (page.length < count) break;
+    after = events.at(-1)?.seq ?? after;
+  }
+  return events;
+}
+
+/** A command as a call. */
 export function command(name: string, ...args: readonly Arg[]): Call {
   return { kind: 'command', name, args };
 }
@@ -148,30 +173,28 @@ function eventOf(build: BuildId, entry: unknown): BuildEvent {
 /** A log's hash, as a list of names and values. */
 function logOf(answer: unknown): StoredLog | undefined {
   if (!Array.isArray(answer)) throw strange(answer);
-  if (answer.length === 0) return undefined;
-  const log = {
-    segments: [] as StoredLog['segments'][number][],
-    chunks: [] as StoredLog['chunks'][number][],
-    sealed: undefined as StoredLog['sealed'],
-  };
+  const segments: StoredLog['segments'][number][] = [];
+  const chunks: StoredLog['chunks'][number][] = [];
+  const whole = new Map<string, string>();
   for (let index = 0; index + 1 < answer.length; index += 2) {
     const name = String(answer[index]);
     const value: unknown = answer[index + 1];
     if (!(value instanceof Uint8Array)) throw strange(value);
-    if (name.startsWith('c')) log.chunks.push({ offset: Number(name.slice(1)), bytes: new Uint8Array(value) });
-    else if (name.startsWith('s') && name !== 'sealed') log.segments.push({ offset: Number(name.slice(1)), digest: digestFrom(value) });
-    else {
-      const [digest = '', truncated] = String(value).split(' ');
-      log.sealed = { digest: digestFrom(digest), truncated: truncated === '1' };
-    }
+    const offset = Number(name.slice(1));
+    if (name.startsWith('c')) chunks.push({ offset, bytes: new Uint8Array(value) });
+    else if (/^s[0-9]/.test(name)) segments.push({ offset, digest: digestFrom(value.toString()) });
+    else whole.set(name, value.toString());
   }
-  log.chunks.sort((left, right) => left.offset - right.offset);
-  log.segments.sort((left, right) => left.offset - right.offset);
-  return log;
+  const hash = whole.get('sealed');
+  const [size, truncated] = (whole.get('size') ?? '').split(' ');
+  const sealed = hash === undefined ? undefined : { digest: digestFrom(`${hash}-${size}`), truncated: truncated === '1' };
+  if (answer.length === 0) return undefined;
+  const byOffset = (left: { readonly offset: number }, right: { readonly offset: number }) => left.offset - right.offset;
+  return { segments: segments.toSorted(byOffset), chunks: chunks.toSorted(byOffset), sealed };
 }
 
-function digestFrom(value: Uint8Array | string) {
-  const digest = parseDigest(String(value));
-  if (digest === undefined) throw new Fault('LEDGER_UNAVAILABLE', `The ledger holds a damaged digest: ${String(value)}`);
+function digestFrom(text: string) {
+  const digest = parseDigest(text);
+  if (digest === undefined) throw new Fault('LEDGER_UNAVAILABLE', `The ledger holds a damaged digest: ${text}`);
   return digest;
 }

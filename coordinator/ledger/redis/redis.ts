@@ -2,7 +2,7 @@ import type { Env } from '../../../base/env.ts';
 import { Fault } from '../../../base/fault.ts';
 import { openHints, type Hints } from '../hints.ts';
 import { parseBuildId } from '../../core/ids.ts';
-import type { SharedLedger, Term } from '../ledger.ts';
+import type { Ledger, SharedLedger, Term } from '../ledger.ts';
 import { refuseAborted } from '../refuse-aborted.ts';
 import { strange } from './answers.ts';
 import type { RedisConfig } from './config.ts';
@@ -12,7 +12,7 @@ import { redisKeys } from './keys.ts';
 import { openPatience } from './patience.ts';
 import { command, openReader } from './reader.ts';
 import { readScripts } from './scripts.ts';
-import { renewTerm, Takeover } from './takeover.ts';
+import { renewTerm, Takeover, type TakeoverOptions } from './takeover.ts';
 import { describeTarget } from './target.ts';
 import { Writer, type HeldTerm } from './writer.ts';
 
@@ -77,59 +77,19 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
     throw error;
   }
   env.log.info('redis-connected', { where, version: facts.version, durability: config.durability.kind });
-  const takeoverOptions = { connection: reads, keys, scripts, patience, env };
-  const takeover = new Takeover(takeoverOptions);
-  const reader = openReader(takeoverOptions);
-  const writer = new Writer({
-    ...takeoverOptions,
-    connection: commits,
-    durability: config.durability,
-    waitsForDisk: () => facts.waitsForDisk,
-    answerMs,
-  });
+  const shared = { connection: reads, keys, scripts, patience, env };
+  const waitsForDisk = () => facts.waitsForDisk;
+  const writer = new Writer({ ...shared, connection: commits, durability: config.durability, waitsForDisk, answerMs });
   const hints = subscription(() => connect('hints'), keys.hints);
-  let held: HeldTerm | undefined;
-  const heldOf = (term: Term): HeldTerm => {
-    const { counter, nonce, incarnation } = held?.term ?? {};
-    if (held !== undefined && counter === term.counter && nonce === term.nonce && incarnation === term.incarnation) return held;
-    throw new Fault('LEDGER_FENCED', 'This coordinator does not hold the term any more');
+  const inspectAgain = async (signal: AbortSignal) => {
+    const end = env.clock.monotonic() + answerMs;
+    facts = await patience.persist(inspect, () => end, signal);
   };
   return {
     traits: { durability: config.durability.kind === 'memory' ? 'process' : 'power', shared: true, groupRecordsMax: GROUP_RECORDS },
     state: () => ({ where, version: facts.version, commits: commits.state(), reads: reads.state(), retries: patience.retries() }),
-    async lead(holder, ttlMs, signal) {
-      refuseAborted(signal);
-      // After a failover it may be a server with other settings.
-      facts = await patience.persist(inspect, () => 0);
-      const taken = await takeover.lead(holder, ttlMs);
-      if (taken === undefined) return undefined;
-      held = taken;
-      return taken.term;
-    },
-    async renew(term, ttlMs, signal) {
-      refuseAborted(signal);
-      const own = heldOf(term);
-      await patience.persist(
-        () => renewTerm(takeoverOptions, own, ttlMs),
-        () => own.endsAt,
-        signal,
-      );
-    },
-    async resign({ counter, nonce, incarnation }, signal) {
-      refuseAborted(signal);
-      const end = env.clock.monotonic() + answerMs;
-      const args = [counter, nonce, incarnation, keys.hints];
-      await patience.persist(
-        () => reads.call({ kind: 'script', script: scripts.resign, keys: [keys.meta], args }),
-        () => end,
-        signal,
-      );
-    },
-    async commit(term, records, signal) {
-      refuseAborted(signal);
-      await writer.commit(heldOf(term), records);
-    },
-    ...reader,
+    ...leading({ ...shared, answerMs }, writer, inspectAgain),
+    ...openReader(shared),
     async claimStore(name, signal) {
       refuseAborted(signal);
       const end = env.clock.monotonic() + openMs;
@@ -142,6 +102,57 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
     async [Symbol.asyncDispose]() {
       for (const connection of [commits, reads]) connection.close();
       hints.close();
+    },
+  };
+}
+
+type LeadingOptions = TakeoverOptions & { readonly answerMs: number };
+
+/** What a leader does. `inspectAgain` looks at the server before each term: after a failover it may be another one. */
+function leading(
+  options: LeadingOptions,
+  writer: Writer,
+  inspectAgain: (signal: AbortSignal) => Promise<void>,
+): Pick<Ledger, 'lead' | 'renew' | 'resign' | 'commit'> {
+  const { connection, keys, scripts, patience, env, answerMs } = options;
+  const takeover = new Takeover(options);
+  let held: HeldTerm | undefined;
+  const heldOf = (term: Term): HeldTerm => {
+    const { counter, nonce, incarnation } = held?.term ?? {};
+    if (held !== undefined && counter === term.counter && nonce === term.nonce && incarnation === term.incarnation) return held;
+    throw new Fault('LEDGER_FENCED', 'This coordinator does not hold the term any more');
+  };
+  return {
+    async lead(holder, ttlMs, signal) {
+      refuseAborted(signal);
+      await inspectAgain(signal);
+      const taken = await takeover.lead(holder, ttlMs);
+      if (taken === undefined) return undefined;
+      held = taken;
+      return taken.term;
+    },
+    async renew(term, ttlMs, signal) {
+      refuseAborted(signal);
+      const own = heldOf(term);
+      await patience.persist(
+        () => renewTerm(options, own, ttlMs),
+        () => own.endsAt,
+        signal,
+      );
+    },
+    async resign({ counter, nonce, incarnation }, signal) {
+      refuseAborted(signal);
+      const end = env.clock.monotonic() + answerMs;
+      const args = [counter, nonce, incarnation, keys.hints];
+      await patience.persist(
+        () => connection.call({ kind: 'script', script: scripts.resign, keys: [keys.meta], args }),
+        () => end,
+        signal,
+      );
+    },
+    async commit(term, records, signal) {
+      refuseAborted(signal);
+      await writer.commit(heldOf(term), records);
     },
   };
 }

@@ -120,12 +120,10 @@ class Tidy {
     }
   }
 
-  /** Drops keys in calls of bounded size; the last one takes the build off the list of leftovers. */
+  /** Drops keys in calls of bounded size; then the build, if any, is off the list of leftovers. */
   async drop(doomed: readonly string[], build: string): Promise<void> {
-    for (let from = 0; from < doomed.length || (from === 0 && build !== ''); from += SWEEP_KEYS) {
-      const last = from + SWEEP_KEYS >= doomed.length;
-      await this.#sweep(doomed.slice(from, from + SWEEP_KEYS), last ? build : '', '');
-    }
+    for (let from = 0; from < doomed.length; from += SWEEP_KEYS) await this.#sweep(doomed.slice(from, from + SWEEP_KEYS), '', '');
+    if (build !== '') await this.#sweep([], build, '');
   }
 
   /** From here on no sweep of this term does anything. */
