@@ -23,7 +23,10 @@ export type Leader = {
 };
 
 export type LedgerTraits = {
-  /** What a returned commit survives. */
+  /**
+   * What a returned commit survives: nothing, the end of the coordinator's process, or the loss of power of one machine. On
+   * Redis, `process` is what Redis has in its memory, and `power` what is on its disk or on its replicas.
+   */
   readonly durability: 'none' | 'process' | 'power';
   /** Whether coordinators in other processes see it. */
   readonly shared: boolean;
