@@ -76,32 +76,44 @@ function ledgerFlags(ledger: LedgerPlace, dir: string): readonly string[] {
   return ['--ledger', 'redis', '--redis-url', ledger.url, '--blobs-dir', join(dir, 'blobs')];
 }
 
-export function noOps(count: number) {
-  return Array.from({ length: count }, (_, index) => ({ name: `step-${index}`, command: ['true'], cacheable: false }));
+/** Steps that do nothing; side-effecting ones start only after their lease was renewed once more. */
+export function noOps(count: number, sideEffects = false) {
+  return Array.from({ length: count }, (_, index) => ({ name: `step-${index}`, command: ['true'], cacheable: false, sideEffects }));
 }
 
-/** A yard with its agents as something to measure: one-step builds one by one, one large build to drain. */
-export async function startYardSubject(
+/**
+ * A yard with its agents as something to measure: one-step builds one by one, one large build to drain. The second subject
+ * is the same yard with side-effecting steps, and is not drained.
+ */
+export async function startYardSubjects(
   name: string,
   ledger: LedgerPlace,
   agents: { readonly count: number; readonly perProcess: number },
-): Promise<Subject> {
+): Promise<readonly [Subject, Subject]> {
   await using stack = new AsyncDisposableStack();
   const yard = stack.use(await startBenchYard({ ledger }));
   const { server, token, address } = yard;
   const load = stack.use(await startLoadAgents({ address, token, slots: SLOTS, ...agents }));
   await drainYard(server, load, 64);
   const parts = stack.move();
-  const one = async () => {
-    const { id } = await server.submit({ idempotencyKey: randomUUID(), name: 'one', steps: noOps(1) }, AbortSignal.timeout(60_000));
+  const one = (sideEffects: boolean) => async () => {
+    const request = { idempotencyKey: randomUUID(), name: 'one', steps: noOps(1, sideEffects) };
+    const { id } = await server.submit(request, AbortSignal.timeout(60_000));
     return `${id}/step-0`;
   };
-  return {
+  const pure: Subject = {
     name,
-    openLoop: (rate, seconds) => openLoop(load.starts, one, rate, seconds),
+    openLoop: (rate, seconds) => openLoop(load.starts, one(false), rate, seconds),
     drain: (count) => drainYard(server, load, count),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+  const effects: Subject = {
+    name: `${name}, side-effecting`,
+    openLoop: (rate, seconds) => openLoop(load.starts, one(true), rate, seconds),
+    drain: undefined,
+    async [Symbol.asyncDispose]() {},
+  };
+  return [pure, effects];
 }
 
 /** From just before the submission of one build to the watcher's news of its end. */

@@ -1,5 +1,5 @@
 import { median, percentile, type Bench, type BenchOptions, type Figure } from './bench.ts';
-import { SLOTS, startYardSubject } from './bench-yard.ts';
+import { SLOTS, startYardSubjects } from './bench-yard.ts';
 import { startFloor } from './floor.ts';
 import { startPeer } from './peer.ts';
 import { redisPlace } from './redis-place.ts';
@@ -52,11 +52,13 @@ async function* startSubjects(options: BenchOptions, stack: AsyncDisposableStack
     yield stack.use(await startFloor(redis.url, AGENTS));
     if (options.ledger !== 'sqlite') {
       const name = `switchyard, Redis (${redis.persistence})`;
-      yield stack.use(await startYardSubject(name, { kind: 'redis', url: redis.url }, agents));
+      for (const subject of await startYardSubjects(name, { kind: 'redis', url: redis.url }, agents)) yield stack.use(subject);
     }
     if (options.against !== undefined) yield stack.use(await startPeer(options.against, redis.url, AGENTS, SLOTS));
   }
-  if (options.ledger !== 'redis') yield stack.use(await startYardSubject('switchyard, SQLite (full)', { kind: 'sqlite' }, agents));
+  if (options.ledger === 'redis') return;
+  const sqlite = { kind: 'sqlite' } as const;
+  for (const subject of await startYardSubjects('switchyard, SQLite (full)', sqlite, agents)) yield stack.use(subject);
 }
 
 function* latencies(results: readonly Result[]): Generator<Figure> {

@@ -1,5 +1,5 @@
 import { median, percentile, type Bench, type BenchOptions, type Figure } from './bench.ts';
-import { startYardSubject, type LedgerPlace } from './bench-yard.ts';
+import { startYardSubjects, type LedgerPlace } from './bench-yard.ts';
 import { redisPlace } from './redis-place.ts';
 
 /** Agents of one process at most: enough processes to use the host, few enough not to measure its memory. */
@@ -30,7 +30,8 @@ export const scaleBench: Bench = {
 
 async function* runCase(one: Case, ledger: LedgerPlace, options: BenchOptions): AsyncIterable<Figure> {
   const named = `${one.agents} agent${one.agents === 1 ? '' : 's'}, ${ledger.kind}`;
-  await using subject = await startYardSubject(named, ledger, { count: one.agents, perProcess: AGENTS_PER_PROCESS });
+  const [pure] = await startYardSubjects(named, ledger, { count: one.agents, perProcess: AGENTS_PER_PROCESS });
+  await using subject = pure;
   for (const rate of one.rates) {
     const { latenciesMs, lost, doubled } = await subject.openLoop(rate, options.quick ? 4 : rate < 10 ? 20 : 10);
     const at = `${rate} steps/s, ${named}`;
