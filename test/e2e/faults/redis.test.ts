@@ -3,7 +3,7 @@ import { isFault } from '../../../base/fault.ts';
 import type { RedisServer } from '../../fixtures/redis.ts';
 import { readAgentJournal } from '../../fixtures/agent-journal.ts';
 import { until } from '../../fixtures/until.ts';
-import { gated, PATIENCE_MS, requestOf, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
+import { gated, hasLogged, PATIENCE_MS, requestOf, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
 
 const attemptsOf = async (faults: FaultYard, build: string) =>
   (await faults.end(build)).steps.map(({ verdict, attempts }) => [verdict, attempts.length]);
@@ -64,10 +64,14 @@ describe('Redis', { timeout: 180_000 }, () => {
     const { build, open } = await underWay(key);
     expect(await redis.command('CONFIG', 'SET', ...bad)).toBe('OK');
     expect(await refusal(`while-${key}`)).not.toMatch(/b-/);
-    const said = () => faults.yard.coordinators.some((one) => one.process.stderr().includes(word));
-    await until('the log says why', said, PATIENCE_MS);
-    open();
-    expect(await redis.command('CONFIG', 'SET', ...good)).toBe('OK');
+    try {
+      const said = () => faults.yard.coordinators.some((one) => hasLogged(one, 'redis-refuses', word));
+      await until('the log says why', said);
+      open();
+    } finally {
+      // The tests after this one need Redis as it was.
+      expect(await redis.command('CONFIG', 'SET', ...good)).toBe('OK');
+    }
     expect(await attemptsOf(faults, build)).toEqual([
       ['succeeded', 1],
       ['succeeded', 1],
