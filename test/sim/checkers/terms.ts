@@ -3,8 +3,9 @@ import { Violation } from '../world.ts';
 
 /**
  * Terms never overlap in effect. Every record that becomes durable belongs to the term that was given last and was not given
- * back. Nothing leaves a coordinator under a term once another coordinator has a later one, or a later one has committed. Where the ledger forgot that a term was
- * given, its holder cannot know; it may go on with what needs no commit until its own time is over, and no longer.
+ * back. Nothing leaves a coordinator under a term once another coordinator has a later one, or a later one has committed.
+ * Where the ledger forgot that a term was given, its holder cannot know: it may go on with what needs no commit until its own
+ * time is over, and no longer.
  */
 export const terms: CheckerFactory = ({ world, plan }) => {
   /** The nonce of the term whose records count. */
