@@ -18,6 +18,8 @@ import { faultToStatus, type CallStatus } from './status.ts';
 export type Call = {
   /** Fires when the client cancels, its connection breaks, or its deadline passes; also once the call has been answered. */
   readonly signal: AbortSignal;
+  /** Ends the call with `fault` at once, also where the client reads nothing and so whatever is sent to it is stuck. */
+  readonly abort: (fault: Fault) => void;
   /** What the client shows of itself, for `Authenticator.identify`. */
   readonly evidence: Evidence;
   readonly metadata: Metadata;
@@ -104,9 +106,17 @@ function settle<T>(
   call.on('cancelled', () => controller.abort(new Fault('CANCELLED', 'The client gave up on the call')));
   const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
   const evidence: Evidence = { authorization, loopback: isLoopback(call.getPeer()) };
-  const running = (async () =>
-    work({ signal: controller.signal, evidence, metadata: call.metadata, deadlineAt: Number(call.getDeadline()) }))();
-  running.then(done, (error: unknown) => failed(error, controller.signal.aborted));
+  let broken: Fault | undefined;
+  const abort = (fault: Fault) => {
+    broken ??= fault;
+    controller.abort(fault);
+  };
+  const deadlineAt = Number(call.getDeadline());
+  const running = (async () => work({ signal: controller.signal, abort, evidence, metadata: call.metadata, deadlineAt }))();
+  running.then(
+    (value) => (broken === undefined ? done(value) : failed(broken, false)),
+    (error: unknown) => (broken === undefined ? failed(error, controller.signal.aborted) : failed(broken, false)),
+  );
 }
 
 /**

@@ -131,6 +131,10 @@ async function* serveSession(
     () => outbox.close(),
     (error: unknown) => outbox.close(isFault(error) ? error : new Fault('INTERNAL', 'Reading the session failed', { cause: error })),
   );
+  void outbox.cut.then((fault) => {
+    log.warn('agent-cut-off', { reason: fault.message });
+    call.abort(fault);
+  });
   try {
     for await (const batch of outbox.batches(call.signal)) {
       yield { messages: batch.map((message) => sessionMessageToProto(message, terms)) };

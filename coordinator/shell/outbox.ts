@@ -12,6 +12,8 @@ export interface Outbox<T> {
   batches(signal: AbortSignal): AsyncIterable<readonly T[]>;
   /** Messages that the reader has not taken. */
   readonly waiting: number;
+  /** Resolves when the reader is cut off, which may well be stuck in the middle of a batch and never ask for another. */
+  readonly cut: Promise<Fault>;
 }
 
 export type OutboxLimits = {
@@ -27,6 +29,7 @@ export function openOutbox<T>(limits: OutboxLimits, onCut: () => void = () => {}
   let state: 'open' | 'closed' | 'cut' = 'open';
   let end: Fault | undefined;
   let wake: (() => void) | undefined;
+  const cut = Promise.withResolvers<Fault>();
   const stir = () => {
     wake?.();
     wake = undefined;
@@ -56,6 +59,7 @@ export function openOutbox<T>(limits: OutboxLimits, onCut: () => void = () => {}
     }
   };
   return {
+    cut: cut.promise,
     get waiting() {
       return waiting.length;
     },
@@ -65,6 +69,7 @@ export function openOutbox<T>(limits: OutboxLimits, onCut: () => void = () => {}
       if (waiting.length > limits.waitingMax) {
         state = 'cut';
         waiting = [];
+        cut.resolve(cutOff(limits));
         onCut();
       }
       stir();
