@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,6 +12,9 @@ import { LruDir } from './lru-dir.ts';
 
 const { signal } = new AbortController();
 const env = { log: silentLogger, clock: systemClock };
+
+/** How temporary files of this host begin. */
+const HERE = hash('sha256', os.hostname(), 'hex').slice(0, 12);
 
 type Options = { readonly dir?: string; readonly limitBytes?: number; readonly durability?: 'process' | 'power' };
 
@@ -127,10 +130,10 @@ describe('a disk store', () => {
   test('removes what a dead writer left, and nothing of a live one', async () => {
     await using disk = await openDisk();
     const temporary = path.join(disk.dir, '.tmp');
-    fs.writeFileSync(path.join(temporary, '4194305.abc'), 'left behind'); // above the largest pid of Linux
-    fs.writeFileSync(path.join(temporary, `${process.ppid}.abc`), 'being written');
+    fs.writeFileSync(path.join(temporary, `${HERE}.4194305.abc`), 'left behind'); // above the largest pid of Linux
+    fs.writeFileSync(path.join(temporary, `${HERE}.${process.ppid}.abc`), 'being written');
     await using _ = await openDisk({ dir: disk.dir });
-    expect(fs.readdirSync(temporary)).toEqual([`${process.ppid}.abc`]);
+    expect(fs.readdirSync(temporary)).toEqual([`${HERE}.${process.ppid}.abc`]);
   });
 
   test('two stores on one directory see each other, and spare what the other uses', async () => {

@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
@@ -16,6 +17,8 @@ export type LruDirOptions = {
    */
   readonly durability: 'process' | 'power';
   readonly env: Env;
+  /** Name of this host, or container: process ids mean nothing beyond it. @default the system's */
+  readonly host?: string;
 };
 
 /** A use is written to the file's time at most this often; it orders files across processes and restarts. */
@@ -47,7 +50,7 @@ export class LruDir implements AsyncDisposable {
   static open(options: LruDirOptions): LruDir {
     try {
       fs.mkdirSync(path.join(options.dir, TEMPORARY), { recursive: true, mode: 0o700 });
-      removeLeftovers(path.join(options.dir, TEMPORARY), options.env.clock.now());
+      removeLeftovers(path.join(options.dir, TEMPORARY), options.env.clock.now(), hostTag(options));
     } catch (error) {
       throw ioFault(error, options.dir);
     }
@@ -92,7 +95,8 @@ export class LruDir implements AsyncDisposable {
     const { dir, durability } = this.#options;
     using _ = await this.#makeRoom(partition, sizeBytes);
     const file = this.pathOf(partition, name);
-    const temporary = path.join(dir, TEMPORARY, `${process.pid}.${randomBytes(8).toString('hex')}`);
+    const own = `${hostTag(this.#options)}.${process.pid}.${randomBytes(8).toString('hex')}`;
+    const temporary = path.join(dir, TEMPORARY, own);
     let renamed = false;
     let filling = false;
     try {
@@ -195,13 +199,18 @@ export class LruDir implements AsyncDisposable {
   }
 }
 
-function removeLeftovers(dir: string, now: number): void {
+/** Stands for this host in the names of temporary files. */
+function hostTag({ host }: LruDirOptions): string {
+  return hash('sha256', host ?? os.hostname(), 'hex').slice(0, 12);
+}
+
+function removeLeftovers(dir: string, now: number, here: string): void {
   for (const name of fs.readdirSync(dir)) {
     const file = path.join(dir, name);
     const stat = fs.lstatSync(file, { throwIfNoEntry: false });
     if (stat === undefined) continue;
-    const writer = Number(name.split('.')[0]);
-    if (now - stat.mtimeMs > STALE_MS || !isAlive(writer)) fs.rmSync(file, { recursive: true, force: true });
+    const [host, writer] = name.split('.');
+    if (now - stat.mtimeMs > STALE_MS || (host === here && !isAlive(Number(writer)))) fs.rmSync(file, { recursive: true, force: true });
   }
 }
 
