@@ -1,10 +1,20 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { present } from '../../../base/assert.ts';
 import { memoryLogger } from '../../../base/log.ts';
+import { digestOf } from '../../../cache/digest.ts';
 import { loadAll } from '../../../test/contract/ledger.ts';
-import { buildNumber, buildRecord, chunk, eventRecord, holdRecord, tokenNumber } from '../../../test/contract/ledger-records.ts';
+import {
+  buildNumber,
+  buildRecord,
+  chunk,
+  eventRecord,
+  holdRecord,
+  sessionRecord,
+  submission,
+  tokenNumber,
+} from '../../../test/contract/ledger-records.ts';
 import { startRedis, type RedisServer } from '../../../test/fixtures/redis.ts';
 import { openAt } from '../../../test/fixtures/redis-ledger.ts';
 import { startReplica } from '../../../test/fixtures/redis-topology.ts';
@@ -182,4 +192,43 @@ it('frees the slices of a large commit and the chunks that a segment covers', as
   expect(await redis.command('DBSIZE')).toBe(4); // meta, builds, the build's rows and events
   await ledger.commit(term, [{ kind: 'build-forgotten', id: build }], signal);
   expect(await redis.command('DBSIZE')).toBe(1);
+});
+
+it('needs no more than what docs/redis.md lets its user do', async () => {
+  const page = await readFile(new URL('../../../docs/redis.md', import.meta.url), 'utf8');
+  const [, rule] = present(/^ACL SETUSER switchyard (on >secret .*)$/m.exec(page) ?? undefined, 'the page has the rule');
+  await redis.command('ACL', 'SETUSER', 'switchyard', ...present(rule, 'its words').split(' '));
+  const log = memoryLogger();
+  await using ledger = await openAt(`redis://switchyard:secret@${redis.address}/0`, { log });
+  await ledger.claimStore('store', signal);
+  const stop = new AbortController();
+  const hints: unknown[] = [];
+  const listening = (async () => {
+    for await (const hint of ledger.hints(stop.signal)) hints.push(hint);
+  })();
+  await ledger.commit(await lead(ledger), submission(build, ['left over']).slice(0, -1), signal);
+  const term = await lead(ledger);
+  const names = Array.from({ length: 300 }, (_, index) => `step-${index}`);
+  await ledger.commit(term, [...submission(build, names), sessionRecord(1), holdRecord('agent:a', 'x')], signal);
+  await ledger.commit(term, [chunk(build, tokenNumber(1), 0, Uint8Array.of(1))], signal);
+  await ledger.commit(term, [{ kind: 'log-segment', build, token: tokenNumber(1), offset: 0, digest: digestOf(Uint8Array.of(1)) }], signal);
+  await ledger.renew(term, 60_000, signal);
+  expect(await loadAll(ledger)).toHaveLength(604);
+  expect(await ledger.records(build, signal)).toHaveLength(602);
+  expect(await seqs(ledger)).toEqual([1]);
+  expect((await ledger.log(tokenNumber(1), signal))?.segments).toHaveLength(1);
+  expect(await ledger.leader(signal)).toBeDefined();
+  await ledger.commit(
+    term,
+    [
+      { kind: 'hold-lifted', target: 'agent:a' },
+      { kind: 'build-forgotten', id: build },
+    ],
+    signal,
+  );
+  await ledger.resign(term, signal);
+  await until('a hint came', () => hints.length > 0);
+  stop.abort();
+  await listening;
+  expect(await redis.command('ACL', 'LOG')).toEqual([]);
 });
