@@ -3,6 +3,101 @@ import { openAgentMetrics } from '../agent/metrics.ts';
 import { openCoordinatorMetrics } from '../coordinator/metrics/metrics.ts';
 import { systemClock } from '../base/clock.ts';
 
+/** What is worth waking somebody: an expression in Prometheus' words, for how long it must hold, and what it means. */
+const ALERTS: readonly { readonly name: string; readonly expression: string; readonly lasts: string; readonly meaning: string }[] = [
+  {
+    name: 'Nobody leads',
+    expression: 'sum(switchyard_coordinator_role{role="leading"}) != 1',
+    lasts: '1m',
+    meaning: 'No coordinator can take the term: look at the ledger.',
+  },
+  {
+    name: 'Takeovers',
+    expression: 'increase(switchyard_coordinator_takeover_seconds_count[15m]) > 2',
+    lasts: '',
+    meaning: 'The term is lost again and again: a stalled host, a slow ledger, coordinators that crash.',
+  },
+  {
+    name: 'Ledger slow',
+    expression: 'histogram_quantile(0.99, rate(switchyard_ledger_commit_seconds_bucket[5m])) > 0.5',
+    lasts: '',
+    meaning: 'Everything waits for commits: look at the disk or at Redis.',
+  },
+  {
+    name: 'Ledger away',
+    expression: 'switchyard_ledger_answer_age_seconds > 2',
+    lasts: '',
+    meaning: 'Near the term time the leader steps down.',
+  },
+  {
+    name: 'Store left alone',
+    expression: 'switchyard_dependency_breaker_state{state="open"} == 1',
+    lasts: '1m',
+    meaning:
+      'The data plane does not work; steps with inputs wait in `resolving`, and submissions with inputs are refused. Its log says why.',
+  },
+  {
+    name: 'Pool held back',
+    expression: 'switchyard_pool_breaker_state{state="open"} == 1',
+    lasts: '5m',
+    meaning: 'Agents of the pool err one after the other: `switchyard agents` has the newest error.',
+  },
+  {
+    name: 'Agents held back',
+    expression: 'switchyard_agent_breakers{state="open"} > 0',
+    lasts: '15m',
+    meaning: 'Single hosts err: `switchyard agents` names them.',
+  },
+  {
+    name: 'Agents cordoned',
+    expression: 'switchyard_agents{state="cordoned"} > 0',
+    lasts: '15m',
+    meaning: 'Hosts are short of disk or memory: `switchyard agents` says of what.',
+  },
+  {
+    name: 'Long queue',
+    expression: 'histogram_quantile(0.95, rate(switchyard_step_queue_seconds_bucket[10m])) > 300',
+    lasts: '',
+    meaning: 'Too few agents for what `switchyard_queue_steps` names.',
+  },
+  {
+    name: 'Errors of ours',
+    expression: 'rate(switchyard_attempts_total{class=~"agent-lost|sandbox-error|cache-error"}[10m]) > 0.1',
+    lasts: '',
+    meaning: 'Attempts are lost to hosts and stores, not to the steps.',
+  },
+  {
+    name: 'Leases expire',
+    expression: 'increase(switchyard_leases_expired_total[10m]) > 5',
+    lasts: '',
+    meaning: 'Agents vanish or cannot reach the coordinator.',
+  },
+  {
+    name: 'Retries wait',
+    expression: 'rate(switchyard_retries_held_back_total[10m]) > 0',
+    lasts: '10m',
+    meaning: 'A project or pool fails so often that its budget is used up.',
+  },
+  {
+    name: 'Stuck process',
+    expression: 'nodejs_eventloop_lag_p99_seconds > 0.5',
+    lasts: '5m',
+    meaning: 'The process does not keep up; callers and agents wait.',
+  },
+  {
+    name: 'Spool fills',
+    expression: 'switchyard_agent_spool_bytes / switchyard_agent_spool_limit_bytes > 0.8',
+    lasts: '',
+    meaning: 'The agent cannot hand on its logs; beyond the limit they are cut.',
+  },
+  {
+    name: 'Agent alone',
+    expression: 'switchyard_agent_registered == 0',
+    lasts: '1m',
+    meaning: 'The agent finds no coordinator that takes it.',
+  },
+];
+
 const HEAD = `# Metrics
 
 Coordinators and agents tell their numbers in Prometheus' text form at \`/metrics\` of the address that \`--metrics-listen\`
@@ -19,23 +114,6 @@ in a new leader, which learns within a few calls or steps what is the matter.
 
 ## What to alert on
 
-| Alert | Expression | What it means, and what to do |
-| --- | --- | --- |
-| Nobody leads | \`sum(switchyard_coordinator_role{role="leading"}) != 1\` for 1m | 0: no coordinator can take the term; look at the ledger. More than 1 for so long: two yards share a collector. |
-| Takeovers | \`increase(switchyard_coordinator_takeover_seconds_count[15m]) > 2\` | The term is lost again and again: a stalled host, a slow ledger, coordinators that crash. |
-| Ledger slow | \`histogram_quantile(0.99, rate(switchyard_ledger_commit_seconds_bucket[5m])) > 0.5\` | Everything waits for commits: look at the disk or at Redis. |
-| Ledger away | \`switchyard_ledger_answer_age_seconds > 2\` | Near the term time the leader steps down. |
-| Store left alone | \`switchyard_dependency_breaker_state{state="open"} == 1\` for 1m | The data plane does not work; steps with inputs wait in \`resolving\`, and submissions with inputs are refused. Its log says why. |
-| Pool held back | \`switchyard_pool_breaker_state{state="open"} == 1\` for 5m | Agents of the pool err one after the other: \`switchyard agents\` has the newest error. |
-| Agents held back | \`switchyard_agent_breakers{state="open"} > 0\` for 15m | Single hosts err: \`switchyard agents\` names them. |
-| Agents cordoned | \`switchyard_agents{state="cordoned"} > 0\` for 15m | Hosts are short of disk or memory: \`switchyard agents\` says of what. |
-| Long queue | \`histogram_quantile(0.95, rate(switchyard_step_queue_seconds_bucket[10m])) > 300\` | Too few agents for what \`switchyard_queue_steps\` names. |
-| Errors of ours | \`rate(switchyard_attempts_total{class=~"agent-lost\\|sandbox-error\\|cache-error"}[10m]) > 0.1\` | Attempts are lost to hosts and stores, not to the steps. |
-| Leases expire | \`increase(switchyard_leases_expired_total[10m]) > 5\` | Agents vanish or cannot reach the coordinator. |
-| Retries wait | \`rate(switchyard_retries_held_back_total[10m]) > 0\` for 10m | A project or pool fails so often that its budget is used up. |
-| Stuck process | \`nodejs_eventloop_lag_p99_seconds > 0.5\` for 5m | The process does not keep up; callers and agents wait. |
-| Spool fills | \`switchyard_agent_spool_bytes / switchyard_agent_spool_limit_bytes > 0.8\` | The agent cannot hand on its logs; beyond the limit they are cut. |
-| Agent alone | \`switchyard_agent_registered == 0\` for 1m | The agent finds no coordinator that takes it. |
 `;
 
 /** docs/metrics.md, from the metrics that the processes register. */
@@ -49,13 +127,16 @@ export function renderMetricsPage(): string {
   });
   using agent = openAgentMetrics({ clock: systemClock, version: '' });
   agent.watch({ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [] });
-  return `${HEAD}\n## Of coordinators\n\n${table(coordinator.metrics)}\n## Of agents\n\n${table(agent.metrics)}`;
+  const alerts = ALERTS.map(({ name, expression, lasts, meaning }) => {
+    const when = `\`${expression.replaceAll('|', '\\|')}\`${lasts === '' ? '' : ` for ${lasts}`}`;
+    return `| ${name} | ${when} | ${meaning} |`;
+  });
+  const alertTable = `| Alert | Expression | What it means, and what to do |\n| --- | --- | --- |\n${alerts.join('\n')}\n`;
+  return `${HEAD}${alertTable}\n## Of coordinators\n\n${table(coordinator.metrics)}\n## Of agents\n\n${table(agent.metrics)}`;
 }
 
 function table(metrics: Metrics): string {
   const rows = metrics.describe().toSorted((left, right) => (left.name < right.name ? -1 : 1));
-  const lines = rows.map(
-    ({ name, kind, labels, help }) => `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
-  );
+  const lines = rows.map(({ name, kind, labels, help }) => `| \`${name}\` | ${kind} | ${quoted(labels)} | ${help} |`);
   return `| Metric | Kind | Labels | Meaning |\n| --- | --- | --- | --- |\n${lines.join('\n')}\n`;
 }
