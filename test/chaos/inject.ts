@@ -200,7 +200,8 @@ function stop(member: Member): () => void {
 const FILES_LEFT = 2;
 const FILES_NORMAL = 1_048_576;
 
-function fewFiles(pids: readonly number[]): () => void {
+/** Lets the processes open hardly any more files; returns its end. */
+export function fewFiles(pids: readonly number[]): () => void {
   const before = pids.map((pid) => ({ pid, limit: limitOf(pid) }));
   for (const pid of pids) setLimit(pid, String(Math.max(...readdirSync(`/proc/${pid}/fd`).map(Number)) + 1 + FILES_LEFT));
   return () => {

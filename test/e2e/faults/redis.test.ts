@@ -65,7 +65,7 @@ describe('Redis', { timeout: 180_000 }, () => {
     expect(await redis.command('CONFIG', 'SET', ...bad)).toBe('OK');
     expect(await refusal(`while-${key}`)).not.toMatch(/b-/);
     try {
-      const said = () => faults.yard.coordinators.some((one) => hasLogged(one, 'redis-refuses', word));
+      const said = () => faults.yard.coordinators.some((one) => hasLogged(one, word));
       await until('the log says why', said);
       open();
     } finally {
