@@ -26,7 +26,13 @@ function heldCommits() {
   return { commits, waiting };
 }
 
-function start(apply: (event: Event) => Outcome, commits: GroupCommit, steps: string[], first: Outcome = NOTHING) {
+function start(
+  apply: (event: Event) => Outcome,
+  commits: GroupCommit,
+  steps: string[],
+  first: Outcome = NOTHING,
+  holds: () => boolean = () => true,
+) {
   let time = 1_000;
   const clock = { now: () => time, monotonic: () => time };
   const timers: { readonly at: number; readonly run: () => void }[] = [];
@@ -36,6 +42,7 @@ function start(apply: (event: Event) => Outcome, commits: GroupCommit, steps: st
     commits,
     clock,
     env: { log: silentLogger, clock },
+    holds,
     after: (delayMs, run) => {
       const timer = { at: time + delayMs, run };
       timers.push(timer);
@@ -124,6 +131,32 @@ test('a failed commit ends the driver: waiters are refused, nothing is sent, lat
   await expect(driver.submit(cancelled('b'))).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
   await expect(driver.append([])).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
   await expect(driver.settled()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+  expect(steps).toEqual([]);
+});
+
+test('once the term is over nothing is applied, and nothing that is durable already is sent', async () => {
+  const steps: string[] = [];
+  const { commits, waiting } = heldCommits();
+  let leads = true;
+  let applied = 0;
+  const { driver } = start(
+    () => {
+      applied += 1;
+      return { ...NOTHING, writes: [RECORD], sends: [{ kind: 'forget-build', id: BUILD, tokens: [] }] };
+    },
+    commits,
+    steps,
+    NOTHING,
+    () => leads,
+  );
+  const submitted = driver.submit(cancelled('a'));
+  leads = false;
+  waiting[0]?.resolve();
+  await expect(submitted).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+  await expect(driver.submit(cancelled('b'))).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+  driver.post(cancelled('c'));
+  await expect(driver.ended).resolves.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+  expect(applied).toBe(1);
   expect(steps).toEqual([]);
 });
 
