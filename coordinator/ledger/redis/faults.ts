@@ -47,8 +47,14 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 };
 
 /** Errors of Node's sockets and of ioredis' connections that mean: not connected, or not any more. */
-const CONNECTION =
-  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE|Connection is closed|isn't writeable|isn't ready|Socket (timeout|closed)|timed out|timeout|Failed to refresh slots|sentinels are unreachable|Too many Cluster redirections|All sentinels|None of startup nodes/i;
+const CONNECTION = new RegExp(
+  [
+    'ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE',
+    "Connection is closed|isn't writeable|isn't ready|Socket (timeout|closed)|timed out|timeout",
+    'Failed to refresh slots|Too many Cluster redirections|None of startup nodes|All sentinels|sentinels are unreachable',
+  ].join('|'),
+  'i',
+);
 
 const TLS = /certificate|self-signed|altnames|SSL routines|wrong version number|tlsv1|EPROTO|ERR_TLS|ERR_SSL/i;
 

@@ -15,7 +15,8 @@ export type Scripts = Readonly<Record<ScriptName, Script>> & {
 
 /** Reads the scripts that lie beside this file, with what they include. */
 export function readScripts(): Scripts {
-  const scripts = Object.fromEntries(NAMES.map((name) => [name, scriptOf(name, textOf(name))])) as Record<ScriptName, Script>; // keyed by exactly these names
+  const entries = NAMES.map((name) => [name, scriptOf(name, textOf(name))] as const);
+  const scripts = Object.fromEntries(entries) as Record<ScriptName, Script>; // of exactly these names
   return { ...scripts, free: scriptOf('commit', scripts.commit.text.replace(/^#!lua\n/, '#!lua flags=allow-oom\n')) };
 }
 
