@@ -137,6 +137,7 @@ export function renderMetricsPage(): string {
 
 function table(metrics: Metrics): string {
   const rows = metrics.describe().toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  const quoted = (labels: readonly string[]) => labels.map((label) => `\`${label}\``).join(', ');
   const lines = rows.map(({ name, kind, labels, help }) => `| \`${name}\` | ${kind} | ${quoted(labels)} | ${help} |`);
   return `| Metric | Kind | Labels | Meaning |\n| --- | --- | --- | --- |\n${lines.join('\n')}\n`;
 }
