@@ -58,6 +58,17 @@ export function tokenAuthenticator(entries: readonly TokenEntry[], local: Identi
   };
 }
 
+/** An authenticator that can be exchanged while calls come in. */
+export function exchangeable(first: Authenticator): Authenticator & { exchange(next: Authenticator): void } {
+  let current = first;
+  return {
+    identify: (evidence) => current.identify(evidence),
+    exchange(next) {
+      current = next;
+    },
+  };
+}
+
 /** Other names have the same form as projects. */
 const isName = isProject;
 const isSha256 = (text: string) => /^[0-9a-f]{64}$/.test(text);

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { isLoopback } from '../base/address.ts';
-import { parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
+import { exchangeable, parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
+import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
 import { dataPlaneServices } from './rpc/services.ts';
@@ -21,8 +22,19 @@ const DRAIN_MS = 3_000;
  * @throws {Fault} CONFIG_INVALID for the address, the tokens, or an address off loopback without tokens; STORE_UNAVAILABLE.
  */
 export async function startCache(config: CacheConfig, env: Env): Promise<RunningCache> {
-  const authenticator = authenticatorOf(config);
+  const authenticator = exchangeable(authenticatorOf(config));
   await using stack = new AsyncDisposableStack();
+  if (config.tokensFile !== undefined) {
+    const reread = () => {
+      try {
+        authenticator.exchange(authenticatorOf(config));
+        env.log.info('tokens-reread', { path: config.tokensFile });
+      } catch (error) {
+        env.log.error('tokens-not-reread', { path: config.tokensFile, error });
+      }
+    };
+    stack.use(watchForChange(config.tokensFile, reread));
+  }
   const disk = stack.use(openDiskStack(config, env));
   const served = stack.use(dataPlaneServices({ authenticator, storeOf: disk.storeOf, actionCache: disk.actionCache, env }));
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));

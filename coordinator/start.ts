@@ -2,12 +2,13 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { tokenAuthenticator, type Identity } from '../base/auth.ts';
+import { exchangeable, tokenAuthenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
+import { watchForChange } from '../base/watch-file.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
@@ -64,7 +65,19 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const ground = await startGround(config, stack, env);
   const { archive, data, tokens, plane } = ground;
   const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
-  const authenticator = tokenAuthenticator(tokens.entries, local);
+  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local));
+  if (config.tokensFile !== undefined) {
+    const reread = () => {
+      tokens.reread().then(
+        (entries) => {
+          authenticator.exchange(tokenAuthenticator(entries, local));
+          env.log.info('tokens-reread', { path: config.tokensFile, entries: entries.length });
+        },
+        (error: unknown) => env.log.error('tokens-not-reread', { path: config.tokensFile, error }),
+      );
+    };
+    stack.use(watchForChange(config.tokensFile, reread));
+  }
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
   const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
   const roles = openRoleMachine({

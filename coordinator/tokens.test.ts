@@ -44,3 +44,18 @@ test('a tokens file that is missing or wrong is refused', async () => {
   await writeFile(path, formatTokens([]).replace('[]', '[{"name": "x"}]'));
   await expect(open(path)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
 });
+
+test('a tokens file that has changed is read again, and one that is wrong by now changes nothing', async () => {
+  await using dir = await tempDir();
+  const path = join(dir.path, 'tokens.json');
+  await writeFile(path, JSON.stringify(FILE));
+  const tokens = await openTokens({ stateDir: dir.path, tokensFile: path, localAgentsDir: undefined });
+  await writeFile(path, JSON.stringify(FILE.slice(1)));
+  expect(await tokens.reread()).toEqual(parseTokens(JSON.stringify(FILE.slice(1))));
+  const forData = await readFile(tokens.dataTokensFile, 'utf8');
+  expect(parseTokens(forData)).toHaveLength(FILE.length);
+  expect(forData).toContain(hashToken(tokens.service.reveal()));
+  await writeFile(path, '[');
+  await expect(tokens.reread()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(await readFile(tokens.dataTokensFile, 'utf8')).toBe(forData);
+});

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashToken, parseTokens, type Identity, type TokenEntry } from '../base/auth.ts';
 import { wrap } from '../base/fault.ts';
@@ -15,6 +15,8 @@ export type Tokens = {
   readonly dataTokensFile: string;
   /** Writes that file: before each start of the data plane, for another coordinator that was refused may have written its own. */
   readonly writeDataTokens: () => Promise<void>;
+  /** Reads the tokens file again, and writes the data plane's anew. @throws {Fault} CONFIG_INVALID; nothing has changed then */
+  readonly reread: () => Promise<readonly TokenEntry[]>;
 };
 
 export type TokensOptions = {
@@ -29,17 +31,32 @@ const LOCAL_AGENT: Identity = { kind: 'agent', name: 'local-agent', cluster: 'lo
 
 /** @throws {Fault} CONFIG_INVALID where the tokens file cannot be read or is wrong. */
 export async function openTokens(options: TokensOptions): Promise<Tokens> {
-  const entries = options.tokensFile === undefined ? [] : [...(await readTokens(options.tokensFile))];
+  const local: TokenEntry[] = [];
   if (options.localAgentsDir !== undefined) {
     const path = join(options.localAgentsDir, 'agent-token');
     // The same after a restart, and for every coordinator that shares the directory.
     const token = await keptFile(path, newToken, (text) => /^[0-9a-f]{64}$/.test(text));
-    entries.push({ sha256: hashToken(token), identity: LOCAL_AGENT });
+    local.push({ sha256: hashToken(token), identity: LOCAL_AGENT });
   }
+  const read = async () => [...(options.tokensFile === undefined ? [] : await readTokens(options.tokensFile)), ...local];
+  const entries = await read();
   const service = newToken();
   const dataTokensFile = join(options.stateDir, 'data-tokens.json');
-  const text = formatTokens([...entries, { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } }]);
-  return { entries, service: new Secret(service), dataTokensFile, writeDataTokens: () => writePrivate(dataTokensFile, text) };
+  const own: TokenEntry = { sha256: hashToken(service), identity: { kind: 'service', name: 'coordinator' } };
+  let text = formatTokens([...entries, own]);
+  const writeDataTokens = () => writePrivate(dataTokensFile, text);
+  return {
+    entries,
+    service: new Secret(service),
+    dataTokensFile,
+    writeDataTokens,
+    async reread() {
+      const fresh = await read();
+      text = formatTokens([...fresh, own]);
+      await writeDataTokens();
+      return fresh;
+    },
+  };
 }
 
 /** Entries as a tokens file: what `parseTokens` reads. */
@@ -65,7 +82,10 @@ function newToken(): string {
   return randomBytes(32).toString('hex');
 }
 
+/** Whole or not at all, for whoever reads it meanwhile. */
 async function writePrivate(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { mode: 0o600 });
-  await chmod(path, 0o600); // the mode above is for new files only
+  const temporary = `${path}.new`;
+  await writeFile(temporary, text, { mode: 0o600 });
+  await chmod(temporary, 0o600); // the mode above is for new files only
+  await rename(temporary, path);
 }
