@@ -33,7 +33,7 @@ test('the first SIGTERM lets a step finish where it is, and new ones go elsewher
 test.for([
   ['a second signal', [] as readonly string[], true],
   ['the deadline of a drain, as after the notice of a host that goes away', ['--drain-timeout', '500ms'], false],
-] as const)('%s stops the step, which runs elsewhere free of charge', { timeout: 120_000 }, async ([_, args, again]) => {
+] as const)('%s stops the step, which runs elsewhere free of charge', { timeout: 120_000 }, async ([, args, again]) => {
   await using stage = await startStage();
   const one = stage.agent('one', { args });
   await one.ready(PATIENCE_MS);

@@ -15,7 +15,7 @@ test.for([
 ] as const)(
   'an agent whose clock is %s keeps its leases, survives a restart of the coordinator, and is believed no time',
   { timeout: 120_000 },
-  async ([_, skewMs]) => {
+  async ([, skewMs]) => {
     await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '60s', '--heartbeat', '500ms'] });
     const agent = stage.agent('one', { node: ['--import', join(ROOT, 'test/fixtures/skew-clock.ts')], env: { SKEW_MS: String(skewMs) } });
     await agent.ready(PATIENCE_MS);

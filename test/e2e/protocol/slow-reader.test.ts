@@ -30,9 +30,9 @@ test('an agent that asks and never reads is cut off with bounded memory, and oth
   const seen = async () => (await stage.yard.server.agents(never)).agents.find(({ agent }) => agent === 'deaf');
   await until('it is registered', async () => (await seen())?.connected, PATIENCE_MS);
   const heartbeat = { messages: [{ heartbeat: { tokens: TOKENS, credits: 0 } }] };
-  let over = false;
-  const cutOff = until('it is cut off', async () => (await seen())?.connected === false, 120_000).finally(() => (over = true));
-  for (let sent = 0; sent < HEARTBEATS && !over; sent += 1) {
+  const over = new AbortController();
+  const cutOff = until('it is cut off', async () => (await seen())?.connected === false, 120_000).finally(() => over.abort());
+  for (let sent = 0; sent < HEARTBEATS && !over.signal.aborted; sent += 1) {
     if (!call.write(heartbeat)) await Promise.race([new Promise((resolve) => call.once('drain', resolve)), cutOff]);
   }
   await cutOff;

@@ -23,7 +23,8 @@ function write(pair: Pair, steps: Readonly<Record<string, unknown>>): void {
 /** Says when it starts, waits at the gate, and makes an output that is uploaded afterwards. */
 function atGate(pair: Pair, index: number, sideEffects: boolean) {
   const [gate, journal] = [join(pair.dir, 'gate'), join(pair.dir, 'steps')];
-  const run = `echo "start ${index}" >>${journal}; echo half; while [ ! -e ${gate} ]; do sleep 0.2; done; head -c 300000 /dev/urandom >out; echo "end ${index}" >>${journal}; echo whole`;
+  const wait = `while [ ! -e ${gate} ]; do sleep 0.2; done`;
+  const run = `echo "start ${index}" >>${journal}; echo half; ${wait}; head -c 300000 /dev/urandom >out; echo "end ${index}" >>${journal}; echo whole`;
   return { run, cache: false, timeout: '5m', sideEffects, outputs: ['out'] };
 }
 

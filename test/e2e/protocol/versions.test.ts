@@ -30,7 +30,7 @@ describe('a coordinator and an agent of another version', { timeout: 60_000 }, (
     ['two versions older', PROTOCOL.max - 2, PROTOCOL.max],
     ['two versions newer', PROTOCOL.max, PROTOCOL.max + 2],
     ['the same', PROTOCOL.min, PROTOCOL.max],
-  ] as const)('%s agree on the newest that both speak', async ([_, min, max]) => {
+  ] as const)('%s agree on the newest that both speak', async ([, min, max]) => {
     await using one = agent(Math.max(0, min), max);
     expect(await one.next('registered')).toMatchObject({ protocol: Math.min(max, PROTOCOL.max) });
   });
@@ -38,7 +38,7 @@ describe('a coordinator and an agent of another version', { timeout: 60_000 }, (
   test.for([
     ['older than all that are served', PROTOCOL.min - 1, PROTOCOL.min - 1, 'upgrade the agent'],
     ['newer than all that are served', PROTOCOL.max + 1, PROTOCOL.max + 3, 'upgrade the coordinator'],
-  ] as const)('%s: the refusal names both ranges and what to do', async ([_, min, max, fix]) => {
+  ] as const)('%s: the refusal names both ranges and what to do', async ([, min, max, fix]) => {
     await using one = agent(min, max);
     const { retry, reason } = await one.next('refused');
     expect(retry).toBe(false);
