@@ -24,7 +24,7 @@ test('a token that comes into the file is let in, one that left is not, and a br
   await using cache = await startCache(parseCacheConfig({}, argv), env);
   const asks = async (token: string) => {
     await using data = openDataPlane({ link: { address: cache.address, token: new Secret(token) }, instanceName: 'p', env });
-    return data.store.findMissing([digestOf(Buffer.from('x'))], signal);
+    return await data.store.findMissing([digestOf(Buffer.from('x'))], signal);
   };
   await asks('old');
   await expect(asks('new')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
