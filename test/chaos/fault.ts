@@ -28,14 +28,10 @@ export const FAULT_KINDS = {
   'full-disk-blobs': { needs: 'mount', about: 'the disk with the blobs is full' },
   'few-files-agent': { needs: 'prlimit', about: 'an agent may open no more files' },
   'few-files-leader': { needs: 'prlimit', about: 'the leader may open no more files' },
-  'part-agent': { needs: 'net', about: 'packets between an agent and the coordinators are dropped' },
-  'part-redis': { needs: 'net', about: 'packets between one coordinator and Redis are dropped' },
-  'lossy-agent': { needs: 'net', about: 'a part of what an agent sends is lost' },
   'empty-redis': { needs: 'asking', about: 'Redis is killed and started empty' },
-  'failover-redis': { needs: 'asking', about: 'Redis is replaced by a replica that misses the last writes' },
 } as const satisfies Record<
   string,
-  { readonly needs: 'nothing' | 'followers' | 'redis' | 'mount' | 'prlimit' | 'net' | 'asking'; readonly about: string }
+  { readonly needs: 'nothing' | 'followers' | 'redis' | 'mount' | 'prlimit' | 'asking'; readonly about: string }
 >;
 
 export type FaultKind = keyof typeof FAULT_KINDS;

@@ -11,11 +11,11 @@ export interface Recovery {
 }
 
 /** Faults after which the steps of the agent must run elsewhere, or again. */
-const OF_AGENTS = /^(kill|stop|part)-agent$/;
+const OF_AGENTS = /^(kill|stop)-agent$/;
 /** Faults after which somebody else must lead before anything is dispatched. */
 const OF_LEADERS = /^(kill|stop|term)-leader$/;
 /** Faults in which nothing can be dispatched; what counts is how soon it goes on once they are over. */
-const OF_REDIS = /^(kill|stop|full|readonly|pause|empty|failover)-redis$/;
+const OF_REDIS = /^(kill|stop|full|readonly|pause|empty)-redis$/;
 
 /**
  * Measured by the ledger's own times, which are this host's: from the kill of an agent to each of its steps being accepted

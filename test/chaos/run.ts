@@ -115,7 +115,6 @@ function usable({ kinds, coordinators, ledger }: ChaosOptions): readonly FaultKi
     redis: ledger === 'redis',
     mount: needs('mount'),
     prlimit: needs('prlimit'),
-    net: false,
     asking: ledger === 'redis',
   };
   return kinds.filter((kind) => can[FAULT_KINDS[kind].needs] && (kind !== 'full-disk-blobs' || ledger === 'redis'));

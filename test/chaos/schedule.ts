@@ -40,13 +40,11 @@ function durationOf(kind: FaultKind, { leaseTtlMs, termTtlMs }: ScheduleOptions,
   switch (kind) {
     case 'kill-agent':
     case 'stop-agent':
-    case 'part-agent':
       return short ? between(200, 1_000) : between(leaseTtlMs * 0.8, leaseTtlMs * 1.6);
     case 'full-disk-agent':
     case 'full-disk-blobs':
     case 'few-files-agent':
     case 'few-files-leader':
-    case 'lossy-agent':
       return between(1_000, leaseTtlMs);
     case 'term-agent':
     case 'term-leader':
