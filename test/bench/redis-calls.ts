@@ -14,6 +14,9 @@ export type SlowestCall = {
   readonly stallMs: number;
 };
 
+/** Number, time, microseconds, words of the call; more follows. */
+type SlowlogEntry = readonly [number, number, number, readonly string[]];
+
 /** Watches a Redis through its SLOWLOG, whose settings it changes, and with PINGs of a thread of its own. */
 export async function watchRedis(url: string): Promise<AsyncDisposable & { during<T>(work: () => Promise<T>): Promise<[T, SlowestCall]> }> {
   const admin = new Redis(url);
@@ -34,7 +37,7 @@ export async function watchRedis(url: string): Promise<AsyncDisposable & { durin
       const result = await work();
       loop.disable();
       const pingMs = await longestPing();
-      const entries = (await admin.slowlog('GET', 10_000)) as readonly (readonly [number, number, number, readonly string[]])[]; // as Redis documents
+      const entries = (await admin.slowlog('GET', 10_000)) as readonly SlowlogEntry[]; // as Redis documents it
       const slowest = entries.toSorted((a, b) => b[2] - a[2])[0];
       const call = slowest?.[3][0] ?? 'none over 0.5 ms';
       return [result, { callMs: (slowest?.[2] ?? 0) / 1000, call, pingMs, stallMs: loop.max / 1e6 }];
