@@ -66,6 +66,8 @@ async function startEngine(hostPath: string): Promise<Engine> {
     PATIENCE_MS,
   ).catch(() => 'silent');
   if (state !== 'ready') throw new Error(`The Docker engine does not start here:\n${lastLines(log)}`);
+  // Their bridges would stay behind on the host.
+  stack.defer(() => removeContainers(docker, socket));
   const kept = stack.move();
   return { host: socket, docker, isPrivate: true, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -100,6 +102,14 @@ async function openBridge(): Promise<AsyncDisposable & { readonly name: string }
     throw error;
   }
   return { name, [Symbol.asyncDispose]: remove };
+}
+
+/** All containers and networks of an engine, which a test that was broken off has left. */
+async function removeContainers(docker: string, host: string): Promise<void> {
+  const { stdout } = await run(docker, ['--host', host, 'ps', '--all', '--quiet']);
+  const ids = stdout.split('\n').filter((id) => id !== '');
+  if (ids.length > 0) await run(docker, ['--host', host, 'rm', '--force', '--volumes', ...ids]);
+  await run(docker, ['--host', host, 'network', 'prune', '--force']);
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

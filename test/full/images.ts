@@ -14,6 +14,8 @@ export type Images = {
   readonly node: string;
   /** Debian's redis-server, which listens on 6379 for everybody. */
   readonly redis: string;
+  /** What the Dockerfile makes of the checkout. */
+  readonly switchyard: string;
 };
 
 /** A shell with what the probes of testcontainers run, and what the Dockerfile would have apt install. */
@@ -24,7 +26,8 @@ const BASE_PACKAGES = [
 
 /** Makes them from Debian's packages and the host's own Node and npm: no registry of images is asked. */
 export async function makeImages(engine: Engine): Promise<Images> {
-  const images = { base: 'switchyard-test/base:local', node: 'switchyard-test/node:local', redis: 'switchyard-test/redis:local' };
+  const named = (name: string) => `switchyard-test/${name}:local`;
+  const images = { base: named('base'), node: named('node'), redis: named('redis'), switchyard: named('switchyard') };
   await using dir = await tempDir();
   const root = join(dir.path, 'root');
   await makeRoot(root, BASE_PACKAGES);
@@ -35,6 +38,9 @@ export async function makeImages(engine: Engine): Promise<Images> {
   await makeRoot(redisRoot, ['bash', 'coreutils', 'grep', 'mawk', 'redis-server', 'base-passwd', 'sed']);
   await mkdir(join(redisRoot, 'data'));
   await importRoot(engine, redisRoot, images.redis, ['WORKDIR /data', 'EXPOSE 6379', 'CMD ["redis-server", "--protected-mode", "no"]']);
+  // Both bases have all that is needed: what asks for the network fails.
+  const bases = ['--build-arg', `BASE=${images.base}`, '--build-arg', `NODE=${images.node}`];
+  await output(engine.docker, ['--host', engine.host, 'build', '--network', 'none', ...bases, '--tag', images.switchyard, ROOT]);
   return images;
 }
 
