@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
-import { isFault } from '../../base/fault.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { readAgentJournal } from '../fixtures/agent-journal.ts';
 import { needs } from '../fixtures/host.ts';
@@ -34,6 +33,7 @@ const OPEN_SECONDS_MAX = 60;
 const RETENTION_MS = 20 * 60_000;
 /** Longest time until everybody has found everybody. */
 const START_MS = 60_000;
+const HEALING_TRIES = 10;
 const PROGRESS_EVERY_MS = 60_000;
 
 /** What all parts of a run share. */
@@ -190,7 +190,10 @@ async function breakThings(run: Run, schedule: ReturnType<typeof planFaults>): P
   for (const fault of schedule) {
     if (!(await reached(originMs, fault.atMs, env.signal))) break;
     const leader = () => leaderOf(yard);
-    const injected = await inject(fault, { yard, leaseTtlMs: options.leaseTtlMs, leader, held });
+    const injected = await inject(fault, { yard, leaseTtlMs: options.leaseTtlMs, leader, held }).catch((error: unknown) => {
+      env.say(`${fault.kind} is left out: ${String(error)}`);
+      return undefined;
+    });
     if (injected === undefined) {
       leftOut += 1;
       continue;
@@ -206,21 +209,36 @@ async function breakThings(run: Run, schedule: ReturnType<typeof planFaults>): P
 
 async function healLater(run: Run, injected: Injected, atMs: number): Promise<void> {
   await reached(run.originMs, Math.min(atMs, run.options.durationMs), run.env.signal);
-  await injected.heal();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await injected.heal();
+      break;
+    } catch (error) {
+      run.env.say(`${injected.record.kind} is not healed yet: ${String(error)}`);
+      if (tries >= HEALING_TRIES || run.env.signal.aborted) throw error;
+      await sleep(1_000);
+    }
+  }
   run.recovery.onHeal(injected.record);
 }
 
-/** Ended builds are as they ended, whoever is asked. */
+/** Ended builds are as they ended, whoever is asked. Those that may have left the ledger for the archive are not asked for. */
 async function checkStill(run: Run): Promise<void> {
-  const forgottenAt = systemClock.now() - RETENTION_MS / 2;
+  const oldestMs = systemClock.now() - RETENTION_MS / 2;
   for (const [id, fingerprint] of run.tally.ended) {
+    if ((run.tally.endedAt.get(id) ?? 0) < oldestMs) continue;
     try {
-      const snapshot = await run.endpoints.call((server, signal) => server.snapshot(id, signal), run.env.signal);
+      const snapshot = await run.endpoints.call(
+        (server, signal) => server.snapshot(id, signal),
+        AbortSignal.any([run.env.signal, AbortSignal.timeout(30_000)]),
+      );
       if (fingerprintOf(snapshot) !== fingerprint) tell(run, { invariant: 'kept', where: id, what: 'is not as it was when it had ended' });
     } catch (error) {
-      const old = (run.tally.endedAt.get(id) ?? 0) < forgottenAt;
-      if (!isFault(error, 'BUILD_UNKNOWN')) throw error;
-      if (!old) tell(run, { invariant: 'kept', where: id, what: 'is not known any more' });
+      tell(run, {
+        invariant: 'kept',
+        where: id,
+        what: `cannot be read any more: ${error instanceof Error ? error.message : String(error)}`,
+      });
     }
   }
 }

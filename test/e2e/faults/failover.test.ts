@@ -14,7 +14,9 @@ test(
     if (redis === undefined) throw new Error('The yard has no Redis');
     await using link = await startRelay(redis.address);
     const [host = '', port = ''] = link.address.split(':');
-    await using replica = await startRedis({ args: ['--replicaof', host, port, '--repl-diskless-sync-delay', '0'] });
+    await using replica = await startRedis({
+      args: ['--replicaof', host, port, '--repl-diskless-sync-delay', '0', '--appendonly', 'yes', '--appendfsync', 'always'],
+    });
 
     const early = gated(faults.dir, 'early');
     const kept = await faults.submit('kept', [stepThat(early.script)]);
