@@ -45,7 +45,8 @@ export function openBuildReader(ledger: Pick<SharedLedger, 'records' | 'events'>
     async readPage(build, signal) {
       const known = kept.get(build);
       if (known === undefined || monotonic() - known.readAt > KEPT_MS) return read(build, signal);
-      const isSame = (await ledger.events(build, known.lastSeq, 1, signal)).length === 0;
+      // Its last event and no other: a build that has left the ledger has none.
+      const isSame = (await ledger.events(build, Math.max(0, known.lastSeq - 1), 2, signal)).length === 1;
       return isSame ? known.view : read(build, signal);
     },
     async readStep(step, signal) {

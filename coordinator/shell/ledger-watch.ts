@@ -45,7 +45,8 @@ export async function* watchLedger(
     if (page.length > 0) toldAt = clock.monotonic();
     if (page.length === PAGE) continue;
     if (last?.kind === 'build-ended') return;
-    if (page.length === 0 && seq > 0 && (await isGone(options, build, seq, signal))) return;
+    // Every build has a first event, so one without any has left the ledger.
+    if (page.length === 0 && (seq === 0 || (await isGone(options, build, seq, signal)))) return;
     if (clock.monotonic() - toldAt >= signOfLifeMs) {
       toldAt = clock.monotonic();
       yield { cursor: cursorOf(incarnation, seq), event: undefined };

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import { systemClock } from '../../base/clock.ts';
+import { openArchive } from '../../coordinator/archive/archive.ts';
 import { openMemoryLedger } from '../../coordinator/ledger/memory.ts';
 import { startRetention } from '../../coordinator/shell/retention.ts';
 import { callServerStream, callUnary } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
+import { until } from '../fixtures/until.ts';
+import { startNode, type CoordinatorNode } from './coordinator-node.ts';
 import { memoryDataPlane } from './memory-data-plane.ts';
 import { scriptedAgent } from './scripted-agent.ts';
 import { serveCoordinator, tokenOf, type ServedCoordinator } from './served-coordinator.ts';
@@ -13,7 +16,7 @@ const signal = new AbortController().signal;
 const LOG = Buffer.from('hello\nfrom afar\n');
 
 /** Runs a build of one step with a log to its end; returns its id. */
-async function runBuild(coordinator: ServedCoordinator): Promise<string> {
+async function runBuild(coordinator: Pick<ServedCoordinator, 'address' | 'client'>): Promise<string> {
   await using edge = scriptedAgent(coordinator.address, tokenOf('agent'), {});
   const steps = [{ name: 'one', command: ['true'] }];
   const { buildId } = await callUnary(
@@ -30,7 +33,7 @@ async function runBuild(coordinator: ServedCoordinator): Promise<string> {
   return buildId;
 }
 
-function expireAll({ shell: { core, driver }, archive }: ServedCoordinator) {
+function expireAll({ shell: { core, driver }, archive }: Pick<ServedCoordinator, 'shell' | 'archive'>) {
   const bounds = { keepMs: -1, keepCount: 10, keepSteps: 100, hardCount: 10, everyMs: 1e6 };
   return startRetention({ core, driver, archive, env: { log: silentLogger, clock: systemClock }, ...bounds });
 }
@@ -77,3 +80,22 @@ test('an archived build is unknown to other projects, and cannot be cancelled or
   const { builds } = await callUnary(coordinator.client('viewer'), 'listBuilds', {}, { signal });
   expect(builds).toEqual([]);
 });
+
+test('a coordinator that follows shows archived builds too', async () => {
+  const [ledger, data] = [openMemoryLedger(), memoryDataPlane()];
+  await using first = await startNode('first', { ledger, data, ttlMs: 5_000 });
+  const shell = await until('the first one leads', () => shellOf(first));
+  await using second = await startNode('second', { ledger, data, ttlMs: 5_000 });
+  const buildId = await runBuild(first);
+  const before = await everything(second.client('viewer'), buildId);
+  const archive = openArchive({ ledger, cacheOf: (name) => data.withInstance(name), log: silentLogger });
+  await using retention = expireAll({ shell, archive });
+  expect(await retention.sweep()).toBe(1);
+  expect(shellOf(second)).toBeUndefined();
+  expect(await everything(second.client('viewer'), buildId)).toEqual(before);
+});
+
+function shellOf({ roles }: CoordinatorNode) {
+  const role = roles.current();
+  return role.kind === 'leading' ? role.shell : undefined;
+}
