@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
 import { isFault } from '../../base/fault.ts';
+import { formatInstant } from '../../base/quantity.ts';
 import { CHAOS_HELP, parseChaosOptions, type ChaosOptions } from './options.ts';
 import { renderReport } from './report.ts';
 import { runChaos } from './run.ts';
@@ -21,7 +23,7 @@ async function run(options: ChaosOptions): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'switchyard-chaos-'));
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-  const say = (line: string) => process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
+  const say = (line: string) => process.stdout.write(`${formatInstant(systemClock.now())} ${line}\n`);
   say(`seed ${options.seed} in ${dir}`);
   try {
     const report = await runChaos(options, { dir, commit: commitOfTree(), say, signal: stop.signal });

@@ -7,7 +7,8 @@ import { until } from '../../fixtures/until.ts';
 
 /** Whether `from` can connect to `to`, where a host listens. */
 function reaches(lab: NetLab, from: string, to: string): boolean {
-  const script = `require('net').connect(7000, '${lab.address(to)}').on('connect', () => process.exit(0)).on('error', () => process.exit(1)); setTimeout(() => process.exit(1), 400)`;
+  const dial = `require('net').connect(7000, '${lab.address(to)}')`;
+  const script = `${dial}.on('connect', () => process.exit(0)).on('error', () => process.exit(1)); setTimeout(() => process.exit(1), 400)`;
   const [program = '', ...args] = lab.prefix(from);
   return spawnSync(program, [...args, process.execPath, '-e', script], { timeout: 10_000 }).status === 0;
 }
