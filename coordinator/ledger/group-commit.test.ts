@@ -30,6 +30,7 @@ async function gated(): Promise<{
     events: (...args) => inner.events(...args),
     log: (...args) => inner.log(...args),
     incarnation: (...args) => inner.incarnation(...args),
+    now: (...args) => inner.now(...args),
     async commit(...args) {
       commits.push([...args[1]]);
       const fault = await new Promise<Fault | undefined>((resolve) => void gates.push(resolve));

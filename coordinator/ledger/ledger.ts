@@ -1,3 +1,4 @@
+import type { TimeMs } from '../../base/clock.ts';
 import type { BuildId, LeaseToken } from '../core/ids.ts';
 import type { BuildEvent, LedgerRecord } from '../core/record.ts';
 import type { Digest } from '../../cache/digest.ts';
@@ -101,6 +102,12 @@ export interface Ledger extends AsyncDisposable {
 
   /** The incarnation as it is now, part of every cursor. */
   incarnation(signal: AbortSignal): Promise<string>;
+
+  /**
+   * The ledger's own wall clock. All times in the records are by it, so that coordinators agree on them whatever their hosts'
+   * clocks say. It may be set, as any wall clock; the answer is as old as its way back.
+   */
+  now(signal: AbortSignal): Promise<TimeMs>;
 }
 
 /** A ledger that several coordinators use at once: one leads, the others follow it. */

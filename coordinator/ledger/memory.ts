@@ -77,6 +77,10 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
     async incarnation() {
       return leadership.incarnation;
     },
+    async now(signal) {
+      refuseAborted(signal);
+      return clock.now();
+    },
     async leader(signal) {
       refuseAborted(signal);
       return leadership.leader(clock.monotonic());

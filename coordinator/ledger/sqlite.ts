@@ -65,6 +65,10 @@ export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerO
       refuseAborted(signal);
       return await store.call('incarnation');
     },
+    async now(signal) {
+      refuseAborted(signal);
+      return env.clock.now(); // the file and whoever uses it are on one machine
+    },
     async [Symbol.asyncDispose]() {
       closing ??= (async () => {
         try {

@@ -77,7 +77,7 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
     await nextTurn();
     signal.throwIfAborted();
   }
-  const clock = steadyClock(env.clock, core.newestTime());
+  const clock = await steadyClock({ ledger, clock: env.clock, earliestMs: core.newestTime(), signal });
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const storeOf = (build: BuildId) => data.withInstance(instanceOf(core, build) ?? '').store;
   const watch = openWatch({

@@ -123,6 +123,14 @@ function leadershipContract(ledger: () => Ledger, lead: Lead, { ttlMs, pass }: P
     expect(await loadAll(ledger())).toEqual([]);
   });
 
+  it('tells its time in whole milliseconds, which go on', async () => {
+    const before = await ledger().now(signal);
+    expect(Number.isSafeInteger(before)).toBe(true);
+    await pass(ttlMs);
+    expect(await ledger().now(signal)).toBeGreaterThanOrEqual(before + ttlMs);
+    await expect(ledger().now(AbortSignal.abort())).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
   it('does nothing for a caller who has given up', async () => {
     const term = await lead();
     const gone = AbortSignal.abort();

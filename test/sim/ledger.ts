@@ -66,6 +66,11 @@ export class LedgerLink {
       events: none,
       log: none,
       incarnation: none,
+      now: () =>
+        this.#call(
+          () => options.store.now(),
+          () => this.#heldUntil,
+        ),
       [Symbol.asyncDispose]: async () => {},
     };
   }

@@ -144,6 +144,11 @@ export class Store {
     return true;
   }
 
+  /** Its own wall clock. */
+  now(): number {
+    return this.#world.clock.now();
+  }
+
   leader(): Leader | undefined {
     return this.#leading !== undefined && this.#world.now < this.#leading.untilMs ? this.#leading.holder : undefined;
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../../base/clock.ts';
 import { ledgerContract } from '../../../test/contract/ledger.ts';
 import { sharedLedgerContract } from '../../../test/contract/shared-ledger.ts';
 import { dropPrefix, sharedRedis, startRedis, type RedisServer } from '../../../test/fixtures/redis.ts';
@@ -70,3 +71,18 @@ for (const [name, urlOf, serversOf] of [
     },
   });
 }
+
+test.for([
+  ['a server', () => shared.url],
+  ['a cluster', () => cluster.url],
+] as const)("the time is that of %s, whatever the coordinator's host says", async ([, urlOf]) => {
+  const prefix = newPrefix();
+  if (urlOf() === shared.url) prefixes.push(prefix);
+  const { monotonic } = systemClock;
+  await using ahead = await openAt(urlOf(), { prefix, clock: { now: () => systemClock.now() + 3_600_000, monotonic } });
+  await using behind = await openAt(urlOf(), { prefix, clock: { now: () => 0, monotonic } });
+  const signal = new AbortController().signal;
+  const before = systemClock.now(); // the servers run on this host
+  const said = [await ahead.now(signal), await behind.now(signal)];
+  for (const time of said) expect(time).toSatisfy((ms: number) => ms >= before - 1 && ms <= systemClock.now());
+});

@@ -1,3 +1,4 @@
+import type { TimeMs } from '../../../base/clock.ts';
 import type { Env } from '../../../base/env.ts';
 import { Fault } from '../../../base/fault.ts';
 import { parseDigest } from '../../../cache/digest.ts';
@@ -21,6 +22,7 @@ export interface Reader {
   log(token: LeaseToken, signal: AbortSignal): Promise<StoredLog | undefined>;
   leader(signal: AbortSignal): Promise<Leader | undefined>;
   incarnation(signal: AbortSignal): Promise<string>;
+  now(signal: AbortSignal): Promise<TimeMs>;
 }
 
 export type ReaderOptions = {
@@ -84,6 +86,11 @@ export function openReader({ connection, keys, scripts, patience, env }: ReaderO
       const [answer] = await ask(signal, command('HGET', keys.meta, 'incarnation'));
       // Nobody has led yet: there is nothing that a cursor could point into.
       return typeof answer === 'string' ? answer : 'none';
+    },
+    async now(signal) {
+      const [answer] = await ask(signal, { kind: 'script', script: scripts.now, keys: [keys.meta], args: [] });
+      if (typeof answer !== 'number') throw strange(answer);
+      return answer;
     },
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-const NAMES = ['commit', 'stage', 'flip', 'redo', 'sweep', 'lead', 'renew', 'resign', 'leader', 'inspect'] as const;
+const NAMES = ['commit', 'stage', 'flip', 'redo', 'sweep', 'lead', 'renew', 'resign', 'leader', 'inspect', 'now'] as const;
 
 export type ScriptName = (typeof NAMES)[number];
 

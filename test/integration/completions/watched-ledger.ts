@@ -50,6 +50,10 @@ export function linkTo(ledger: SharedLedger, applied: (records: readonly (Ledger
       through();
       return ledger.incarnation(signal);
     },
+    async now(signal) {
+      through();
+      return ledger.now(signal);
+    },
     async leader(signal) {
       through();
       return ledger.leader(signal);
