@@ -41,6 +41,7 @@ import type { Shell } from '../shell/shell.ts';
 import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
 import { hotOrArchived, type Found } from './archived.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
+import { confirmed } from './confirmed.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
 import { wasForwarded, type ForwardedMethod, type Forwarder } from './forward.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
@@ -117,7 +118,7 @@ export function buildService(options: BuildServiceOptions): ServedService {
     StreamLog: streamed('StreamLog', (request, caller, call) => streamLog(options, request, caller, call)),
     ExplainStep: led('ExplainStep', 'explainStep', explain),
     ListAgents: led('ListAgents', 'listAgents', async ({ driver, core }) => {
-      await driver.settled();
+      await confirmed(driver, () => driver.settled());
       return agentsToProto(core, options.dependencies?.() ?? []);
     }),
     SetHold: led('SetHold', 'setHold', async (leading, request: SetHoldRequest__Output, caller) => {
@@ -155,7 +156,7 @@ async function submit(options: Leading, request: SubmitBuildRequest__Output, cal
   const id = newBuildId(options.driver.now());
   if (options.core.buildOfKey(caller, submission.idempotencyKey) === undefined)
     await refuseMissingInputs(options, submission, caller, call);
-  const reply = await options.driver.submit({ kind: 'build-submitted', id, ...submission });
+  const reply = await confirmed(options.driver, () => options.driver.submit({ kind: 'build-submitted', id, ...submission }));
   if (reply.kind !== 'build') throw refusalOf(reply);
   options.env.log.info('build-accepted', {
     build: reply.id,
@@ -238,7 +239,7 @@ async function listBuilds(options: Leading, request: ListBuildsRequest__Output, 
     builds: builds.map(buildSummaryToProto),
     nextPageToken: found.length > builds.length ? (builds.at(-1)?.record.id ?? '') : '',
   };
-  await options.driver.settled();
+  await confirmed(options.driver, () => options.driver.settled());
   return answer;
 }
 
@@ -299,7 +300,7 @@ async function retry(options: Leading, request: RetryStepRequest__Output, caller
 }
 
 async function done(options: Leading, event: Event): Promise<void> {
-  const reply = await options.driver.submit(event);
+  const reply = await confirmed(options.driver, () => options.driver.submit(event));
   if (reply.kind === 'refused') throw refusalOf(reply);
 }
 

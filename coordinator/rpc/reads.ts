@@ -12,6 +12,7 @@ import { readLedgerLog } from '../shell/ledger-log.ts';
 import { watchLedger } from '../shell/ledger-watch.ts';
 import { readStepLog, type StepLogPiece, type StepLogRequest } from '../shell/step-log.ts';
 import { cursorOf, type WatchItem } from '../shell/watch.ts';
+import { confirmed } from './confirmed.ts';
 import { noLeader } from './forward.ts';
 
 /** How builds are read while another coordinator leads. */
@@ -50,7 +51,7 @@ export async function readBuild<T>(
     const { core, driver, watch } = role.shell;
     const view = core.build(build);
     const answer = show({ core, view, cursor: watch.cursorAt(view?.lastEventSeq ?? 0) });
-    await driver.settled();
+    await confirmed(driver, () => driver.settled());
     return answer;
   }
   const { ledger, reader } = ledgerOf(options);

@@ -224,3 +224,18 @@ test('an event that a receiver submits while sends are delivered is applied, and
   await expect(driver.submit({ kind: 'woke' })).rejects.toMatchObject({ code: 'DRAINING' });
   await expect(driver.ended).resolves.toBeUndefined();
 });
+
+test('the driver tells for how long the ledger has owed it an answer', async () => {
+  const { commits, waiting } = heldCommits();
+  const { driver, pass } = start(() => ({ ...NOTHING, writes: [RECORD] }), commits, []);
+  expect(driver.behindMs).toBe(0);
+  const submitted = driver.submit(cancelled('a'));
+  pass(4_500);
+  void driver.submit(cancelled('b'));
+  expect(driver.behindMs).toBe(3_500);
+  waiting[0]?.resolve();
+  await submitted;
+  expect(driver.behindMs).toBe(0);
+  waiting[1]?.resolve();
+  await driver[Symbol.asyncDispose]();
+});

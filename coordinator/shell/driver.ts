@@ -49,6 +49,8 @@ export interface Driver extends AsyncDisposable {
   now(): TimeMs;
   /** Outcomes whose commit is under way. */
   readonly backlog: number;
+  /** For how long the oldest of them has waited for its commit, in milliseconds; 0 where none waits. */
+  readonly behindMs: number;
   /** Resolves when the driver has ended: with the fault that ended it, or undefined after a disposal. */
   readonly ended: Promise<Fault | undefined>;
 }
@@ -76,6 +78,7 @@ type Entry = {
   readonly writes: readonly LedgerRecord[];
   readonly sends: readonly Outbound[];
   readonly settle: ((fault: Fault | undefined) => void) | undefined;
+  readonly since: TimeMs;
   durable: boolean;
 };
 
@@ -133,6 +136,11 @@ class RunningDriver implements Driver {
     return this.#entries.length - this.#head;
   }
 
+  get behindMs(): number {
+    const oldest = this.#entries[this.#head];
+    return oldest === undefined ? 0 : Math.max(0, this.#clock.now() - oldest.since);
+  }
+
   now(): TimeMs {
     return this.#clock.now();
   }
@@ -180,7 +188,7 @@ class RunningDriver implements Driver {
     if (!this.#leads()) reject(this.#ending());
     else {
       const settle = (fault: Fault | undefined) => (fault === undefined ? resolve() : reject(fault));
-      this.#entries.push({ writes: NOTHING, sends: NOTHING, settle, durable: true });
+      this.#entries.push({ writes: NOTHING, sends: NOTHING, settle, since: this.#clock.now(), durable: true });
       this.#deliver();
     }
     return promise;
@@ -229,7 +237,8 @@ class RunningDriver implements Driver {
   #take(outcome: Outcome, settle: Entry['settle']): void {
     this.#wakeAt = outcome.wakeAt;
     this.#arm();
-    const entry: Entry = { writes: outcome.writes, sends: outcome.sends, settle, durable: outcome.writes.length === 0 };
+    const { writes, sends } = outcome;
+    const entry: Entry = { writes, sends, settle, since: this.#clock.now(), durable: writes.length === 0 };
     this.#entries.push(entry);
     this.#resolve(outcome.sends);
     if (entry.durable) return this.#deliver();

@@ -1,0 +1,40 @@
+import { Fault } from '../../base/fault.ts';
+import type { Driver } from '../shell/driver.ts';
+
+/** Silence of the ledger after which nothing new is begun. */
+const SILENT_MS = 3_000;
+/** Longest wait of a caller for what it began: below the deadlines that callers set themselves, so that they learn why. */
+const WAIT_MS = 15_000;
+const AGAIN_MS = 2_000;
+
+/**
+ * The outcome of something that the ledger has to confirm. While the ledger confirms nothing (it is full, read-only or silent)
+ * nothing new is begun, and who waits already is told after a while.
+ * @throws {Fault} LEDGER_UNAVAILABLE; where `begin` was called, whether it counts is then unknown.
+ */
+export async function confirmed<T>(driver: Pick<Driver, 'behindMs'>, begin: () => Promise<T>, waitMs = WAIT_MS): Promise<T> {
+  if (driver.behindMs > SILENT_MS) {
+    throw new Fault('LEDGER_UNAVAILABLE', `The ledger has confirmed nothing for ${seconds(driver.behindMs)}: nothing new is taken`, {
+      hint: 'The log of the coordinator that leads says why. Try again later; nothing was begun.',
+      retryAfterMs: AGAIN_MS,
+    });
+  }
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(
+      new Fault('LEDGER_UNAVAILABLE', `The ledger has not confirmed this within ${seconds(waitMs)}`, {
+        hint: 'Whether it counts is unknown: repeat it with the same key, or look.',
+        retryAfterMs: AGAIN_MS,
+      }),
+    );
+  }, waitMs);
+  try {
+    return await Promise.race([begin(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
+}
