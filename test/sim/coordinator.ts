@@ -1,5 +1,5 @@
 import { unreachable } from '../../base/assert.ts';
-import type { TimeMs } from '../../base/clock.ts';
+import type { Clock, TimeMs } from '../../base/clock.ts';
 import type { Fault } from '../../base/fault.ts';
 import { silentLogger } from '../../base/log.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../agent/session/message.ts';
@@ -24,6 +24,7 @@ import type { World } from './world.ts';
 export type SimCore = {
   apply(event: Event, now: TimeMs): Outcome;
   restore(records: readonly LedgerRecord[]): void;
+  newestTime(): TimeMs;
   resume(now: TimeMs): Outcome;
   snapshot(): readonly LedgerRecord[];
   explain(step: StepId, now: TimeMs): Explanation | undefined;
@@ -35,8 +36,12 @@ export type CoordinatorOptions = {
   readonly resolver: Resolver;
   readonly ledger: Ledger;
   readonly term: Term;
-  /** What the ledger held when the term began. */
+  /** What the ledger held when the term began, and what `core` was restored from. */
   readonly records: readonly LedgerRecord[];
+  /** The time of this leader, by which it decides. */
+  readonly clock: Clock;
+  /** What its host says. */
+  readonly hostClock: Clock;
   /** Whether nobody else can lead now. */
   readonly holds: () => boolean;
   readonly core: SimCore;
@@ -61,21 +66,20 @@ export class SimCoordinator {
 
   /** Goes on from the records, as a coordinator does that has just taken the lead. */
   constructor(options: CoordinatorOptions) {
-    const { world, core, records, term, process, ledger, holds, observe } = options;
+    const { world, core, records, term, process, ledger, holds, observe, clock, hostClock } = options;
     this.#options = options;
     this.core = core;
-    core.restore(records);
     const decided = new Image();
     for (const record of records) decided.apply(record);
     this.lead = { term, decided, recoveredAt: world.clock.now() };
     observe({ kind: 'recovered', lead: this.lead });
-    const first = this.#observed(undefined, () => core.resume(world.clock.now()));
+    const first = this.#observed(undefined, () => core.resume(clock.now()));
     const driver = {
       core: { apply: (event: Event, now: TimeMs) => this.#observed(event, () => core.apply(event, now)) },
       first,
       commits: groupCommit(ledger, term),
-      clock: world.clock,
-      env: { log: silentLogger, clock: world.clock },
+      clock,
+      env: { log: silentLogger, clock: hostClock },
       after: (delayMs: number, run: () => void) => process.after(delayMs, run),
       holds,
       receivers: () => ({ committed: () => {}, send: (send: Outbound) => this.#send(send) }),
@@ -227,7 +231,7 @@ export class SimCoordinator {
   }
 
   #messageOf(told: Exclude<Told, { kind: 'superseded' }>): CoordinatorMessage | undefined {
-    const { world, stepPlan, resolver } = this.#options;
+    const { clock, stepPlan, resolver } = this.#options;
     switch (told.kind) {
       case 'registered':
         return {
@@ -236,7 +240,7 @@ export class SimCoordinator {
           logBytesMax: 2 ** 20,
           logWindowBytes: 2 ** 17,
           logs: [],
-          serverTime: world.clock.now(),
+          serverTime: clock.now(),
           dataAddress: 'sim',
         };
       case 'offer': {

@@ -33,6 +33,7 @@ export function productionCore({ nonce, timings, seed, weights, mutation }: Core
   const core: SimCore = {
     apply: (event, now) => scheduler.apply(event, now),
     restore: (records) => scheduler.restore(records),
+    newestTime: () => scheduler.newestTime(),
     resume: (now) => scheduler.resume(now),
     snapshot: () => scheduler.snapshot(),
     explain: (step, now) => scheduler.explain(step, now),

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
 import { silentLogger } from '../../base/log.ts';
 import type { Prng } from '../../base/prng.ts';
@@ -6,6 +7,7 @@ import type { Reply } from '../../coordinator/core/outcome.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import type { Term } from '../../coordinator/ledger/ledger.ts';
 import { keepLeading } from '../../coordinator/shell/leadership.ts';
+import { steadyClock } from '../../coordinator/shell/steady-clock.ts';
 import { refuse, SimCoordinator, type CoordinatorOptions } from './coordinator.ts';
 import { LedgerLink } from './ledger.ts';
 import type { CoordinatorEnd, Link, Network } from './network.ts';
@@ -20,6 +22,8 @@ export type PeerBreaks = {
   readonly overconfident?: boolean;
   /** It takes every answer of the ledger for consent. */
   readonly deafToFences?: boolean;
+  /** Leading, it tells the time by its own host's clock. */
+  readonly ownTime?: boolean;
 };
 
 export type PeerOptions = {
@@ -37,7 +41,7 @@ export type PeerOptions = {
 };
 
 /** What is there while the process lives. */
-type Life = { readonly process: Process; readonly link: LedgerLink; readonly id: string };
+type Life = { readonly process: Process; readonly link: LedgerLink; readonly clock: Clock; readonly id: string };
 
 /**
  * A coordinator's host and the process on it: it follows until it gets the term, leads for as long as it keeps it, and
@@ -98,7 +102,7 @@ export class Peer {
       },
       deafToFences: breaks.deafToFences === true,
     });
-    const life = { process, link, id: name };
+    const life = { process, link, clock: this.#clockOf(name), id: name };
     this.#life = life;
     this.#resigning = false;
     network.listeners.set(this.address, (stream) => this.#accept(stream, process));
@@ -205,12 +209,27 @@ export class Peer {
     world.after(faulty() ? waitMs : 100, () => this.start());
   }
 
+  /** The clock of the host during one life of the process: it is off, and once somebody sets it. */
+  #clockOf(life: string): Clock {
+    const { world, plan } = this.#options;
+    const { clockSkewMsMax } = plan;
+    const prng = world.prng(`clock ${life}`);
+    const skew = () => prng.below(2 * clockSkewMsMax + 1) - clockSkewMsMax;
+    const [before, after] = [skew(), skew()];
+    const [bornAt, setAt] = [world.now - prng.below(1_000_000), world.now + prng.below(60_000)];
+    if (clockSkewMsMax > 0) world.fault('a clock of a coordinator is off');
+    return {
+      now: () => world.clock.now() + (world.now < setAt ? before : after),
+      monotonic: () => world.now - bornAt,
+    };
+  }
+
   /** Follows and leads in turn, for as long as the process lives. */
   async #live(life: Life): Promise<void> {
-    const { plan, world } = this.#options;
+    const { plan } = this.#options;
     const { signal } = new AbortController();
     for (;;) {
-      const ledSince = world.now;
+      const ledSince = life.clock.monotonic();
       const term = await life.link.ledger.lead({ id: life.id, address: this.address }, plan.termTtlMs, signal).catch(unlessUnavailable);
       if (this.#resigning) return;
       if (term !== undefined) await this.#lead(life, term, ledSince);
@@ -222,27 +241,33 @@ export class Peer {
   /** Leads until the term is over. */
   async #lead(life: Life, term: Term, sentAt: number): Promise<void> {
     const { world, plan, breaks, makeCore, leading: common } = this.#options;
-    const { process, link } = life;
+    const { process, link, clock: hostClock } = life;
     await using lead = keepLeading({
       ledger: link.ledger,
       contested: true,
       term,
       ttlMs: plan.termTtlMs,
       sentAt,
-      env: { log: silentLogger, clock: world.clock },
+      env: { log: silentLogger, clock: hostClock },
       after: (delayMs, run) => process.after(delayMs, run),
     });
     const records: LedgerRecord[] = [];
+    const core = makeCore(term.nonce);
+    let clock: Clock;
     try {
-      for await (const batch of link.ledger.load(new AbortController().signal)) records.push(...batch);
+      const { signal } = new AbortController();
+      for await (const batch of link.ledger.load(signal)) records.push(...batch);
+      core.restore(records);
+      const ledger = breaks.ownTime === true ? { now: async () => hostClock.now() } : link.ledger;
+      clock = await steadyClock({ ledger, clock: hostClock, earliestMs: core.newestTime(), signal });
     } catch (error) {
       if (!isFault(error)) throw error;
       return;
     }
     if (lead.lost.aborted || this.#resigning) return;
     const holds = () => breaks.overconfident === true || lead.holds();
-    const core = makeCore(term.nonce);
-    const leading = new SimCoordinator({ ...common, world, process, ledger: link.ledger, term, records, holds, core });
+    const time = { clock, hostClock };
+    const leading = new SimCoordinator({ ...common, ...time, world, process, ledger: link.ledger, term, records, holds, core });
     this.#leading = leading;
     lead.lost.addEventListener('abort', () => {
       world.trace(`${this.address}: leads no more`);

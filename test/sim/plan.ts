@@ -68,6 +68,8 @@ export type Plan = {
   readonly cacheDown: number;
   /** When faults stop. */
   readonly faultsEndMs: number;
+  /** How far a coordinator's host may be off with its wall clock, to either side. */
+  readonly clockSkewMsMax: number;
 };
 
 /**
@@ -121,6 +123,7 @@ export function drawPlan(prng: Prng, steps: number): Plan {
     poison: chance(0.08),
     cacheDown: chance(0.3),
     faultsEndMs: 60_000 + prng.below(240_000),
+    clockSkewMsMax: on(calm ? swarm : 0.5) ? present([5_000, 120_000, 10 * 3_600_000][prng.below(3)], 'one of three') : 0,
   };
 }
 
