@@ -265,6 +265,12 @@ test('a deadline ends the call as DEADLINE and reaches the signal', async () => 
   await aborted.promise;
 });
 
+test('a unary call has a deadline though its caller names none', async () => {
+  const { byteClient } = await start({ status: async (_name, { deadlineAt }) => deadlineAt });
+  const { committedSize } = await callUnary(byteClient, 'QueryWriteStatus', {}, { signal: never });
+  expect(Math.abs(Number(committedSize) - systemClock.now() - 120_000)).toBeLessThan(60_000);
+});
+
 test('a client stream arrives whole, and is written no faster than it is taken', async () => {
   const go = Promise.withResolvers<void>();
   const { byteClient } = await start({

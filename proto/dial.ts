@@ -21,7 +21,7 @@ import { isLoopback } from '../base/address.ts';
 import { systemClock } from '../base/clock.ts';
 import { Fault } from '../base/fault.ts';
 import type { Secret } from '../base/secret.ts';
-import { readMessages, writeMessages } from './flow.ts';
+import { readMessages, writeMessages, type Waiting } from './flow.ts';
 import { faultFromStatus } from './status.ts';
 
 /** Where a server is, and what to show it. */
@@ -30,15 +30,24 @@ export type Link = { readonly address: string; readonly token: Secret | undefine
 export type CallerOptions = {
   /** Cancels the call; it then rejects with CANCELLED. */
   readonly signal: AbortSignal;
-  /** Longest time of the whole call; the server learns it too. @default none */
+  /** Longest time of the whole call; the server learns it too. @default two minutes for a unary call, none for a stream */
   readonly deadlineMs?: number;
+  /**
+   * Longest wait of a stream for the other side: for a message, for room to write, for the answer. It then fails with DEADLINE.
+   * Time that our own side takes does not count. @default none: the keepalive ends a stream whose other side has gone
+   */
+  readonly idleMs?: number;
   /** Sent along with a unary call. @default none */
   readonly metadata?: Readonly<Record<string, string>>;
 };
 
+/** No unary call waits for ever, whatever its caller forgets to say. */
+const UNARY_DEADLINE_MS = 120_000;
+
 const COMMON_OPTIONS: ChannelOptions = {
   // A connection belongs to one client: bulk never shares it with control.
   'grpc.use_local_subchannel_pool': 1,
+  // Finds half-open connections while a call is open on them.
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.initial_reconnect_backoff_ms': 100,
@@ -111,12 +120,18 @@ export async function callUnary<C extends Client, M extends keyof C & string>(
     if (signal.aborted) throw cancelled(signal);
     const cancel = () => call.cancel();
     const start = client[method] as Start; // `M` names a unary method, and this is its longest overload
-    const call = start.call(client, request, metadataOf(options), callOptions(options), (error, response) => {
-      signal.removeEventListener('abort', cancel);
-      if (error !== null) reject(faultOf(error, signal));
-      else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
-      else resolve(response);
-    });
+    const call = start.call(
+      client,
+      request,
+      metadataOf(options),
+      callOptions({ deadlineMs: UNARY_DEADLINE_MS, ...options }),
+      (error, response) => {
+        signal.removeEventListener('abort', cancel);
+        if (error !== null) reject(faultOf(error, signal));
+        else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
+        else resolve(response);
+      },
+    );
     signal.addEventListener('abort', cancel);
   });
 }
@@ -136,7 +151,7 @@ export async function* callServerStream<C extends Client, M extends keyof C & st
   if (options.signal.aborted) throw cancelled(options.signal);
   const start = client[method] as Start; // `M` names a server-streaming method, and this is its longest overload
   const call = start.call(client, request, new Metadata(), callOptions(options));
-  yield* responsesOf(call, ended(call), options.signal);
+  yield* responsesOf(call, ended(call), options);
 }
 
 /**
@@ -158,17 +173,25 @@ export async function callClientStream<C extends Client, M extends keyof C & str
   return new Promise<Res>((resolve, reject) => {
     if (signal.aborted) throw cancelled(signal);
     const cancel = () => call.cancel();
+    const idle = idleTimer(options, (fault) => {
+      reject(fault);
+      call.cancel();
+    });
     const start = client[method] as Start; // `M` names a client-streaming method, and this is its longest overload
     const call = start.call(client, new Metadata(), callOptions(options), (error, response) => {
       signal.removeEventListener('abort', cancel);
+      idle.pause();
       answered.abort();
       if (error !== null) reject(faultOf(error, signal));
       else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
       else resolve(response);
     });
     signal.addEventListener('abort', cancel);
-    writeMessages(call, requests, answered.signal).then(
-      () => call.end(),
+    writeMessages(call, requests, answered.signal, idle).then(
+      () => {
+        call.end();
+        if (!answered.signal.aborted) idle.begin();
+      },
       (error: unknown) => {
         reject(error);
         call.cancel();
@@ -200,7 +223,7 @@ export async function* callBidi<C extends Client, M extends keyof C & string>(
     },
   );
   try {
-    yield* responsesOf(call, end, options.signal);
+    yield* responsesOf(call, end, options);
   } catch (error) {
     throw failure === undefined ? error : failure.error;
   }
@@ -223,19 +246,41 @@ function ended(call: ClientReadableStream<unknown> | ClientDuplexStream<unknown,
   return { over: controller.signal, status: () => status, settled };
 }
 
-async function* responsesOf<Res>(call: ClientReadableStream<Res>, end: CallEnd, signal: AbortSignal): AsyncGenerator<Res, void, void> {
+async function* responsesOf<Res>(call: ClientReadableStream<Res>, end: CallEnd, options: CallerOptions): AsyncGenerator<Res, void, void> {
+  const { signal } = options;
   const stop = new AbortController();
+  const idle = idleTimer(options, (fault) => stop.abort(fault));
   const onAbort = () => stop.abort(cancelled(signal));
   signal.addEventListener('abort', onAbort);
   try {
-    yield* readMessages<Res>(call, stop.signal);
+    idle.begin();
+    for await (const message of readMessages<Res>(call, stop.signal)) {
+      idle.pause();
+      yield message;
+      idle.begin();
+    }
     await end.settled;
     const status = end.status();
     if (status !== undefined && status.code !== grpcStatus.OK) throw faultOf(Object.assign(new Error(status.details), status), signal);
   } finally {
+    idle.pause();
     signal.removeEventListener('abort', onAbort);
     call.cancel(); // changes nothing where the call has ended
   }
+}
+
+/** Counts the time between `begin` and `pause`; calls `late` when that reaches `idleMs`. */
+function idleTimer({ idleMs }: CallerOptions, late: (fault: Fault) => void): Waiting {
+  if (idleMs === undefined) return { begin: () => {}, pause: () => {} };
+  let timer: NodeJS.Timeout | undefined;
+  const pause = () => clearTimeout(timer);
+  return {
+    begin() {
+      pause();
+      timer = setTimeout(() => late(new Fault('DEADLINE', `The server moved nothing for ${idleMs / 1_000} s`)), idleMs);
+    },
+    pause,
+  };
 }
 
 function metadataOf({ metadata = {} }: CallerOptions): Metadata {

@@ -13,6 +13,12 @@ export interface Sink<T> extends EventEmitter {
   write(message: T): boolean;
 }
 
+/** Told when we begin to wait for the other side, and when that is over. */
+export interface Waiting {
+  begin(): void;
+  pause(): void;
+}
+
 /** The messages of `source` until it ends. @throws {unknown} the reason of `stop` as soon as that fires. */
 export async function* readMessages<T>(source: Source<T>, stop: AbortSignal): AsyncGenerator<T, void, void> {
   let ended = false;
@@ -43,9 +49,9 @@ export async function* readMessages<T>(source: Source<T>, stop: AbortSignal): As
 /**
  * Writes `messages` to `sink`, never ahead of what it takes. Returns as soon as `stop` fires, even while a message is
  * awaited, and tells `messages` to end by `return()`: the other side has gone or has answered already, which is for the
- * caller to judge. Whatever `messages` throws after that is dropped.
+ * caller to judge. Whatever `messages` throws after that is dropped. `waiting` is told of waits for room.
  */
-export async function writeMessages<T>(sink: Sink<T>, messages: AsyncIterable<T>, stop: AbortSignal): Promise<void> {
+export async function writeMessages<T>(sink: Sink<T>, messages: AsyncIterable<T>, stop: AbortSignal, waiting?: Waiting): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let release: () => void = () => {};
   const onStop = () => release();
@@ -62,7 +68,10 @@ export async function writeMessages<T>(sink: Sink<T>, messages: AsyncIterable<T>
         done = true;
         return;
       }
-      if (!sink.write(next.value)) await drained(sink, stop);
+      if (sink.write(next.value)) continue;
+      waiting?.begin();
+      await drained(sink, stop);
+      waiting?.pause();
     }
   } catch (error) {
     done = true; // an iterator that threw has ended

@@ -40,6 +40,8 @@ export type DataPlaneOptions = {
   readonly locate?: (signal: AbortSignal) => Promise<string>;
   /** Stands before every call. @default none: each call tries for itself */
   readonly guard?: Guard;
+  /** Longest wait for the server within a stream, whatever the size of the blob. @default one minute */
+  readonly idleMs?: number;
 };
 
 /** Results of steps by action, in the scope that the instance name says and, for reading, its ancestors. */
@@ -59,6 +61,9 @@ export type DataPlaneClients = {
 
 const UNARY_DEADLINE_MS = 60_000;
 const PATIENCE_MS = 30_000;
+const IDLE_MS = 60_000;
+/** Connections are made anew once for all calls that were not answered in time together. */
+const RENEW_MS = 1_000;
 /** Views that are kept; what is dropped goes on working and is made anew when asked for. */
 const VIEWS_MAX = 1_000;
 
@@ -72,15 +77,27 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
   const clients = { ...clientsOf(link) };
   let address = link.address;
   const closing = new AbortController();
+  const connect = (): void => {
+    const old = { ...clients };
+    Object.assign(clients, clientsOf({ ...link, address }));
+    closeAll(old); // what is under way on them goes on
+  };
   const moveTo = (to: string): void => {
     if (to === address || closing.signal.aborted) return;
     address = to;
-    const old = { ...clients };
-    Object.assign(clients, clientsOf({ ...link, address: to }));
-    closeAll(old); // what is under way on them goes on
+    connect();
+  };
+  let renewedAt = Number.NEGATIVE_INFINITY;
+  /** A server that does not answer may be behind a connection that is dead and has not been found so. */
+  const renew = (): void => {
+    const now = env.clock.monotonic();
+    if (closing.signal.aborted || now - renewedAt < RENEW_MS) return;
+    renewedAt = now;
+    connect();
   };
   const prng = prngFrom(randomInt(2 ** 48 - 1));
-  const beforeRetry = async (signal: AbortSignal): Promise<void> => {
+  const beforeRetry = async (signal: AbortSignal, failure: unknown): Promise<void> => {
+    if (isFault(failure, 'DEADLINE')) renew();
     try {
       const found = await locate?.(signal);
       if (found !== undefined) moveTo(found);
@@ -91,8 +108,9 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
   const tries = retrier({ prng, clock: env.clock, patienceMs: options.patienceMs ?? PATIENCE_MS, beforeRetry, guard: options.guard });
   // Kept, so that calls under one name gather into the same batches.
   const views = new Map<string, DataPlane>();
+  const idleMs = options.idleMs ?? IDLE_MS;
   const view = (instanceName: string, dispose: () => void): DataPlane => ({
-    store: remoteStore(clients, instanceName, tries, closing.signal),
+    store: remoteStore({ clients, instanceName, retrier: tries, closing: closing.signal, idleMs }),
     actions: actionResults(clients, instanceName, tries, closing.signal),
     withInstance(name) {
       const kept = views.get(name) ?? view(name, () => {});

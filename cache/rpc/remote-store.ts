@@ -21,8 +21,19 @@ const PIECE_BYTES = 1024 * 1024;
 /** Longest single call that is no stream. */
 const UNARY_DEADLINE_MS = 60_000;
 
+export type RemoteStoreOptions = {
+  /** Looked into for each try. */
+  readonly clients: DataPlaneClients;
+  readonly instanceName: string;
+  readonly retrier: Retrier;
+  readonly closing: AbortSignal;
+  /** Longest wait for the server within a stream. */
+  readonly idleMs: number;
+};
+
 /** The data plane's blobs under one instance name. Calls that a passing fault of the connection broke are made again. */
-export function remoteStore(clients: DataPlaneClients, instanceName: string, retrier: Retrier, closing: AbortSignal): BlobStore {
+export function remoteStore(options: RemoteStoreOptions): BlobStore {
+  const { clients, instanceName, retrier, closing } = options;
   const updates = new Batcher<{ digest: Digest; bytes: Uint8Array }, void>(BATCH, (items) => batchUpdate(items));
   const reads = new Batcher<Digest, Uint8Array>(BATCH, (digests) => batchRead(digests));
   const unaryOptions = { signal: closing, deadlineMs: UNARY_DEADLINE_MS };
@@ -60,7 +71,7 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, ret
       checkRange(digest, range);
       if (digest === EMPTY_DIGEST) return;
       const either = AbortSignal.any([signal, closing]);
-      if (sizeOf(digest) > BATCHED_BYTES) yield* readStream(clients, instanceName, digest, range, retrier, either);
+      if (sizeOf(digest) > BATCHED_BYTES) yield* readStream(options, digest, range, either);
       else {
         const bytes = await reads.add(digest, digest, sizeOf(digest) + BATCH_OVERHEAD_BYTES, either);
         yield range === undefined
@@ -71,19 +82,19 @@ export function remoteStore(clients: DataPlaneClients, instanceName: string, ret
     async put(digest, source, signal) {
       signal.throwIfAborted();
       const either = AbortSignal.any([signal, closing]);
-      if (sizeOf(digest) > BATCHED_BYTES) return writeStream(clients, instanceName, digest, source, retrier, either);
+      if (sizeOf(digest) > BATCHED_BYTES) return writeStream(options, digest, source, either);
       const bytes = source instanceof Uint8Array ? source : await collect(digest, source);
       if (digestOf(bytes) !== digest) throw new Fault('DIGEST_MISMATCH', `Blob ${digest}: the bytes have the digest ${digestOf(bytes)}`);
       if (digest === EMPTY_DIGEST) return;
       await updates.add(digest, { digest, bytes }, bytes.byteLength + BATCH_OVERHEAD_BYTES, either);
     },
     async findMissing(digests, signal) {
-      const options = { signal: AbortSignal.any([signal, closing]), deadlineMs: UNARY_DEADLINE_MS };
+      const callOptions = { signal: AbortSignal.any([signal, closing]), deadlineMs: UNARY_DEADLINE_MS };
       const unique = [...new Set(digests)].filter((digest) => digest !== EMPTY_DIGEST);
       const missing: Digest[] = [];
       for (let start = 0; start < unique.length; start += ASKED_AT_ONCE) {
         const request = { instanceName, blobDigests: unique.slice(start, start + ASKED_AT_ONCE).map(digestToProto) };
-        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, options), options.signal);
+        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, callOptions), callOptions.signal);
         for (const [index, message] of answer.missingBlobDigests.entries())
           missing.push(digestFromProto(message, `missing_blob_digests[${index}]`));
       }
@@ -118,11 +129,9 @@ async function collect(digest: Digest, source: AsyncIterable<Uint8Array>): Promi
 
 /** Reads by ByteStream; goes on where it was when the connection breaks; checks the digest of what is read as a whole. */
 async function* readStream(
-  clients: DataPlaneClients,
-  instanceName: string,
+  { clients, instanceName, retrier, idleMs }: RemoteStoreOptions,
   digest: Digest,
   range: ByteRange | undefined,
-  retrier: Retrier,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const start = range?.offset ?? 0;
@@ -135,7 +144,7 @@ async function* readStream(
     let end = (_error?: unknown): void => {};
     try {
       end = tries.begin();
-      for await (const { data } of callServerStream(clients.bytes, 'read', request, { signal })) {
+      for await (const { data } of callServerStream(clients.bytes, 'read', request, { signal, idleMs })) {
         if (done + data.byteLength > want) throw corrupt(digest);
         sum?.update(data);
         done += data.byteLength;
@@ -156,11 +165,9 @@ async function* readStream(
 
 /** Writes by ByteStream. Where the source can be read again and the connection breaks, it goes on where the server is. */
 async function writeStream(
-  clients: DataPlaneClients,
-  instanceName: string,
+  { clients, instanceName, retrier, idleMs }: RemoteStoreOptions,
   digest: Digest,
   source: AsyncIterable<Uint8Array> | Uint8Array,
-  retrier: Retrier,
   signal: AbortSignal,
 ): Promise<void> {
   const resourceName = writeName(instanceName, digest, randomUUID());
@@ -172,7 +179,7 @@ async function writeStream(
     const again = !Object.is(reader, source); // a generator is its own iterator, and spent once it was read
     const sent: { error?: unknown } = {};
     try {
-      await callClientStream(clients.bytes, 'write', writeRequests(resourceName, digest, reader, offset, sent), { signal });
+      await callClientStream(clients.bytes, 'write', writeRequests(resourceName, digest, reader, offset, sent), { signal, idleMs });
       end();
       return;
     } catch (error) {

@@ -6,7 +6,7 @@ import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 
 const POLICY: BackoffPolicy = { initialMs: 50, maxMs: 2_000 };
-const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['PEER_UNAVAILABLE', 'STORE_UNAVAILABLE', 'DRAINING']);
+const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['PEER_UNAVAILABLE', 'STORE_UNAVAILABLE', 'DRAINING', 'DEADLINE']);
 
 /** Whether the same call may succeed a little later. */
 export function isPassing(error: unknown): boolean {
@@ -18,8 +18,8 @@ export type RetryOptions = {
   readonly clock: Clock;
   /** How long a call is made again, from its first passing fault. */
   readonly patienceMs: number;
-  /** Called before every further try: where the server has moved, it may be found again. Does not throw. */
-  readonly beforeRetry: (signal: AbortSignal) => Promise<void>;
+  /** Called before every further try, with what the last one failed by: where the server has moved, it may be found again. Does not throw. */
+  readonly beforeRetry: (signal: AbortSignal, error: unknown) => Promise<void>;
   readonly guard: Guard | undefined;
 };
 
@@ -77,7 +77,7 @@ export function retrier({ prng, clock, patienceMs, beforeRetry, guard }: RetryOp
         if (refusal !== undefined) throw refusal;
         count += 1;
         await sleep(backoffMs(POLICY, count, prng), undefined, { signal });
-        await beforeRetry(signal);
+        await beforeRetry(signal, error);
       },
     };
     return own;

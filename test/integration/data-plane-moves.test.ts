@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
@@ -90,4 +91,70 @@ test('calls wait for a data plane that is started again at the same address', as
   await again.ready();
   await until('it is answered', () => done);
   expect(await asking).toEqual([]);
+});
+
+/** One data plane whose link can be made half-open, and a client, already connected, that notices after 2 s. */
+async function linked(dir: string) {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await plane(dir));
+  const relay = stack.use(await startRelay(server.address));
+  const link = { address: relay.address, token: undefined };
+  const data = stack.use(openDataPlane({ link, instanceName: 'local/main', env, idleMs: 2_000 }));
+  const first = randomBytes(512 * 1024);
+  await data.store.put(digestOf(first), first, never);
+  const parts = stack.move();
+  return { relay, data, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+test('a download whose link is half-open goes on over a new connection', async () => {
+  await using dir = await tempDir();
+  await using at = await linked(dir.path);
+  await at.data.store.put(digestOf(BIG), BIG, never);
+  const before = at.relay.taken;
+  const got: Uint8Array[] = [];
+  for await (const chunk of at.data.store.get(digestOf(BIG), undefined, never)) {
+    if (got.length === 0) at.relay.halfOpen();
+    got.push(chunk);
+  }
+  expect(Buffer.concat(got).equals(BIG)).toBe(true);
+  expect(at.relay.taken).toBeGreaterThan(before);
+});
+
+test('an upload whose link is half-open goes on over a new connection', async () => {
+  await using dir = await tempDir();
+  await using at = await linked(dir.path);
+  let reads = 0;
+  const source = {
+    [Symbol.asyncIterator]: () =>
+      pieces(BIG, async () => {
+        reads += 1;
+        if (reads === 1) at.relay.halfOpen();
+      }),
+  };
+  await at.data.store.put(digestOf(BIG), source, never);
+  expect(reads).toBeGreaterThan(1);
+  expect(await at.data.store.findMissing([digestOf(BIG)], never)).toEqual([]);
+});
+
+test('a slow reader and a slow source are not taken for a server that hangs', async () => {
+  await using dir = await tempDir();
+  await using at = await linked(dir.path);
+  let reads = 0;
+  const source = {
+    [Symbol.asyncIterator]: () =>
+      pieces(BIG, async () => {
+        reads += 1;
+        await sleep(3_000);
+      }),
+  };
+  await at.data.store.put(digestOf(BIG), source, never);
+  expect(reads).toBe(1);
+  const before = at.relay.taken;
+  let bytes = 0;
+  for await (const chunk of at.data.store.get(digestOf(BIG), undefined, never)) {
+    if (bytes === 0) await sleep(3_000);
+    bytes += chunk.byteLength;
+  }
+  expect(bytes).toBe(BIG.byteLength);
+  expect(at.relay.taken).toBe(before);
 });
