@@ -67,6 +67,7 @@ describe('Redis', { timeout: 180_000 }, () => {
     try {
       const said = () => faults.yard.coordinators.some((one) => hasLogged(one, word));
       await until('the log says why', said);
+      await until('callers are told', async () => /LEDGER_UNAVAILABLE|NO_LEADER/.test(await refusal(`told-${key}`)));
       open();
     } finally {
       // The tests after this one need Redis as it was.
