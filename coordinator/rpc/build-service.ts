@@ -1,5 +1,6 @@
 import type { Authenticator } from '../../base/auth.ts';
 import type { Caller } from '../../base/caller.ts';
+import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import type { BreakerView } from '../../base/breaker.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
@@ -38,6 +39,7 @@ import { newBuildId } from '../shell/build-ids.ts';
 import type { CoreView } from '../shell/core-view.ts';
 import { instanceNameOf } from '../shell/instance-name.ts';
 import type { Shell } from '../shell/shell.ts';
+import { sleep } from '../shell/sleep.ts';
 import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
 import { hotOrArchived, type Found } from './archived.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
@@ -80,6 +82,8 @@ const STORE_MS = 30_000;
 const STORE_AGAIN_MS = 2_000;
 /** Commits under way at which new builds are put off. */
 const BACKLOG_MAX = 50_000;
+/** Longest wait for the ledger to say what time it is. */
+const LEDGER_TIME_MS = 500;
 /** Longest wait for somebody to lead, for calls that need a leader. */
 const LEADER_MS = 3_000;
 
@@ -108,7 +112,7 @@ export function buildService(options: BuildServiceOptions): ServedService {
       return (await options.forwarder.unary(role.leader, method, request, call)) as Res;
     });
   const handlers: BuildHandlers = {
-    GetServer: called('GetServer', async (_request, caller) => serverOf(options, caller)),
+    GetServer: called('GetServer', (_request, caller, call) => serverOf(options, caller, call)),
     SubmitBuild: led('SubmitBuild', 'submitBuild', submit),
     GetBuild: called('GetBuild', (request, caller, call) => getBuild(options, request, caller, call)),
     ListBuilds: led('ListBuilds', 'listBuilds', listBuilds),
@@ -119,7 +123,7 @@ export function buildService(options: BuildServiceOptions): ServedService {
     ExplainStep: led('ExplainStep', 'explainStep', explain),
     ListAgents: led('ListAgents', 'listAgents', async ({ driver, core }) => {
       await confirmed(driver, () => driver.settled());
-      return agentsToProto(core, options.dependencies?.() ?? []);
+      return agentsToProto(core, options.dependencies?.() ?? [], driver.now());
     }),
     SetHold: led('SetHold', 'setHold', async (leading, request: SetHoldRequest__Output, caller) => {
       await done(leading, holdEventFromProto(request, caller, leading.driver.now()));
@@ -129,7 +133,8 @@ export function buildService(options: BuildServiceOptions): ServedService {
   return { definition: loadProto().switchyard.v1.Build.service, handlers };
 }
 
-function serverOf(options: BuildServiceOptions, caller: Caller): GetServerResponse {
+async function serverOf(options: BuildServiceOptions, caller: Caller, { signal }: Call): Promise<GetServerResponse> {
+  const nowMs = await timeOf(options, signal);
   const role = options.role.current();
   const leads = role.kind === 'leading';
   return {
@@ -144,8 +149,21 @@ function serverOf(options: BuildServiceOptions, caller: Caller): GetServerRespon
     instanceName: instanceNameOf(caller.project, caller.scope),
     requestBytesMax: MESSAGE_BYTES_MAX,
     stepsPerBuildMax: LIMITS.stepsPerBuild,
-    nowMs: options.env.clock.now(),
+    nowMs,
   };
+}
+
+/** The time that builds' times are in, as near as this coordinator can tell: a ledger that is away is not waited for. */
+async function timeOf({ role, reads, env }: BuildServiceOptions, signal: AbortSignal): Promise<TimeMs> {
+  const now = role.current();
+  if (now.kind === 'leading') return now.shell.driver.now();
+  if (reads === undefined) return env.clock.now();
+  const over = new AbortController();
+  const either = AbortSignal.any([signal, over.signal]);
+  const late = sleep(LEDGER_TIME_MS, either).then(() => undefined);
+  const said = await Promise.race([reads.ledger.now(either).catch(() => undefined), late]);
+  over.abort();
+  return said ?? env.clock.now();
 }
 
 async function submit(options: Leading, request: SubmitBuildRequest__Output, caller: Caller, call: Call): Promise<SubmitBuildResponse> {

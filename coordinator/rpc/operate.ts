@@ -70,8 +70,8 @@ export function holdEventFromProto(request: SetHoldRequest__Output, caller: Call
   };
 }
 
-/** `dependencies` are the breakers of what this coordinator itself needs. */
-export function agentsToProto(core: CoreView, dependencies: readonly BreakerView[]): ListAgentsResponse {
+/** `dependencies` are the breakers of what this coordinator itself needs. All times are by the leader's clock, as `now` is. */
+export function agentsToProto(core: CoreView, dependencies: readonly BreakerView[], now: TimeMs): ListAgentsResponse {
   return {
     agents: core.agents().map((view) => ({
       agent: view.id,
@@ -89,7 +89,7 @@ export function agentsToProto(core: CoreView, dependencies: readonly BreakerView
       keptFrom: view.keptFrom.join('; '),
     })),
     pools: core.pools().map((pool) => ({ ...pool, breaker: breakerToProto(pool.breaker), why: pool.why ?? '' })),
-    dependencies: dependencies.map(dependencyToProto),
+    dependencies: dependencies.map((view) => dependencyToProto(view, now)),
     holds: core.holds().map((hold) => ({
       target: hold.target,
       kind: hold.kind,
@@ -105,7 +105,9 @@ function breakerToProto({ kind, errors, since, lastError, probeAt }: BreakerPict
   return { state: kind, errors, sinceMs: since ?? 0, lastError: lastError ?? '', probeAtMs: probeAt ?? 0 };
 }
 
-function dependencyToProto({ dependency, kind, since, openForMs, lastFault, counts, at }: BreakerView): DependencyStatus {
-  const probeAtMs = kind === 'open' ? at + openForMs : 0;
-  return { name: dependency, breaker: { state: kind, errors: counts.faults, sinceMs: since, lastError: lastFault ?? '', probeAtMs } };
+/** A breaker tells the time by the host's clock. */
+function dependencyToProto({ dependency, kind, since, openForMs, lastFault, counts, at }: BreakerView, now: TimeMs): DependencyStatus {
+  const sinceMs = now - (at - since);
+  const probeAtMs = kind === 'open' ? now + openForMs : 0;
+  return { name: dependency, breaker: { state: kind, errors: counts.faults, sinceMs, lastError: lastFault ?? '', probeAtMs } };
 }

@@ -6,6 +6,7 @@ import { callUnary, dial } from '../../proto/dial.ts';
 import type { GetServerResponse__Output } from '../../proto/gen/switchyard/v1/GetServerResponse.ts';
 import { loadProto } from '../../proto/load.ts';
 import { freePorts } from '../fixtures/ports.ts';
+import { ROOT } from '../fixtures/root.ts';
 import { startRedis, type RedisServer } from '../fixtures/redis.ts';
 import { startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
@@ -49,6 +50,8 @@ export type RedisYardOptions = {
   readonly coordinators: number;
   readonly agents: Readonly<Record<string, number>>;
   readonly coordinatorArgs?: readonly string[];
+  /** By how much the wall clock of each coordinator's host is off. @default 0 */
+  readonly skewsMs?: readonly number[];
 };
 
 /** Starts it; `agents` gives each agent's slots. Ready when one leads and all agents are registered. */
@@ -66,7 +69,8 @@ export async function startRedisYard(options: RedisYardOptions): Promise<RedisYa
   ];
   const members: Member[] = [];
   for (let index = 1; index <= options.coordinators; index += 1) {
-    members.push(await startMember(`coordinator-${index}`, dir.path, argsOf, stack));
+    const plan = { name: `coordinator-${index}`, dir: dir.path, skewMs: options.skewsMs?.[index - 1] ?? 0 };
+    members.push(await startMember(plan, argsOf, stack));
   }
   const addresses = members.map((member) => member.address).join(',');
   const agents = new Map<string, RunningProcess>();
@@ -92,7 +96,11 @@ export async function startRedisYard(options: RedisYardOptions): Promise<RedisYa
   };
 }
 
-async function startMember(name: string, dir: string, argsOf: RedisYard['argsOf'], stack: AsyncDisposableStack): Promise<Member> {
+type MemberPlan = { readonly name: string; readonly dir: string; readonly skewMs: number };
+
+async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard['argsOf'], stack: AsyncDisposableStack): Promise<Member> {
+  // By way of the environment, so that all processes of this host have the same time.
+  const skewed = { NODE_OPTIONS: `--import ${join(ROOT, 'test/fixtures/skew-clock.ts')}`, SKEW_MS: String(skewMs) };
   const ports = await freePorts(3);
   const address = `127.0.0.1:${ports[0]}`;
   let current: RunningProcess | undefined;
@@ -100,7 +108,7 @@ async function startMember(name: string, dir: string, argsOf: RedisYard['argsOf'
   const start = async ({ bare = false } = {}) => {
     await current?.[Symbol.asyncDispose]();
     if (bare) await rm(join(dir, name), { recursive: true, force: true });
-    current = startSwitchyard(argsOf(name, ports), { cwd: dir });
+    current = startSwitchyard(argsOf(name, ports), { cwd: dir, ...(skewMs === 0 ? {} : { env: skewed }) });
     await current.ready(PATIENCE_MS);
   };
   stack.defer(async () => {

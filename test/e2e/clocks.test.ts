@@ -1,0 +1,64 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
+import { startSwitchyard } from '../fixtures/run-process.ts';
+import { until } from '../fixtures/until.ts';
+import { endOf, PATIENCE_MS, submittedBy, writeFiles } from './real-yard.ts';
+import { startRedisYard } from './redis-yard.ts';
+
+const HOUR_MS = 3_600_000;
+const never = new AbortController().signal;
+
+function linesOf(path: string): readonly string[] {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+}
+
+test(
+  'coordinators whose clocks are hours apart take over from each other: no running step runs again, and all tell the same time',
+  { timeout: 240_000 },
+  async () => {
+    await using yard = await startRedisYard({
+      coordinators: 2,
+      agents: { one: 8 },
+      skewsMs: [0, HOUR_MS],
+      coordinatorArgs: ['--lease-ttl', '10s', '--heartbeat', '1s'],
+    });
+    const [right, ahead] = yard.members;
+    if (right === undefined || ahead === undefined) throw new Error('There are two');
+    expect((await yard.leader()).address).toBe(right.address);
+    const [gate, journal] = [join(yard.dir, 'gate'), join(yard.dir, 'journal')];
+    const step = `echo begun >> '${journal}'; while [ ! -e '${gate}' ]; do sleep 0.3; done`;
+    // Those with effects would not be retried, but end in an error.
+    const steps = Array.from(
+      { length: 6 },
+      (_, index) => `  s${index}: { run: "${step}", cache: false, sideEffects: ${index % 2 === 0} }\n`,
+    );
+    await writeFiles(yard.work, { 'wait.yaml': `version: 1\ndefaults: { timeout: 5m }\nsteps:\n${steps.join('')}` });
+    await using command = startSwitchyard(['run', '-o', 'json', '-f', 'wait.yaml', ...yard.at], { cwd: yard.work });
+    const build = await submittedBy(command);
+    await until('all steps run', () => linesOf(journal).length === 6, PATIENCE_MS);
+    // First to the clock that is an hour ahead, then back to the one that is right.
+    for (const [from, to] of [
+      [right, ahead],
+      [ahead, right],
+    ] as const) {
+      await from.end('SIGKILL');
+      await until('the other one leads', async () => (await to.ask()).coordinatorRole === 'COORDINATOR_ROLE_LEADING', PATIENCE_MS);
+      const agents = async () => (await yard.server.agents(never)).agents;
+      await until('its agent is back', async () => (await agents())[0]?.connected === true, PATIENCE_MS);
+      await from.start();
+      const said = await Promise.all([from.ask(), to.ask()]);
+      for (const { nowMs } of said) expect(Math.abs(Number(nowMs) - systemClock.now())).toBeLessThan(HOUR_MS / 10);
+    }
+    writeFileSync(gate, '');
+    expect((await command.ended).code).toBe(0);
+    expect(linesOf(journal)).toHaveLength(6);
+    const end = await endOf(yard.server, build);
+    expect(end.steps.map(({ attempts, verdict }) => [attempts.length, verdict])).toEqual(end.steps.map(() => [1, 'succeeded']));
+    for (const { startedAtMs = 0, endedAtMs = 0 } of end.steps) {
+      expect(endedAtMs).toBeGreaterThanOrEqual(startedAtMs);
+      expect(endedAtMs - startedAtMs).toBeLessThan(HOUR_MS / 10);
+    }
+  },
+);
