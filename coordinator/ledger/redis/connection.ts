@@ -1,8 +1,9 @@
 import type { Cluster, Redis } from 'ioredis';
 import type { Env } from '../../../base/env.ts';
+import type { TimeMs } from '../../../base/clock.ts';
 import { clientOf } from './client.ts';
 import type { RedisConfig } from './config.ts';
-import { messageOf } from './faults.ts';
+import { messageOf, plainText } from './faults.ts';
 import type { Arg } from './operations.ts';
 import type { Script } from './scripts.ts';
 
@@ -14,6 +15,8 @@ export type Call =
 /** What is known of a connection, for metrics and readiness. */
 export type ConnectionState = {
   readonly connected: boolean;
+  /** When it was connected, or lost; when it was opened, while it has never been connected. */
+  readonly since: TimeMs;
   /** How long the last answer took. */
   readonly latencyMs: number | undefined;
   /** Why it is not connected, or why the last call failed; undefined while all is well. */
@@ -41,17 +44,31 @@ export type ConnectionOptions = {
   readonly env: Env;
 };
 
+/** Time between two questions whether the connection of a subscriber stands. */
+const PING_MS = 5_000;
+
 export function openConnection({ config, role, answerMs, env }: ConnectionOptions): Connection {
   const client = clientOf(config, role, answerMs);
   let lastError: string | undefined;
   let latencyMs: number | undefined;
+  let since = env.clock.now();
+  let pings: NodeJS.Timeout | undefined;
   const fail = (error: unknown) => (lastError = messageOf(error));
   client.on('error', (error: unknown) => {
     const text = messageOf(error);
-    if (text !== lastError) env.log.warn('redis-connection-failed', { role, reason: text });
+    if (text !== lastError) env.log.warn('redis-connection-failed', { role, reason: plainText(text) });
     fail(error);
   });
-  client.on('ready', () => (lastError = undefined));
+  let wasReady = false;
+  client.on('ready', () => {
+    lastError = undefined;
+    if (!wasReady) since = env.clock.now();
+    wasReady = true;
+  });
+  client.on('close', () => {
+    if (wasReady) since = env.clock.now();
+    wasReady = false;
+  });
   return {
     async call(...calls) {
       const startedAt = env.clock.monotonic();
@@ -62,7 +79,7 @@ export function openConnection({ config, role, answerMs, env }: ConnectionOption
         return answers;
       } catch (error) {
         // While it is away, why it went says more than that it is.
-        if (client.status !== 'ready' && lastError !== undefined) throw new Error(`${lastError}; ${messageOf(error)}`, { cause: error });
+        if (client.status !== 'ready' && lastError !== undefined) throw new Error(lastError, { cause: error });
         fail(error);
         throw error;
       }
@@ -80,9 +97,21 @@ export function openConnection({ config, role, answerMs, env }: ConnectionOption
       client.on('ready', again);
       client.on('+node', again);
       if (client.status === 'ready') again();
+      // Nothing else is ever sent here: what is not answered shows that the connection is dead, and it is made anew.
+      pings = setInterval(() => {
+        if (client.status === 'ready') client.ping().catch(() => {});
+      }, PING_MS);
     },
-    state: () => ({ connected: client.status === 'ready', latencyMs, lastError }),
-    close: () => client.disconnect(),
+    state: () => ({
+      connected: client.status === 'ready',
+      since,
+      latencyMs,
+      lastError: lastError === undefined ? undefined : plainText(lastError),
+    }),
+    close: () => {
+      clearInterval(pings);
+      client.disconnect();
+    },
   };
 }
 

@@ -64,18 +64,19 @@ const TLS = /certificate|self-signed|altnames|SSL routines|wrong version number|
  */
 export function redisFault(error: unknown, where: string): Fault {
   if (error instanceof Fault) return error;
-  const text = messageOf(error);
+  const raw = messageOf(error);
+  const text = plainText(raw);
   const meaning = MEANINGS[codeOf(text)];
   const unavailable = (message: string, hint: string) => new Fault('LEDGER_UNAVAILABLE', message, { hint, cause: error });
   if (meaning !== undefined) return unavailable(`Redis at ${where} ${meaning.what} (${text})`, meaning.hint);
-  if (TLS.test(text)) {
+  if (TLS.test(raw)) {
     return unavailable(
       `Redis at ${where} cannot be trusted, or speaks no TLS (${text})`,
       'Check --redis-ca-file, the name in its certificate, and whether the URL should begin with redis:// or rediss://.',
     );
   }
-  if (CONNECTION.test(text))
-    return unavailable(`Redis at ${where} cannot be reached (${text})`, 'Check that it runs and that the address is right.');
+  if (CONNECTION.test(raw))
+    return unavailable(`Redis at ${where} cannot be reached (${text})`, 'Check that it runs, that the address is right, and that no firewall stands between.');
   return unavailable(`Redis at ${where} failed: ${text}`, "Redis' own log may have the cause.");
 }
 
@@ -85,6 +86,24 @@ export function isPassing(error: unknown): boolean {
   const text = messageOf(error);
   const meaning = MEANINGS[codeOf(text)];
   return meaning === undefined ? CONNECTION.test(text) || /^(MOVED|ASK|UNBLOCKED)\b/.test(text) : meaning.passing;
+}
+
+/** What the client library says in its own terms, in words that need no knowledge of it. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/Stream isn't writeable and enableOfflineQueue options is false/g, 'there is no connection'],
+  [/Cluster isn't ready and enableOfflineQueue options is false/g, 'there is no connection to the cluster'],
+  [/Socket timeout\. Expecting data, but didn't receive any in (\d+)ms\./g, 'no answer came within $1 ms'],
+  [/timed out after (\d+) ms/g, 'no answer came within $1 ms'],
+  [/connect ETIMEDOUT/g, 'no connection could be made in time'],
+  [/Connection is closed\./g, 'the connection broke'],
+  [/Failed to refresh slots cache\./g, 'no node of the cluster says which node has what'],
+  [/None of startup nodes is available/g, 'no node of the cluster answers'],
+  [/All sentinels are unreachable(?: and retry is disabled)?\.(?: Retrying from scratch after \d+ms\.)?(?: Last error: )?/g, 'no sentinel answers: '],
+];
+
+/** `text` as an operator should read it. */
+export function plainText(text: string): string {
+  return WORDS.reduce((plain, [library, words]) => plain.replaceAll(library, words), text);
 }
 
 export function messageOf(error: unknown): string {

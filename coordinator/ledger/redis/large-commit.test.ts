@@ -30,32 +30,38 @@ beforeAll(async () => {
 beforeEach(() => redis.command('FLUSHALL'));
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** Commits as a coordinator that dies before its call with that number reaches Redis, or right after it was carried out. */
-async function dieAt(fatalCall: number, when: 'before' | 'after', records: readonly LedgerRecord[]): Promise<void> {
+type Send = () => ReturnType<Connection['call']>;
+
+/** Takes the lead and commits; `meet` stands before every call of the commit. */
+async function commitWhile(records: readonly LedgerRecord[], meet: (send: Send) => ReturnType<Send>): Promise<void> {
   const env = { log: silentLogger, clock: systemClock };
   const config = configAt(redis.url);
   const connection = openConnection({ config, role: 'dies', answerMs: 1_000, env });
-  const shared = { keys: redisKeys(config.prefix), scripts: readScripts(), patience: openPatience(env, redis.address), env };
+  const scripts = readScripts();
+  const durable = { durability: { kind: 'memory' }, waitsForDisk: () => false, answerMs: 1_000 } as const;
+  const shared = { ...durable, keys: redisKeys(config.prefix), scripts, patience: openPatience(env, redis.address), env };
   try {
     await until('it is connected', () => connection.state().connected);
     const held = present(await new Takeover({ ...shared, connection }).lead(leader('dies'), 60_000), 'the leadership is free');
-    let calls = 0;
-    const dying: Connection = {
-      ...connection,
-      async call(...all) {
-        calls += 1;
-        if (calls > fatalCall || (calls === fatalCall && when === 'before')) throw new Error('Connection is closed.');
-        const answers = await connection.call(...all);
-        if (calls === fatalCall) throw new Error('Connection is closed.');
-        return answers;
-      },
-    };
+    const meeting: Connection = { ...connection, call: (...all) => meet(() => connection.call(...all)) };
     held.endsAt = 0; // it does not come to try again
-    const writer = new Writer({ ...shared, connection: dying, durability: { kind: 'memory' }, waitsForDisk: () => false, answerMs: 1_000 });
-    await expect(writer.commit(held, records)).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    await new Writer({ ...shared, connection: meeting }).commit(held, records);
   } finally {
     connection.close();
   }
+}
+
+/** Commits as a coordinator that dies before its call with that number reaches Redis, or right after it was carried out. */
+async function dieAt(fatalCall: number, when: 'before' | 'after', records: readonly LedgerRecord[]): Promise<void> {
+  let calls = 0;
+  const committing = commitWhile(records, async (send) => {
+    calls += 1;
+    if (calls > fatalCall || (calls === fatalCall && when === 'before')) throw new Error('Connection is closed.');
+    const answers = await send();
+    if (calls === fatalCall) throw new Error('Connection is closed.');
+    return answers;
+  });
+  await expect(committing).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
 }
 
 it('is whole or not there, wherever its coordinator dies in the middle of a large commit', { timeout: 60_000 }, async () => {
@@ -79,6 +85,24 @@ it('is whole or not there, wherever its coordinator dies in the middle of a larg
       expect(await loadAll(ledger)).toHaveLength((decided ? 2 : 1) * (2 + 2 * names.length));
     }
   }
+});
+
+it('is not acknowledged by a Redis that has lost its decision meanwhile', async () => {
+  const records = submission(build, names);
+  let calls = 0;
+  const committing = commitWhile(records, async (send) => {
+    const answers = await send();
+    calls += 1;
+    if (calls !== 6) return answers;
+    // The call that decided is what a crash took away; the slices are from before it.
+    await redis.command('HDEL', '{switchyard}:meta', 'redo', 'slices', 'large');
+    await redis.command('HSET', '{switchyard}:meta', 'commit', '0');
+    return answers;
+  });
+  await expect(committing).rejects.toMatchObject({ code: 'LEDGER_FENCED' });
+  await using ledger = await openAt(redis.url);
+  present(await ledger.lead(leader('dies'), 60_000, signal), 'the same holder leads at once');
+  expect(await loadAll(ledger)).toEqual([]);
 });
 
 it('commits 20,000 records and forgets them, and nothing of them stays', { timeout: 60_000 }, async () => {

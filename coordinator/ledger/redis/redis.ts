@@ -79,7 +79,8 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
   env.log.info('redis-connected', { where, version: facts.version, durability: config.durability.kind });
   const shared = { connection: reads, keys, scripts, patience, env };
   const waitsForDisk = () => facts.waitsForDisk;
-  const writer = new Writer({ ...shared, connection: commits, durability: config.durability, waitsForDisk, answerMs });
+  const durable = { durability: config.durability, waitsForDisk, answerMs };
+  const writer = new Writer({ ...shared, ...durable, connection: commits });
   const hints = subscription(() => connect('hints'), keys.hints);
   const inspectAgain = async (signal: AbortSignal) => {
     const end = env.clock.monotonic() + answerMs;
@@ -88,7 +89,7 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
   return {
     traits: { durability: config.durability.kind === 'memory' ? 'process' : 'power', shared: true, groupRecordsMax: GROUP_RECORDS },
     state: () => ({ where, version: facts.version, commits: commits.state(), reads: reads.state(), retries: patience.retries() }),
-    ...leading({ ...shared, answerMs }, writer, inspectAgain),
+    ...leading({ ...shared, ...durable }, writer, inspectAgain),
     ...openReader(shared),
     async claimStore(name, signal) {
       refuseAborted(signal);
@@ -106,11 +107,9 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
   };
 }
 
-type LeadingOptions = TakeoverOptions & { readonly answerMs: number };
-
 /** What a leader does. `inspectAgain` looks at the server before each term: after a failover it may be another one. */
 function leading(
-  options: LeadingOptions,
+  options: TakeoverOptions,
   writer: Writer,
   inspectAgain: (signal: AbortSignal) => Promise<void>,
 ): Pick<Ledger, 'lead' | 'renew' | 'resign' | 'commit'> {

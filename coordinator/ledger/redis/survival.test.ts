@@ -106,6 +106,32 @@ it('acknowledges with --redis-durability replicas only what a replica has', { ti
   });
 });
 
+it(
+  'leads with --redis-durability replicas only once a replica has what the last leader left unconfirmed',
+  { timeout: 60_000 },
+  async () => {
+    await using master = await startRedis();
+    await using replica = await startReplica(master);
+    await until('the replica is online', replicas(master));
+    const options = { answerMs: 400, values: { redisDurability: 'replicas' } } as const;
+    const dead = await openAt(master.url, options);
+    const term = await lead(dead);
+    replica.freeze();
+    const commit = dead.commit(term, [buildRecord(build, []), eventRecord(build, 1)], signal);
+    commit.catch(() => {});
+    await until('the master has it', async () => (await master.command('HGET', '{switchyard}:meta', 'commit')) === '1');
+    await using ledger = await openAt(master.url, options);
+    let leads = false;
+    const leading = lead(ledger).then(() => (leads = true)); // the same holder, which comes again
+    await until('it was asked again', () => ledger.state().retries > 1);
+    expect(leads).toBe(false);
+    replica.thaw();
+    await leading;
+    expect(await replica.command('XLEN', `{switchyard}:events:${build}`)).toBe(1);
+    await dead[Symbol.asyncDispose]();
+  },
+);
+
 it('promises --redis-durability fsync only where Redis syncs before it answers', { timeout: 60_000 }, async () => {
   const fsync = { values: { redisDurability: 'fsync' } } as const;
   await using none = await startRedis();

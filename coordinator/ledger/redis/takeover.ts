@@ -3,7 +3,7 @@ import type { Env } from '../../../base/env.ts';
 import { Fault } from '../../../base/fault.ts';
 import type { Leader, Term } from '../ledger.ts';
 import { scriptAnswer, strange, texts } from './answers.ts';
-import type { Connection } from './connection.ts';
+import { callDurably, type DurableOptions } from './durable.ts';
 import type { RedisKeys } from './keys.ts';
 import type { Patience } from './patience.ts';
 import { command } from './reader.ts';
@@ -15,8 +15,7 @@ const FORM = 1;
 /** Keys that one sweep drops. */
 const SWEEP_KEYS = 256;
 
-export type TakeoverOptions = {
-  readonly connection: Connection;
+export type TakeoverOptions = DurableOptions & {
   readonly keys: RedisKeys;
   readonly scripts: Scripts;
   readonly patience: Patience;
@@ -100,7 +99,7 @@ class Tidy {
     const [count] = texts(await this.#ask('LRANGE', list, 0, 0));
     if (count === undefined) return expectDone(['missing']);
     const own = texts(await this.#ask('LRANGE', list, 1, Number(count)));
-    const args = [...this.#term(), slice, own.length + 1, name];
+    const args = [...this.#term(), slice, own.length + 1, name, 0];
     const call = { kind: 'script', script: scripts.redo, keys: [keys.meta, keys.builds, keys.partial, list, ...own], args } as const;
     await patience.persist(
       async () => expectDone((await connection.call(call))[0]),
@@ -126,17 +125,20 @@ class Tidy {
     if (build !== '') await this.#sweep([], build, '');
   }
 
-  /** From here on no sweep of this term does anything. */
+  /**
+   * From here on no sweep of this term does anything. And what is there now is durable, whoever wrote it: the leader that did
+   * may have died before it was confirmed, and the next one answers for it without writing it again.
+   */
   async end(): Promise<void> {
     await this.#sweep([], '', 'last');
   }
 
-  async #sweep(doomed: readonly string[], build: string, last: string): Promise<void> {
+  async #sweep(doomed: readonly string[], build: string, last: '' | 'last'): Promise<void> {
     const { connection, keys, patience, scripts } = this.#options;
     const args = [...this.#term(), build, last];
     const call = { kind: 'script', script: scripts.sweep, keys: [keys.meta, keys.builds, keys.partial, ...doomed], args } as const;
     await patience.persist(
-      async () => expectDone((await connection.call(call))[0]),
+      async () => expectDone(last === 'last' ? await callDurably(this.#options, call) : (await connection.call(call))[0]),
       () => this.#held.endsAt,
     );
     await this.#renewInTime();

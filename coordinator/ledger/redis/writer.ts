@@ -4,8 +4,8 @@ import type { LedgerRecord } from '../../core/record.ts';
 import { buildsOf } from '../hints.ts';
 import type { LogRecord, Term } from '../ledger.ts';
 import { scriptAnswer, strange, texts } from './answers.ts';
-import type { RedisDurability } from './config.ts';
-import type { Call, Connection } from './connection.ts';
+import type { Call } from './connection.ts';
+import { callDurably, type DurableOptions } from './durable.ts';
 import type { RedisKeys } from './keys.ts';
 import { onlyFree, operationsOf, slicesOf, stagedList, type Arg, type Slice } from './operations.ts';
 import type { Patience } from './patience.ts';
@@ -23,15 +23,10 @@ export type HeldTerm = {
   broken: Fault | undefined;
 };
 
-export type WriterOptions = {
-  readonly connection: Connection;
+export type WriterOptions = DurableOptions & {
   readonly keys: RedisKeys;
   readonly scripts: Scripts;
   readonly patience: Patience;
-  readonly durability: RedisDurability;
-  /** Whether WAITAOF is there; where not, Redis answers after it has synced by itself. */
-  readonly waitsForDisk: () => boolean;
-  readonly answerMs: number;
   readonly env: Env;
 };
 
@@ -89,7 +84,7 @@ export class Writer {
     await this.#run(held, scripts.flip, undefined, [number, slices.length, name], false);
     for (const [index, slice] of slices.entries()) {
       const last = index === slices.length - 1;
-      await this.#run(held, scripts.redo, slice.keys, [index, slice.keys.length + 1, name], last, keys.staged(index));
+      await this.#run(held, scripts.redo, slice.keys, [index, slice.keys.length + 1, name, number], last, keys.staged(index));
     }
     if (hint === '') return;
     const once = this.#options.env.clock.monotonic();
@@ -129,29 +124,8 @@ export class Writer {
       keys: [...shared, ...(list === undefined ? [] : [list]), ...(extra ?? [])],
       args: [counter, nonce, incarnation, ...args],
     };
-    const wait = durable ? this.#wait() : undefined;
-    const attempt = async () => {
-      const [answer, confirmed] = await connection.call(call, ...(wait === undefined ? [] : [wait]));
-      expectDone(answer);
-      if (wait !== undefined) this.#expectConfirmed(confirmed);
-    };
+    const attempt = async () => expectDone(durable ? await callDurably(this.#options, call) : (await connection.call(call))[0]);
     await patience.persist(attempt, () => held.endsAt);
-  }
-
-  #wait(): Call | undefined {
-    const { durability, answerMs, waitsForDisk } = this.#options;
-    const waitMs = Math.floor(answerMs / 2);
-    if (durability.kind === 'replicas') return command('WAIT', durability.count, waitMs);
-    return durability.kind === 'fsync' && waitsForDisk() ? command('WAITAOF', 1, 0, waitMs) : undefined;
-  }
-
-  #expectConfirmed(answer: unknown): void {
-    const { durability } = this.#options;
-    const wanted = durability.kind === 'replicas' ? durability.count : 1;
-    const confirmed = Number(Array.isArray(answer) ? answer[0] : answer);
-    if (confirmed >= wanted) return;
-    if (durability.kind === 'replicas') throw new Error(`NOREPLICAS only ${confirmed} of ${wanted} replicas have confirmed the write`);
-    throw new Error('MISCONF the disk of Redis has not confirmed the write');
   }
 }
 
