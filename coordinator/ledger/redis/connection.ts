@@ -79,7 +79,7 @@ export function openConnection({ config, role, answerMs, env }: ConnectionOption
         return answers;
       } catch (error) {
         // While it is away, why it went says more than that it is.
-        if (client.status !== 'ready' && lastError !== undefined) throw new Error(lastError, { cause: error });
+        if (client.status !== 'ready' && lastError !== undefined) throw new Error(`${lastError}; ${messageOf(error)}`, { cause: error });
         fail(error);
         throw error;
       }

@@ -76,7 +76,10 @@ export function redisFault(error: unknown, where: string): Fault {
     );
   }
   if (CONNECTION.test(raw))
-    return unavailable(`Redis at ${where} cannot be reached (${text})`, 'Check that it runs, that the address is right, and that no firewall stands between.');
+    return unavailable(
+      `Redis at ${where} cannot be reached (${text})`,
+      'Check that it runs, that the address is right, and that no firewall stands between.',
+    );
   return unavailable(`Redis at ${where} failed: ${text}`, "Redis' own log may have the cause.");
 }
 
@@ -90,6 +93,7 @@ export function isPassing(error: unknown): boolean {
 
 /** What the client library says in its own terms, in words that need no knowledge of it. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/; (?:Stream isn't writeable|Cluster isn't ready) and enableOfflineQueue options is false/g, ''], // the reason stands before it
   [/Stream isn't writeable and enableOfflineQueue options is false/g, 'there is no connection'],
   [/Cluster isn't ready and enableOfflineQueue options is false/g, 'there is no connection to the cluster'],
   [/Socket timeout\. Expecting data, but didn't receive any in (\d+)ms\./g, 'no answer came within $1 ms'],
@@ -98,7 +102,10 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/Connection is closed\./g, 'the connection broke'],
   [/Failed to refresh slots cache\./g, 'no node of the cluster says which node has what'],
   [/None of startup nodes is available/g, 'no node of the cluster answers'],
-  [/All sentinels are unreachable(?: and retry is disabled)?\.(?: Retrying from scratch after \d+ms\.)?(?: Last error: )?/g, 'no sentinel answers: '],
+  [
+    /All sentinels are unreachable(?: and retry is disabled)?\.(?: Retrying from scratch after \d+ms\.)?(?: Last error: )?/g,
+    'no sentinel answers: ',
+  ],
 ];
 
 /** `text` as an operator should read it. */

@@ -232,3 +232,36 @@ it('needs no more than what docs/redis.md lets its user do', async () => {
   await listening;
   expect(await redis.command('ACL', 'LOG')).toEqual([]);
 });
+
+it('says in plain words that Redis is not there, at the start and later', async () => {
+  const nowhere = openAt('redis://127.0.0.1:1', { answerMs: 200, openMs: 300 });
+  await expect(nowhere).rejects.toMatchObject({
+    message: 'Redis at 127.0.0.1:1 cannot be reached (connect ECONNREFUSED 127.0.0.1:1)',
+    hint: expect.stringContaining('Check that it runs'),
+  });
+  await using relay = await startRelay(redis.address);
+  await using ledger = await openAt(`redis://${relay.address}`, { answerMs: 200, openMs: 3_000 });
+  const { commits } = ledger.state();
+  expect(commits).toMatchObject({ connected: true, lastError: undefined, latencyMs: expect.any(Number) });
+  relay.cut();
+  await until('the connection is lost', () => !ledger.state().commits.connected);
+  await expect(ledger.claimStore('a', signal)).rejects.toThrow(/^Redis at [\d.:]+ cannot be reached \([^()]*\)$/);
+  expect(ledger.state().commits.since).toBeGreaterThanOrEqual(commits.since);
+  expect(JSON.stringify(ledger.state())).not.toMatch(/enableOfflineQueue|Expecting data/);
+});
+
+it('notices that the connection by which hints come is dead, though nothing is ever asked on it', { timeout: 30_000 }, async () => {
+  await using relay = await startRelay(redis.address);
+  await using ledger = await openAt(`redis://${relay.address}`, { answerMs: 300 });
+  const stop = new AbortController();
+  let missed = 0;
+  const listening = (async () => {
+    for await (const builds of ledger.hints(stop.signal)) if (builds.length === 0) missed += 1;
+  })();
+  await until('it is subscribed', () => missed > 0);
+  const before = missed;
+  relay.halfOpen();
+  await until('it is subscribed again', () => missed > before, 20_000);
+  stop.abort();
+  await listening.catch(() => {});
+});
