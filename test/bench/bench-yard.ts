@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashToken } from '../../base/auth.ts';
 import { connectBuildServer, type BuildServer } from '../../cli/rpc/client.ts';
+import { freePorts } from '../fixtures/ports.ts';
 import { startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { startLoadAgents, type LoadAgents } from './load-agent-processes.ts';
@@ -22,7 +23,12 @@ export type BenchYardPlan = {
   readonly flags?: readonly string[];
 };
 
-export type BenchCoordinator = { readonly process: RunningProcess; readonly address: string };
+export type BenchCoordinator = {
+  readonly process: RunningProcess;
+  readonly address: string;
+  /** Where it serves its metrics. */
+  readonly metrics: string;
+};
 
 export interface BenchYard extends AsyncDisposable {
   /** In the order of their start. */
@@ -49,9 +55,19 @@ export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
   const processes = stack.use(new AsyncDisposableStack());
   const start = async (index: number, listen: string): Promise<BenchCoordinator> => {
     const own = ['--state-dir', join(dir.path, `state-${index}`), '--listen', listen, '--data-listen', '127.0.0.1:0'];
-    const shared = ['--tokens-file', tokensFile, '--log-level', 'warn', ...ledgerFlags(plan.ledger, dir.path), ...(plan.flags ?? [])];
+    const metrics = `127.0.0.1:${(await freePorts(1))[0] ?? 0}`;
+    const shared = [
+      '--metrics-listen',
+      metrics,
+      '--tokens-file',
+      tokensFile,
+      '--log-level',
+      'warn',
+      ...ledgerFlags(plan.ledger, dir.path),
+      ...(plan.flags ?? []),
+    ];
     const process = processes.use(startSwitchyard(['coordinator', ...own, ...shared]));
-    return { process, address: String((await process.ready(60_000))['address']) };
+    return { process, metrics, address: String((await process.ready(60_000))['address']) };
   };
   for (let index = 0; index < (plan.coordinators ?? 1); index += 1) coordinators.push(await start(index, '127.0.0.1:0'));
   const address = coordinators.map((coordinator) => coordinator.address).join(',');

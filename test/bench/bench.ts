@@ -19,6 +19,8 @@ export type BenchOptions = {
   readonly ledger: 'redis' | 'sqlite' | 'both';
   /** A Redis to use, host:port or URL; undefined = one is started. */
   readonly redis: string | undefined;
+  /** The one case to measure, of a benchmark that has several; undefined = all. */
+  readonly only: string | undefined;
   /** Smaller loads, to see that it works. */
   readonly quick: boolean;
 };
@@ -29,6 +31,8 @@ export type Bench = {
   readonly about: string;
   /** Whether it measures the peer that `--against` names too. */
   readonly knowsPeers: boolean;
+  /** What `--only` may name; none where it is one whole. */
+  readonly cases?: readonly string[];
   /** Hands out figures as they are known. */
   run(options: BenchOptions): AsyncIterable<Figure>;
 };

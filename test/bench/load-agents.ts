@@ -64,6 +64,7 @@ function pretender(agent: string, holdMs: number, note: (key: string) => void): 
           if (holdMs === 0) end();
           else setTimeout(end, holdMs);
         },
+        extend() {},
         cancel({ class: failure, message }) {
           if (over) return;
           over = true;

@@ -11,7 +11,7 @@ import { scaleBench } from './scale.ts';
 const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench, recoveryBench];
 const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
-const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT]
+const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE]
 
 ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')}
 
@@ -20,6 +20,7 @@ ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')
   --ledger    which ledgers to measure; both is the default
   --redis     host:port or URL of a Redis to use: its contents are not spared. Without it redis-server is started
   --against   a peer to measure in the same run, where the benchmark knows one; test/bench/README.md says what it must do
+  --only      one case of a benchmark that has several: ${BENCHES.flatMap(({ cases = [] }) => cases).join(', ')}
 `;
 
 function show(figure: Figure): string {
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
       against: { type: 'string' },
       ledger: { type: 'string', default: 'both' },
       redis: { type: 'string' },
+      only: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -58,11 +60,16 @@ async function main(): Promise<number> {
     process.stderr.write(`--ledger must be one of ${LEDGERS.join(', ')}, got "${values.ledger}"\n`);
     return 2;
   }
+  const { only } = values;
+  if (only !== undefined && bench.cases?.includes(only) !== true) {
+    process.stderr.write(`--only: ${bench.name} has ${bench.cases?.join(', ') ?? 'no cases to choose from'}, got "${only}"\n`);
+    return 2;
+  }
   const about = circumstances(systemClock.now());
   const print = (line: string) => process.stdout.write(`${line}\n`);
   print(values.json ? JSON.stringify(about) : `${bench.name} at ${about.commit}, ${about.machine}, Node ${about.node}, ${about.at}`);
   const env = { clock: systemClock, log: jsonLogger('warn') };
-  for await (const figure of bench.run({ env, against: values.against, ledger, redis: values.redis, quick: values.quick })) {
+  for await (const figure of bench.run({ env, against: values.against, ledger, redis: values.redis, only, quick: values.quick })) {
     print(values.json ? JSON.stringify(figure) : show(figure));
   }
   return 0;

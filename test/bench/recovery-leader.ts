@@ -68,6 +68,13 @@ async function round(
   return { nextMs: (at - before) / 1000, leadsMs: (leadsAt - before) / 1000, rerun: slow.starts.doubled, lost: RUNNING - succeeded };
 }
 
+/** The longest that the coordinator's event loop did nothing else, since this was last asked. */
+async function longestStallMs({ metrics }: BenchCoordinator): Promise<number> {
+  const text = await (await fetch(`http://${metrics}/metrics`)).text();
+  const seconds = /^nodejs_eventloop_lag_max_seconds (.+)$/m.exec(text)?.[1];
+  return Number(seconds) * 1000;
+}
+
 async function kill(leader: BenchCoordinator): Promise<void> {
   leader.process.kill('SIGKILL');
   await leader.process.ended;
@@ -88,7 +95,7 @@ function* roundFigures(named: string, rounds: readonly Round[]): Generator<Figur
 
 type Load = { readonly queued: number; readonly sessions: number };
 
-/** Kills and stalls of the leader, on an empty ledger and on a full one. */
+/** Kills and stalls of the leader, on an empty ledger. */
 export async function* leaderFigures(options: BenchOptions): AsyncGenerator<Figure> {
   const rounds = options.quick ? 1 : 3;
   yield* withYard(options, { queued: 0, sessions: 0 }, async function* figures(yard, slow, fast) {
@@ -105,13 +112,25 @@ export async function* leaderFigures(options: BenchOptions): AsyncGenerator<Figu
     yield* roundFigures(`leader kill -9, ${RUNNING} running, ${rounds} times`, killed);
     yield* stallFigures(yard, slow, fast);
   });
+}
+
+/** A kill of the leader while many steps wait and many agents have sessions. */
+export async function* fullLedgerFigures(options: BenchOptions): AsyncGenerator<Figure> {
   const load = options.quick ? { queued: 5_000, sessions: 100 } : { queued: 100_000, sessions: 1_000 };
   yield* withYard(options, load, async function* figures(yard, slow, fast, url) {
     await using watched = await watchRedis(url);
-    const [one, slowest] = await watched.during(() => round(yard, slow, fast, kill));
+    // Each reading of the metrics begins a new longest stall.
+    await Promise.all(yard.coordinators.map(longestStallMs));
+    let heir: BenchCoordinator | undefined;
+    const harm = async (leader: BenchCoordinator) => {
+      heir = yard.coordinators.find((other) => other !== leader);
+      await kill(leader);
+    };
+    const [one, slowest] = await watched.during(() => round(yard, slow, fast, harm));
     const named = `leader kill -9, ${load.queued} queued, ${load.sessions} sessions`;
     yield* roundFigures(named, [one]);
     yield { case: named, metric: `longest Redis call (${slowest.call})`, value: slowest.callMs, unit: 'ms' };
+    if (heir !== undefined) yield { case: named, metric: 'longest stall of the new leader', value: await longestStallMs(heir), unit: 'ms' };
   });
 }
 
