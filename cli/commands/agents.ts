@@ -2,15 +2,19 @@ import { parseDurationMs } from '../../base/quantity.ts';
 import { suggest } from '../../base/suggest.ts';
 import type { AgentView, BreakerView, FleetView, HoldView } from '../build-view.ts';
 import { EXIT, UsageError } from '../exit.ts';
+import { serverClock } from '../server-clock.ts';
 import { openServer, printJson, printLines, say, type Session } from '../session.ts';
-import { columns, formatBytes, formatTime, printable } from '../view/format.ts';
+import { columns, formatBytes, formatTime, printable, type Style } from '../view/format.ts';
 
 /** Lists agents and what keeps work away from them. */
 export async function agentsCommand(session: Session): Promise<number> {
   using server = await openServer(session);
   const fleet = await server.agents(session.signal);
   if (session.json) printJson(session, fleet);
-  else printLines(session, [...agentTable(fleet.agents, session), ...poolTable(fleet, session), ...troubleLines(fleet, session)]);
+  else {
+    const now = (await serverClock(server, session.terminal.clock, session.signal)).now();
+    printLines(session, [...agentTable(fleet.agents, session), ...poolTable(fleet, session), ...dependencyTable(fleet, session), ...troubleLines(fleet, now, session)]);
+  }
   return EXIT.ok;
 }
 
@@ -55,13 +59,28 @@ function poolTable({ pools }: FleetView, { style }: Session): readonly string[] 
   return ['', style.bold(head), ...rows];
 }
 
+/** What the coordinator itself needs. Servers from before there were dependencies in answers name none. */
+function dependencyTable({ dependencies }: FleetView, { style }: Session): readonly string[] {
+  if (dependencies.length === 0) return [];
+  const words: Readonly<Record<string, string>> = { closed: 'answers', open: 'away', 'half-open': 'being tried' };
+  const [head = '', ...rows] = columns([
+    ['DEPENDENCY', 'STATE', 'ERRORS', ''],
+    ...dependencies.map(({ name, breaker, detail }) => [
+      printable(name),
+      words[breaker.state] ?? breaker.state,
+      String(breaker.errors),
+      printable(detail),
+    ]),
+  ]);
+  return ['', style.bold(head), ...rows.map((row) => row.trimEnd())];
+}
+
 /** What needs somebody's eye: why agents and pools get nothing, what the coordinator cannot reach, what is on hold. */
-function troubleLines({ agents, pools, dependencies, holds }: FleetView, session: Session): readonly string[] {
-  const { style } = session;
+function troubleLines({ agents, pools, dependencies, holds }: FleetView, now: number, { style }: Session): readonly string[] {
   const lines = [
     ...dependencies
       .filter(({ breaker }) => breaker.state !== 'closed')
-      .map(({ name, breaker }) => `The ${printable(name)} does not answer the coordinator${breakerText(breaker, session)}`),
+      .map(({ name, breaker }) => `The ${printable(name)} does not answer the coordinator${breakerText(breaker, now)}`),
     ...pools.filter(({ why }) => why !== '').map(({ why }) => printable(why)),
     ...agents
       .filter(
@@ -69,19 +88,17 @@ function troubleLines({ agents, pools, dependencies, holds }: FleetView, session
       )
       .map(({ agent, keptFrom }) => `agent ${agent}: ${printable(keptFrom)}`),
   ].map((line) => style.warn(line));
-  const all = [...lines, ...holdLines(holds, session)];
+  const all = [...lines, ...holdLines(holds, now, style)];
   return all.length === 0 ? [] : ['', ...all];
 }
 
-function breakerText({ sinceMs, lastError, probeAtMs }: BreakerView, { terminal }: Session): string {
-  const now = terminal.clock.now();
+function breakerText({ sinceMs, lastError, probeAtMs }: BreakerView, now: number): string {
   const since = sinceMs === undefined ? '' : ` for ${formatTime(now - sinceMs)}`;
   const next = probeAtMs === undefined ? '' : `; it is asked again in ${formatTime(probeAtMs - now)}`;
   return `${since}: ${printable(lastError)}${next}`;
 }
 
-function holdLines(holds: readonly HoldView[], { style, terminal }: Session): readonly string[] {
-  const now = terminal.clock.now();
+function holdLines(holds: readonly HoldView[], now: number, style: Style): readonly string[] {
   return holds.map((hold) => {
     const end = hold.expiresAtMs === undefined ? 'until it is lifted' : `for another ${formatTime(hold.expiresAtMs - now)}`;
     return style.warn(`${hold.target}: ${hold.kind} by ${printable(hold.by)} ${end}: ${printable(hold.reason)}`);
@@ -103,7 +120,7 @@ export async function holdCommand(
     throw new UsageError(`"${options.for}" is not a duration`, 'Write one such as 30m or 2h.');
   using server = await openServer(session);
   const before = await server.agents(session.signal).catch(() => undefined); // for notes only
-  const expiresAtMs = lasts === undefined ? 0 : session.terminal.clock.now() + lasts;
+  const expiresAtMs = lasts === undefined ? 0 : (await serverClock(server, session.terminal.clock, session.signal)).now() + lasts;
   await server.hold({ target: full, kind, reason: options.reason, expiresAtMs }, session.signal);
   const done = { pause: 'is paused', drain: 'is draining', resume: 'takes work again' }[kind];
   const notes = before === undefined ? [] : kind === 'resume' ? notesOfResume(full, before) : notesOfHold(full, before.agents);

@@ -1,4 +1,5 @@
 import type { BuildPhase, BuildVerdict, BuildView } from '../build-view.ts';
+import { serverClock } from '../server-clock.ts';
 import { openServer, printJson, printLines, type Session } from '../session.ts';
 import { columns, formatTime, printable } from '../view/format.ts';
 import { EXIT } from '../exit.ts';
@@ -17,7 +18,10 @@ export async function buildsCommand(session: Session, options: BuildsOptions): P
   const filter = { labels: Object.fromEntries(options.label), phase, verdict: options.verdict, limit: options.limit };
   const builds = await server.list(filter, session.signal);
   if (session.json) printJson(session, { builds });
-  else printLines(session, builds.length === 0 ? ['No builds.'] : buildTable(builds, session.terminal.clock.now(), session));
+  else {
+    const { now } = await serverClock(server, session.terminal.clock, session.signal);
+    printLines(session, builds.length === 0 ? ['No builds.'] : buildTable(builds, now(), session));
+  }
   return EXIT.ok;
 }
 

@@ -12,6 +12,7 @@ import type { BuildServer } from '../rpc/client.ts';
 import { prepareInputs } from '../run/prepare.ts';
 import { explainWaiting } from '../run/explain-waiting.ts';
 import { reattachText } from '../run/watch-build.ts';
+import { serverClockSoon } from '../server-clock.ts';
 import { printable } from '../view/format.ts';
 import { BuildModel } from '../view/model.ts';
 import { atServer, openServer, say, type Session } from '../session.ts';
@@ -70,7 +71,7 @@ async function followLog(session: Session, server: BuildServer, build: string): 
   const log = new LogPrinter(session, server, build, leaving.signal);
   const options = { clock: session.terminal.clock, prng: session.prng, patienceMs: PATIENCE_MS };
   const told = new Set<string>();
-  using waiting = explainWaiting(server, build, session.terminal.clock, (_step, why) => {
+  using waiting = explainWaiting(server, build, serverClockSoon(server, session.terminal.clock, session.signal), (_step, why) => {
     const reason = why.replaceAll(/\d+/g, '#'); // a count-down is no news
     if (!told.has(reason)) say(session, `switchyard: waits: ${printable(why)}`);
     told.add(reason);

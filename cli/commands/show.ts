@@ -1,5 +1,6 @@
 import type { BuildSnapshot } from '../build-view.ts';
 import { EXIT } from '../exit.ts';
+import { serverClock } from '../server-clock.ts';
 import { openServer, printJson, printLines, resolveBuild, type Session } from '../session.ts';
 import { stepUnknown } from '../step-name.ts';
 import { frame } from '../view/frame.ts';
@@ -30,7 +31,7 @@ export async function showCommand(session: Session, buildText: string, stepName:
   const lines =
     model.build.phase === 'ended'
       ? summary(model, undefined, session.style)
-      : frame(model, session.terminal.clock.now(), size, session.style);
+      : frame(model, (await serverClock(server, session.terminal.clock, session.signal)).now(), size, session.style);
   const labels = Object.entries(model.build.labels).map(([key, value]) => `${key}=${printable(value)}`);
   printLines(session, [...lines, ...(labels.length > 0 ? [`Labels: ${labels.join(', ')}`] : [])]);
   return EXIT.ok;

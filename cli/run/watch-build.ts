@@ -1,9 +1,11 @@
 import type { BuildEvent, BuildVerdict } from '../build-view.ts';
 import { logTail } from '../commands/logs.ts';
+import type { Clock } from '../../base/clock.ts';
 import { isFault } from '../../base/fault.ts';
 import { EXIT } from '../exit.ts';
 import { follow } from '../follow.ts';
 import type { BuildServer } from '../rpc/client.ts';
+import { serverClockSoon } from '../server-clock.ts';
 import { plainReason, printLines, say, type Session } from '../session.ts';
 import { wantsColor, wantsLiveView } from '../terminal.ts';
 import { sizeOf } from '../../cache/digest.ts';
@@ -35,14 +37,15 @@ export async function watchBuild(
   options: WatchOptions,
 ): Promise<{ readonly code: number; readonly detached: boolean; readonly model: BuildModel | undefined }> {
   const leaving = new AbortController();
-  using progress = progressFor(session, options.upload);
+  const clock = serverClockSoon(server, session.terminal.clock, leaving.signal);
+  using progress = progressFor(session, clock, options.upload);
   using _voice = speakThrough(session, progress);
   const cancel = { asked: false };
   using _interrupts = interrupts(session, server, build, { ...options, cancel }, progress, leaving);
   let model: BuildModel | undefined;
   try {
     const followOptions = { clock: session.terminal.clock, prng: session.prng, patienceMs: PATIENCE_MS };
-    using waiting = explainWaiting(server, build, session.terminal.clock, (name, why) => {
+    using waiting = explainWaiting(server, build, clock, (name, why) => {
       if (model === undefined || model.step(name)?.waiting === why) return;
       model.explain(name, why);
       progress.waits(name, why);
@@ -80,8 +83,8 @@ export function reattachText(build: string): string {
   return `Come back with "switchyard watch ${build}", "switchyard show ${build}" or "switchyard logs -f ${build} STEP".`;
 }
 
-function progressFor(session: Session, upload: UploadCount | undefined): Progress {
-  const { stdout, env, clock } = session.terminal;
+function progressFor(session: Session, clock: Clock, upload: UploadCount | undefined): Progress {
+  const { stdout, env } = session.terminal;
   if (session.json) return jsonProgress(stdout);
   return wantsLiveView(stdout, env) ? liveProgress(stdout, session.style, clock, upload) : plainProgress(stdout, session.style);
 }
