@@ -66,11 +66,19 @@ export function openReader({ connection, keys, scripts, patience, env }: ReaderO
       }
     },
     async records(build, signal) {
-      const [score] = await ask(signal, command('ZSCORE', keys.builds, build));
-      if (score === null) return [];
+      /** How many events the build has; undefined where it is not there. */
+      const eventCount = async () => {
+        const [score, count] = await ask(signal, command('ZSCORE', keys.builds, build), command('XLEN', keys.events(build)));
+        return score === null ? undefined : Number(count);
+      };
+      const before = await eventCount();
+      if (before === undefined) return [];
       const records: LedgerRecord[] = [];
       for await (const batch of buildsOf(ask, keys, [build], signal)) records.push(...batch);
-      return records;
+      const after = await eventCount();
+      if (after === undefined) return [];
+      // What is of two moments could say of one step more than of another, and a watcher that goes on from there would miss events.
+      return after === before ? records : await wholeOf(ask, keys.rows(build), build, signal);
     },
     events: (build, afterSeq, limit, signal) => eventsOf(ask, keys.events(build), { build, afterSeq, limit }, signal),
     async log(token, signal) {
@@ -130,6 +138,29 @@ async function* stepsOf(
     });
     if (rows.length > 0) yield rows.map(decodeRow);
   }
+}
+
+/** A build's rows as of one moment, in one call whatever its size. */
+async function wholeOf(ask: Ask, key: string, build: string, signal: AbortSignal): Promise<readonly LedgerRecord[]> {
+  const [answer] = await ask(signal, command('HGETALL', key));
+  const pairs = texts(answer);
+  const bodies = new Map<string, string>();
+  for (let index = 0; index + 1 < pairs.length; index += 2) bodies.set(pairs[index] ?? '', pairs[index + 1] ?? '');
+  const body = bodies.get('build');
+  if (body === undefined) return [];
+  const head = decodeRow({ class: 'build', key: build, body });
+  const records = [head];
+  const state = bodies.get('state');
+  if (state !== undefined) records.push(decodeRow({ class: 'build-state', key: build, body: state }));
+  if (head.kind !== 'build') return records;
+  const { id, stepNames } = head.build;
+  for (const rowClass of ['step-spec', 'step'] as const) {
+    for (const name of stepNames) {
+      const row = bodies.get(fieldOf(rowClass, name));
+      if (row !== undefined) records.push(decodeRow({ class: rowClass, key: stepIdOf(id, name), body: row }));
+    }
+  }
+  return records;
 }
 
 /** All rows of a hash by key; a hash that grows while it is read may show a key twice. */
