@@ -156,6 +156,8 @@ export type BreakerView = {
   /** Until one call may see whether the dependency is back. */
   readonly openForMs: number;
   readonly lastFault: string | undefined;
+  /** Of what has one: where it is, and how well it answers, for people. */
+  readonly detail?: string;
   readonly counts: { readonly opened: number; readonly faults: number; readonly refused: number; readonly passed: number };
 };
 

@@ -141,7 +141,12 @@ export type PoolView = {
 };
 
 /** What the coordinator itself needs, such as the store. */
-export type DependencyView = { readonly name: string; readonly breaker: BreakerView };
+export type DependencyView = {
+  readonly name: string;
+  readonly breaker: BreakerView;
+  /** Where it is and how well it answers; may be empty. */
+  readonly detail: string;
+};
 
 /** The agents of a yard and what keeps work from them. */
 export type FleetView = {

@@ -1,8 +1,10 @@
+import type { BreakerView } from '../base/breaker.ts';
 import type { Clock } from '../base/clock.ts';
 import type { LoopLag } from '../base/loop-lag.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
 import { digestOf } from '../cache/digest.ts';
 import type { RoleMachine } from './role/role.ts';
+import { whyAway } from './redis-dependency.ts';
 import { sleep } from './shell/sleep.ts';
 
 /** One thing that must be right, and what is seen of it. */
@@ -22,6 +24,8 @@ export type HealthOptions = {
   readonly ttlMs: number;
   readonly store: Pick<BlobStore, 'findMissing'>;
   readonly lag: LoopLag;
+  /** How Redis answers; undefined where the ledger is not there. */
+  readonly redis: () => BreakerView | undefined;
   readonly clock: Clock;
   /** Told whenever the answer to `ready` changes. */
   readonly onReady: (ok: boolean) => void;
@@ -39,7 +43,7 @@ export function watchHealth(options: HealthOptions): Health {
   const stop = new AbortController();
   let store: Check = { name: 'data-plane', ok: false, reason: 'has not been asked yet' };
   let told: boolean | undefined;
-  const ready = () => verdictOf([leadership(options), ledger(options), store, lag(options, READY_LAG_MS)]);
+  const ready = () => verdictOf([leadership(options), ledger(options), ...redisCheck(options), store, lag(options, READY_LAG_MS)]);
   const watching = (async () => {
     while (!stop.signal.aborted) {
       store = await askStore(options, stop.signal);
@@ -75,6 +79,14 @@ function leadership({ roles }: HealthOptions): Check {
 function ledger({ roles, ttlMs, clock }: HealthOptions): Check {
   const agoMs = Math.max(0, Math.round(clock.monotonic() - roles.ledgerAnsweredAt));
   return { name: 'ledger', ok: agoMs <= ttlMs, reason: `answered ${agoMs} ms ago; it is asked several times in ${ttlMs} ms` };
+}
+
+/** A connection that broke is made anew at once: it counts once the ledger has not answered for as long as it may. */
+function redisCheck(options: HealthOptions): readonly Check[] {
+  const view = options.redis();
+  if (view === undefined) return [];
+  const { detail = '' } = view;
+  return [{ name: 'redis', ok: view.kind === 'closed' || ledger(options).ok, reason: whyAway(view) ?? detail }];
 }
 
 function lag({ lag: loop }: HealthOptions, maxMs: number): Check {

@@ -19,6 +19,7 @@ import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
 import { watchHealth, type Verdict } from './health.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
 import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics/metrics.ts';
+import { redisDependency, whyAway } from './redis-dependency.ts';
 import { redisConfigFrom } from './ledger/redis/config.ts';
 import { openRedisLedger, type RedisLedgerState } from './ledger/redis/redis.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
@@ -89,9 +90,17 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   });
   const dataAddress = config.dataAddress ?? plane.address;
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
-  const forwarder = stack.use(openForwarder(() => env.clock.now()));
   const reads = readsOf(ground.ledger, storeFor, env);
-  const dependencies = () => [ground.breaker.view()];
+  const breakers = () => [ground.breaker.view()];
+  const redis = ground.ledger.redis;
+  const redisNow = () => (redis === undefined ? undefined : redisDependency(redis(), env.clock.now()));
+  const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
+  const forwarder = stack.use(
+    openForwarder(
+      () => env.clock.now(),
+      () => whyAway(redisNow()),
+    ),
+  );
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
@@ -102,10 +111,18 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   address = config.address ?? server.address;
   server.setReady(false);
   stack.use(roles);
-  measured.watch({ roles, breakers: dependencies, redis: ground.ledger.redis, dataPlanePid: () => plane.pid });
+  measured.watch({ roles, breakers, redis, dataPlanePid: () => plane.pid });
   const lag = stack.use(watchLoopLag({ clock: env.clock }));
   const health = stack.use(
-    watchHealth({ roles, ttlMs, store: data.withInstance('probe').store, lag, clock: env.clock, onReady: server.setReady }),
+    watchHealth({
+      roles,
+      ttlMs,
+      store: data.withInstance('probe').store,
+      lag,
+      redis: redisNow,
+      clock: env.clock,
+      onReady: server.setReady,
+    }),
   );
   if (config.metricsListen !== undefined) {
     const { metrics } = measured;

@@ -18,7 +18,7 @@ export type RetryOptions = {
   readonly clock: Clock;
   /** How long a call is made again, from its first passing fault. */
   readonly patienceMs: number;
-  /** Called before every further try, with what the last one failed by: where the server has moved, it may be found again. Does not throw. */
+  /** Called before a further try, with the last one's error: where the server has moved, it may be found again. Does not throw. */
   readonly beforeRetry: (signal: AbortSignal, error: unknown) => Promise<void>;
   readonly guard: Guard | undefined;
 };

@@ -13,7 +13,12 @@ export async function agentsCommand(session: Session): Promise<number> {
   if (session.json) printJson(session, fleet);
   else {
     const now = (await serverClock(server, session.terminal.clock, session.signal)).now();
-    printLines(session, [...agentTable(fleet.agents, session), ...poolTable(fleet, session), ...dependencyTable(fleet, session), ...troubleLines(fleet, now, session)]);
+    printLines(session, [
+      ...agentTable(fleet.agents, session),
+      ...poolTable(fleet, session),
+      ...dependencyTable(fleet, session),
+      ...troubleLines(fleet, now, session),
+    ]);
   }
   return EXIT.ok;
 }
@@ -80,7 +85,10 @@ function troubleLines({ agents, pools, dependencies, holds }: FleetView, now: nu
   const lines = [
     ...dependencies
       .filter(({ breaker }) => breaker.state !== 'closed')
-      .map(({ name, breaker }) => `The ${printable(name)} does not answer the coordinator${breakerText(breaker, now)}`),
+      .map(
+        ({ name, breaker }) =>
+          `${name === 'redis' ? 'Redis' : `The ${printable(name)}`} does not answer the coordinator${breakerText(breaker, now)}`,
+      ),
     ...pools.filter(({ why }) => why !== '').map(({ why }) => printable(why)),
     ...agents
       .filter(

@@ -178,8 +178,8 @@ export function poolFromProto({ breaker, ...rest }: PoolStatus__Output): PoolVie
   return { ...rest, breaker: breakerFromProto(breaker) };
 }
 
-export function dependencyFromProto({ name, breaker }: DependencyStatus__Output): DependencyView {
-  return { name, breaker: breakerFromProto(breaker) };
+export function dependencyFromProto({ name, breaker, detail }: DependencyStatus__Output): DependencyView {
+  return { name, breaker: breakerFromProto(breaker), detail };
 }
 
 export function holdFromProto(message: HoldStatus__Output): HoldView {

@@ -23,7 +23,8 @@ const RETRY_MS = 500;
 /** Longest wait for the leader's answer where the caller set no deadline. */
 const DEADLINE_MS = 120_000;
 
-export function openForwarder(now: () => number): Forwarder {
+/** `whyNoLeader` tells what keeps all coordinators from leading, as far as this one knows. */
+export function openForwarder(now: () => number, whyNoLeader: () => string | undefined = () => undefined): Forwarder {
   let connection: { readonly address: string; readonly client: BuildClient } | undefined;
   const clientOf = (address: string): BuildClient => {
     if (connection?.address === address) return connection.client;
@@ -33,7 +34,7 @@ export function openForwarder(now: () => number): Forwarder {
   };
   return {
     async unary(leader, method, request, call) {
-      if (leader === undefined || wasForwarded(call)) throw noLeader();
+      if (leader === undefined || wasForwarded(call)) throw noLeader(whyNoLeader());
       const { authorization } = call.evidence;
       const metadata = { [MARK]: '1', ...(authorization === undefined ? {} : { authorization }) };
       const deadlineMs = Math.min(DEADLINE_MS, Math.max(1, call.deadlineAt - now()));
@@ -54,6 +55,7 @@ export function wasForwarded(call: Call): boolean {
   return call.metadata.get(MARK).length > 0;
 }
 
-export function noLeader(): Fault {
-  return new Fault('NO_LEADER', 'No coordinator leads at the moment: one takes over within seconds', { retryAfterMs: RETRY_MS });
+export function noLeader(why?: string): Fault {
+  const message = why === undefined ? 'one takes over within seconds' : `${why}. One takes over once it is back`;
+  return new Fault('NO_LEADER', `No coordinator leads at the moment: ${message}`, { retryAfterMs: RETRY_MS });
 }

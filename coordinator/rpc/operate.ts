@@ -106,8 +106,9 @@ function breakerToProto({ kind, errors, since, lastError, probeAt }: BreakerPict
 }
 
 /** A breaker tells the time by the host's clock. */
-function dependencyToProto({ dependency, kind, since, openForMs, lastFault, counts, at }: BreakerView, now: TimeMs): DependencyStatus {
+function dependencyToProto(view: BreakerView, now: TimeMs): DependencyStatus {
+  const { dependency, kind, since, openForMs, lastFault, counts, at, detail = '' } = view;
   const sinceMs = now - (at - since);
   const probeAtMs = kind === 'open' ? now + openForMs : 0;
-  return { name: dependency, breaker: { state: kind, errors: counts.faults, sinceMs, lastError: lastFault ?? '', probeAtMs } };
+  return { name: dependency, breaker: { state: kind, errors: counts.faults, sinceMs, lastError: lastFault ?? '', probeAtMs }, detail };
 }

@@ -5,9 +5,11 @@ import type { BreakerStatus as _switchyard_v1_BreakerStatus, BreakerStatus__Outp
 export interface DependencyStatus {
   'name'?: (string);
   'breaker'?: (_switchyard_v1_BreakerStatus | null);
+  'detail'?: (string);
 }
 
 export interface DependencyStatus__Output {
   'name': (string);
   'breaker': (_switchyard_v1_BreakerStatus__Output | null);
+  'detail': (string);
 }
