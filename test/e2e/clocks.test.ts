@@ -5,7 +5,7 @@ import { systemClock } from '../../base/clock.ts';
 import { startSwitchyard } from '../fixtures/run-process.ts';
 import { until } from '../fixtures/until.ts';
 import { endOf, PATIENCE_MS, submittedBy, writeFiles } from './real-yard.ts';
-import { startRedisYard } from './redis-yard.ts';
+import { skewedBy, startRedisYard } from './redis-yard.ts';
 
 const HOUR_MS = 3_600_000;
 const never = new AbortController().signal;
@@ -59,6 +59,30 @@ test(
     for (const { startedAtMs = 0, endedAtMs = 0 } of end.steps) {
       expect(endedAtMs).toBeGreaterThanOrEqual(startedAtMs);
       expect(endedAtMs - startedAtMs).toBeLessThan(HOUR_MS / 10);
+    }
+  },
+);
+
+test(
+  'a pause lasts as long as its caller says, though the clocks of caller and followers are hours off',
+  { timeout: 120_000 },
+  async () => {
+    await using yard = await startRedisYard({ coordinators: 2, agents: {}, skewsMs: [0, HOUR_MS] });
+    const leader = await yard.leader();
+    const follower = yard.members.find((member) => member !== leader);
+    if (follower === undefined) throw new Error('There are two');
+    for (const skewMs of [-3 * HOUR_MS, 3 * HOUR_MS]) {
+      const env = skewedBy(skewMs);
+      for (const { address } of [leader, follower]) {
+        const pause = ['pause', 'agent:one', '--reason', 'new fan', '--for', '30m', '--server', address];
+        await using command = startSwitchyard(pause, { cwd: yard.work, env });
+        expect((await command.ended).code).toBe(0);
+        const [hold] = (await yard.server.agents(never)).holds;
+        expect(Math.abs((hold?.expiresAtMs ?? 0) - systemClock.now() - HOUR_MS / 2)).toBeLessThan(HOUR_MS / 10);
+        await using list = startSwitchyard(['agents', '--server', address], { cwd: yard.work, env });
+        expect((await list.ended).code).toBe(0);
+        expect(list.stdout()).toMatch(/agent:one: pause by local for another (30m|29m)/);
+      }
     }
   },
 );

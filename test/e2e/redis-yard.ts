@@ -96,11 +96,14 @@ export async function startRedisYard(options: RedisYardOptions): Promise<RedisYa
   };
 }
 
+/** The environment of a host whose wall clock is off: all processes that are started there have the same time. */
+export function skewedBy(ms: number): Readonly<Record<string, string>> {
+  return { NODE_OPTIONS: `--import ${join(ROOT, 'test/fixtures/skew-clock.ts')}`, SKEW_MS: String(ms) };
+}
+
 type MemberPlan = { readonly name: string; readonly dir: string; readonly skewMs: number };
 
 async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard['argsOf'], stack: AsyncDisposableStack): Promise<Member> {
-  // By way of the environment, so that all processes of this host have the same time.
-  const skewed = { NODE_OPTIONS: `--import ${join(ROOT, 'test/fixtures/skew-clock.ts')}`, SKEW_MS: String(skewMs) };
   const ports = await freePorts(3);
   const address = `127.0.0.1:${ports[0]}`;
   let current: RunningProcess | undefined;
@@ -108,7 +111,7 @@ async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard[
   const start = async ({ bare = false } = {}) => {
     await current?.[Symbol.asyncDispose]();
     if (bare) await rm(join(dir, name), { recursive: true, force: true });
-    current = startSwitchyard(argsOf(name, ports), { cwd: dir, ...(skewMs === 0 ? {} : { env: skewed }) });
+    current = startSwitchyard(argsOf(name, ports), { cwd: dir, ...(skewMs === 0 ? {} : { env: skewedBy(skewMs) }) });
     await current.ready(PATIENCE_MS);
   };
   stack.defer(async () => {
