@@ -43,7 +43,7 @@ it('reads user and password of a URL, and shows neither', () => {
 
 it.for([
   ['http://h', /--redis-url must be redis:\/\/host/],
-  ['redis://h:99999', /--redis-url has "h:99999" where host:port belongs/],
+  ['redis://h:99999', /--redis-url has something else than host:port as host 1/],
   ['redis://a,b', /--redis-url lists several hosts/],
   ['redis://h/x', /--redis-url has "x" where the number of a database belongs/],
   ['redis-cluster://a/1', /a cluster has database 0 only/],
@@ -51,6 +51,22 @@ it.for([
   ['redis://ann:p%w@h', /begins no %XX/],
 ] as const)('refuses %s and says why', ([url, why]) => {
   expect(() => redisConfigFrom({ ...VALUES, redisUrl: url })).toThrow(why);
+});
+
+it.for([
+  'redis://u:hunter2/@h',
+  'redis://u:x@hunter2@h',
+  'redis://:hunter2',
+  'redis://u:x/hunter2@h:1',
+  'redis-cluster://a,:hunter2',
+] as const)('shows nothing of a password that is not where it belongs: %s', (url) => {
+  try {
+    redisConfigFrom({ ...VALUES, redisUrl: url });
+    expect.unreachable();
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(inspect(error)).not.toContain('hunter2');
+  }
 });
 
 it('lists every problem at once, and never a password', () => {

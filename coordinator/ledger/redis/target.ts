@@ -29,10 +29,11 @@ export function parseTarget(url: string): RedisTarget {
   const match = URL_FORM.exec(url);
   if (match === null) throw bad(`must be ${FORMS}`);
   const [, scheme = '', credential, hosts = '', rest = ''] = match;
+  if (`${hosts}${rest}`.includes('@')) throw bad('has a / or @ in its user or password: write %2F and %40 for them');
   const common = { ...credentialOf(credential), tls: scheme.startsWith('rediss') };
   if (scheme === 'unix') return { at: { kind: 'socket', path: rest }, ...common, database: 0 };
   const sentinel = scheme.endsWith('sentinel');
-  const list = hosts.split(',').map((text) => hostOf(text, sentinel ? 26_379 : 6_379));
+  const list = hosts.split(',').map((text, index) => hostOf(text, sentinel ? 26_379 : 6_379, index + 1));
   const parts = rest
     .split('/')
     .slice(1)
@@ -75,10 +76,11 @@ function credentialOf(text: string | undefined): Pick<RedisTarget, 'user' | 'pas
   return { user: user === '' ? undefined : user, password: password === undefined ? undefined : new Secret(password) };
 }
 
-function hostOf(text: string, defaultPort: number): Host {
+/** What the text is stays unsaid where it is no host: it may be a password that nobody has marked as one. */
+function hostOf(text: string, defaultPort: number, place: number): Host {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::([0-9]{1,5}))?$/.exec(text);
   const port = Number(match?.[2] ?? defaultPort);
-  if (match?.[1] === undefined || port < 1 || port > 65_535) throw bad(`has "${text}" where host:port belongs`);
+  if (match?.[1] === undefined || port < 1 || port > 65_535) throw bad(`has something else than host:port as host ${place}`);
   return { host: match[1].replaceAll(/^\[|\]$/g, ''), port };
 }
 
