@@ -22,7 +22,7 @@ export interface Failover<C> extends Disposable {
 }
 
 /** Faults of the server and not of the call: another one, or the same a little later, may do better. */
-const AWAY: ReadonlySet<FaultCode> = new Set<FaultCode>(['PEER_UNAVAILABLE', 'DRAINING', 'LEDGER_UNAVAILABLE', 'DEADLINE']);
+const AWAY: ReadonlySet<FaultCode> = new Set<FaultCode>(['PEER_UNAVAILABLE', 'DRAINING', 'LEDGER_UNAVAILABLE', 'NO_LEADER', 'DEADLINE']);
 /** From the first failed try of a call to the last: longer than a leader takes to be replaced. */
 const PATIENCE_MS = 15_000;
 const BACKOFF = { initialMs: 200, maxMs: 2_000 };
