@@ -30,11 +30,14 @@ export interface RunningServer extends AsyncDisposable {
 /** Largest message that a server takes; senders of more split it (ByteStream). */
 export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
+/** What a message may grow by when another coordinator hands it on, which writes out what the caller left to its defaults. */
+const HANDED_ON_BYTES = 2 * 1024 * 1024;
+
 /** Bytes that a client may send ahead on one stream, and on one connection. The default of 64 KiB gives 1 MB/s at 40 ms. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 
 const SERVER_OPTIONS = {
-  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX + HANDED_ON_BYTES,
   'grpc.max_send_message_length': -1,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,

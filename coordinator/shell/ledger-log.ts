@@ -30,7 +30,8 @@ const SEAL_MS = 10_000;
 
 /**
  * `readStepLog` for a coordinator that does not lead: what the ledger and the shared store have, followed by the ledger's hints.
- * @throws {Fault} BUILD_UNKNOWN, STEP_UNKNOWN, LOG_UNKNOWN, OUT_OF_RANGE, STORE_UNAVAILABLE, LEDGER_UNAVAILABLE
+ * @throws {Fault} STEP_UNKNOWN, LOG_UNKNOWN, OUT_OF_RANGE, STORE_UNAVAILABLE, LEDGER_UNAVAILABLE (also where the build has left
+ * the ledger meanwhile: whoever reads on gets the rest from the archive)
  */
 export async function* readLedgerLog(
   options: LedgerLogOptions,
@@ -40,7 +41,7 @@ export async function* readLedgerLog(
   const { step, offset } = request;
   while (!signal.aborted) {
     const view = await options.reader.readStep(step, signal);
-    if (view === undefined) throw new Fault('BUILD_UNKNOWN', `Build ${buildOf(step)} is not kept any more`, { field: 'build_id' });
+    if (view === undefined) throw hasLeft(buildOf(step));
     const target = logTarget(view, step, request.attempt);
     switch (target.kind) {
       case 'none':
@@ -109,7 +110,7 @@ function watchEnd(options: LedgerLogOptions, view: CoreView, target: Attempt) {
   return {
     async look(signal: AbortSignal) {
       if (!state.running) return state;
-      const events = await options.ledger.events(target.build, seq, PAGE, signal);
+      const events = await eventsAfter(options, target.build, seq, signal);
       seq = events.at(-1)?.seq ?? seq;
       const mayHaveEnded = events.some((event) => touches(event, nameOf(step)) && event.kind !== 'attempt-started');
       if (!mayHaveEnded) return state;
@@ -127,7 +128,7 @@ function stepOfAttempt(view: CoreView, { build, token }: Attempt): StepId | unde
 
 /** Returns when something happened to the step, or to one that it may be merged into. */
 async function untilTouched(
-  { ledger }: LedgerLogOptions,
+  options: LedgerLogOptions,
   view: CoreView,
   step: StepId,
   builds: readonly BuildId[],
@@ -139,12 +140,23 @@ async function untilTouched(
   const seqs = new Map(builds.map((build) => [build, view.build(build)?.lastEventSeq ?? 0]));
   while (!signal.aborted) {
     for (const [build, seq] of seqs) {
-      const events = await ledger.events(build, seq, PAGE, signal);
+      const events = await eventsAfter(options, build, seq, signal);
       if (events.some((event) => names.some((name) => touches(event, name)))) return;
       seqs.set(build, events.at(-1)?.seq ?? seq);
     }
     await ear.stirred(LOOK_MS, signal);
   }
+}
+
+/** A build's next events. @throws {Fault} LEDGER_UNAVAILABLE where it has left the ledger, the last event that was seen with it. */
+async function eventsAfter({ ledger }: LedgerLogOptions, build: BuildId, seq: number, signal: AbortSignal): Promise<readonly BuildEvent[]> {
+  const [seen, ...events] = await ledger.events(build, seq - 1, PAGE, signal);
+  if (seen === undefined) throw hasLeft(build);
+  return events;
+}
+
+function hasLeft(build: BuildId): Fault {
+  return new Fault('LEDGER_UNAVAILABLE', `Build ${build} has left the ledger: read on from where the log broke off`, { retryAfterMs: 100 });
 }
 
 function touches(event: BuildEvent, name: string): boolean {

