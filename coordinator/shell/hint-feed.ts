@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { backoffMs } from '../../base/backoff.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
@@ -32,20 +33,26 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
       listener.wake();
     }
   };
+  const stirAll = () => {
+    for (const listeners of byBuild.values()) stir(listeners);
+  };
   const hear = async (): Promise<void> => {
-    const prng = prngFrom(process.pid);
+    const prng = prngFrom(randomInt(2 ** 47));
     for (let failures = 0; !stop.signal.aborted; failures += 1) {
       try {
         for await (const builds of ledger.hints(stop.signal)) {
           failures = 0;
-          if (builds.length === 0) for (const run of ofLeadership) run();
+          if (builds.length === 0) {
+            for (const run of ofLeadership) run();
+            stirAll(); // a ledger also hints so when hints may have been lost
+          }
           for (const build of builds) stir(byBuild.get(build) ?? []);
         }
       } catch (error) {
         if (!stop.signal.aborted && failures === 0) log.warn('hints-broke', { error });
       }
       await sleep(backoffMs(RETRY, failures, prng) + 50, stop.signal);
-      for (const listeners of byBuild.values()) stir(listeners); // what came meanwhile was not heard
+      stirAll(); // what came meanwhile was not heard
     }
   };
   const hearing = hear();
