@@ -63,6 +63,24 @@ test('duplicates are trimmed, gaps are answered with what is there', async () =>
   expect((await readAll(logs, { token })).bytes.toString()).toBe('hello world');
 });
 
+test('a log that is forgotten while it cannot be read harms nobody', async () => {
+  const { token } = await world();
+  const { promise, reject } = Promise.withResolvers<undefined>();
+  const logs = openLogStore({
+    commit: async () => {},
+    stored: () => promise,
+    storeOf: () => memoryStore(),
+    isOwn: () => false,
+    limits: DEFAULT_LOG_LIMITS,
+    log: memoryLogger(),
+  });
+  opened.push(logs);
+  const offset = logs.offsetOf(BUILD, token);
+  logs.forget([token]);
+  reject(new Fault('LEDGER_UNAVAILABLE', 'away'));
+  await expect(offset).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' }); // and nothing is rejected that nobody hears
+});
+
 test('a log that comes a byte at a time moves to the store long before it is as large as a segment', async () => {
   const { open, token, ledger } = await world();
   const logs = open();

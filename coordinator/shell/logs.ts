@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import PQueue from 'p-queue';
 import { backoffMs } from '../../base/backoff.ts';
 import { Fault, isFault } from '../../base/fault.ts';
@@ -82,7 +83,7 @@ class LedgerLogStore implements LogStore {
   readonly #logs = new Map<LeaseToken, Promise<LiveLog>>();
   readonly #sealers = new PQueue({ concurrency: SEALERS });
   readonly #closing = new AbortController();
-  readonly #prng = prngFrom(1);
+  readonly #prng = prngFrom(randomInt(2 ** 47));
   readonly #sums = { bytes: 0, segments: 0, sealed: 0 };
 
   constructor(options: LogStoreOptions) {
@@ -131,7 +132,10 @@ class LedgerLogStore implements LogStore {
 
   forget(tokens: readonly LeaseToken[]): void {
     for (const token of tokens) {
-      void this.#logs.get(token)?.then((log) => log.end(undefined));
+      this.#logs.get(token)?.then(
+        (log) => log.end(undefined),
+        () => {}, // who opened it was told
+      );
       this.#logs.delete(token);
     }
   }
