@@ -7,7 +7,7 @@ import { memoryDataPlane } from '../../test/integration/memory-data-plane.ts';
 import { until } from '../../test/fixtures/until.ts';
 import type { Event } from '../core/event.ts';
 import { parseBuildId } from '../core/ids.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Leader, Ledger } from '../ledger/ledger.ts';
 import { openMemoryLedger, type MemoryLedger } from '../ledger/memory.ts';
 import { openHintFeed } from '../shell/hint-feed.ts';
 import { DEFAULT_LOG_LIMITS } from '../shell/logs.ts';
@@ -192,4 +192,35 @@ test('who asks for the role while nobody leads waits for a leader, but not for l
   await ledger.resign(term, never);
   resolve();
   expect(await asking).toMatchObject({ kind: 'leading' });
+});
+
+test('a follower whose leader leads no more sends nobody there, also while it cannot lead itself', async () => {
+  const never = new AbortController().signal;
+  let leader: Leader | undefined = { id: 'z', address: 'z:1' };
+  const vacant: MemoryLedger = Object.assign(Object.create(ledger), { leader: async () => leader, lead: async () => undefined });
+  const a = coordinator('a', { ttlMs: 60, on: { kind: 'shared', ledger: vacant, hints: stack.use(openHintFeed(ledger, silentLogger)) } });
+  await follows(a.machine, 'z');
+  leader = undefined;
+  await until('nobody is known to lead', () => {
+    const role = a.machine.current();
+    return role.kind === 'following' && role.leader === undefined;
+  });
+  const asking = a.machine.known(60_000, never);
+  leader = { id: 'y', address: 'y:1' };
+  expect(await asking).toMatchObject({ leader: { id: 'y' } });
+});
+
+test('a coordinator that is told to stop does not wait for ever for a ledger that takes nothing', async () => {
+  const { promise, reject } = Promise.withResolvers<void>();
+  promise.catch(() => {});
+  const full: MemoryLedger = Object.assign(Object.create(ledger), { commit: () => promise });
+  const a = coordinator('a', { on: { kind: 'shared', ledger: full, hints: stack.use(openHintFeed(ledger, silentLogger)) } });
+  const shell = await leads(a.machine);
+  const pending = shell.driver.submit(hold('last words'));
+  const stopped = a.machine[Symbol.asyncDispose]();
+  await expect(pending).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+  expect(a.log.entries.map(({ event }) => event)).toContain('not-drained');
+  reject(new Fault('LEDGER_UNAVAILABLE', 'the term is over')); // as a ledger does by itself, once nobody renews the term
+  await stopped;
+  expect(a.count.open).toBe(0);
 });

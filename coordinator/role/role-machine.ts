@@ -151,6 +151,8 @@ class RunningRoles implements RoleMachine {
       this.#follow(leader);
       return undefined;
     }
+    // Whoever led is not waited for, and nobody is sent there any more.
+    if (this.#role.kind === 'following' && this.#role.leader !== undefined) this.#become({ kind: 'following', leader: undefined });
     if (this.#stop.signal.aborted) return undefined;
     const sentAt = env.clock.monotonic();
     const term = await this.#ledger.lead(self, ttlMs, signal);
@@ -194,9 +196,23 @@ class RunningRoles implements RoleMachine {
       env.log.warn('lead-over', { term: lead.term.counter, code: fault.code, error: fault });
     }
     await running?.[Symbol.asyncDispose]();
-    if (!isOver) await shell?.drain();
+    if (!isOver && shell !== undefined) await this.#drain(lead, shell);
     await this.#leave(lead, shell);
     if (fault !== undefined && isOver && (ledger.kind === 'own' || !PASSING.has(fault.code))) throw fault;
+  }
+
+  /** What was applied is committed; a ledger that does not take it for a whole term is not waited for any longer. */
+  async #drain(lead: Lead, shell: Shell): Promise<void> {
+    const { env, ttlMs } = this.#options;
+    const drained = new AbortController();
+    const draining = shell.drain().finally(() => drained.abort());
+    await Promise.race([draining, sleep(ttlMs, AbortSignal.any([drained.signal, lead.lost]))]);
+    if (drained.signal.aborted) return void (await draining);
+    env.log.warn('not-drained', { term: lead.term.counter, afterMs: ttlMs });
+    const fault = new Fault('LEDGER_UNAVAILABLE', 'The ledger did not take the last changes before this coordinator stopped');
+    lead.giveUp(fault);
+    shell.driver.stepDown(fault);
+    draining.catch(() => {}); // it ends with the shell
   }
 
   /** The lead goes back to the ledger before the streams end, so that agents and callers find the next one at once. */
