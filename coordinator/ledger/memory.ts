@@ -58,7 +58,8 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
       const changes = records.map(encodeRecord);
       journal.push(changes);
       rows.apply(changes);
-      hints.give(buildsOf(records));
+      const builds = buildsOf(records);
+      if (builds.length > 0) hints.give(builds);
     },
     async *load(signal) {
       for (const batch of rows.batches()) {
