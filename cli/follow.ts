@@ -93,7 +93,7 @@ class Patience {
       const seconds = Math.round(this.#options.patienceMs / 1_000);
       throw new Fault('PEER_UNAVAILABLE', `The server has not answered for ${seconds} s: ${plainReason(error)}`, { cause: error });
     }
-    const retryInMs = Math.max(100, backoffMs(BACKOFF, this.#tries, this.#options.prng), error.retryAfterMs ?? 0);
+    const retryInMs = Math.max(100, (error.retryAfterMs ?? 0) + backoffMs(BACKOFF, this.#tries, this.#options.prng));
     this.#tries += 1;
     yield { kind: 'lost', reason: plainReason(error), retryInMs };
     await sleep(retryInMs, undefined, { signal });

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
@@ -133,9 +134,21 @@ function isLoopback(peer: string): boolean {
   return /^(127\.|\[?::1\]?:|\[?::ffff:127\.)/.test(peer);
 }
 
+/** Most callers that were refused together come back when they are told to: each is told another time, up to half as late again. */
+function spread(fault: Fault): Fault {
+  const { code, message, field, hint, retryAfterMs } = fault;
+  if (retryAfterMs === undefined) return fault;
+  return new Fault(code, message, {
+    ...(field === undefined ? {} : { field }),
+    ...(hint === undefined ? {} : { hint }),
+    retryAfterMs: retryAfterMs + randomInt(Math.floor(Math.max(0, retryAfterMs) / 2) + 1),
+    cause: fault,
+  });
+}
+
 /** `abandoned`: nobody waits for the answer any more, and `error` is most likely how the work was broken off. */
 function statusOf(env: Env, name: string, error: unknown, abandoned: boolean): CallStatus {
-  if (isFault(error) && error.code !== 'INTERNAL') return faultToStatus(error);
+  if (isFault(error) && error.code !== 'INTERNAL') return faultToStatus(spread(error));
   if (abandoned && !(error instanceof AssertionFailure)) {
     env.log.debug('call-abandoned', { call: name, error });
     return faultToStatus(new Fault('CANCELLED', 'The client gave up on the call'));

@@ -136,7 +136,7 @@ class LogPrinter {
     const { stdout } = this.#session.terminal;
     if (again) say(this.#session, `switchyard: attempt ${attempt}; its log begins here`);
     const query = { build: this.#build, step: STEP, attempt, offset: 0, follow: true };
-    for await (const chunk of steadyLog(this.#server, query, this.#signal)) {
+    for await (const chunk of steadyLog(this.#server, query, { prng: this.#session.prng, signal: this.#signal })) {
       const data = Buffer.from(chunk.data);
       const text = this.#session.json
         ? `${JSON.stringify({ kind: 'log', attempt, offset: chunk.offset, data: data.toString('base64') })}\n`

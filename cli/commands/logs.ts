@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '../../base/backoff.ts';
 import { isPassing } from '../follow.ts';
 import type { BuildServer, LogQuery } from '../rpc/client.ts';
 import { EXIT } from '../exit.ts';
@@ -36,7 +37,7 @@ export async function logsCommand(
 async function printLog(session: Session, server: BuildServer, query: LogQuery): Promise<number> {
   const { stdout } = session.terminal;
   let bytes = 0;
-  for await (const chunk of steadyLog(server, query, session.signal)) {
+  for await (const chunk of steadyLog(server, query, session)) {
     bytes += chunk.data.length;
     const free = session.json ? stdout.write(`${JSON.stringify(chunkJson(chunk))}\n`) : stdout.write(chunk.data);
     if (!free) await stdout.drained();
@@ -61,12 +62,17 @@ function chunkJson(chunk: LogChunk) {
 
 /** Times that a log is asked for again after its stream broke, without a byte in between. */
 const TRIES_MAX = 40;
+const BACKOFF = { initialMs: 200, maxMs: 3_000 };
 
 /**
  * A log that goes on where it was when the connection broke. A step whose attempt changed under a follower starts again at 0
  * with the new attempt's number.
  */
-export async function* steadyLog(server: BuildServer, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogChunk, void, void> {
+export async function* steadyLog(
+  server: BuildServer,
+  query: LogQuery,
+  { prng, signal }: Pick<Session, 'prng' | 'signal'>,
+): AsyncGenerator<LogChunk, void, void> {
   let { offset, attempt } = query;
   for (let tries = 0; ;) {
     try {
@@ -81,7 +87,7 @@ export async function* steadyLog(server: BuildServer, query: LogQuery, signal: A
     } catch (error) {
       if (signal.aborted || !isPassing(error) || tries >= TRIES_MAX) throw error;
       tries += 1;
-      await sleep(Math.min(2_000, 100 * 2 ** tries), undefined, { signal });
+      await sleep(Math.max(50, (error.retryAfterMs ?? 0) + backoffMs(BACKOFF, tries, prng)), undefined, { signal });
     }
   }
 }

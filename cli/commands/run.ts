@@ -161,7 +161,7 @@ async function patiently<T>(session: Session, call: () => Promise<T>): Promise<T
     } catch (error) {
       if (signal.aborted || !isPassing(error) || clock.monotonic() > until) throw error;
       if (tries === 0) say(session, `The server is not ready (${plainReason(error)}), trying again`);
-      await sleep(Math.max(backoffMs(SUBMIT_BACKOFF, tries, session.prng), error.retryAfterMs ?? 0), undefined, { signal });
+      await sleep((error.retryAfterMs ?? 0) + backoffMs(SUBMIT_BACKOFF, tries, session.prng), undefined, { signal });
     }
   }
 }

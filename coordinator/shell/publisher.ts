@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import PQueue from 'p-queue';
 import { backoffMs } from '../../base/backoff.ts';
 import { isFault } from '../../base/fault.ts';
@@ -31,7 +32,7 @@ const DEADLINE_MS = 60_000;
 const TRY_AGAIN = { initialMs: 250, maxMs: 5_000 };
 
 export function openPublisher(options: PublisherOptions): Publisher {
-  const prng = prngFrom(1);
+  const prng = prngFrom(randomInt(2 ** 47));
   /** The store may be left alone at the moment: an entry is worth the wait, as far as its deadline goes. */
   const untilBack = async (put: () => Promise<void>, signal: AbortSignal): Promise<void> => {
     for (let attempt = 0; ; attempt += 1) {
