@@ -4,6 +4,7 @@ import type { AttemptReport } from '../cache/action/result.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
 import type { AttemptListener, AttemptTerms, Executor } from './session/executor.ts';
 import type { Offer } from './session/message.ts';
+import { deadlineAt, type Deadline, type MovableDeadline } from './spawn/deadline.ts';
 import type { Spool } from './spool/spool.ts';
 
 /** At most one `logged` in this time, so that a chatty step does not keep the session busy. */
@@ -23,12 +24,20 @@ export function startRunner(options: RunnerOptions): Runner {
   return {
     begin(offer, terms, listener) {
       const control = new AbortController();
-      const go = Promise.withResolvers<void>();
+      const go = Promise.withResolvers<Deadline | undefined>();
+      let deadline: MovableDeadline | undefined;
       const done = attempt(options, { offer, terms, listener, go: go.promise, signal: control.signal })
         .catch((error: unknown) => options.env.log.error('attempt-not-tidied', { token: offer.token, error }))
         .finally(() => running.delete(done));
       running.add(done);
-      return { run: go.resolve, cancel: (cause) => control.abort(new AttemptStopped(cause)) };
+      return {
+        run(at) {
+          deadline = at === undefined ? undefined : deadlineAt(at);
+          go.resolve(deadline);
+        },
+        extend: (at) => deadline?.moveTo(at),
+        cancel: (cause) => control.abort(new AttemptStopped(cause)),
+      };
     },
     async [Symbol.asyncDispose]() {
       await Promise.allSettled(running);
@@ -40,7 +49,7 @@ type Begun = {
   readonly offer: Offer;
   readonly terms: AttemptTerms;
   readonly listener: AttemptListener;
-  readonly go: Promise<void>;
+  readonly go: Promise<Deadline | undefined>;
   readonly signal: AbortSignal;
 };
 

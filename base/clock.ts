@@ -1,3 +1,5 @@
+import { uptime } from 'node:os';
+
 /** Milliseconds since the Unix epoch, a whole number. */
 export type TimeMs = number;
 
@@ -7,6 +9,14 @@ export interface Clock {
   now(): TimeMs;
   /** Milliseconds from an arbitrary origin; never goes back. Use it for durations. */
   monotonic(): number;
+}
+
+/**
+ * Milliseconds since the host was started, those in which it was suspended included; to a hundredth of a second. Unlike
+ * monotonic time, the same number in every process of the host.
+ */
+export function hostUptimeMs(): number {
+  return uptime() * 1_000;
 }
 
 export const systemClock: Clock = {

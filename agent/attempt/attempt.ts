@@ -5,6 +5,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import type { Sandbox, SandboxExit } from '../sandbox/sandbox.ts';
 import type { AttemptListener } from '../session/executor.ts';
 import type { Offer } from '../session/message.ts';
+import type { Deadline } from '../spawn/deadline.ts';
 import type { AttemptLog } from '../spool/attempt-log.ts';
 import { collectOutputs } from '../workspace/outputs.ts';
 import type { Workspace, Workspaces } from '../workspace/workspace.ts';
@@ -32,8 +33,8 @@ export type AttemptScope = {
   /** Called after every piece of the log. */
   readonly logged: () => void;
   readonly listener: Pick<AttemptListener, 'prepared' | 'running' | 'exited'>;
-  /** Resolves when the command may start. */
-  readonly go: Promise<void>;
+  /** Resolves when the command may start, with its deadline. */
+  readonly go: Promise<Deadline | undefined>;
   /** Aborts with an `AttemptStopped`. */
   readonly signal: AbortSignal;
   /** What is to be tidied away once the report is out. */
@@ -42,6 +43,14 @@ export type AttemptScope = {
 
 /** The exit code that stands for "ran too long", as the program `timeout` has it. */
 const TIMED_OUT_CODE = 124;
+
+/** The report of an attempt that the watchdog ended at its deadline. */
+const NOT_RENEWED: AttemptReport = {
+  kind: 'failed',
+  class: 'agent-lost',
+  message: 'The lease could not be renewed: the agent stood still',
+  result: undefined,
+};
 
 /** How far the attempt came, for a report from any point of it. */
 type Progress = {
@@ -69,9 +78,10 @@ export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<
   try {
     const { workspace, pipe } = await prepare(host, scope, progress);
     scope.listener.prepared();
-    await settledOrAborted(scope.go, scope.signal);
-    const exit = await runCommand(host, scope, workspace, pipe, progress);
+    const deadline = await settledOrAborted(scope.go, scope.signal);
+    const exit = await runCommand(host, scope, { workspace, pipe, deadline }, progress);
     if (exit.kind === 'cancelled') throw scope.signal.reason;
+    if (exit.kind === 'overdue') return NOT_RENEWED;
     return await store(host, scope, workspace, exit, progress);
   } catch (error) {
     if (!scope.signal.aborted) {
@@ -105,13 +115,13 @@ async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progres
 }
 
 /** @throws {AttemptStopped} as soon as `signal` aborts. */
-async function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+async function settledOrAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await Promise.race([promise, aborted.promise]);
+    return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
@@ -120,8 +130,7 @@ async function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Pr
 async function runCommand(
   host: AttemptHost,
   scope: AttemptScope,
-  workspace: Workspace,
-  pipe: LogPipe,
+  { workspace, pipe, deadline }: { readonly workspace: Workspace; readonly pipe: LogPipe; readonly deadline: Deadline | undefined },
   progress: Progress,
 ): Promise<SandboxExit> {
   const { offer, signal, listener } = scope;
@@ -143,6 +152,7 @@ async function runCommand(
         runTimeoutMs: offer.runTimeoutMs,
         graceMs: offer.graceMs,
         binds: workspace.binds,
+        deadline,
       },
       signal,
     );
@@ -211,6 +221,7 @@ function verdictOf(exit: SandboxExit, offer: Offer): { readonly class: 'timeout'
         message: exit.signal === undefined ? `The command ended with code ${exit.code}` : `The command was ended by ${exit.signal}`,
       };
     case 'cancelled':
+    case 'overdue':
       return undefined;
     default:
       return unreachable(exit);

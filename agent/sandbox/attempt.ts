@@ -15,7 +15,8 @@ import { join, sep } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { LaunchEnd } from '../spawn/launcher.ts';
-import type { Spawner } from '../spawn/spawner.ts';
+import type { Launch, Spawner } from '../spawn/spawner.ts';
+import { OVERDUE_FILE } from '../spawn/watchdog.ts';
 import { checkCommand, quote, quoteAll } from '../spawn/words.ts';
 import { removeTree } from '../workspace/remove.ts';
 import type { Cgroup, Cgroups } from './cgroup.ts';
@@ -92,7 +93,7 @@ export async function runAttempt(
   const scratch = makeScratch(join(host.dir, id), host.marker === undefined ? undefined : `${host.marker}.${id}`);
   try {
     using group = groupOf(host, id, spec);
-    return await runPlanned(host, spec, signal, plan(scratch), scratch, group.cgroup);
+    return await runPlanned(host, spec, signal, plan(scratch), { ...scratch, id, cgroup: group.cgroup });
   } finally {
     await removeScratch(scratch);
   }
@@ -103,6 +104,7 @@ async function removeScratch(scratch: Scratch): Promise<void> {
   try {
     rmSync(scratch.status, { force: true });
     rmSync(join(scratch.directory, 'launch'), { force: true });
+    rmSync(join(scratch.directory, OVERDUE_FILE), { force: true });
     rmdirSync(scratch.home);
     rmdirSync(scratch.directory);
   } catch {
@@ -115,12 +117,13 @@ async function runPlanned(
   spec: SandboxRun,
   signal: AbortSignal,
   plan: AttemptPlan,
-  scratch: Scratch,
-  cgroup: Cgroup | undefined,
+  scratch: Scratch & { readonly id: string; readonly cgroup: Cgroup | undefined },
 ): Promise<SandboxExit> {
+  const { cgroup } = scratch;
   const script = join(scratch.directory, 'launch');
   writeFileSync(script, launchScript(plan, spec.logFd, scratch.status, cgroup?.procsFiles ?? []), { mode: 0o600 });
-  const launch = await host.spawner.launch(script);
+  const guard = spec.deadline === undefined ? undefined : { id: scratch.id, deadline: spec.deadline };
+  using launch = await host.spawner.launch(script, guard);
   const status = () => (existsSync(scratch.status) ? readFileSync(scratch.status, 'latin1') : '');
   const tree = {
     launcher: launch.pid,
@@ -143,9 +146,17 @@ async function runPlanned(
     peakMemoryBytes: used?.peakMemoryBytes ?? sampler?.peakMemoryBytes ?? 0,
   };
   if (ending !== 'exited') return { kind: ending, ...usage };
+  if (guard !== undefined && endedByWatchdog(launch, end, scratch)) return { kind: 'overdue', ...usage };
   const oom = (used?.oomKillCount ?? 0) > 0;
   if (!plan.reached(status()) && !oom) throw notReached(end, spec);
   return { kind: 'exited', code: end.code, signal: signalOf(end.code), oom, ...usage };
+}
+
+/** A command that came to its good end before the watchdog looked has ended well, however late this process hears of it. */
+function endedByWatchdog(launch: Launch, end: LaunchEnd, scratch: Scratch): boolean {
+  if (end.code === 0) return false;
+  // A full disk takes no file: then the signal and the time tell as much.
+  return existsSync(join(scratch.directory, OVERDUE_FILE)) || (launch.overdue && signalOf(end.code) === 'SIGKILL');
 }
 
 function notReached(end: LaunchEnd, spec: SandboxRun): Fault {

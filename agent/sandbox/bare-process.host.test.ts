@@ -21,7 +21,7 @@ describe('a step as a bare process', () => {
   beforeAll(async () => {
     dir = await tempDir();
     fs.mkdirSync(path.join(dir.path, 'root'));
-    spawner = await openSpawner({ marker, cgroups: [] }, env);
+    spawner = await openSpawner({ marker, cgroups: [], scratch: path.join(dir.path, 'scratch') }, env);
   });
   afterAll(async () => {
     await spawner[Symbol.asyncDispose]();

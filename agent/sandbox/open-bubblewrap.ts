@@ -30,7 +30,7 @@ export async function openBubblewrapSandbox(options: SandboxOptions, env: Env): 
   mkdirSync(options.dir, { recursive: true });
   const { cgroups, reason } = openCgroups();
   if (cgroups !== undefined) undo.use(cgroups);
-  const spawner = undo.use(await openSpawner({ marker: undefined, cgroups: cgroups?.directories ?? [] }, env));
+  const spawner = undo.use(await openSpawner({ marker: undefined, cgroups: cgroups?.directories ?? [], scratch: options.dir }, env));
   const host: AttemptHost = { spawner, cgroups, dir: options.dir, pidsCountMax: PIDS_COUNT_MAX, marker: undefined, env };
   const etc = join(options.dir, 'etc');
   makeStepEtc(etc);

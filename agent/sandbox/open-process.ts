@@ -21,7 +21,7 @@ export async function openProcessSandbox(options: SandboxOptions, known: readonl
   const { cgroups, reason } = openCgroups();
   if (cgroups !== undefined) undo.use(cgroups);
   const marker = `SWITCHYARD_ATTEMPT=${crypto.randomUUID()}`;
-  const spawner: Spawner = undo.use(await openSpawner({ marker, cgroups: cgroups?.directories ?? [] }, env));
+  const spawner: Spawner = undo.use(await openSpawner({ marker, cgroups: cgroups?.directories ?? [], scratch: options.dir }, env));
   const host = { spawner, cgroups, dir: options.dir, pidsCountMax: PIDS_COUNT_MAX, env };
   const runner = (namespaces: Namespaces, needsMarker: boolean) => {
     const own: AttemptHost = { ...host, marker: needsMarker ? marker : undefined };

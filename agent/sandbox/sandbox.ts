@@ -1,5 +1,6 @@
 import type { Resources } from '../../base/resources.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
+import type { Deadline } from '../spawn/deadline.ts';
 
 /**
  * A directory of the host that a step sees at a place of its own, without a copy. Whatever the step writes there stays
@@ -33,6 +34,8 @@ export type SandboxRun = {
   readonly graceMs: number;
   /** Only where the sandbox `canBind`. */
   readonly binds: readonly Bind[];
+  /** When its whole tree is killed by another process, should this one stand still. @default never */
+  readonly deadline?: Deadline | undefined;
 };
 
 /** What a run took. 0 where the host could not tell. */
@@ -40,11 +43,12 @@ export type SandboxUsage = { readonly cpuMs: number; readonly peakMemoryBytes: n
 
 /**
  * How a run ended; no process of it is left where the sandbox has the trait `isolatesProcesses`. `code` is 128 + n after
- * signal n. `oom` says that the kernel killed something of it for its memory limit, whatever became of the rest.
+ * signal n. `oom` says that the kernel killed something of it for its memory limit, whatever became of the rest. `overdue` is a
+ * run that was killed at its deadline.
  */
 export type SandboxExit =
   | ({ readonly kind: 'exited'; readonly code: number; readonly signal: string | undefined; readonly oom: boolean } & SandboxUsage)
-  | ({ readonly kind: 'timed-out' | 'cancelled' } & SandboxUsage);
+  | ({ readonly kind: 'timed-out' | 'cancelled' | 'overdue' } & SandboxUsage);
 
 /** As the reason of `Sandbox.run`'s signal: a grace time of its own instead of `SandboxRun.graceMs`. */
 export class StopRequest extends Error {

@@ -55,6 +55,7 @@ class Watched {
   readonly finished = new Set<string>();
   readonly cancelled = new Set<string>();
   readonly expiresAt = new Map<string, number>();
+  readonly deadlines = new Map<string, number>();
   readonly heartbeats: { readonly at: number; readonly tokens: readonly string[] }[] = [];
 
   apply(event: SessionEvent): void {
@@ -76,6 +77,11 @@ class Watched {
         assert(this.#lives(command.token), 'not run after its end');
         if (EFFECTS.has(command.token)) assert(this.renewed.has(command.token), 'side effects only under a renewed lease');
         this.ran.add(command.token);
+        this.#limit(command.token, command.deadline);
+      } else if (command.kind === 'extend') {
+        assert(this.ran.has(command.token) && EFFECTS.has(command.token), 'only what runs with side effects has a deadline');
+        assert(command.deadline >= (this.deadlines.get(command.token) ?? 0), 'a renewal takes no time away');
+        this.#limit(command.token, command.deadline);
       } else if (command.kind === 'cancel') {
         const inTime =
           !this.ran.has(command.token) ||
@@ -98,6 +104,15 @@ class Watched {
       if (!EFFECTS.has(running) || this.finished.has(running) || this.cancelled.has(running)) continue;
       assert(this.now < (this.expiresAt.get(running) ?? 0), 'side effects end before the lease does');
     }
+  }
+
+  /** The deadline that others keep lies after the time of the polite signal, and before the end of the lease. */
+  #limit(of: string, deadline: number | undefined): void {
+    assert((deadline !== undefined) === EFFECTS.has(of), 'exactly what has side effects has a deadline');
+    if (deadline === undefined) return;
+    this.deadlines.set(of, deadline);
+    const expiresAt = this.expiresAt.get(of) ?? 0;
+    assert(deadline < expiresAt && deadline > expiresAt - TERMS.leaseTtlMs / 5, 'killed after the polite signal, before the end');
   }
 
   #offline(): void {
@@ -169,8 +184,8 @@ class Watched {
     if (heartbeat === undefined || !this.registered) return;
     const leases = heartbeat.tokens.map((told, index) => ({ token: told, verdict: verdicts[index] ?? 'continue' }));
     for (const lease of leases) {
-      if (lease.verdict !== 'continue') continue;
-      this.renewed.add(lease.token);
+      if (lease.verdict === 'lost') continue;
+      if (lease.verdict === 'continue') this.renewed.add(lease.token);
       if (!this.exited.has(lease.token)) this.expiresAt.set(lease.token, heartbeat.at + TERMS.leaseTtlMs);
     }
     this.hear({ kind: 'heartbeat-reply', leases });

@@ -4,7 +4,22 @@ import type { FailureClass } from '../../base/failure.ts';
 import { FAULTS, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { AgentProfile, KeptResult, SessionCommand, SessionEvent, SessionOutcome } from './event.ts';
-import { ackLog, heldLeases, isActive, isHeld, isRunning, keptLease, leaseOf, pumpLog, rewindLog, type Lease } from './lease.ts';
+import { silentAt, type Connection, type Online } from './connection.ts';
+import {
+  ackLog,
+  deadlineOf,
+  heldLeases,
+  isActive,
+  isHeld,
+  isRunning,
+  keptLease,
+  leaseOf,
+  pumpLog,
+  renewLease,
+  rewindLog,
+  stopAtOf,
+  type Lease,
+} from './lease.ts';
 import { Route } from './route.ts';
 import { PROTOCOL, type AgentMessage, type CoordinatorMessage, type LeaseVerdict, type Offer, type Registered } from './message.ts';
 
@@ -21,24 +36,6 @@ const STOP_GRACE_MS = 5_000;
 /** Grace of an attempt that lost its lease: it must be gone before its successor does much. */
 const LOST_GRACE_MS = 1_000;
 
-type Connection =
-  | { readonly kind: 'waiting'; readonly dialAt: number }
-  | { readonly kind: 'dialling'; readonly since: number }
-  | { readonly kind: 'registering'; readonly since: number; readonly credits: number }
-  | {
-      readonly kind: 'online';
-      readonly since: number;
-      readonly terms: Registered;
-      heartbeatAt: number;
-      /** When each unanswered heartbeat was sent, oldest first: the time from which its answer renews. Each has one answer. */
-      unanswered: number[];
-      /** When the newest answer came. */
-      heardAt: number;
-      /** Offers that the coordinator may still send by what it was told last. */
-      granted: number;
-    };
-
-type Online = Extract<Connection, { kind: 'online' }>;
 type Refused = Extract<CoordinatorMessage, { kind: 'refused' }>;
 
 /** Whether the agent takes work, and until when it may go on without. */
@@ -286,18 +283,22 @@ export class SessionCore {
     if (lease === undefined || !isHeld(lease)) return;
     switch (verdict) {
       case 'continue':
-        if (renewedAt === undefined) return;
-        lease.confirmed = true;
-        lease.ttlMs = terms.leaseTtlMs;
-        lease.expiresAt = Math.max(lease.expiresAt, renewedAt + terms.leaseTtlMs);
-        return;
+        lease.confirmed ||= renewedAt !== undefined;
+        return this.#renew(lease, renewedAt, terms);
       case 'cancel':
+        // It is the attempt's for as long as it takes to stop.
+        this.#renew(lease, renewedAt, terms);
         return this.#cancel(token, 'cancelled', 'Cancelled', lease.graceMs);
       case 'lost':
         return this.#lose(token);
       default:
         return unreachable(verdict);
     }
+  }
+
+  #renew(lease: Lease, at: number | undefined, terms: Registered): void {
+    const deadline = at === undefined ? undefined : renewLease(lease, at, terms.leaseTtlMs);
+    if (deadline !== undefined) this.#commands.push({ kind: 'extend', token: lease.token, deadline });
   }
 
   #cancel(token: string, cause: FailureClass, message: string, graceMs: number): void {
@@ -362,7 +363,7 @@ export class SessionCore {
       const ready = lease.phase.kind === 'prepared' && !lease.stopping && (lease.confirmed || !lease.sideEffects);
       if (!ready) continue;
       lease.phase = { kind: 'running', started: false };
-      this.#commands.push({ kind: 'run', token: lease.token });
+      this.#commands.push({ kind: 'run', token: lease.token, deadline: deadlineOf(lease) });
     }
     this.#tickConnection(now);
     this.#tickEnd(now);
@@ -377,10 +378,9 @@ export class SessionCore {
     this.#cancel(lease.token, cause, 'The lease could not be renewed', Math.max(0, Math.floor((lease.expiresAt - now) / 2)));
   }
 
-  /** A fifth of the ttl before the end: after two heartbeats without an answer, with time left for TERM and KILL. */
   #expiryStopAt(lease: Lease): number | undefined {
     const matters = lease.sideEffects && !lease.stopping && (isRunning(lease) || lease.phase.kind === 'prepared');
-    return matters ? lease.expiresAt - lease.ttlMs / 5 : undefined;
+    return matters ? stopAtOf(lease) : undefined;
   }
 
   #tickConnection(now: number): void {
@@ -478,14 +478,4 @@ export class SessionCore {
     const known = times.filter((time) => time !== undefined).filter((time) => time !== Number.POSITIVE_INFINITY);
     return known.length === 0 ? undefined : Math.min(...known);
   }
-}
-
-/**
- * When a stream whose heartbeats go unanswered is given up: the link may be open at our end only. Sooner where another coordinator
- * may lead by now: leases that it takes over last until one that was silent would have been given more patience.
- */
-function silentAt(online: Online, hasOthers: boolean): number {
-  const oldest = online.unanswered[0];
-  const patienceMs = (hasOthers ? 1 : 2) * online.terms.heartbeatMs;
-  return oldest === undefined ? Number.POSITIVE_INFINITY : Math.max(oldest, online.heardAt) + patienceMs;
 }

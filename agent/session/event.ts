@@ -50,7 +50,10 @@ export type SessionCommand =
   | { readonly kind: 'hang-up'; readonly stream: number }
   /** Journal the lease, then make the attempt ready to run. */
   | { readonly kind: 'prepare'; readonly offer: Offer }
-  | { readonly kind: 'run'; readonly token: string }
+  /** Let the command start. `deadline`: monotonic time at which the attempt is killed even if this process stands still; undefined = never. */
+  | { readonly kind: 'run'; readonly token: string; readonly deadline: number | undefined }
+  /** The lease of a running attempt that has a deadline was renewed: this is the new one. */
+  | { readonly kind: 'extend'; readonly token: string; readonly deadline: number }
   /** Stop the attempt, whatever it is doing; it reports `class` and `message`, unless it had already ended otherwise. */
   | { readonly kind: 'cancel'; readonly token: string; readonly class: FailureClass; readonly message: string; readonly graceMs: number }
   /** Journal the result: from now on it survives the process. */

@@ -19,8 +19,13 @@ export type AttemptListener = {
 };
 
 export interface Attempt {
-  /** Lets the command start once everything is ready. */
-  run(): void;
+  /**
+   * Lets the command start once everything is ready. Its processes are killed at monotonic time `deadline`, by a process that does
+   * not stand still with this one; undefined = never.
+   */
+  run(deadline?: number): void;
+  /** Puts the deadline of a run that has one off. */
+  extend(deadline: number): void;
   /** Ends it early, whatever it is doing; the first call counts. */
   cancel(cause: { readonly class: FailureClass; readonly message: string; readonly graceMs: number }): void;
 }

@@ -89,6 +89,26 @@ export function isRunning(lease: Lease): boolean {
   return lease.phase.kind === 'running';
 }
 
+/**
+ * The lease was renewed at monotonic time `at`; when its attempt must be dead now, where it runs and has side effects. That is
+ * when the hard signal comes after a polite one that was sent at `stopAtOf`: whoever stands still is not slower than that.
+ */
+export function renewLease(lease: Lease, at: number, ttlMs: number): number | undefined {
+  lease.ttlMs = ttlMs;
+  lease.expiresAt = Math.max(lease.expiresAt, at + ttlMs);
+  return isRunning(lease) ? deadlineOf(lease) : undefined;
+}
+
+/** When a side-effecting attempt is told to stop unless its lease is renewed: after two heartbeats without an answer. */
+export function stopAtOf(lease: Lease): number {
+  return lease.expiresAt - lease.ttlMs / 5;
+}
+
+/** When nothing of a side-effecting attempt may run any more; undefined for a pure one, which goes on. */
+export function deadlineOf(lease: Lease): number | undefined {
+  return lease.sideEffects ? lease.expiresAt - lease.ttlMs / 10 : undefined;
+}
+
 /** Reports of one `register`: a quarter of what a coordinator takes as one message. */
 const REGISTER_REPORT_BYTES = 4 * 1024 * 1024;
 

@@ -214,7 +214,9 @@ class LiveSession implements Session {
       case 'prepare':
         return this.#prepare(command.offer);
       case 'run':
-        return this.#attempts.get(command.token)?.run();
+        return this.#attempts.get(command.token)?.run(command.deadline);
+      case 'extend':
+        return this.#attempts.get(command.token)?.extend(command.deadline);
       case 'cancel':
         this.#note({ event: 'stopped', token: command.token, because: command.message });
         return this.#attempts.get(command.token)?.cancel(command);

@@ -1,5 +1,6 @@
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
+import { openGuards, type Guard, type GuardHandle } from './guards.ts';
 import { startLauncher, type Launcher, type LaunchEnd } from './launcher.ts';
 import { findProgram } from './tools.ts';
 import { startWatchdog, type Watchdog, type WatchdogTargets } from './watchdog.ts';
@@ -13,6 +14,10 @@ export type Launch = {
   readonly pid: number;
   /** @throws {Fault} SANDBOX_UNAVAILABLE when the launcher was lost before the script ended. */
   readonly ended: Promise<LaunchEnd>;
+  /** Whether its guard's deadline has passed. */
+  readonly overdue: boolean;
+  /** To be called once nothing of it runs: takes its guard back, and only then lets its launcher run something else. */
+  [Symbol.dispose](): void;
 };
 
 /**
@@ -21,13 +26,14 @@ export type Launch = {
  *
  * When the agent dies, also by `kill -9`, the watchdog kills launchers and what is in the targets' control groups or bears
  * their marker. Where the host has `setpriv`, launchers also die with the agent by themselves, which holds even when the
- * watchdog is killed together with the agent.
+ * watchdog is killed together with the agent. When the agent stands still, the watchdog ends guarded attempts at their
+ * deadlines.
  */
 export interface Spawner extends AsyncDisposable {
   /** Whether launchers die with the agent by the kernel's own doing. */
   readonly diesWithAgent: boolean;
-  /** Runs a script file of POSIX shell. @throws {Fault} SANDBOX_UNAVAILABLE */
-  launch(scriptPath: string): Promise<Launch>;
+  /** Runs a script file of POSIX shell, under `guard` from before it begins. @throws {Fault} SANDBOX_UNAVAILABLE */
+  launch(scriptPath: string, guard?: Guard): Promise<Launch>;
 }
 
 /** @throws {Fault} SANDBOX_UNAVAILABLE where the host has no POSIX shell. */
@@ -41,10 +47,12 @@ export async function openSpawner(targets: WatchdogTargets, env: Env): Promise<S
   let closed = false;
   let watchdog: Watchdog;
 
+  const guards = openGuards(env.clock, () => watchdog.guard(guards.list));
   const keepWatchdog = async (): Promise<void> => {
     const started = await startWatchdog(shell, targets);
     watchdog = started;
-    started.watch([...alive].map((launcher) => launcher.pid));
+    tell();
+    if (guards.list.length > 0) started.guard(guards.list);
     void started.gone.then(() => {
       if (closed) return;
       env.log.warn('watchdog-lost');
@@ -74,11 +82,10 @@ export async function openSpawner(targets: WatchdogTargets, env: Env): Promise<S
   idle.push(await start());
   return {
     diesWithAgent: setpriv !== undefined,
-    async launch(scriptPath) {
+    async launch(scriptPath, guard) {
       if (closed) throw new Fault('SANDBOX_UNAVAILABLE', 'The sandbox is closed');
       const launcher = idle.pop() ?? (await start());
-      const ended = launcher.run(scriptPath).finally(() => giveBack(launcher));
-      return { pid: launcher.pid, ended };
+      return launchOn(launcher, scriptPath, guard === undefined ? undefined : guards.add(guard, launcher.pid), giveBack);
     },
     async [Symbol.asyncDispose]() {
       closed = true;
@@ -87,6 +94,23 @@ export async function openSpawner(targets: WatchdogTargets, env: Env): Promise<S
       await Promise.all(going);
       watchdog.dismiss();
       await watchdog.gone;
+    },
+  };
+}
+
+function launchOn(launcher: Launcher, scriptPath: string, guard: GuardHandle | undefined, giveBack: (launcher: Launcher) => void): Launch {
+  const ended = launcher.run(scriptPath);
+  return {
+    pid: launcher.pid,
+    ended,
+    get overdue() {
+      return guard?.overdue ?? false;
+    },
+    [Symbol.dispose]() {
+      // The watchdog may be at work on it: nobody else's processes may be below it then.
+      if (guard?.overdue === true) launcher.kill();
+      else giveBack(launcher);
+      guard?.[Symbol.dispose]();
     },
   };
 }

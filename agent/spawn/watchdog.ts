@@ -3,18 +3,100 @@ import { Fault } from '../../base/fault.ts';
 import { withoutLeaks } from './descriptors.ts';
 import { SYSTEM_PATH } from './tools.ts';
 
+/** The file in an attempt's own directory that says that the watchdog ended it, because its deadline had passed. */
+export const OVERDUE_FILE = 'overdue';
+
 /**
- * Arguments: a marker (`NAME=value`, also the beginning of one, or empty), then control group directories. Each line read replaces the list of
- * launcher pids; `bye` ends it. When its input ends without that, the agent has died: whatever is left of its steps is
- * killed, in rounds, because processes may fork meanwhile.
+ * Arguments: a marker (`NAME=value`, also the beginning of one, or empty), the directory of the attempts' own directories, the
+ * agent's pid, then control group directories. Each line read replaces what was known: `launchers PID...`, or
+ * `deadlines AT:ATTEMPT:LAUNCHER...` with AT in hundredths of a second since the host was started. `bye` ends it. When its
+ * input ends without that, the agent has died: whatever is left of its steps is killed, in rounds, because processes may fork
+ * meanwhile.
+ *
+ * The deadlines are kept by a child that sleeps until the first of them and is replaced with every new list, since a shell cannot
+ * both wait for a line and for a time. What it kills, it kills from the top down, so that no process outlives one that it
+ * started and takes that one's end for a result. It looks again until nothing of the attempt is found.
  */
 const SCRIPT = `
-marker=$1; shift
-launchers=
+marker=$1 scratch=$2 agent=$3; shift 3
+launchers= timer=
+read_clock() {
+  read -r up rest </proc/uptime
+  now=$((\${up%.*} * 100 + 1\${up#*.} - 100))
+}
+find_tree() {
+  tree= level=
+  stat=; IFS= read -r stat <"/proc/$1/stat"; stat=\${stat##*) }; stat=\${stat#* }
+  [ "\${stat%% *}" = "$agent" ] && level=$1
+  while [ -n "$level" ]; do
+    patterns=; for pid in $level; do patterns="$patterns -e PPid:.$pid"; done
+    level=
+    for status in $(grep -lxs $patterns /proc/[0-9]*/status); do
+      value=; while read -r key value rest; do [ "$key" = State: ] && break; done <"$status"
+      pid=\${status#/proc/}
+      case $value in ''|Z|X) ;; *) level="$level \${pid%/status}" ;; esac
+    done
+    tree="$tree$level"
+  done
+}
+end_attempt() {
+  id=$1 launcher=$2; shift 2
+  [ -d "$scratch/$id" ] || return 1
+  find_tree "$launcher"
+  [ -z "$tree" ] || echo >"$scratch/$id/${OVERDUE_FILE}"
+  found=$tree
+  for pid in $tree; do kill -KILL "$pid"; done
+  for directory in "$@"; do
+    procs=$directory/$id/cgroup.procs
+    [ -r "$procs" ] && while IFS= read -r pid; do
+      found=$pid
+      [ "$pid" -gt 0 ] && kill -KILL "$pid"
+    done <"$procs"
+  done
+  [ -z "$marker" ] || for environ in $(grep -alFs -e "$marker.$id" /proc/[0-9]*/environ); do
+    pid=\${environ#/proc/}; found=$pid; kill -KILL "\${pid%/environ}"
+  done
+  [ -n "$found" ]
+}
+keep_deadlines() {
+  again=5
+  while [ -n "$deadlines" ]; do
+    left= first=
+    for entry in $deadlines; do
+      read_clock
+      at=\${entry%%:*} attempt=\${entry#*:}
+      if [ "$at" -le "$now" ]; then
+        kill -0 $$ || exit
+        end_attempt "\${attempt%:*}" "\${attempt#*:}" "$@" || continue
+        at=$((now + again))
+        [ "$again" -ge 100 ] || again=$((again * 2))
+      fi
+      left="$left $at:$attempt"
+      if [ -z "$first" ] || [ "$at" -lt "$first" ]; then first=$at; fi
+    done
+    deadlines=$left
+    read_clock
+    if [ -n "$first" ] && [ "$first" -gt "$now" ]; then
+      rest=$(((first - now) % 100)); [ "$rest" -gt 9 ] || rest=0$rest
+      sleep $(((first - now) / 100)).$rest & sleeper=$!
+      wait "$sleeper"
+    fi
+  done
+}
+end_timer() {
+  [ -z "$timer" ] || { kill "$timer"; wait "$timer"; timer=; }
+}
 while IFS= read -r line; do
-  [ "$line" = bye ] && exit 0
-  launchers=$line
+  case $line in
+    bye) end_timer; exit 0 ;;
+    launchers*) launchers=\${line#launchers} ;;
+    deadlines*)
+      end_timer
+      deadlines=\${line#deadlines}
+      [ -z "$deadlines" ] || { ( trap 'kill "$sleeper"; exit' TERM; keep_deadlines "$@" ) & timer=$!; } ;;
+  esac
 done
+end_timer
 sweep() {
   for pid in $launchers; do kill -KILL "$pid"; done
   for directory in "$@"; do
@@ -31,10 +113,25 @@ sweep "$@"; sleep 0.1; sweep "$@"; sleep 0.5; sweep "$@"
 for directory in "$@"; do rmdir "$directory"/* "$directory"; done
 `;
 
-/** Kills what is left of an agent's steps when the agent dies without a word, `kill -9` included. */
+/** An attempt that is to be killed at a time, whatever this process does then. */
+export type GuardedAttempt = {
+  /** The attempt's own: the name of its directory and control groups, and the end of its marker. No spaces or colons. */
+  readonly id: string;
+  /** The pid of the launcher that its processes are below. */
+  readonly launcher: number;
+  /** In milliseconds since the host was started. */
+  readonly killAtUptimeMs: number;
+};
+
+/**
+ * Kills what is left of an agent's steps when the agent dies without a word, `kill -9` included; and single attempts at their
+ * deadlines, also while the agent stands still.
+ */
 export interface Watchdog {
   /** The launchers that are alive now. */
   watch(launcherPids: readonly number[]): void;
+  /** All attempts that have a deadline now. Those of the list before that are not in it have none any more. */
+  guard(attempts: readonly GuardedAttempt[]): void;
   /** Settles when the watchdog is gone, whoever ended it. */
   readonly gone: Promise<void>;
   /** Ends it without killing anything. */
@@ -42,12 +139,18 @@ export interface Watchdog {
 }
 
 /** What to kill: everything in these control groups and everything started with a variable that begins with `marker`. */
-export type WatchdogTargets = { readonly marker: string | undefined; readonly cgroups: readonly string[] };
+export type WatchdogTargets = {
+  readonly marker: string | undefined;
+  readonly cgroups: readonly string[];
+  /** Where attempts have directories of their own. */
+  readonly scratch: string;
+};
 
 /** @throws {Fault} SANDBOX_UNAVAILABLE */
 export async function startWatchdog(shell: string, targets: WatchdogTargets): Promise<Watchdog> {
   using streams = withoutLeaks(['pipe', 'ignore', 'ignore']);
-  const child = spawn(shell, ['-c', SCRIPT, 'sh', targets.marker ?? '', ...targets.cgroups], {
+  const own = [targets.marker ?? '', targets.scratch, String(process.pid)];
+  const child = spawn(shell, ['-c', SCRIPT, 'sh', ...own, ...targets.cgroups], {
     cwd: '/',
     detached: true,
     env: { PATH: SYSTEM_PATH },
@@ -62,9 +165,15 @@ export async function startWatchdog(shell: string, targets: WatchdogTargets): Pr
   const { stdin } = child;
   if (stdin === null) throw new Fault('SANDBOX_UNAVAILABLE', 'The watchdog has no pipe');
   stdin.on('error', () => {}); // shows as `gone`
+  const say = (words: readonly string[]) => void stdin.write(`${words.join(' ')}\n`);
   return {
     gone: gone.promise,
-    watch: (pids) => void stdin.write(`${pids.join(' ')}\n`),
+    watch: (pids) => say(['launchers', ...pids.map(String)]),
+    guard: (attempts) => say(['deadlines', ...attempts.map(entryOf)]),
     dismiss: () => void stdin.end('bye\n'),
   };
+}
+
+function entryOf({ id, launcher, killAtUptimeMs }: GuardedAttempt): string {
+  return `${Math.floor(killAtUptimeMs / 10)}:${id}:${launcher}`;
 }

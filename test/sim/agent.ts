@@ -160,6 +160,8 @@ export class SimAgent {
         return this.#prepare(command.offer);
       case 'run':
         return this.#run(command.token);
+      case 'extend':
+        return; // a stalled agent here is a stalled host: there is nobody left to keep the deadline
       case 'cancel':
         return this.#cancel(command.token, command.class, command.message, command.graceMs);
       case 'keep':

@@ -38,6 +38,7 @@ function instant(agent: string): Executor {
           const result = { exitCode: 0, outputs: [], log: undefined, usage: NO_USAGE, agent, startedAt: 1, endedAt: 2 };
           listener.finished({ kind: 'succeeded', result });
         },
+        extend() {},
         cancel: ({ class: failure, message }) => listener.finished({ kind: 'failed', class: failure, message, result: undefined }),
       };
     },
