@@ -54,3 +54,17 @@ test('what another host is writing is left alone; what a process of this one lef
   await using _again = open('there');
   expect(fs.readdirSync(temporary)).toEqual([]);
 });
+
+test('what another host is writing is left alone by one whose clock is hours ahead, and what it left hours ago is removed', async () => {
+  await using dir = await tempDir();
+  const temporary = path.join(dir.path, '.tmp');
+  fs.mkdirSync(temporary);
+  const [written, left] = [path.join(temporary, 'there.1.written'), path.join(temporary, 'there.1.left')];
+  for (const file of [written, left]) fs.writeFileSync(file, 'half');
+  const hoursAgo = fs.statSync(left).mtimeMs / 1_000 - 7_200;
+  fs.utimesSync(left, hoursAgo, hoursAgo);
+  const clock = { now: () => systemClock.now() + 7_200_000, monotonic: () => systemClock.monotonic() };
+  const skewed = { log: silentLogger, clock };
+  await using _ = LruDir.open({ dir: dir.path, limitBytes: 1_000_000, durability: 'process', env: skewed, host: 'here' });
+  expect(fs.readdirSync(temporary)).toEqual(['there.1.written']);
+});

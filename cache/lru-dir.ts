@@ -50,7 +50,7 @@ export class LruDir implements AsyncDisposable {
   static open(options: LruDirOptions): LruDir {
     try {
       fs.mkdirSync(path.join(options.dir, TEMPORARY), { recursive: true, mode: 0o700 });
-      removeLeftovers(path.join(options.dir, TEMPORARY), options.env.clock.now(), hostTag(options));
+      removeLeftovers(path.join(options.dir, TEMPORARY), hostTag(options));
     } catch (error) {
       throw ioFault(error, options.dir);
     }
@@ -204,13 +204,30 @@ function hostTag({ host }: LruDirOptions): string {
   return hash('sha256', host ?? os.hostname(), 'hex').slice(0, 12);
 }
 
-function removeLeftovers(dir: string, now: number, here: string): void {
+function removeLeftovers(dir: string, here: string): void {
+  const now = filesTime(dir, here);
   for (const name of fs.readdirSync(dir)) {
     const file = path.join(dir, name);
     const stat = fs.lstatSync(file, { throwIfNoEntry: false });
     if (stat === undefined) continue;
     const [host, writer] = name.split('.');
     if (now - stat.mtimeMs > STALE_MS || (host === here && !isAlive(Number(writer)))) fs.rmSync(file, { recursive: true, force: true });
+  }
+}
+
+/**
+ * What a file that is written now gets for its time: files are older than it by their age, whatever this host's clock says.
+ * Before all time where nothing can be written.
+ */
+function filesTime(dir: string, here: string): number {
+  const probe = path.join(dir, `${here}.${process.pid}.${randomBytes(8).toString('hex')}`);
+  try {
+    fs.writeFileSync(probe, '', { flag: 'wx', mode: 0o600 });
+    return fs.lstatSync(probe).mtimeMs;
+  } catch {
+    return Number.NEGATIVE_INFINITY; // a full disk: readers are served all the same, and old leftovers wait
+  } finally {
+    fs.rmSync(probe, { force: true });
   }
 }
 
