@@ -145,7 +145,7 @@ function skewFinding({ nowMs }: ServerView, atMs: number): Finding {
   const skewMs = Math.round(nowMs - atMs);
   const off = Math.abs(skewMs) > SKEW_MS_MAX;
   const found = `the server is ${formatTime(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead'}`;
-  return finding('clock', off ? 'warn' : 'ok', found, 'Synchronise both clocks (NTP): times in logs and expiries will be off.');
+  return finding('clock', off ? 'warn' : 'ok', found, 'Synchronise both clocks (NTP): times in logs will be off.');
 }
 
 async function dataFinding(session: Session, view: ServerView, server: BuildServer, signal: AbortSignal): Promise<Finding> {
