@@ -9,6 +9,8 @@ export type AgentPlan = {
   /** Where it dials. @default the coordinator, directly */
   readonly coordinator?: string;
   readonly slots?: number;
+  /** @default process */
+  readonly sandbox?: 'process' | 'bubblewrap';
   readonly args?: readonly string[];
   /** Arguments of Node itself, such as a module to load before everything. */
   readonly node?: readonly string[];
@@ -52,7 +54,7 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     path,
     agent(name, plan = {}) {
       const own = ['agent/main.ts', '--coordinator', plan.coordinator ?? yard.address, '--id', name, '--label', `name=${name}`];
-      const files = ['--work-dir', path(name), '--token-file', path('coordinator/agent-token'), '--sandbox', 'process'];
+      const files = ['--work-dir', path(name), '--token-file', path('coordinator/agent-token'), '--sandbox', plan.sandbox ?? 'process'];
       const size = ['--slots', String(plan.slots ?? 2), '--cpu', '100'];
       const agent = startNode(
         [...(plan.node ?? []), ...own, ...files, ...size, ...(plan.args ?? [])],
