@@ -1,113 +1,88 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { expect, test, describe } from 'vitest';
-import { hashToken } from '../../../base/auth.ts';
-import { Secret } from '../../../base/secret.ts';
-import { connectBuildServer, type BuildServer } from '../../../cli/rpc/client.ts';
+import { describe, expect, test } from 'vitest';
 import { needs } from '../../fixtures/host.ts';
-import { startNetLab, type NetLab } from '../../fixtures/netns.ts';
-import { redisProgram } from '../../fixtures/redis-tools.ts';
-import { ROOT } from '../../fixtures/root.ts';
-import { startProcess, type RunningProcess } from '../../fixtures/run-process.ts';
-import { tempDir } from '../../fixtures/temp-dir.ts';
 import { until } from '../../fixtures/until.ts';
 import { gated, PATIENCE_MS, requestOf, stepThat } from './fault-yard.ts';
+import { COORDINATOR_HOSTS, startNetYard, type NetYard } from './net-yard.ts';
 
 const LEASE_MS = 4_500;
 const TERM_MS = 1_500;
+const TIMES = { leaseMs: LEASE_MS, termMs: TERM_MS, offerMs: 2_000 };
+const ONCE = { verdict: 'succeeded', attempts: [{ number: 1, endedWhy: 'succeeded' }] };
 
-/** Redis, two coordinators and an agent, each on a host of its own. */
-async function startLab(): Promise<
-  AsyncDisposable & { lab: NetLab; dir: string; servers: readonly BuildServer[]; coordinators: readonly RunningProcess[] }
-> {
-  await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await tempDir());
-  const lab = stack.use(startNetLab(['redis', 'one', 'two', 'agent']));
-  const token = 'caller-token-of-the-partition-test';
-  const agentToken = 'agent-token-of-the-partition-test';
-  const tokens = join(dir.path, 'tokens.json');
-  const caller = {
-    name: 'test',
-    kind: 'caller',
-    role: 'admin',
-    project: 'web',
-    scope: 'main',
-    zoneCeiling: 'trusted',
-    sha256: hashToken(token),
-  };
-  const agent = { name: 'agents', kind: 'agent', cluster: 'local', pool: 'default', zone: 'trusted', sha256: hashToken(agentToken) };
-  writeFileSync(tokens, JSON.stringify([caller, agent]));
-  writeFileSync(join(dir.path, 'agent-token'), agentToken);
-  const program = await redisProgram();
-  const redisArgs = ['--bind', lab.address('redis'), '--port', '6379', '--protected-mode', 'no', '--save', '', '--dir', dir.path];
-  stack.use(startProcess([...lab.prefix('redis'), program.path, ...redisArgs], { cwd: dir.path, env: program.env }));
-  const on = (host: string, ...args: readonly string[]) => {
-    mkdirSync(join(dir.path, host), { recursive: true });
-    return stack.use(startProcess([...lab.prefix(host), process.execPath, join(ROOT, 'bin/switchyard.js'), ...args], { cwd: dir.path }));
-  };
-  const coordinators = ['one', 'two'].map((host) => {
-    const at = lab.address(host);
-    const own = ['--listen', `${at}:7410`, '--data-listen', `${at}:7411`, '--state-dir', join(dir.path, host), '--tokens-file', tokens];
-    const shared = ['--ledger', 'redis', '--redis-url', `redis://${lab.address('redis')}:6379`, '--blobs-dir', join(dir.path, 'blobs')];
-    const times = ['--lease-ttl', `${LEASE_MS}ms`, '--heartbeat', `${LEASE_MS / 3}ms`, '--term-ttl', `${TERM_MS}ms`];
-    return on(host, 'coordinator', ...own, ...shared, ...times);
-  });
-  const both = ['one', 'two'].map((host) => `${lab.address(host)}:7410`);
-  const agentArgs = ['--id', 'agent', '--work-dir', join(dir.path, 'agent'), '--sandbox', 'process', '--slots', '2'];
-  on('agent', 'agent', '--coordinator', both.join(','), '--token-file', join(dir.path, 'agent-token'), ...agentArgs);
-  const servers = both.map((address) => stack.use(connectBuildServer({ address, token: new Secret(token) })));
-  await until('the agent is there', async () => (await servers[0]?.agents(AbortSignal.timeout(2_000)))?.agents[0]?.connected, PATIENCE_MS);
-  const kept = stack.move();
-  return { lab, dir: dir.path, servers, coordinators, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-/** Which of the two leads, as their logs say. */
-function leaderAmong(coordinators: readonly RunningProcess[]): 'one' | 'two' {
-  const terms = coordinators.map((process) => Number([...process.stderr().matchAll(/"term":(\d+),"recoveredInMs"/g)].at(-1)?.[1] ?? 0));
-  return (terms[0] ?? 0) > (terms[1] ?? 0) ? 'one' : 'two';
-}
+const tokenOf = async (yard: NetYard, build: string) => (await yard.snapshot(build)).steps[0]?.attempts[0]?.token ?? '';
+const logKeyOf = (token: string) => `{switchyard}:log:${token}`;
 
 describe.runIf(needs('netns'))('hosts that packets are dropped between', { timeout: 240_000 }, () => {
   test('an agent that no coordinator reaches finishes its pure steps, whose results count once; a leader without Redis gives way', async () => {
-    await using yard = await startLab();
-    const { lab, servers } = yard;
-    const ask = <T>(use: (server: BuildServer) => Promise<T>) =>
-      until('somebody answers', async () => ({ answer: await Promise.any(servers.map((server) => use(server))) }), PATIENCE_MS).then(
-        ({ answer }) => answer,
-      );
-    const submit = (key: string, script: string) =>
-      ask(async (server) => (await server.submit(requestOf(key, [stepThat(script)]), AbortSignal.timeout(5_000))).id);
-    const step = async (build: string) => (await ask((server) => server.snapshot(build, AbortSignal.timeout(3_000)))).steps[0];
-    const ended = (build: string) =>
-      until(
-        'it ends',
-        async () => {
-          const seen = await step(build);
-          return seen?.phase === 'ended' && seen;
-        },
-        PATIENCE_MS,
-      );
+    await using yard = await startNetYard(TIMES);
+    const { lab } = yard;
 
     // From the agent's side for less than a lease: nobody else is given the step, and the result waits for the link.
     const first = gated(yard.dir, 'first');
-    const one = await submit('agent-cut', first.script);
-    await until('it runs', async () => (await step(one))?.startedAtMs, PATIENCE_MS);
-    for (const host of ['one', 'two']) lab.partitionOneWay('agent', host);
+    const one = await yard.submit('agent-cut', [stepThat(first.script)]);
+    await yard.running(one);
+    for (const host of COORDINATOR_HOSTS) lab.partitionOneWay('agent', host);
     first.open();
     await new Promise((resolve) => setTimeout(resolve, LEASE_MS / 3));
     lab.heal();
-    expect(await ended(one)).toMatchObject({ verdict: 'succeeded', attempts: [{ number: 1, endedWhy: 'succeeded' }] });
+    expect((await yard.end(one)).steps).toMatchObject([ONCE]);
 
     // The leader alone loses Redis: the other one leads, and the running step is not run again.
     const second = gated(yard.dir, 'second');
-    const two = await submit('redis-cut', second.script);
-    await until('it runs', async () => (await step(two))?.startedAtMs, PATIENCE_MS);
-    const before = leaderAmong(yard.coordinators);
+    const two = await yard.submit('redis-cut', [stepThat(second.script)]);
+    await yard.running(two);
+    const before = yard.leader();
     lab.partition(before, 'redis');
-    await until('the other one leads', () => leaderAmong(yard.coordinators) !== before, PATIENCE_MS);
+    await until('the other one leads', () => yard.leader() !== before, PATIENCE_MS);
     second.open();
-    expect(await ended(two)).toMatchObject({ verdict: 'succeeded', attempts: [{ number: 1, endedWhy: 'succeeded' }] });
+    expect((await yard.end(two)).steps).toMatchObject([ONCE]);
     lab.heal();
-    expect(await ended(await submit('after', 'echo after'))).toMatchObject({ verdict: 'succeeded' });
+    const after = await yard.end(await yard.submit('after', [stepThat('echo after')]));
+    expect(after.build.verdict).toBe('succeeded');
+  });
+
+  test('a leader whose requests reach Redis and that hears no answer gives way; what it committed last is there once', async () => {
+    await using yard = await startNetYard(TIMES);
+    const { lab, redis } = yard;
+    const buildsInRedis = async () => (await redis.keys('{switchyard}:build:*')).filter((key) => /:build:b-[^:]+$/.test(key)).length;
+    const gate = gated(yard.dir, 'one-way');
+    const early = await yard.submit('early', [stepThat(gate.script)]);
+    await yard.running(early);
+    const before = yard.leader();
+    // A commit that is under way when the answers stop would keep the next one from being sent.
+    await until('nothing more is to be committed', async () => (await redis.hlen(logKeyOf(await tokenOf(yard, early)))) > 0);
+    const known = await buildsInRedis();
+    expect(known).toBe(1);
+
+    lab.partitionOneWay('redis', before);
+    const request = requestOf('unanswered', [stepThat(`echo ran >> '${yard.dir}/ran'`)]);
+    const unanswered = yard.serverOf(before).submit(request, AbortSignal.timeout(10 * TERM_MS));
+    await Promise.all([
+      expect(unanswered).rejects.toThrow(),
+      until('its commit is in Redis', async () => (await buildsInRedis()) === known + 1, PATIENCE_MS),
+      until('the other one leads', () => yard.leader() !== before, PATIENCE_MS),
+    ]);
+
+    const again = await yard.serverOf(yard.leader()).submit(request, AbortSignal.timeout(PATIENCE_MS));
+    expect(again.existing).toBe(true);
+    expect(await buildsInRedis()).toBe(known + 1);
+    expect((await yard.end(again.id)).steps).toMatchObject([ONCE]);
+    gate.open();
+    expect((await yard.end(early)).steps).toMatchObject([ONCE]);
+
+    lab.heal();
+    expect(await yard.submit('unanswered', request.steps)).toBe(again.id);
+    for (const host of COORDINATOR_HOSTS) {
+      const builds = await until(
+        `${host} answers`,
+        () => yard.serverOf(host).list({ labels: {}, phase: undefined, verdict: undefined, limit: 10 }, AbortSignal.timeout(5_000)),
+        PATIENCE_MS,
+      );
+      expect(builds.filter(({ name }) => name === 'unanswered').map(({ id }) => id)).toEqual([again.id]);
+    }
+    const kinds: string[] = [];
+    for await (const { kind } of yard.serverOf(yard.leader()).watch(again.id, '', AbortSignal.timeout(PATIENCE_MS))) kinds.push(kind);
+    expect(kinds.filter((kind) => kind === 'build-accepted')).toHaveLength(1);
+    expect(kinds.filter((kind) => kind === 'attempt-started')).toHaveLength(1);
   });
 });

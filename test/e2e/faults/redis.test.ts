@@ -94,6 +94,7 @@ describe('Redis', { timeout: 180_000 }, () => {
     const { build, open } = await underWay('emptied');
     const token = (await faults.step(build, 'a')).attempts[0]?.token ?? '';
     const { cursor } = await faults.snapshot(build);
+    const store = await redis.command('HGET', '{switchyard}:meta', 'store');
     await redis.kill9();
     await redis.start({ empty: true });
     const leader = await faults.leader();
@@ -126,5 +127,6 @@ describe('Redis', { timeout: 180_000 }, () => {
     const again = await faults.submit('emptied', [stepThat('echo again')]);
     expect(again).not.toBe(build);
     expect((await faults.end(again)).build.verdict).toBe('succeeded');
+    expect(await redis.command('HGET', '{switchyard}:meta', 'store')).toBe(store); // nobody joins with another directory of blobs
   });
 });
