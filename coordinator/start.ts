@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { exchangeable, tokenAuthenticator, type Identity } from '../base/auth.ts';
+import { exchangeable, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
@@ -65,20 +65,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const measured = stack.use(openCoordinatorMetrics({ clock: env.clock, version }));
   const ground = await startGround(config, stack, env);
   const { archive, data, tokens, plane } = ground;
-  const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
-  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local));
-  if (config.tokensFile !== undefined) {
-    const reread = () => {
-      tokens.reread().then(
-        (entries) => {
-          authenticator.exchange(tokenAuthenticator(entries, local));
-          env.log.info('tokens-reread', { path: config.tokensFile, entries: entries.length });
-        },
-        (error: unknown) => env.log.error('tokens-not-reread', { path: config.tokensFile, error }),
-      );
-    };
-    stack.use(watchForChange(config.tokensFile, reread));
-  }
+  const authenticator = openAuthenticator(config, tokens, stack, env);
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
   const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
   const roles = openRoleMachine({
@@ -137,6 +124,25 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   return { address: server.address, dataAddress, ended: roles.ended, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
+/** Knows who calls by the tokens file as it is: a changed one is read again. */
+function openAuthenticator(config: CoordinatorConfig, tokens: Tokens, stack: AsyncDisposableStack, env: Env): Authenticator {
+  const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
+  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local));
+  if (config.tokensFile !== undefined) {
+    const reread = () => {
+      tokens.reread().then(
+        (entries) => {
+          authenticator.exchange(tokenAuthenticator(entries, local));
+          env.log.info('tokens-reread', { path: config.tokensFile, entries: entries.length });
+        },
+        (error: unknown) => env.log.error('tokens-not-reread', { path: config.tokensFile, error }),
+      );
+    };
+    stack.use(watchForChange(config.tokensFile, reread));
+  }
+  return authenticator;
+}
+
 /** Returns when it is known who leads, or after `withinMs`. @throws {Fault} why this coordinator cannot go on */
 async function settled(roles: RoleMachine, withinMs: number | undefined): Promise<void> {
   const over = new AbortController();
@@ -151,8 +157,15 @@ async function settled(roles: RoleMachine, withinMs: number | undefined): Promis
   if (fault !== undefined) throw fault;
 }
 
-/** `redis` tells how its connections are, where it has some. */
-type OpenLedger = RoleLedger & { readonly redis: (() => RedisLedgerState) | undefined };
+type OpenLedger = RoleLedger & {
+  /** How its connections are, where it has some. */
+  readonly redis: (() => RedisLedgerState) | undefined;
+  /** Sees to it that all coordinators on the ledger use one directory of blobs. @throws {Fault} CONFIG_INVALID, LEDGER_UNAVAILABLE */
+  readonly claim: (signal: AbortSignal) => Promise<void>;
+};
+
+/** What there is of a ledger of this process alone. */
+const ALONE = { redis: undefined, claim: async () => {} } as const;
 
 /** What a coordinator stands on, whatever its role. */
 type Ground = {
@@ -213,24 +226,25 @@ async function openLedger(
   stack: AsyncDisposableStack,
   env: Env,
 ): Promise<OpenLedger> {
-  if (config.ledger === 'memory') return { kind: 'own', ledger: stack.use(openMemoryLedger({ clock: env.clock })), redis: undefined };
+  if (config.ledger === 'memory') return { kind: 'own', ledger: stack.use(openMemoryLedger({ clock: env.clock })), ...ALONE };
   if (config.ledger === 'sqlite') {
     const synchronous = config.synchronous === 'full' ? 'FULL' : 'NORMAL';
     return {
       kind: 'own',
       ledger: stack.use(await openSqliteLedger({ path: join(stateDir, 'ledger.sqlite'), synchronous, env })),
-      redis: undefined,
+      ...ALONE,
     };
   }
   const ledger = stack.use(await openRedisLedger({ config: redisConfigFrom(config), env }));
-  await claimBlobs(ledger, blobsDir, new AbortController().signal);
-  return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state() };
+  const claim = (signal: AbortSignal) => claimBlobs(ledger, blobsDir, signal);
+  await claim(new AbortController().signal);
+  return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state(), claim };
 }
 
 /** What a coordinator does once it leads. */
 function leading(
   config: CoordinatorConfig,
-  { ledger: { ledger }, data, archive }: Ground,
+  { ledger: { ledger, claim }, data, archive }: Ground,
   logLimits: LogLimits,
   measured: CoordinatorMetrics,
   env: Env,
@@ -238,6 +252,7 @@ function leading(
   const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };
   return {
     startShell: async (lead: Lead, signal: AbortSignal): Promise<Shell> => {
+      await claim(signal); // a ledger that was emptied knows the store no more
       const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, timings, logLimits, env };
       const startedAt = env.clock.monotonic();
       const shell = await startShell({ ...common, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });

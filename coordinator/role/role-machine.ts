@@ -207,7 +207,7 @@ class RunningRoles implements RoleMachine {
     const drained = new AbortController();
     const draining = shell.drain().finally(() => drained.abort());
     await Promise.race([draining, sleep(ttlMs, AbortSignal.any([drained.signal, lead.lost]))]);
-    if (drained.signal.aborted) return void (await draining);
+    if (drained.signal.aborted) return draining;
     env.log.warn('not-drained', { term: lead.term.counter, afterMs: ttlMs });
     const fault = new Fault('LEDGER_UNAVAILABLE', 'The ledger did not take the last changes before this coordinator stopped');
     lead.giveUp(fault);
