@@ -49,6 +49,8 @@ export type StepView = {
   readonly critical: boolean;
   readonly action: string | undefined;
   readonly mergedInto: string | undefined;
+  /** Wanted outputs that were not there after a run that succeeded; servers from before it was told say nothing. */
+  readonly missingOutputs?: readonly string[];
 };
 
 export type BuildView = {

@@ -1,4 +1,5 @@
 import type { BuildSnapshot } from '../build-view.ts';
+import { looksLikePattern } from '../inputs/select.ts';
 import { EXIT } from '../exit.ts';
 import { serverClock } from '../server-clock.ts';
 import { openServer, printJson, printLines, resolveBuild, type Session } from '../session.ts';
@@ -50,6 +51,11 @@ function showStep(session: Session, snapshot: BuildSnapshot, name: string): numb
   return EXIT.ok;
 }
 
+function missingText(path: string): string {
+  const literal = looksLikePattern(path) ? '; outputs are literal paths, not patterns' : '';
+  return `was not there after the run${literal}`;
+}
+
 function stepLines(step: StepProgress, { style }: Session): readonly string[] {
   const { usage } = step.result ?? {};
   const row = (name: string, value: string) => (value === '' ? [] : [`${name.padEnd(10)} ${value}`]);
@@ -69,5 +75,6 @@ function stepLines(step: StepProgress, { style }: Session): readonly string[] {
     ...(usage === undefined ? [] : row('used', `cpu ${formatTime(usage.cpuMs)}, memory ${formatBytes(usage.peakMemoryBytes)}`)),
     ...(usage === undefined ? [] : row('moved', `${formatBytes(usage.bytesIn)} in, ${formatBytes(usage.bytesOut)} out`)),
     ...(step.result?.outputs ?? []).map((output) => `output     ${output.path}${output.kind === 'directory' ? '/' : ''}`),
+    ...(step.missingOutputs ?? []).map((path) => `output     ${printable(path)}: ${style.warn(missingText(path))}`),
   ];
 }

@@ -11,6 +11,11 @@ export type Selection = {
 
 type Pattern = { readonly pattern: string; readonly literal: boolean; readonly matches: (path: string) => boolean };
 
+/** Whether somebody who wrote this path most likely meant a pattern. Brackets are in the names of real files (`[id].ts`). */
+export function looksLikePattern(path: string): boolean {
+  return /[*?]|\{[^}]*,[^}]*\}/.test(path);
+}
+
 /** A pattern without wildcards names a file, or a directory with all below it; one with wildcards is matched as it stands. */
 export function compilePattern(pattern: string): Pattern {
   const tidy = pattern.replace(/^(\.\/)+/, '').replace(/\/+$/, '');

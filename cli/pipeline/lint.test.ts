@@ -39,3 +39,16 @@ test('an output that an ignore file names is not taken for an input', () => {
   expect(rules(true)).toEqual(['whole-tree']);
   expect(rules(false)).toEqual(['inputs-hold-outputs', 'whole-tree']);
 });
+
+test('an output that looks like a pattern is warned of, with the field and its place', () => {
+  const text = `version: 1\nsteps:\n  a: { run: x, timeout: 1m, inputs: [src], outputs: [dist, 'out/0*'] }\n  b: { run: x, timeout: 1m, inputs: [src], outputs: ['[id].js'] }\n`;
+  expect(lintPipeline(loadPipeline(text, CONTEXT), () => true)).toMatchObject([
+    {
+      rule: 'pattern-in-outputs',
+      severity: 'warning',
+      field: 'steps.a.outputs',
+      place: { line: 3 },
+      message: '"out/0*" looks like a pattern, but outputs are literal paths',
+    },
+  ]);
+});

@@ -1,4 +1,4 @@
-import { compilePattern } from '../inputs/select.ts';
+import { compilePattern, looksLikePattern } from '../inputs/select.ts';
 import { namesIn } from './interpolate.ts';
 import type { LoadedPipeline, PipelineSource } from './load.ts';
 import type { Plan, PlannedStep } from './plan.ts';
@@ -10,6 +10,7 @@ export const LINT_RULES = {
   'network-cache-without-inputs': 'A step with network is cached, but neither inputs nor cache keys say what its result depends on.',
   'no-timeout': 'A step has no timeout: when it hangs, it holds its agent for an hour.',
   'inputs-hold-outputs': "A step's inputs match its own outputs, so that its own result changes its key.",
+  'pattern-in-outputs': 'An output has characters of a pattern, but outputs are literal paths: nothing will be found there.',
   'cache-without-inputs': 'A cached step reads nothing: its first result is used for ever.',
   'whole-tree': 'A step reads the whole work tree, so that any change of any file runs it again.',
   'unused-template': 'A template is used by no step.',
@@ -71,6 +72,16 @@ function lintCaching(step: PlannedStep, byName: ReadonlyMap<string, PlannedStep>
 function lintStep(step: PlannedStep, isIgnored: IsIgnored, warn: Warn): void {
   if (step.runTimeoutMs === 0)
     warn('no-timeout', step, 'timeout', 'the step has no timeout', 'Write one such as "timeout: 10m", here or in "defaults".');
+  const pattern = step.outputs.find(looksLikePattern);
+  if (pattern !== undefined) {
+    warn(
+      'pattern-in-outputs',
+      step,
+      'outputs',
+      `"${pattern}" looks like a pattern, but outputs are literal paths`,
+      'Name the file, or the directory that it is in: a directory is kept with all that it holds.',
+    );
+  }
   const held = step.cacheable ? step.outputs.find((output) => readsOwn(step, output, isIgnored)) : undefined;
   if (held !== undefined) {
     warn(

@@ -93,6 +93,7 @@ export function stepFromProto(message: Step__Output): StepView {
     critical: message.critical,
     action: optionalDigestFromProto(message.action, 'action'),
     mergedInto: message.mergedInto === '' ? undefined : message.mergedInto,
+    missingOutputs: message.missingOutputs,
   };
 }
 

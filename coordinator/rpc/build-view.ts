@@ -81,7 +81,15 @@ function stepToProto(view: StepView): Step {
     critical: spec.critical,
     action: record.action === undefined ? null : digestToProto(record.action.action),
     mergedInto: state.kind === 'merged' ? state.into : '',
+    missingOutputs: [...missingOutputs(view)],
   };
+}
+
+/** One that was not made is no error, but often a misspelling. */
+function missingOutputs({ spec, record: { state } }: StepView): readonly string[] {
+  if (state.kind !== 'ended' || state.outcome.kind !== 'succeeded') return [];
+  const made = new Set(state.outcome.result.outputs.map(({ path }) => path));
+  return spec.outputs.filter((output) => !made.has(output));
 }
 
 /** When the command of a step's newest attempt was started, by the coordinator's clock as well as that is known. */

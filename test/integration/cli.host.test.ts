@@ -64,6 +64,22 @@ describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
     expect((await runSwitchyard(['logs', 'latest', 'use'], { cwd: work })).stdout).toBe('first\nbye\n');
   });
 
+  test('an output that was not there is named by show, and one that looks like a pattern before the run', async () => {
+    fs.writeFileSync(
+      path.join(work, 'patterns.yaml'),
+      "version: 1\nsteps: { a: { run: 'touch 01 02', timeout: 1m, cache: false, outputs: ['0*', '01', gone] } }\n",
+    );
+    const ran = await runSwitchyard(['run', '--file', 'patterns.yaml'], { cwd: work });
+    expect(ran.code).toBe(0);
+    const { stdout, stderr } = await runSwitchyard(['lint', '--file', 'patterns.yaml'], { cwd: work });
+    expect(stdout + stderr).toContain('steps.a.outputs: "0*" looks like a pattern, but outputs are literal paths');
+    const shown = (await runSwitchyard(['show', 'latest', 'a'], { cwd: work })).stdout;
+    expect(shown).toContain('output     01\n');
+    expect(shown).toContain('output     0*: was not there after the run; outputs are literal paths, not patterns\n');
+    expect(shown).toContain('output     gone: was not there after the run\n');
+    expect((await json(['show', 'latest', 'a'])).step.missingOutputs).toEqual(['0*', 'gone']);
+  });
+
   test("plain lines show the end of a failed step's log, and the summary", async () => {
     const { stdout } = await runSwitchyard(['run'], { cwd: work });
     expect(stdout).toContain('│ to the log');

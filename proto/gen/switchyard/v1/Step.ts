@@ -25,6 +25,7 @@ export interface Step {
   'critical'?: (boolean);
   'action'?: (_switchyard_v1_Digest | null);
   'mergedInto'?: (string);
+  'missingOutputs'?: (string)[];
 }
 
 export interface Step__Output {
@@ -43,4 +44,5 @@ export interface Step__Output {
   'critical': (boolean);
   'action': (_switchyard_v1_Digest__Output | null);
   'mergedInto': (string);
+  'missingOutputs': (string)[];
 }
