@@ -63,6 +63,18 @@ export function encodeRecord(record: LedgerRecord | LogRecord): RowChange {
   }
 }
 
+/** The records without those of steps that a later one of the list replaces: for a commit, which is seen as a whole only. */
+export function newestOf(records: readonly (LedgerRecord | LogRecord)[]): readonly (LedgerRecord | LogRecord)[] {
+  const newest = new Map<StepId, LedgerRecord>();
+  let steps = 0;
+  for (const record of records) {
+    if (record.kind !== 'step') continue;
+    newest.set(record.id, record);
+    steps += 1;
+  }
+  return newest.size === steps ? records : records.filter((record) => record.kind !== 'step' || newest.get(record.id) === record);
+}
+
 /**
  * The record of a stored row. Absent and undefined fields are the same thing.
  * @throws {Fault} WRONG_STATE where a newer version wrote it, LEDGER_UNAVAILABLE where it is not readable at all.

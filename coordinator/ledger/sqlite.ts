@@ -1,7 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { LedgerRecord } from '../core/record.ts';
-import { decodeEvent, decodeRow, encodeRecord, ownerOf, ROW_CLASSES } from './codec.ts';
+import { decodeEvent, decodeRow, encodeRecord, newestOf, ownerOf, ROW_CLASSES } from './codec.ts';
 import type { Ledger, Term } from './ledger.ts';
 import { refuseAborted } from './refuse-aborted.ts';
 import { startStore, type RemoteStore } from './sqlite-call.ts';
@@ -50,7 +50,7 @@ export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerO
     async commit(term, records, signal) {
       refuseAborted(signal);
       commits += 1;
-      if (!(await commitRows(store, commits, term, records))) throw fenced();
+      if (!(await commitRows(store, commits, term, newestOf(records)))) throw fenced();
     },
     load: (signal) => loadRows(store, signal),
     async events(build, afterSeq, limit, signal) {

@@ -2,7 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import type { BuildId } from '../core/ids.ts';
 import type { BuildEvent, LedgerRecord } from '../core/record.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { sleep } from './sleep.ts';
+import { afterRealTime } from './sleep.ts';
 
 /** One message to a watcher; without an event it is a sign of life. */
 export type WatchItem = { readonly cursor: string; readonly event: BuildEvent | undefined };
@@ -137,16 +137,15 @@ async function stirred(watcher: Watcher, timeoutMs: number | undefined, signal: 
   if (watcher.fresh.length > 0 || signal.aborted) return true;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   watcher.wake = () => resolve(true);
-  const over = new AbortController();
   const stop = () => resolve(false);
   signal.addEventListener('abort', stop, { once: true });
-  if (timeoutMs !== undefined) void sleep(timeoutMs, over.signal).then(stop);
+  const cancel = timeoutMs === undefined ? undefined : afterRealTime(timeoutMs, stop);
   try {
     return await promise;
   } finally {
     watcher.wake = undefined;
     signal.removeEventListener('abort', stop);
-    over.abort();
+    cancel?.();
   }
 }
 

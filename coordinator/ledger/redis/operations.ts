@@ -1,6 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unreachable } from '../../../base/assert.ts';
 import { hashOf, sizeOf } from '../../../cache/digest.ts';
-import { encodeRecord, type RowChange, type RowClass } from '../codec.ts';
+import { encodeRecord, newestOf, type RowChange, type RowClass } from '../codec.ts';
 import type { LedgerRecord } from '../../core/record.ts';
 import type { LogRecord } from '../ledger.ts';
 import type { RedisKeys } from './keys.ts';
@@ -26,6 +27,9 @@ export type Slice = {
 export const SLICE_OPERATIONS = 256;
 export const SLICE_BYTES = 262_144;
 
+/** Records that are made operations of in one turn of the event loop: a few milliseconds. */
+export const TURN_RECORDS = 512;
+
 /** Keys that `ops.lua` finds at the first three places: meta, builds, partial. */
 const SHARED_KEYS = 3;
 
@@ -35,7 +39,22 @@ export type TokensOf = (build: string) => readonly string[];
 /** What the records do, as operations in their order. */
 export function operationsOf(records: readonly (LedgerRecord | LogRecord)[], keys: RedisKeys, tokensOf: TokensOf): readonly Operation[] {
   const compiler = new Compiler(keys, tokensOf);
-  for (const record of records) compiler.add(encodeRecord(record));
+  for (const record of newestOf(records)) compiler.add(encodeRecord(record));
+  return compiler.finish();
+}
+
+/** As `operationsOf`, for any number of records: other work of the process has its turns in between. */
+export async function operationsInTurns(
+  records: readonly (LedgerRecord | LogRecord)[],
+  keys: RedisKeys,
+  tokensOf: TokensOf,
+): Promise<readonly Operation[]> {
+  const compiler = new Compiler(keys, tokensOf);
+  const newest = newestOf(records);
+  for (let from = 0; from < newest.length; from += TURN_RECORDS) {
+    if (from > 0) await nextTurn();
+    for (const record of newest.slice(from, from + TURN_RECORDS)) compiler.add(encodeRecord(record));
+  }
   return compiler.finish();
 }
 

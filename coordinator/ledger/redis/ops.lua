@@ -27,17 +27,37 @@ local function append(key, seq, body)
 end
 
 local function apply(list, from, keys)
+  -- Puts of one key are made together: at the end, or before something else is done to the key.
+  local puts = {}
+  local put_keys = {}
+  local function put_into(key)
+    local fields = puts[key]
+    if fields then
+      puts[key] = nil
+      redis.call('HSET', key, unpack(fields))
+    end
+  end
   local i = from
   while i <= #list do
     local op = list[i]
     if op == 'H' then
-      redis.call('HSET', keys[tonumber(list[i + 1])], list[i + 2], list[i + 3])
+      local key = keys[tonumber(list[i + 1])]
+      local fields = puts[key]
+      if not fields then
+        fields = {}
+        puts[key] = fields
+        put_keys[#put_keys + 1] = key
+      end
+      fields[#fields + 1] = list[i + 2]
+      fields[#fields + 1] = list[i + 3]
       i = i + 4
     elseif op == 'X' then
       append(keys[tonumber(list[i + 1])], list[i + 2], list[i + 3])
       i = i + 4
     elseif op == 'D' then
-      redis.call('HDEL', keys[tonumber(list[i + 1])], list[i + 2])
+      local key = keys[tonumber(list[i + 1])]
+      put_into(key)
+      redis.call('HDEL', key, list[i + 2])
       i = i + 3
     elseif op == 'A' then
       redis.call('SADD', keys[tonumber(list[i + 1])], list[i + 2])
@@ -46,10 +66,14 @@ local function apply(list, from, keys)
       redis.call('SREM', keys[tonumber(list[i + 1])], list[i + 2])
       i = i + 3
     elseif op == 'S' then
-      drop_chunks(keys[tonumber(list[i + 1])], tonumber(list[i + 2]))
+      local key = keys[tonumber(list[i + 1])]
+      put_into(key)
+      drop_chunks(key, tonumber(list[i + 2]))
       i = i + 3
     elseif op == 'U' then
-      redis.call('UNLINK', keys[tonumber(list[i + 1])])
+      local key = keys[tonumber(list[i + 1])]
+      put_into(key)
+      redis.call('UNLINK', key)
       i = i + 2
     elseif op == 'P' then
       if not redis.call('ZSCORE', keys[2], list[i + 1]) then redis.call('SADD', keys[3], list[i + 1]) end
@@ -66,4 +90,5 @@ local function apply(list, from, keys)
       error('unknown operation ' .. tostring(op))
     end
   end
+  for _, key in ipairs(put_keys) do put_into(key) end
 end

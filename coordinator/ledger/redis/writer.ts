@@ -7,7 +7,7 @@ import { scriptAnswer, strange, texts } from './answers.ts';
 import type { Call } from './connection.ts';
 import { callDurably, type DurableOptions } from './durable.ts';
 import type { RedisKeys } from './keys.ts';
-import { onlyFree, operationsOf, slicesOf, stagedList, type Arg, type Slice } from './operations.ts';
+import { onlyFree, operationsInTurns, operationsOf, slicesOf, stagedList, TURN_RECORDS, type Arg, type Slice } from './operations.ts';
 import type { Patience } from './patience.ts';
 import { command } from './reader.ts';
 import type { Script, Scripts } from './scripts.ts';
@@ -43,17 +43,19 @@ export class Writer {
 
   /** Commits the records as the next commit of the held term. @throws {Fault} as `Ledger.commit` */
   commit(held: HeldTerm, records: Records): Promise<void> {
-    // What the records are now: the caller may change them while others wait.
+    // What the records are now: the caller may change a small commit's while others wait.
     const hint = buildsOf(records).join(',');
     const tokens = new Map<string, readonly string[]>();
-    const compile = () => operationsOf(records, this.#options.keys, (build) => tokens.get(build) ?? []);
+    const { keys } = this.#options;
+    const tokensOf = (build: string) => tokens.get(build) ?? [];
     const forgotten = records.flatMap((record) => (record.kind === 'build-forgotten' ? [record.id] : []));
-    const early = forgotten.length === 0 ? compile() : undefined;
+    const isSmall = forgotten.length === 0 && records.length <= TURN_RECORDS;
+    const early = isSmall ? operationsOf(records, keys, tokensOf) : undefined;
     const turn = this.#tail.then(async () => {
       if (held.broken !== undefined) throw held.broken;
       try {
         for (const build of forgotten) tokens.set(build, await this.#tokensOf(held, build));
-        const operations = early ?? compile();
+        const operations = early ?? (await operationsInTurns(records, keys, tokensOf));
         const slices = slicesOf(operations);
         const number = held.acknowledged + 1;
         if (slices.length <= 1) await this.#small(held, number, slices[0] ?? { keys: [], list: [] }, onlyFree(operations), hint);
