@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { until } from '../fixtures/until.ts';
-import { output, run, type RunResult } from './run.ts';
+import { output, run, type RunResult } from '../fixtures/run.ts';
 
 /** How long a container may take to begin or to end. */
 const PATIENCE_MS = 60_000;

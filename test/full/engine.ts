@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { until } from '../fixtures/until.ts';
-import { downloadPackages, unpackPackages } from './debian.ts';
-import { output, run } from './run.ts';
+import { downloadPackages, unpackPackages } from '../fixtures/debian.ts';
+import { output, run } from '../fixtures/run.ts';
 
 /** How long the engine may take to answer after its start, and to end after SIGTERM. */
 const PATIENCE_MS = 60_000;

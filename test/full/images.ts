@@ -2,9 +2,9 @@ import { copyFile, cp, mkdir, readdir, readFile, realpath, rm, symlink, writeFil
 import { dirname, join } from 'node:path';
 import { ROOT } from '../fixtures/root.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
-import { downloadPackages, unpackPackages } from './debian.ts';
+import { downloadPackages, unpackPackages } from '../fixtures/debian.ts';
 import type { Engine } from './engine.ts';
-import { output } from './run.ts';
+import { output } from '../fixtures/run.ts';
 
 /** Names of images in the engine. */
 export type Images = {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startRedis } from '../fixtures/redis.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
-import { output } from './run.ts';
+import { output } from '../fixtures/run.ts';
 import { filesBesideCode } from './sources.ts';
 
 test('the package has every file that the program reads, and runs from where Node takes no TypeScript', async () => {

@@ -2,7 +2,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { openNetwork, startContainer, type Container, type Docker } from './docker.ts';
-import type { RunResult } from './run.ts';
+import type { RunResult } from '../fixtures/run.ts';
 
 export type YardOptions = {
   readonly docker: Docker;
