@@ -28,6 +28,7 @@ export class LiveLog {
   #end: number;
   #durable: number;
   #turn: Promise<void> = Promise.resolve();
+  #isWhole = false;
   readonly #readers = new Set<() => void>();
 
   constructor(build: BuildId, token: LeaseToken, stored: StoredLog | undefined) {
@@ -91,6 +92,12 @@ export class LiveLog {
     return { segments: this.#segments, chunks: this.#chunks, sealed: this.#sealed };
   }
 
+  /** Nothing more comes, and nobody has more of it: readers need not wait until it is one blob. */
+  markWhole(): void {
+    this.#isWhole = true;
+    this.#stir();
+  }
+
   /** No more bytes: the log is `sealed`, or what came is all of it. */
   end(sealed: SealedLog | undefined): void {
     this.phase = 'ended';
@@ -103,7 +110,7 @@ export class LiveLog {
     let offset = request.offset;
     while (!signal.aborted) {
       if (this.#sealed !== undefined) return yield* blobPieces(this.#sealed, offset, store, signal);
-      if (this.phase === 'ended') return yield* readStored(this.stored(), offset, store, signal);
+      if (this.phase === 'ended' || this.#isWhole) return yield* readStored(this.stored(), offset, store, signal);
       if (offset < this.#durable) {
         for await (const piece of readStored(this.stored(), offset, store, signal)) {
           offset = piece.offset + piece.bytes.byteLength;

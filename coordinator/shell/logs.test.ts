@@ -154,6 +154,20 @@ test('the log of a lost attempt is sealed from what had arrived', async () => {
   expect(await logs.append(BUILD, token, 16, Buffer.from('late'))).not.toBe(20);
 });
 
+test('a log that the blob store does not take is read to its end from the ledger, before and after a takeover', async () => {
+  const { open, token, ledger } = await world({ segmentBytes: 8 }, DOWN);
+  const logs = open();
+  await logs.append(BUILD, token, 0, Buffer.from('all that came'));
+  const following = readAll(logs, { token, running: true, follow: true });
+  logs.close(BUILD, token, undefined);
+  const whole = { bytes: Buffer.from('all that came'), complete: true };
+  expect(await following).toEqual(whole);
+  expect(await readAll(logs, { token, follow: true })).toEqual(whole);
+  await logs[Symbol.asyncDispose]();
+  expect((await ledger.log(token, never))?.sealed).toBeUndefined();
+  expect(await readAll(open('another term'), { token, follow: true })).toEqual(whole);
+});
+
 test('a reported log blob that is not in the store does not replace what had arrived', async () => {
   const { open, token, ledger } = await world();
   const logs = open();

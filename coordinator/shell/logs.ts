@@ -210,6 +210,7 @@ class LedgerLogStore implements LogStore {
     if (log.phase !== 'open') return;
     log.phase = 'closing';
     await log.inTurn(() => log.settled);
+    if (given === undefined) log.markWhole();
     await log.spilling;
     let sealed: SealedLog | undefined;
     await this.#retried(log, 'log-not-stored', async () => {
