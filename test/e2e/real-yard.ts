@@ -23,8 +23,8 @@ export interface RealYard extends AsyncDisposable {
   readonly at: readonly string[];
   readonly coordinator: RunningProcess;
   agent(name: string): RunningProcess;
-  /** kill -9, and then a new process on the same state and ports, once `between` has resolved. */
-  killCoordinator(between?: () => Promise<void>): Promise<void>;
+  /** kill -9, and then a new process on the same state and ports, once `between` has resolved; with `args`, if given, in place of `coordinatorArgs`. */
+  killCoordinator(between?: () => Promise<void>, args?: readonly string[]): Promise<void>;
   killAgent(name: string, between?: () => Promise<void>): Promise<void>;
 }
 
@@ -45,9 +45,10 @@ export async function startRealYard(options: RealYardOptions): Promise<RealYard>
   const [address, dataAddress] = [`127.0.0.1:${ports[0]}`, `127.0.0.1:${ports[1]}`];
   const state = join(dir.path, 'coordinator');
   const runOptions = { cwd: dir.path, ...(options.env === undefined ? {} : { env: options.env }) };
+  let coordinatorArgs = options.coordinatorArgs ?? [];
   const startCoordinator = () => {
     const own = ['coordinator', '--listen', address, '--data-listen', dataAddress, '--state-dir', state];
-    return startSwitchyard([...own, ...(options.coordinatorArgs ?? [])], runOptions);
+    return startSwitchyard([...own, ...coordinatorArgs], runOptions);
   };
   const startAgent = (name: string) => {
     const own = ['agent', '--coordinator', address, '--id', name, '--label', `name=${name}`, '--slots', '2'];
@@ -79,9 +80,10 @@ export async function startRealYard(options: RealYardOptions): Promise<RealYard>
       return coordinator;
     },
     agent,
-    async killCoordinator(between) {
+    async killCoordinator(between, args) {
       await kill(coordinator);
       await between?.();
+      coordinatorArgs = args ?? coordinatorArgs;
       coordinator = startCoordinator();
       await coordinator.ready(PATIENCE_MS);
     },
