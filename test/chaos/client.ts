@@ -4,6 +4,7 @@ import { isFault } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { BuildEvent, BuildSnapshot } from '../../cli/build-view.ts';
 import { digestFrom, type Digest } from '../../cache/digest.ts';
+import type { Amnesia } from './amnesia.ts';
 import { isPassing, type Endpoints } from './endpoints.ts';
 import type { ObservedBuild } from './observation.ts';
 import type { PlannedBuild } from './workload.ts';
@@ -13,7 +14,8 @@ export type ClientOptions = {
   readonly prng: Prng;
   /** Every event, as soon as the watcher has it. */
   readonly onEvent: (build: string, event: BuildEvent) => void;
-  readonly onAcknowledged: (build: string, planned: PlannedBuild) => void;
+  readonly onAcknowledged: (build: string) => void;
+  readonly amnesia: Amnesia;
   readonly signal: AbortSignal;
 };
 
@@ -22,12 +24,34 @@ const LEAVES_ONE_IN = 25;
 
 /**
  * The whole life of one build for its client: submits it, again and again under the same key until it is acknowledged,
- * watches it to its end over whatever connections that takes, and then reads everything that is left of it.
+ * watches it to its end over whatever connections that takes, and then reads everything that is left of it. All of that
+ * again where the ledger lost its memory meanwhile: what is returned was seen with nothing forgotten in between.
  */
 export async function runBuild(planned: PlannedBuild, options: ClientOptions): Promise<ObservedBuild> {
+  for (;;) {
+    const { count } = options.amnesia;
+    try {
+      const observed = await observeBuild(planned, options);
+      if ((await countOf(options)) === count) return observed;
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if ((await countOf(options)) === count) throw error;
+    }
+  }
+}
+
+/** `Amnesia.count`, once no loss is under way. */
+async function countOf({ amnesia, signal }: ClientOptions): Promise<number> {
+  while (amnesia.overMs === Number.POSITIVE_INFINITY) await sleep(AMNESIA_POLL_MS, undefined, { signal });
+  return amnesia.count;
+}
+
+const AMNESIA_POLL_MS = 100;
+
+async function observeBuild(planned: PlannedBuild, options: ClientOptions): Promise<ObservedBuild> {
   const { endpoints, signal } = options;
   const id = await endpoints.call(async (server, one) => (await server.submit(planned.request, one)).id, signal);
-  options.onAcknowledged(id, planned);
+  options.onAcknowledged(id);
   const watched = await watchToEnd(id, options);
   const snapshot = await readSnapshot(id, options);
   const history = snapshot === undefined ? undefined : await readHistory(id, options);

@@ -29,6 +29,7 @@ export const FAULT_KINDS = {
   'few-files-agent': { needs: 'prlimit', about: 'an agent may open no more files' },
   'few-files-leader': { needs: 'prlimit', about: 'the leader may open no more files' },
   'empty-redis': { needs: 'asking', about: 'Redis is killed and started empty' },
+  'failover-redis': { needs: 'asking', about: 'Redis fails over to a replica that lacks the last seconds' },
 } as const satisfies Record<
   string,
   { readonly needs: 'nothing' | 'followers' | 'redis' | 'mount' | 'prlimit' | 'asking'; readonly about: string }
@@ -37,6 +38,9 @@ export const FAULT_KINDS = {
 export type FaultKind = keyof typeof FAULT_KINDS;
 
 export const ALL_FAULTS = Object.keys(FAULT_KINDS) as readonly FaultKind[]; // the keys of a record with exactly these
+
+/** Faults after which the ledger lacks what it had acknowledged: fewer invariants hold then, see `Amnesia`. */
+export const FORGETFUL: ReadonlySet<FaultKind> = new Set<FaultKind>(['empty-redis', 'failover-redis']);
 
 /** One fault of the schedule. Times in milliseconds since the run began. */
 export type PlannedFault = {

@@ -149,6 +149,19 @@ function hitLink({ kind, forMs }: PlannedFault, coordinator: CoordinatorMember, 
   return { target, blame, heal: () => link.heal() };
 }
 
+/** The replica lags until the end of the fault, and then it is the one that everybody talks to. */
+async function failOver({ redisPair, coordinators }: Yard): Promise<Done | undefined> {
+  if (redisPair === undefined || !(await redisPair.lag())) return undefined;
+  const heal = async () => {
+    await redisPair.failOver();
+    for (const { redisLink } of coordinators) {
+      redisLink?.retarget(redisPair.address);
+      redisLink?.drop();
+    }
+  };
+  return { target: 'redis', blame: { agents: 'all', classes: LOSSES }, heal };
+}
+
 async function hitRedis({ kind, forMs }: PlannedFault, { yard, leaseTtlMs }: Injector): Promise<Done | undefined> {
   const { redis } = yard;
   if (redis === undefined) return undefined;
@@ -165,6 +178,8 @@ async function hitRedis({ kind, forMs }: PlannedFault, { yard, leaseTtlMs }: Inj
     case 'empty-redis':
       await redis.kill9();
       return { target, blame: { agents: 'all', classes: LOSSES }, heal: () => redis.start({ empty: true }) };
+    case 'failover-redis':
+      return failOver(yard);
     case 'stop-redis':
       redis.freeze();
       return { target, blame, heal: () => redis.thaw() };

@@ -15,7 +15,7 @@ const OF_AGENTS = /^(kill|stop)-agent$/;
 /** Faults after which somebody else must lead before anything is dispatched. */
 const OF_LEADERS = /^(kill|stop|term)-leader$/;
 /** Faults in which nothing can be dispatched; what counts is how soon it goes on once they are over. */
-const OF_REDIS = /^(kill|stop|full|readonly|pause|empty)-redis$/;
+const OF_REDIS = /^(kill|stop|full|readonly|pause|empty|failover)-redis$/;
 
 /**
  * Measured by the ledger's own times, which are this host's: from the kill of an agent to each of its steps being accepted

@@ -24,6 +24,8 @@ export type ChaosReport = {
   /** Times at which the load was held back because too many builds were open. */
   readonly heldBack: number;
   readonly expiredCursors: number;
+  /** Builds that the ledger forgot, and that their clients submitted again under the same key. */
+  readonly madeAgain: number;
   /** Processes that ended without being told to, and were started again: name to how. */
   readonly falls: Readonly<Record<string, readonly string[]>>;
   readonly recovery: Readonly<Record<string, Times>>;
@@ -80,6 +82,7 @@ export function renderReport(report: ChaosReport): string {
     `attempts  ${report.attempts}, of which ended by an error: ${rows(report.errors)}`,
     `evidence  ${report.evidence.logsRead} logs read, ${report.evidence.journalLines} journal lines, ${report.evidence.witnessedStarts} starts witnessed`,
     `watchers  ${report.expiredCursors} cursors expired`,
+    ...(report.madeAgain === 0 ? [] : [`forgotten ${report.madeAgain} builds, made again by their clients`]),
     ...(report.heldBack === 0 ? [] : [`load      held back ${report.heldBack} times`]),
     ...Object.entries(report.falls).map(
       ([name, how]) => `ended     ${name} by itself, ${how.length} times: ${[...new Set(how)].join(', ')}`,

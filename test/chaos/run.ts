@@ -5,6 +5,7 @@ import { systemClock } from '../../base/clock.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { readAgentJournal } from '../fixtures/agent-journal.ts';
 import { needs } from '../fixtures/host.ts';
+import { amnesiaOf, type Amnesia } from './amnesia.ts';
 import { checkAlone, checkFenced, checkWitness, type Witness } from './checks/journals.ts';
 import { runBuild } from './client.ts';
 import { openEndpoints, type Endpoints } from './endpoints.ts';
@@ -44,6 +45,9 @@ type Run = {
   readonly endpoints: Endpoints;
   readonly originMs: number;
   readonly faults: FaultRecord[];
+  readonly amnesia: Amnesia;
+  /** When what was submitted first: by key and by id, wall clock. */
+  readonly submittedAt: Map<string, number>;
   readonly violations: Violation[];
   readonly tally: Tally;
   readonly recovery: Recovery;
@@ -60,7 +64,8 @@ export async function runChaos(options: ChaosOptions, env: ChaosEnv): Promise<Ch
   mkdirSync(witnessDir, { recursive: true });
   const smallDisks = needs('mount');
   const { leaseTtlMs, termTtlMs } = options;
-  await using yard = await startYard({ ...options, dir: env.dir, retentionMs: RETENTION_MS, smallDisks });
+  const replica = options.kinds.includes('failover-redis');
+  await using yard = await startYard({ ...options, dir: env.dir, retentionMs: RETENTION_MS, smallDisks, replica });
   using endpoints = openEndpoints(
     yard.coordinators.map(({ address }) => address),
     yard.token,
@@ -72,13 +77,16 @@ export async function runChaos(options: ChaosOptions, env: ChaosEnv): Promise<Ch
     throw late.aborted ? new Error(`The yard did not come up within ${START_MS} ms: ${hint}`, { cause: error }) : error;
   });
   const giveUp = new AbortController();
+  const faults: FaultRecord[] = [];
   const run: Run = {
     options,
     env,
     yard,
     endpoints,
     originMs: systemClock.monotonic(),
-    faults: [],
+    faults,
+    amnesia: amnesiaOf({ faults, termTtlMs, clock: systemClock }),
+    submittedAt: new Map(),
     violations: [],
     tally: openTally(),
     recovery: openRecovery(),
@@ -151,17 +159,24 @@ async function driveLoad(run: Run, witnessDir: string): Promise<{ readonly build
 }
 
 async function followBuild(run: Run, planned: ReturnType<typeof planBuild>): Promise<void> {
-  const { endpoints, recovery, options } = run;
+  const { endpoints, recovery, options, amnesia, submittedAt } = run;
   let id: string | undefined;
+  submittedAt.set(planned.key, systemClock.now());
   try {
     const observed = await runBuild(planned, {
       endpoints,
       prng: prngFrom(options.seed * 7 + planned.steps.length),
       onEvent: (build, event) => recovery.onEvent(build, event),
       onAcknowledged(build) {
+        if (id !== undefined && id !== build) {
+          run.open.delete(id);
+          run.tally.madeAgain += 1;
+        }
+        if (!submittedAt.has(build)) submittedAt.set(build, systemClock.now());
         id = build;
         run.open.add(build);
       },
+      amnesia,
       signal: run.giveUp,
     });
     const aftermathMs = 1.5 * options.leaseTtlMs + 5_000;
@@ -224,7 +239,8 @@ async function healLater(run: Run, injected: Injected, atMs: number): Promise<vo
 
 /** Ended builds are as they ended, whoever is asked. Those that may have left the ledger for the archive are not asked for. */
 async function checkStill(run: Run): Promise<void> {
-  const oldestMs = systemClock.now() - RETENTION_MS / 2;
+  // What had ended before the ledger lost its memory may be forgotten, or may have had to end again.
+  const oldestMs = Math.max(systemClock.now() - RETENTION_MS / 2, run.amnesia.overMs);
   for (const [id, fingerprint] of run.tally.ended) {
     if ((run.tally.endedAt.get(id) ?? 0) < oldestMs) continue;
     try {
@@ -251,10 +267,12 @@ function checkJournals(run: Run, witnessDir: string): { readonly journalLines: n
   };
   const tags = (name: string, word: string) => linesOf(name).flatMap((line) => (line.startsWith(word) ? [line.slice(word.length)] : []));
   const witness: Witness = { starts: tags('starts', 'start '), overlaps: tags('overlaps', 'overlap ') };
+  const { overMs } = run.amnesia;
+  // Attempts that nobody remembers may still be ending beside those of builds that were there before, or were made again.
+  const remembered = ({ where }: Violation) => (run.submittedAt.get(where.split('/')[0] ?? '') ?? 0) >= overMs;
   for (const violation of [
-    ...checkFenced(journals, run.tally.ledgerAttempts),
-    ...checkAlone(journals),
-    ...checkWitness(witness, run.tally.effects),
+    ...checkFenced(journals, run.tally.ledgerAttempts, overMs),
+    ...[...checkAlone(journals), ...checkWitness(witness, run.tally.effects)].filter(remembered),
   ])
     tell(run, violation);
   return { journalLines: journals.reduce((sum, { lines }) => sum + lines.length, 0), witnessedStarts: witness.starts.length };
@@ -298,6 +316,7 @@ function reportOf(run: Run, more: ReportFacts): ChaosReport {
     errors: Object.fromEntries(tally.errors),
     heldBack: more.heldBack,
     expiredCursors: tally.expiredCursors,
+    madeAgain: tally.madeAgain,
     falls: Object.fromEntries(members.map(({ name, falls }) => [name, falls])),
     recovery: Object.fromEntries([...recovery.times].map(([name, values]) => [name, timesOf(values)])),
     evidence: { ...more.evidence, logsRead: tally.logsRead },

@@ -30,6 +30,8 @@ export interface Tally {
   readonly errors: ReadonlyMap<string, number>;
   readonly sources: ReadonlyMap<string, number>;
   readonly expiredCursors: number;
+  /** Builds that the ledger forgot, and that their clients submitted again under the same key. */
+  madeAgain: number;
   readonly logsRead: number;
   /** By token. */
   readonly ledgerAttempts: ReadonlyMap<string, LedgerAttempt>;
@@ -61,6 +63,7 @@ export function openTally(): Tally {
     effects,
     ended,
     endedAt,
+    madeAgain: 0,
     get builds() {
       return builds;
     },

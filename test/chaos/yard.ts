@@ -10,6 +10,7 @@ import { startRelay, type Relay } from '../fixtures/relay.ts';
 import { startSwitchyard } from '../fixtures/run-process.ts';
 import { mountSmallDisk, type SmallDisk } from './disk.ts';
 import { startMember, type Member } from './member.ts';
+import { startRedisPair, type RedisPair } from './redis-pair.ts';
 
 export type YardOptions = {
   /** A new directory, in which everything is. */
@@ -24,6 +25,8 @@ export type YardOptions = {
   readonly retentionMs: number;
   /** Whether agents and blobs are on small disks of their own. */
   readonly smallDisks: boolean;
+  /** Whether Redis has a replica to fail over to. @default false */
+  readonly replica?: boolean;
 };
 
 export type CoordinatorMember = Member & {
@@ -42,6 +45,8 @@ export interface Yard extends AsyncDisposable {
   readonly coordinators: readonly CoordinatorMember[];
   readonly agents: readonly AgentMember[];
   readonly redis: RedisServer | undefined;
+  /** `redis` again, where it has a replica. */
+  readonly redisPair: RedisPair | undefined;
   readonly blobsDisk: SmallDisk | undefined;
 }
 
@@ -60,7 +65,9 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const token = new Secret(randomBytes(32).toString('hex'));
   const agentToken = randomBytes(32).toString('hex');
   const files = writeTokens(dir, token, agentToken);
-  const redis = options.ledger === 'redis' ? stack.use(await startRedis({ args: REDIS_ARGS })) : undefined;
+  const redisPair = options.ledger === 'redis' && options.replica === true ? stack.use(await startRedisPair(REDIS_ARGS)) : undefined;
+  const single = options.ledger === 'redis' && redisPair === undefined ? stack.use(await startRedis({ args: REDIS_ARGS })) : undefined;
+  const redis = redisPair ?? single;
   const blobsDisk = redis !== undefined && options.smallDisks ? stack.use(mountSmallDisk(join(dir, 'blobs'), BLOBS_DISK_BYTES)) : undefined;
   const coordinators: CoordinatorMember[] = [];
   for (let index = 0; index < options.coordinators; index += 1) {
@@ -72,7 +79,7 @@ export async function startYard(options: YardOptions): Promise<Yard> {
     agents.push(stack.use(agentOf(`agent-${index + 1}`, { options, files, addresses })));
   }
   const parts = stack.move();
-  return { token, coordinators, agents, redis, blobsDisk, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { token, coordinators, agents, redis, redisPair, blobsDisk, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 type Files = { readonly tokens: string; readonly agentToken: string };

@@ -279,6 +279,17 @@ describe("the agents' journals", () => {
     expect(fenced({ ...accepted, accepted: false }, journal('one', finished(1), answered('accepted')))).toBe(1);
   });
 
+  test('do not bind a ledger that has lost its memory since, but never let it take what no agent made', () => {
+    const forgotten = (attempt: LedgerAttempt, since: number, ...events: Parameters<typeof journal>[1][]) =>
+      checkFenced([journal('one', ...events)], new Map([['t', attempt]]), since).length;
+    const lost = { ...accepted, accepted: false };
+    expect(forgotten(lost, 9, finished(1), answered('accepted'))).toBe(0);
+    expect(forgotten(lost, 8, finished(1), answered('accepted'))).toBe(1);
+    expect(forgotten(accepted, 9)).toBe(1);
+    expect(forgotten(accepted, 9, finished(1, OTHER))).toBe(1);
+    expect(forgotten(accepted, 9, finished(1), answered('fenced'))).toBe(1);
+  });
+
   const run = (atMs: number, token: string) =>
     [
       { event: 'accepted', token, build: 'x', step: 'c', attempt: 1, sideEffects: true, atMs },

@@ -15,15 +15,20 @@ export type AgentJournal = { readonly agent: string; readonly lines: readonly Jo
 /**
  * A result is accepted under the current token, from the agent that holds it: the agent that the ledger names has noted that
  * it finished that attempt with that log, and no agent was told that another success of the step was accepted.
+ * Acceptances before `forgottenMs` (wall clock) may have been forgotten by the ledger since.
  */
-export function checkFenced(journals: readonly AgentJournal[], attempts: ReadonlyMap<string, LedgerAttempt>): readonly Violation[] {
+export function checkFenced(
+  journals: readonly AgentJournal[],
+  attempts: ReadonlyMap<string, LedgerAttempt>,
+  forgottenMs = 0,
+): readonly Violation[] {
   const violations: Violation[] = [];
   const noted = new Map<string, { readonly agent: string; readonly as: string; readonly log: string | undefined }>();
-  const answered = new Map<string, string>();
+  const answered = new Map<string, { readonly verdict: string; readonly atMs: number }>();
   for (const { agent, lines } of journals) {
     for (const line of lines) {
       if (line.event === 'finished') noted.set(line.token, { agent, as: line.as, log: line.log });
-      if (line.event === 'answered') answered.set(line.token, line.verdict);
+      if (line.event === 'answered') answered.set(line.token, { verdict: line.verdict, atMs: line.atMs });
     }
   }
   const whole = wholeLives(journals);
@@ -33,9 +38,10 @@ export function checkFenced(journals: readonly AgentJournal[], attempts: Readonl
     if (accepted && note === undefined && whole.has(agent)) violation(`was accepted from ${agent}, which has not finished it`);
     if (accepted && note !== undefined && note.agent !== agent) violation(`was accepted from ${agent}, and ${note.agent} finished it`);
     if (accepted && note !== undefined && note.log !== log) violation(`has the log ${log}, and ${agent} made ${note.log}`);
-    const verdict = answered.get(token);
+    const { verdict, atMs = 0 } = answered.get(token) ?? {};
     if (accepted && verdict === 'fenced') violation(`counts in the ledger, and ${agent} was told that it is fenced`);
-    if (!accepted && note?.as === 'succeeded' && (verdict === 'accepted' || verdict === 'already-accepted'))
+    const counted = verdict === 'accepted' || verdict === 'already-accepted';
+    if (!accepted && note?.as === 'succeeded' && counted && atMs > forgottenMs)
       violation(`does not count in the ledger, and ${note.agent} was told "${verdict}"`);
   }
   return violations;
