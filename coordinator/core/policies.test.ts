@@ -37,6 +37,37 @@ test('what runs now decides first: a project with long steps does not crowd out 
   expect(stage.scheduler.build(buildId('b1'))?.endedCount).toBeGreaterThanOrEqual(16);
 });
 
+test('weights hold over time though there are fewer slots than weights', () => {
+  const stage = new Stage({ weights: (project) => (project === 'heavy' ? 4 : 1) });
+  stage.agent('a1', { capacity: { slots: 2 }, credits: 10_000 });
+  const steps = Array.from({ length: 100 }, (_, index) => ({ name: `s${index}` }));
+  stage.submit('b1', steps, { project: 'light' });
+  stage.submit('b2', steps, { project: 'heavy' });
+  stage.readyAll();
+  const granted: string[] = [];
+  for (let round = 0; round < 50; round += 1) {
+    const oldest = stage.scheduler.agents()[0]?.running[0] ?? '';
+    const build = oldest.startsWith(buildId('b1')) ? 'b1' : 'b2';
+    granted.push(build);
+    stage.run(`${build}/${oldest.split('/')[1]}`);
+  }
+  // The first two found nobody else waiting.
+  expect(granted.slice(10).filter((build) => build === 'b1')).toHaveLength(8);
+});
+
+test('steps that run for long cost a heavy project its turn, and leave the light one its own', () => {
+  const stage = new Stage({ weights: (project) => (project === 'heavy' ? 4 : 1) });
+  stage.agent('a1', { capacity: { slots: 10 }, credits: 10_000 });
+  const steps = Array.from({ length: 60 }, (_, index) => ({ name: `s${index}` }));
+  stage.submit('b2', steps, { project: 'heavy' });
+  stage.submit('b1', steps, { project: 'light' });
+  stage.readyAll();
+  const light = () => (stage.scheduler.agents()[0]?.running ?? []).filter((id) => id.startsWith(buildId('b1')));
+  // The light one took all ten while it was alone. The heavy one gets its share as they end, and holds it from then on.
+  for (let round = 0; round < 30; round += 1) stage.run(`b1/${light()[0]?.split('/')[1]}`);
+  expect(light()).toHaveLength(2);
+});
+
 test('a project that was idle starts level with the others', () => {
   const stage = new Stage();
   stage.agent('a1', { credits: 10_000 });

@@ -5,8 +5,8 @@ import type { BuildNode, ProjectNode, Share, StepNode } from './nodes.ts';
  * The queued steps of one requirement class: projects by fair share, in each its builds by fair share, in each its steps
  * by rank. Shares are those of the whole cluster, not of the class. Everything costs O(log n).
  *
- * A share goes first that holds least for its weight; among equals the one that was granted least so far. A share that was
- * idle starts level with the others (`Yard` sees to it): having waited for nothing earns nothing.
+ * A share goes first that holds least for its weight, in whole turns; among equals the one that was granted least so far.
+ * A share that was idle starts level with the others (`Yard` sees to it): having waited for nothing earns nothing.
  */
 export class ClassQueue {
   readonly #projects = new Heap<ProjectQueue>(projectBefore);
@@ -153,10 +153,14 @@ function buildBefore({ build: left }: BuildQueue, { build: right }: BuildQueue):
   return shareBefore(left, right) ?? left.ordinal < right.ordinal;
 }
 
+/**
+ * What is held counts in whole turns: a share of weight 4 may hold up to 3 slots in its first one. Within a turn what was granted
+ * so far decides, so that weights hold over time where there are fewer slots than weights, and nobody gets ahead by more than a turn.
+ */
 function shareBefore(left: Share, right: Share): boolean | undefined {
-  const leftLoad = left.load / left.weight;
-  const rightLoad = right.load / right.weight;
-  if (leftLoad !== rightLoad) return leftLoad < rightLoad;
+  const leftTurn = Math.floor(left.load / left.weight);
+  const rightTurn = Math.floor(right.load / right.weight);
+  if (leftTurn !== rightTurn) return leftTurn < rightTurn;
   return left.virtualTime === right.virtualTime ? undefined : left.virtualTime < right.virtualTime;
 }
 
