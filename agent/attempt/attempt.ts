@@ -81,7 +81,10 @@ export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<
     const deadline = await settledOrAborted(scope.go, scope.signal);
     const exit = await runCommand(host, scope, { workspace, pipe, deadline }, progress);
     if (exit.kind === 'cancelled') throw scope.signal.reason;
-    if (exit.kind === 'overdue') return NOT_RENEWED;
+    if (exit.kind === 'overdue') {
+      host.env.log.warn('attempt-overdue', { token: scope.offer.token });
+      return NOT_RENEWED;
+    }
     return await store(host, scope, workspace, exit, progress);
   } catch (error) {
     if (!scope.signal.aborted) {

@@ -264,6 +264,24 @@ describe('leases', () => {
     expect(rig.did('cancel')).toMatchObject([{ class: 'agent-stop' }]);
   });
 
+  test('the deadline of a side-effecting step is told when it starts and moves with every renewal, while it stops too', () => {
+    const rig = new Rig().connect();
+    const begun = rig.now;
+    rig.start('t.1', { sideEffects: true });
+    rig.start('t.2');
+    rig.pass(5_000);
+    rig.renew('t.1', 't.2');
+    rig.pass(5_000);
+    rig.hear({ kind: 'heartbeat-reply', leases: [{ token: 't.1', verdict: 'cancel' }] });
+    expect(rig.did('run').map(({ token, deadline }) => [token, deadline])).toEqual([
+      ['t.1', begun + 15_000 - 1_500],
+      ['t.2', undefined],
+    ]);
+    const told = rig.did('extend').map(({ token, deadline }) => [token, deadline - begun]);
+    expect(told.at(-1)).toEqual(['t.1', 10_000 + 15_000 - 1_500]);
+    expect(told.map(([token]) => token)).toEqual(['t.1', 't.1']);
+  });
+
   test('a pure step goes on beyond its lease and offers its result', () => {
     const rig = new Rig().connect();
     rig.start('t.1');

@@ -23,7 +23,7 @@ export interface RealYard extends AsyncDisposable {
   readonly at: readonly string[];
   readonly coordinator: RunningProcess;
   agent(name: string): RunningProcess;
-  /** kill -9, and then a new process on the same state and ports, once `between` has resolved; with `args`, if given, in place of `coordinatorArgs`. */
+  /** kill -9, and then a new process on the same state and ports, once `between` has resolved; `args` replace `coordinatorArgs`. */
   killCoordinator(between?: () => Promise<void>, args?: readonly string[]): Promise<void>;
   killAgent(name: string, between?: () => Promise<void>): Promise<void>;
 }

@@ -14,6 +14,7 @@ import { systemClock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
 import { NO_RESOURCES } from '../../base/resources.ts';
 import { needs } from '../fixtures/host.ts';
+import { descendantsOf, stillRunning } from '../e2e/processes.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
@@ -134,19 +135,28 @@ for (const [name, can, kind] of KINDS) {
 
 describe('an agent that stands still', () => {
   for (const [name, can, kind] of KINDS.filter(([, , one]) => one !== 'bare')) {
-    test.runIf(can)(`has its step ${name} killed at the deadline, daemons included, and says so when it goes on`, async () => {
-      await using dir = await tempDir();
-      const seconds = uniqueSleep();
-      const holder = [join(ROOT, 'test/fixtures/sandbox-holder.ts'), kind, dir.path, seconds, '4000'];
-      using agent = disposable(spawn(process.execPath, holder, { stdio: ['ignore', 'pipe', 'inherit'] }));
-      await until('both sleep', () => sleepers(seconds) === 2);
-      agent.child.kill('SIGSTOP');
-      await until('nobody sleeps', () => sleepers(seconds) === 0, 30_000);
-      expect(fs.readFileSync(`/proc/${agent.child.pid}/stat`, 'latin1')).toMatch(/\) T /);
-      agent.child.kill('SIGCONT');
-      const [line] = await once(agent.child.stdout ?? agent.child, 'data');
-      expect(JSON.parse(String(line))).toMatchObject({ kind: 'overdue' });
-    });
+    test.runIf(can)(
+      `with all that it started has its step ${name} killed at the deadline, daemons included, and says so when it goes on`,
+      async () => {
+        await using dir = await tempDir();
+        const seconds = uniqueSleep();
+        const holder = [join(ROOT, 'test/fixtures/sandbox-holder.ts'), kind, dir.path, seconds, '4000'];
+        using agent = disposable(spawn(process.execPath, holder, { stdio: ['ignore', 'pipe', 'inherit'] }));
+        await until('both sleep', () => sleepers(seconds) === 2);
+        // Everything that it started stands still too, but for the one process that is there for this.
+        const { pid = 0 } = agent.child;
+        const started = descendantsOf(pid);
+        const watchdog = started.find(({ commandLine }) => commandLine.includes('keep_deadlines'))?.pid ?? 0;
+        const awake = new Set([watchdog, ...descendantsOf(watchdog).map((one) => one.pid)]);
+        for (const one of [pid, ...started.map((mark) => mark.pid).filter((mark) => !awake.has(mark))]) process.kill(one, 'SIGSTOP');
+        await until('nobody sleeps', () => sleepers(seconds) === 0, 30_000);
+        expect(fs.readFileSync(`/proc/${agent.child.pid}/stat`, 'latin1')).toMatch(/\) T /);
+        for (const one of stillRunning(started)) process.kill(one.pid, 'SIGCONT');
+        agent.child.kill('SIGCONT');
+        const [line] = await once(agent.child.stdout ?? agent.child, 'data');
+        expect(JSON.parse(String(line))).toMatchObject({ kind: 'overdue' });
+      },
+    );
   }
 });
 

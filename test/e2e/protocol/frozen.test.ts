@@ -10,7 +10,7 @@ import { startStage, type Stage, type StepText } from './stage.ts';
 const TTL_MS = 10_000;
 const TIMINGS = ['--lease-ttl', `${TTL_MS}ms`, '--heartbeat', '2s'];
 
-/** A step that notes every tenth of a second that it runs, as does a daemon that it leaves behind, until there is a gate beside the notes. */
+/** A step that notes every tenth of a second that it runs, as does a daemon of it, until there is a gate beside the notes. */
 function pulsing(name: string, more: Readonly<Record<string, unknown>>): StepText {
   const beat = `while [ ! -e gate ]; do read up rest </proc/uptime; echo "$up" >>${name}; sleep 0.1; done`;
   return { run: `trap '' TERM; (setsid sh -c '${beat}' &); ${beat}`, ...more };
