@@ -79,6 +79,16 @@ test('an archived build has every record, event and log byte that the ledger had
   expect(await archive.find('other', id, signal)).toBeUndefined();
 });
 
+test('a leader that was overtaken does not replace what its successor has archived and forgotten', async () => {
+  await using plane = await openTestDataPlane();
+  const { archive, id, ledger, term, view } = await openRig(plane);
+  const events = await ledger.events(id, 0, 100, signal);
+  await archive.keep(view(), signal);
+  await ledger.commit(term, [{ kind: 'build-forgotten', id }], signal);
+  await expect(archive.keep(view(), signal)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+  expect(await archive.find('web', id, signal)).toMatchObject({ events });
+});
+
 test('a build is found for as long as its own blob is there, whether its logs are or not', async () => {
   await using plane = await openTestDataPlane();
   const { archive, id, term, view, ledger, service } = await openRig(plane);
@@ -98,10 +108,10 @@ test('a build is found for as long as its own blob is there, whether its logs ar
 
 test('what a client puts under an archived build’s key is never read as the build', async () => {
   await using plane = await openTestDataPlane();
-  const { archive, id, view, service } = await openRig(plane);
+  const { archive, id, ledger, view, service } = await openRig(plane);
   const spied = new Map<Digest, string>();
   const recording = openArchive({
-    ledger: openMemoryLedger(),
+    ledger,
     cacheOf: (name) => {
       const cache = service.withInstance(name);
       return {

@@ -24,7 +24,8 @@ import { readStored } from '../shell/log-reader.ts';
 export interface Archive {
   /**
    * Keeps a build that has ended; returns once it is as durable as the store is. Doing it again is harmless and replaces
-   * what was kept. The view must be durable already. @throws {Fault} STORE_UNAVAILABLE, STORE_FULL, LEDGER_UNAVAILABLE, ...
+   * what was kept. The view must be durable already.
+   * @throws {Fault} STORE_UNAVAILABLE, STORE_FULL, LEDGER_UNAVAILABLE, WRONG_STATE where the ledger has the build no more, ...
    */
   keep(view: BuildView, signal: AbortSignal): Promise<void>;
 
@@ -80,6 +81,7 @@ export function openArchive(options: ArchiveOptions): Archive {
   return {
     async keep(view, signal) {
       const { id, spec } = view.record;
+      const { lastEventSeq } = view;
       const records = recordsOf(view); // before anything is waited for: the view is true only now
       const tokens = view.steps.flatMap((step) =>
         step.record.attempts.map((attempt) => [attempt.token, attempt.report?.result?.log] as const),
@@ -92,6 +94,10 @@ export function openArchive(options: ArchiveOptions): Archive {
       const digest = await digestOfPieces(frames);
       const bytes = Buffer.concat(frames);
       await store.put(digest, bytes, signal);
+      // What was read is whole only if it is all still there, which it is not for a leader that was overtaken.
+      if ((await options.ledger.events(id, lastEventSeq - 1, 1, signal)).length === 0) {
+        throw new Fault('WRONG_STATE', `Build ${id} has left the ledger while it was archived: the copy that it has stays`);
+      }
       for (const [part, digests] of entriesOf(logsNamedBy(build))) await actions.put(keyOf(id, part), entryOf(digests), signal);
       await actions.put(keyOf(id, 'build'), entryOf([digest]), signal); // last: what is found is whole
     },
