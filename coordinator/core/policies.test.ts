@@ -150,6 +150,49 @@ test("a project's retries beyond its budget wait longer, and explain says so", (
   expect(stage.scheduler.explain(stepId('b1/x'), stage.now)?.reasons.join()).toContain('budget');
 });
 
+test("retries after errors of one pool's agents are paid by the pool too, and explain says whose budget is short", () => {
+  const stage = new Stage({ limits: { poolRetryBurst: 2, poolRetryPerSecond: 0.1, breakerErrors: 99, poolBreakerErrors: 99 } });
+  const retry = { limits: { ...DEFAULT_RETRY.limits, 'sandbox-error': 9, exit: 9 }, initialMs: 1, maxMs: 1 };
+  stage.agent('a1', { labels: { cluster: 'c', pool: 'p' } });
+  stage.submit('b1', [{ name: 'x', retry }]);
+  stage.ready('b1/x');
+  const left = () => stage.scheduler.pools()[0]?.retriesLeft;
+  stage.run('b1/x', failure('exit'));
+  stage.advance(1);
+  expect(left(), "a step's own failure costs its pool nothing").toBe(2);
+  for (let round = 0; round < 2; round += 1) {
+    stage.run('b1/x', failure('sandbox-error'));
+    stage.advance(1);
+  }
+  expect(left()).toBe(0);
+  stage.run('b1/x', failure('sandbox-error'));
+  expect(stage.state('b1/x')).toMatchObject({ kind: 'queued', notBefore: expect.closeTo(stage.now + 10_000, -2) });
+  const reasons = stage.scheduler.explain(stepId('b1/x'), stage.now)?.reasons.join() ?? '';
+  expect(reasons).toContain('retries after errors of pool c/p come too fast: the budget adds ');
+});
+
+test('an agent that has cordoned itself gets nothing, and everybody is told its reason', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  const beat = (cordoned?: string) =>
+    stage.apply({
+      kind: 'heartbeat-received',
+      session: stage.session('a1'),
+      tokens: [],
+      credits: 8,
+      ...(cordoned === undefined ? {} : { cordoned }),
+    });
+  beat('The disk is full');
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.ready('b1/x');
+  expect(stage.state('b1/x').kind).toBe('queued');
+  expect(stage.scheduler.agents()[0]).toMatchObject({ cordoned: 'The disk is full', keptFrom: ['it is cordoned: The disk is full'] });
+  expect(stage.scheduler.explain(stepId('b1/x'), stage.now)?.reasons.join()).toContain('The disk is full');
+  beat();
+  expect(stage.placeOf('b1/x')).toBe('a1');
+  expect(stage.scheduler.agents()[0]).toMatchObject({ cordoned: undefined, keptFrom: [] });
+});
+
 test('a side-effecting step whose policy says no retry is not run again after its agent was lost', () => {
   const stage = new Stage();
   const retry = { ...DEFAULT_RETRY, limits: { ...DEFAULT_RETRY.limits, 'agent-lost': 0 } };
