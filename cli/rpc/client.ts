@@ -109,8 +109,11 @@ export function connectBuildServer(link: Link, onMoved: OnMoved = () => {}): Bui
       snapshotOf((request) => ask(signal, (client) => callUnary(client, 'getBuild', request, options(signal))), build),
     list: (filter, signal) => ask(signal, (client) => listBuilds(client, filter, signal)),
     async *watch(build, cursor, signal) {
-      const open = (client: BuildClient) => callServerStream(client, 'watchBuild', { buildId: build, cursor }, { signal });
-      for await (const message of servers.stream(open)) yield eventFromProto(message);
+      const open = (client: BuildClient) => callServerStream(client, 'watchBuild', { buildId: build, cursor, bundles: true }, { signal });
+      for await (const message of servers.stream(open)) {
+        yield eventFromProto(message);
+        for (const more of message.more) yield eventFromProto(more);
+      }
     },
     async *log({ build, step, attempt, offset, follow }, signal) {
       const request = { buildId: build, step, attempt, offset, follow };

@@ -43,13 +43,14 @@ import { sleep } from '../shell/sleep.ts';
 import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
 import { hotOrArchived, type Found } from './archived.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
+import { bundled } from './bundled.ts';
 import { confirmed } from './confirmed.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
 import { wasForwarded, type ForwardedMethod, type Forwarder } from './forward.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
 import { readBuild, readLog, watchBuildEvents, type BuildNow, type LedgerReads } from './reads.ts';
 import { submissionFromProto, type Submission } from './submit.ts';
-import { watchItemToProto } from './watch-event.ts';
+import { BUNDLE_WEIGHT, watchBundleToProto, watchItemToProto, watchItemWeight } from './watch-event.ts';
 
 export type BuildServiceOptions = {
   readonly role: RoleSource;
@@ -271,7 +272,8 @@ async function* watchBuild(
   const found = await read(options, id, true, caller, call, ({ view }) => visible(view, caller, id));
   const items =
     found.kind === 'hot' ? watchBuildEvents(options, id, request.cursor, call.signal) : archivedEvents(found.build, request.cursor);
-  for await (const item of items) yield watchItemToProto(item);
+  if (!request.bundles) for await (const item of items) yield watchItemToProto(item);
+  else for await (const bundle of bundled(items, watchItemWeight, BUNDLE_WEIGHT)) yield watchBundleToProto(bundle);
 }
 
 async function* streamLog(

@@ -11,6 +11,22 @@ export function watchItemToProto(item: WatchItem): WatchBuildResponse {
   return { cursor, atMs: event.at, step: 'step' in event ? event.step : '', ...eventToProto(event) };
 }
 
+/** Most of one bundle: of paths as long as they may be it is a megabyte. */
+export const BUNDLE_WEIGHT = 256;
+
+/** An event and each output that it names count as one. */
+export function watchItemWeight({ event }: WatchItem): number {
+  if (event?.kind !== 'step-ended') return 1;
+  const { outcome } = event;
+  const result = outcome.kind === 'succeeded' || outcome.kind === 'failed' ? outcome.result : undefined;
+  return 1 + (result?.outputs.length ?? 0);
+}
+
+/** One message of items that came together. */
+export function watchBundleToProto([first, ...more]: readonly [WatchItem, ...WatchItem[]]): WatchBuildResponse {
+  return { ...watchItemToProto(first), more: more.map(watchItemToProto) };
+}
+
 function eventToProto(event: BuildEvent): WatchBuildResponse {
   switch (event.kind) {
     case 'build-accepted':

@@ -4,9 +4,11 @@
 export interface WatchBuildRequest {
   'buildId'?: (string);
   'cursor'?: (string);
+  'bundles'?: (boolean);
 }
 
 export interface WatchBuildRequest__Output {
   'buildId': (string);
   'cursor': (string);
+  'bundles': (boolean);
 }

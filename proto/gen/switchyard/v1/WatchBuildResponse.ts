@@ -9,6 +9,7 @@ import type { AttemptStarted as _switchyard_v1_AttemptStarted, AttemptStarted__O
 import type { AttemptEnded as _switchyard_v1_AttemptEnded, AttemptEnded__Output as _switchyard_v1_AttemptEnded__Output } from '../../switchyard/v1/AttemptEnded.ts';
 import type { StepEnded as _switchyard_v1_StepEnded, StepEnded__Output as _switchyard_v1_StepEnded__Output } from '../../switchyard/v1/StepEnded.ts';
 import type { BuildEnded as _switchyard_v1_BuildEnded, BuildEnded__Output as _switchyard_v1_BuildEnded__Output } from '../../switchyard/v1/BuildEnded.ts';
+import type { WatchBuildResponse as _switchyard_v1_WatchBuildResponse, WatchBuildResponse__Output as _switchyard_v1_WatchBuildResponse__Output } from '../../switchyard/v1/WatchBuildResponse.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface WatchBuildResponse {
@@ -24,6 +25,7 @@ export interface WatchBuildResponse {
   'attemptEnded'?: (_switchyard_v1_AttemptEnded | null);
   'stepEnded'?: (_switchyard_v1_StepEnded | null);
   'buildEnded'?: (_switchyard_v1_BuildEnded | null);
+  'more'?: (_switchyard_v1_WatchBuildResponse)[];
   'event'?: "buildAccepted"|"stepReady"|"stepQueued"|"stepMerged"|"attemptAccepted"|"attemptStarted"|"attemptEnded"|"stepEnded"|"buildEnded";
 }
 
@@ -40,5 +42,6 @@ export interface WatchBuildResponse__Output {
   'attemptEnded'?: (_switchyard_v1_AttemptEnded__Output | null);
   'stepEnded'?: (_switchyard_v1_StepEnded__Output | null);
   'buildEnded'?: (_switchyard_v1_BuildEnded__Output | null);
+  'more': (_switchyard_v1_WatchBuildResponse__Output)[];
   'event'?: "buildAccepted"|"stepReady"|"stepQueued"|"stepMerged"|"attemptAccepted"|"attemptStarted"|"attemptEnded"|"stepEnded"|"buildEnded";
 }
