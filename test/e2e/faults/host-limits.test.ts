@@ -28,6 +28,21 @@ describe.runIf(needs('mount', 'prlimit'))('a host that runs out', { timeout: 180
     const failed = ended.steps.flatMap(({ attempts }) => attempts.filter((attempt) => attempt.agent === agent.name));
     for (const { endedWhy } of failed) expect(endedWhy).toMatch(/^sandbox-error: .*(disk|space)/i);
     await until('it says that it is full', () => hasLogged(agent, 'agent-cordoned', 'disk is full'), PATIENCE_MS);
+    await until(
+      'operators see it in the list of agents',
+      async () => {
+        let shown;
+        await faults.ask(async (server, signal) => {
+          shown = (await server.agents(signal)).agents.find((each) => each.agent === agent.name);
+        });
+        expect(shown).toMatchObject({
+          cordoned: expect.stringMatching(/disk/),
+          keptFrom: expect.stringMatching(/^it is cordoned: .*disk/),
+        });
+        return true;
+      },
+      PATIENCE_MS,
+    );
     agent.disk.empty();
     let round = 0;
     await until(
