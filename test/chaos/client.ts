@@ -122,7 +122,8 @@ async function readSnapshot(id: string, { endpoints, signal }: ClientOptions): P
   }
 }
 
-async function readHistory(id: string, { endpoints, signal }: ClientOptions): Promise<readonly BuildEvent[] | undefined> {
+async function readHistory(id: string, options: ClientOptions): Promise<readonly BuildEvent[] | undefined> {
+  const { endpoints, signal } = options;
   try {
     return await endpoints.call(async (server, one) => {
       const events: BuildEvent[] = [];
@@ -130,6 +131,8 @@ async function readHistory(id: string, { endpoints, signal }: ClientOptions): Pr
       return events;
     }, signal);
   } catch (error) {
+    // Redis was restarted between two of the events: from the beginning, since what counts is all of them.
+    if (isFault(error, 'CURSOR_EXPIRED')) return readHistory(id, options);
     if (isFault(error, 'BUILD_UNKNOWN')) return undefined;
     throw error;
   }

@@ -28,11 +28,14 @@ export const FAULT_KINDS = {
   'full-disk-blobs': { needs: 'mount', about: 'the disk with the blobs is full' },
   'few-files-agent': { needs: 'prlimit', about: 'an agent may open no more files' },
   'few-files-leader': { needs: 'prlimit', about: 'the leader may open no more files' },
+  partition: { needs: 'net', about: 'one agent or coordinator is cut off: packets to and from it are dropped' },
+  'one-way': { needs: 'net', about: 'packets of one agent or coordinator are dropped, those to it arrive' },
+  loss: { needs: 'net', about: 'every fifth packet of one agent or coordinator is lost' },
   'empty-redis': { needs: 'asking', about: 'Redis is killed and started empty' },
   'failover-redis': { needs: 'asking', about: 'Redis fails over to a replica that lacks the last seconds' },
 } as const satisfies Record<
   string,
-  { readonly needs: 'nothing' | 'followers' | 'redis' | 'mount' | 'prlimit' | 'asking'; readonly about: string }
+  { readonly needs: 'nothing' | 'followers' | 'redis' | 'mount' | 'prlimit' | 'net' | 'asking'; readonly about: string }
 >;
 
 export type FaultKind = keyof typeof FAULT_KINDS;

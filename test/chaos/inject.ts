@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { systemClock } from '../../base/clock.ts';
 import { descendantsOf } from '../e2e/processes.ts';
-import { LOSSES, NO_BLAME, type Blame, type FaultRecord, type PlannedFault } from './fault.ts';
+import { FAULT_KINDS, LOSSES, NO_BLAME, type Blame, type FaultRecord, type PlannedFault } from './fault.ts';
 import type { Member } from './member.ts';
 import type { AgentMember, CoordinatorMember, Yard } from './yard.ts';
 
@@ -25,7 +25,13 @@ export type Injector = {
 };
 
 /** Done, and how to undo it. */
-type Done = { readonly target: string; readonly blame: Blame; readonly heal: () => Promise<void> | void };
+type Done = {
+  readonly target: string;
+  /** @default the target */
+  readonly holds?: string;
+  readonly blame: Blame;
+  readonly heal: () => Promise<void> | void;
+};
 
 /** Puts the fault in force on a target that no other fault holds; undefined where there is none. */
 export async function inject(fault: PlannedFault, injector: Injector): Promise<Injected | undefined> {
@@ -35,7 +41,7 @@ export async function inject(fault: PlannedFault, injector: Injector): Promise<I
   const record: FaultRecord = { kind: fault.kind, target: done.target, fromMs, toMs: undefined, blame: done.blame };
   return {
     record,
-    holds: done.target,
+    holds: done.holds ?? done.target,
     async heal() {
       await done.heal();
       record.toMs = systemClock.now();
@@ -45,6 +51,7 @@ export async function inject(fault: PlannedFault, injector: Injector): Promise<I
 
 async function apply(fault: PlannedFault, injector: Injector): Promise<Done | undefined> {
   const { kind } = fault;
+  if (FAULT_KINDS[kind].needs === 'net') return hitHost(fault, injector);
   if (kind.endsWith('-agent')) {
     const agent = freeAgent(fault, injector);
     return agent === undefined ? undefined : hitAgent(fault, agent);
@@ -130,6 +137,25 @@ function dataPlanesOf(coordinator: Member): readonly number[] {
   return descendantsOf(coordinator.process.pid)
     .filter(({ commandLine }) => commandLine.includes('cache/main'))
     .map(({ pid }) => pid);
+}
+
+/** The lab heals all of its hosts at once: one of them is hit at a time. */
+const NETWORK = 'network';
+const LOST_PERCENT = 20;
+
+function hitHost({ kind, forMs, draw }: PlannedFault, { yard, held, leaseTtlMs }: Injector): Done | undefined {
+  const { lab, coordinators, agents } = yard;
+  const hosts = [...coordinators, ...agents].filter(({ up, name }) => up && !held.has(name));
+  const host = hosts[Math.floor(draw * hosts.length)];
+  if (lab === undefined || host === undefined || held.has(NETWORK)) return undefined;
+  if (kind === 'partition') lab.isolate(host.name);
+  else if (kind === 'one-way') lab.mute(host.name);
+  else lab.loss(host.name, LOST_PERCENT);
+  const isAgent = agents.some(({ name }) => name === host.name);
+  // Who hears nothing of a coordinator may take as long as a lease to find another one.
+  const all: Blame = kind !== 'loss' || forMs >= leaseTtlMs / 2 ? { agents: 'all', classes: LOSSES } : AFTER_DEATH;
+  const blame: Blame = isAgent ? { agents: [host.name], classes: LOSSES } : all;
+  return { target: host.name, holds: NETWORK, blame, heal: () => lab.heal() };
 }
 
 /** One way latency of a slow link. */

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { Fault } from '../../base/fault.ts';
 import { parseDurationMs } from '../../base/quantity.ts';
+import { probe } from '../fixtures/host.ts';
 import { ALL_FAULTS, FAULT_KINDS, type FaultKind } from './fault.ts';
 
 export type ChaosOptions = {
@@ -17,11 +18,15 @@ export type ChaosOptions = {
   readonly everyMs: number;
   readonly leaseTtlMs: number;
   readonly termTtlMs: number;
+  /** Whether each process is on a network host of its own. */
+  readonly net: boolean;
   /** Whether processes' logs and data stay where they are. */
   readonly keep: boolean;
   /** Where the report is written as JSON. */
   readonly report: string | undefined;
 };
+
+const REMARKS: Readonly<Record<string, string>> = { asking: ' (only if named)', net: ' (only with --net)' };
 
 export const CHAOS_HELP = `Runs Redis, coordinators and agents as real processes under a constant load, breaks them as a seed says,
 heals them, and checks that nothing was lost and nothing done twice. Ends with 1 where something was.
@@ -38,11 +43,12 @@ heals them, and checks that nothing was lost and nothing done twice. Ends with 1
   --every D           mean time between two faults [8s]
   --lease-ttl D       [15s]
   --term-ttl D        [3s]
+  --net               processes in network namespaces, between which packets are dropped; needs root, ip and nft
   --keep              keep the logs and data of all processes
   --report FILE       write the report as JSON, too
 
 Faults:
-${ALL_FAULTS.map((kind) => `  ${kind.padEnd(18)}  ${FAULT_KINDS[kind].about}${FAULT_KINDS[kind].needs === 'asking' ? ' (only if named)' : ''}`).join('\n')}
+${ALL_FAULTS.map((kind) => `  ${kind.padEnd(18)}  ${FAULT_KINDS[kind].about}${REMARKS[FAULT_KINDS[kind].needs] ?? ''}`).join('\n')}
 `;
 
 /** @throws {Fault} CONFIG_INVALID naming the option. */
@@ -60,6 +66,7 @@ export function parseChaosOptions(argv: readonly string[]): ChaosOptions {
       every: { type: 'string', default: '8s' },
       'lease-ttl': { type: 'string', default: '15s' },
       'term-ttl': { type: 'string', default: '3s' },
+      net: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       report: { type: 'string' },
     },
@@ -79,9 +86,16 @@ export function parseChaosOptions(argv: readonly string[]): ChaosOptions {
     everyMs: durationOf('--every', values.every),
     leaseTtlMs: durationOf('--lease-ttl', values['lease-ttl']),
     termTtlMs: durationOf('--term-ttl', values['term-ttl']),
+    net: netOf(values.net),
     keep: values.keep,
     report: values.report,
   };
+}
+
+function netOf(wanted: boolean): boolean {
+  const answer = wanted ? probe('netns') : undefined;
+  if (answer?.kind === 'no') throw bad('--net', `cannot be had here (${answer.why})`);
+  return wanted;
 }
 
 function kindsOf(text: string): readonly FaultKind[] {

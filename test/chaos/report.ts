@@ -48,6 +48,7 @@ export function commandOf({
   ledger,
   rate,
   kinds,
+  net,
   everyMs,
   leaseTtlMs,
   termTtlMs,
@@ -55,7 +56,7 @@ export function commandOf({
   const all = [
     `--seed ${seed} --duration ${formatDurationMs(durationMs)} --agents ${agents} --coordinators ${coordinators} --ledger ${ledger}`,
     `--rate ${rate} --every ${formatDurationMs(everyMs)} --lease-ttl ${formatDurationMs(leaseTtlMs)} --term-ttl ${formatDurationMs(termTtlMs)}`,
-    `--faults ${kinds.length === 0 ? 'none' : kinds.join(',')}`,
+    `${net ? '--net ' : ''}--faults ${kinds.length === 0 ? 'none' : kinds.join(',')}`,
   ];
   return `npm run chaos -- ${all.join(' ')}`;
 }

@@ -116,13 +116,14 @@ export async function runChaos(options: ChaosOptions, env: ChaosEnv): Promise<Ch
 }
 
 /** The faults that this host and this yard can have. */
-function usable({ kinds, coordinators, ledger }: ChaosOptions): readonly FaultKind[] {
+function usable({ kinds, coordinators, ledger, net }: ChaosOptions): readonly FaultKind[] {
   const can = {
     nothing: true,
     followers: coordinators > 1,
     redis: ledger === 'redis',
     mount: needs('mount'),
     prlimit: needs('prlimit'),
+    net,
     asking: ledger === 'redis',
   };
   return kinds.filter((kind) => can[FAULT_KINDS[kind].needs] && (kind !== 'full-disk-blobs' || ledger === 'redis'));

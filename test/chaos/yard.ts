@@ -6,8 +6,10 @@ import { hashToken } from '../../base/auth.ts';
 import { Secret } from '../../base/secret.ts';
 import { freePorts } from '../fixtures/ports.ts';
 import { startRedis, type RedisServer } from '../fixtures/redis.ts';
+import { startNetLab, type NetLab } from '../fixtures/netns.ts';
 import { startRelay, type Relay } from '../fixtures/relay.ts';
-import { startSwitchyard } from '../fixtures/run-process.ts';
+import { ROOT } from '../fixtures/root.ts';
+import { startProcess } from '../fixtures/run-process.ts';
 import { mountSmallDisk, type SmallDisk } from './disk.ts';
 import { startMember, type Member } from './member.ts';
 import { startRedisPair, type RedisPair } from './redis-pair.ts';
@@ -27,6 +29,11 @@ export type YardOptions = {
   readonly smallDisks: boolean;
   /** Whether Redis has a replica to fail over to. @default false */
   readonly replica?: boolean;
+  /**
+   * Whether coordinators and agents are on network hosts of their own. Redis, clients and relays are on the test's, so what is
+   * dropped of one host's packets cuts it off from all of them. @default false
+   */
+  readonly net?: boolean;
 };
 
 export type CoordinatorMember = Member & {
@@ -48,6 +55,8 @@ export interface Yard extends AsyncDisposable {
   /** `redis` again, where it has a replica. */
   readonly redisPair: RedisPair | undefined;
   readonly blobsDisk: SmallDisk | undefined;
+  /** Its hosts have the names of coordinators and agents. */
+  readonly lab: NetLab | undefined;
 }
 
 /** Room for the workload's inputs and journals, and little enough to be filled in a moment. */
@@ -62,6 +71,9 @@ const REDIS_ARGS = ['--appendonly', 'yes', '--appendfsync', 'always', '--auto-ao
 export async function startYard(options: YardOptions): Promise<Yard> {
   await using stack = new AsyncDisposableStack();
   const { dir } = options;
+  const names = (word: string, count: number) => Array.from({ length: count }, (_, index) => `${word}-${index + 1}`);
+  const [coordinatorNames, agentNames] = [names('coordinator', options.coordinators), names('agent', options.agents)];
+  const lab = options.net === true ? stack.use(startNetLab([...coordinatorNames, ...agentNames])) : undefined;
   const token = new Secret(randomBytes(32).toString('hex'));
   const agentToken = randomBytes(32).toString('hex');
   const files = writeTokens(dir, token, agentToken);
@@ -70,16 +82,11 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const redis = redisPair ?? single;
   const blobsDisk = redis !== undefined && options.smallDisks ? stack.use(mountSmallDisk(join(dir, 'blobs'), BLOBS_DISK_BYTES)) : undefined;
   const coordinators: CoordinatorMember[] = [];
-  for (let index = 0; index < options.coordinators; index += 1) {
-    coordinators.push(stack.use(await coordinatorOf(`coordinator-${index + 1}`, { options, files, redis })));
-  }
+  for (const name of coordinatorNames) coordinators.push(stack.use(await coordinatorOf(name, { options, files, redis, lab })));
   const addresses = coordinators.map(({ agentLink }) => agentLink.address).join(',');
-  const agents: AgentMember[] = [];
-  for (let index = 0; index < options.agents; index += 1) {
-    agents.push(stack.use(agentOf(`agent-${index + 1}`, { options, files, addresses })));
-  }
+  const agents = agentNames.map((name) => stack.use(agentOf(name, { options, files, addresses, lab })));
   const parts = stack.move();
-  return { token, coordinators, agents, redis, redisPair, blobsDisk, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { token, coordinators, agents, redis, redisPair, blobsDisk, lab, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 type Files = { readonly tokens: string; readonly agentToken: string };
@@ -97,13 +104,16 @@ function writeTokens(dir: string, token: Secret, agentToken: string): Files {
   return files;
 }
 
-type CoordinatorPlan = { readonly options: YardOptions; readonly files: Files; readonly redis: RedisServer | undefined };
+type Plan = { readonly options: YardOptions; readonly files: Files; readonly lab: NetLab | undefined };
+type CoordinatorPlan = Plan & { readonly redis: RedisServer | undefined };
 
-async function coordinatorOf(name: string, { options, files, redis }: CoordinatorPlan): Promise<CoordinatorMember> {
+async function coordinatorOf(name: string, { options, files, redis, lab }: CoordinatorPlan): Promise<CoordinatorMember> {
   const [port, dataPort] = await freePorts(2);
-  const [address, dataAddress] = [`127.0.0.1:${port}`, `127.0.0.1:${dataPort}`];
-  const agentLink = await startRelay(address);
-  const redisLink = redis === undefined ? undefined : await startRelay(redis.address);
+  const host = lab?.address(name) ?? '127.0.0.1';
+  const [address, dataAddress] = [`${host}:${port}`, `${host}:${dataPort}`];
+  const relayAt = `${lab?.address('test') ?? '127.0.0.1'}:0`;
+  const agentLink = await startRelay(address, relayAt);
+  const redisLink = redis === undefined ? undefined : await startRelay(redis.address, relayAt);
   const { leaseTtlMs, termTtlMs } = options;
   const args = ['coordinator', '--listen', address, '--data-listen', dataAddress, '--state-dir', join(options.dir, name)];
   args.push('--tokens-file', files.tokens, '--cache-bytes', String(CACHE_BYTES));
@@ -112,25 +122,26 @@ async function coordinatorOf(name: string, { options, files, redis }: Coordinato
     args.push('--ledger', 'redis', '--redis-url', `redis://${redisLink.address}`, '--redis-durability', 'fsync');
     args.push('--address', agentLink.address, '--blobs-dir', join(options.dir, 'blobs'), '--term-ttl', `${termTtlMs}ms`);
   }
-  const member = startMember(name, () => spawn(options.dir, name, args));
+  const member = startMember(name, () => spawn(options.dir, name, args, lab));
   return withParts(member, { address, agentLink, redisLink }, [agentLink, redisLink]);
 }
 
-function agentOf(name: string, plan: { options: YardOptions; files: Files; addresses: string }): AgentMember {
+function agentOf(name: string, plan: Plan & { readonly addresses: string }): AgentMember {
   const { dir, smallDisks } = plan.options;
   const workDir = join(dir, name);
   const disk = smallDisks ? mountSmallDisk(workDir, AGENT_DISK_BYTES) : undefined;
   const args = ['agent', '--coordinator', plan.addresses, '--id', name, '--token-file', plan.files.agentToken, '--work-dir', workDir];
   args.push('--sandbox', 'process', '--slots', String(SLOTS), '--cpu', String(SLOTS), '--cache-size', '32Mi', '--spool-size', '32Mi');
   args.push('--drain-timeout', '20s');
-  const member = startMember(name, () => spawn(dir, name, args));
+  const member = startMember(name, () => spawn(dir, name, args, plan.lab));
   return withParts(member, { workDir, disk }, [disk]);
 }
 
-function spawn(dir: string, name: string, args: readonly string[]) {
+function spawn(dir: string, name: string, args: readonly string[], lab: NetLab | undefined) {
   const outputDir = join(dir, 'logs', name);
   mkdirSync(outputDir, { recursive: true });
-  return startSwitchyard(args, { cwd: dir, outputDir });
+  const command = [process.execPath, join(ROOT, 'bin/switchyard.js'), ...args];
+  return startProcess([...(lab?.prefix(name) ?? []), ...command], { cwd: dir, outputDir });
 }
 
 /** A member with more to it, that goes with it. */
