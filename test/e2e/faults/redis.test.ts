@@ -32,7 +32,8 @@ describe('Redis', { timeout: 180_000 }, () => {
     const answers = await Promise.all(
       faults.yard.coordinators.map(async (one) => {
         try {
-          return (await faults.serverOf(one).submit(requestOf(key, [stepThat('true')]), AbortSignal.timeout(2_000))).id;
+          // For longer than they wait for somebody to lead.
+          return (await faults.serverOf(one).submit(requestOf(key, [stepThat('true')]), AbortSignal.timeout(8_000))).id;
         } catch (error) {
           return isFault(error) ? error.code : String(error);
         }
