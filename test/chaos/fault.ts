@@ -30,7 +30,7 @@ export const FAULT_KINDS = {
   'few-files-leader': { needs: 'prlimit', about: 'the leader may open no more files' },
   partition: { needs: 'net', about: 'one agent or coordinator is cut off: packets to and from it are dropped' },
   'one-way': { needs: 'net', about: 'packets of one agent or coordinator are dropped, those to it arrive' },
-  loss: { needs: 'net', about: 'every fifth packet of one agent or coordinator is lost' },
+  loss: { needs: 'net', about: 'one in five packets that one agent or coordinator sends is lost' },
   'empty-redis': { needs: 'asking', about: 'Redis is killed and started empty' },
   'failover-redis': { needs: 'asking', about: 'Redis fails over to a replica that lacks the last seconds' },
 } as const satisfies Record<

@@ -82,7 +82,7 @@ export function parseChaosOptions(argv: readonly string[]): ChaosOptions {
     coordinators,
     ledger,
     rate: countOf('--rate', values.rate, 1, 1_000),
-    kinds: kindsOf(values.faults),
+    kinds: kindsOf(values.faults, values.net),
     everyMs: durationOf('--every', values.every),
     leaseTtlMs: durationOf('--lease-ttl', values['lease-ttl']),
     termTtlMs: durationOf('--term-ttl', values['term-ttl']),
@@ -98,12 +98,14 @@ function netOf(wanted: boolean): boolean {
   return wanted;
 }
 
-function kindsOf(text: string): readonly FaultKind[] {
-  if (text === 'all') return ALL_FAULTS.filter((kind) => FAULT_KINDS[kind].needs !== 'asking');
+function kindsOf(text: string, net: boolean): readonly FaultKind[] {
+  if (text === 'all')
+    return ALL_FAULTS.filter((kind) => FAULT_KINDS[kind].needs !== 'asking' && (net || FAULT_KINDS[kind].needs !== 'net'));
   if (text === 'none') return [];
   return text.split(',').map((word) => {
     const kind = ALL_FAULTS.find((known) => known === word);
     if (kind === undefined) throw bad('--faults', `"${word}" is no fault; "--help" lists them`);
+    if (FAULT_KINDS[kind].needs === 'net' && !net) throw bad('--faults', `"${word}" needs --net`);
     return kind;
   });
 }

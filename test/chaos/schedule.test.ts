@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { prngFrom } from '../../base/prng.ts';
 import { digestOf } from '../../cache/digest.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
+import { needs } from '../fixtures/host.ts';
 import { ALL_FAULTS } from './fault.ts';
 import { parseChaosOptions } from './options.ts';
 import { commandOf } from './report.ts';
@@ -57,8 +58,17 @@ test.each([
   ['--seed', '-1'],
   ['--duration', 'soon'],
   ['--faults', 'kill-everybody'],
+  ['--faults', 'partition'],
   ['--ledger', 'paper'],
   ['--rate', '0'],
 ])('%s %s is refused by name', (option, value) => {
   expect(() => parseChaosOptions([`${option}=${value}`])).toThrow(option);
+});
+
+test('packets are dropped only between processes on hosts of their own, which are refused where there can be none', () => {
+  const kindsOf = (...argv: readonly string[]) => parseChaosOptions(argv).kinds;
+  expect(kindsOf()).not.toContain('loss');
+  if (!needs('netns')) return expect(() => kindsOf('--net')).toThrow(/--net.*root/);
+  expect(kindsOf('--net').filter((kind) => !kindsOf().includes(kind))).toEqual(['partition', 'one-way', 'loss']);
+  expect(kindsOf('--net', '--faults', 'loss')).toEqual(['loss']);
 });
