@@ -167,6 +167,22 @@ function recordContract(ledger: () => Ledger, lead: Lead): void {
     for (const build of [one, two]) expect(loaded.filter((record) => JSON.stringify(record).includes(build))[0]?.kind).toBe('build');
   });
 
+  it('keeps the newest of the records that one commit has of a step, in commits of any size', async () => {
+    const term = await lead();
+    const one = buildNumber(1);
+    const names = Array.from({ length: 900 }, (_, index) => `step-${index}`);
+    const steps = names.map((name) => stepIdOf(one, name));
+    const first = steps.slice(0, 1).map((step) => stepRecord(step, 1));
+    await ledger().commit(term, [...submission(one, names), ...first, ...steps.slice(0, 1).map((step) => stepRecord(step, 2))], signal);
+    await ledger().commit(
+      term,
+      [...steps, ...steps].map((step, index) => stepRecord(step, index)),
+      signal,
+    );
+    const counts = (await loadAll(ledger())).flatMap((record) => (record.kind === 'step' ? [[record.id, record.step.attemptCount]] : []));
+    expect(Object.fromEntries(counts)).toEqual(Object.fromEntries(steps.map((step, index) => [step, steps.length + index])));
+  });
+
   it('applies the records of one commit in their order', async () => {
     const term = await lead();
     const target = 'pool:c/p';
