@@ -51,7 +51,7 @@ const CONNECTION = new RegExp(
   [
     'ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE',
     "Connection is closed|isn't writeable|isn't ready|Socket (timeout|closed)|timed out|timeout",
-    'Failed to refresh slots|Too many Cluster redirections|None of startup nodes|All sentinels|sentinels are unreachable',
+    'Reached the max retries per request|Failed to refresh slots|Too many Cluster redirections|None of startup nodes|All sentinels|sentinels are unreachable',
   ].join('|'),
   'i',
 );
@@ -100,6 +100,10 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/timed out after (\d+) ms/g, 'no answer came within $1 ms'],
   [/connect ETIMEDOUT/g, 'no connection could be made in time'],
   [/Connection is closed\./g, 'the connection broke'],
+  [
+    /Reached the max retries per request limit \(which is \d+\)\.(?: Refer to "maxRetriesPerRequest" option for details\.)?/g,
+    'the connection broke',
+  ],
   [/Failed to refresh slots cache\./g, 'no node of the cluster says which node has what'],
   [/None of startup nodes is available/g, 'no node of the cluster answers'],
   [
