@@ -16,7 +16,7 @@ import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { LaunchEnd } from '../spawn/launcher.ts';
 import type { Launch, Spawner } from '../spawn/spawner.ts';
-import { OVERDUE_FILE } from '../spawn/watchdog.ts';
+import { LAUNCH_FILE, OVERDUE_FILE } from '../spawn/watchdog.ts';
 import { checkCommand, quote, quoteAll } from '../spawn/words.ts';
 import { removeTree } from '../workspace/remove.ts';
 import type { Cgroup, Cgroups } from './cgroup.ts';
@@ -103,7 +103,7 @@ export async function runAttempt(
 async function removeScratch(scratch: Scratch): Promise<void> {
   try {
     rmSync(scratch.status, { force: true });
-    rmSync(join(scratch.directory, 'launch'), { force: true });
+    rmSync(join(scratch.directory, LAUNCH_FILE), { force: true });
     rmSync(join(scratch.directory, OVERDUE_FILE), { force: true });
     rmdirSync(scratch.home);
     rmdirSync(scratch.directory);
@@ -120,10 +120,12 @@ async function runPlanned(
   scratch: Scratch & { readonly id: string; readonly cgroup: Cgroup | undefined },
 ): Promise<SandboxExit> {
   const { cgroup } = scratch;
-  const script = join(scratch.directory, 'launch');
+  const script = join(scratch.directory, LAUNCH_FILE);
   writeFileSync(script, launchScript(plan, spec.logFd, scratch.status, cgroup?.procsFiles ?? []), { mode: 0o600 });
   const guard = spec.deadline === undefined ? undefined : { id: scratch.id, deadline: spec.deadline };
   using launch = await host.spawner.launch(script, guard);
+  // Before the launcher may run something else: the watchdog, which may be at work, must not take that for this attempt.
+  using _over = { [Symbol.dispose]: () => rmSync(script, { force: true }) };
   const status = () => (existsSync(scratch.status) ? readFileSync(scratch.status, 'latin1') : '');
   const tree = {
     launcher: launch.pid,

@@ -4,11 +4,14 @@ import { Fault } from '../../base/fault.ts';
 import { withoutLeaks } from './descriptors.ts';
 import { SYSTEM_PATH } from './tools.ts';
 
+/** Words that are in the command line of a launcher and of no other process, should somebody ask whose a pid is. */
+export const LAUNCHER_SIGN = 'IFS= read -r file; do . "$file"';
+
 /**
  * The whole program of a launcher: for each line read, run that file in this shell, tell its status and the CPU time of
  * all children so far. It needs no more than a POSIX shell, holds about 1 MB, and forks in well under a millisecond.
  */
-const LOOP = `while IFS= read -r file; do . "$file"; printf 'exit %s\\n' "$?"; times; done`;
+const LOOP = `while ${LAUNCHER_SIGN}; printf 'exit %s\\n' "$?"; times; done`;
 
 /** How a script ended. `code` is 128 + n after signal n. */
 export type LaunchEnd = { readonly code: number; readonly cpuMs: number };

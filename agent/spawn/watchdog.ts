@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
 import { Fault } from '../../base/fault.ts';
 import { withoutLeaks } from './descriptors.ts';
+import { LAUNCHER_SIGN } from './launcher.ts';
 import { SYSTEM_PATH } from './tools.ts';
 
 /** The file in an attempt's own directory that says that the watchdog ended it, because its deadline had passed. */
 export const OVERDUE_FILE = 'overdue';
+/** The file in it that is there for as long as what is below the attempt's launcher is the attempt's. */
+export const LAUNCH_FILE = 'launch';
 
 /**
  * Arguments: a marker (`NAME=value`, also the beginning of one, or empty), the directory of the attempts' own directories, the
@@ -14,8 +17,11 @@ export const OVERDUE_FILE = 'overdue';
  * meanwhile.
  *
  * The deadlines are kept by a child that sleeps until the first of them and is replaced with every new list, since a shell cannot
- * both wait for a line and for a time. What it kills, it kills from the top down, so that no process outlives one that it
- * started and takes that one's end for a result. It looks again until nothing of the attempt is found.
+ * both wait for a line and for a time. What it kills, it first stops and then kills from the top down, so that no process
+ * outlives one that it started and takes that one's end for a result, and none ends and leaves its number to another one
+ * meanwhile. It looks again until the attempt is over, and is not to be disturbed between stopping and killing.
+ *
+ * A number is only sent a signal while it is sure whose it is: numbers come round again within a minute on a busy host.
  */
 const SCRIPT = `
 marker=$1 scratch=$2 agent=$3; shift 3
@@ -24,10 +30,13 @@ read_clock() {
   read -r up rest </proc/uptime
   now=$((\${up%.*} * 100 + 1\${up#*.} - 100))
 }
-find_tree() {
-  tree= level=
+is_child() {
   stat=; IFS= read -r stat <"/proc/$1/stat"; stat=\${stat##*) }; stat=\${stat#* }
-  [ "\${stat%% *}" = "$agent" ] && level=$1
+  [ "\${stat%% *}" = "$2" ]
+}
+stop_tree() {
+  tree= level=
+  is_child "$1" "$agent" && level=$1
   while [ -n "$level" ]; do
     patterns=; for pid in $level; do patterns="$patterns -e PPid:.$pid"; done
     level=
@@ -36,33 +45,38 @@ find_tree() {
       pid=\${status#/proc/}
       case $value in ''|Z|X) ;; *) level="$level \${pid%/status}" ;; esac
     done
+    for pid in $level; do kill -STOP "$pid"; done
     tree="$tree$level"
   done
 }
 end_attempt() {
   id=$1 launcher=$2; shift 2
-  [ -d "$scratch/$id" ] || return 1
-  find_tree "$launcher"
+  [ -e "$scratch/$id/${LAUNCH_FILE}" ] || return 1
+  stop_tree "$launcher"
+  if [ ! -e "$scratch/$id/${LAUNCH_FILE}" ]; then
+    for pid in $tree; do kill -CONT "$pid"; done
+    return 1
+  fi
   [ -z "$tree" ] || echo >"$scratch/$id/${OVERDUE_FILE}"
-  found=$tree
   for pid in $tree; do kill -KILL "$pid"; done
   for directory in "$@"; do
     procs=$directory/$id/cgroup.procs
     [ -r "$procs" ] && while IFS= read -r pid; do
-      found=$pid
       [ "$pid" -gt 0 ] && kill -KILL "$pid"
     done <"$procs"
   done
   [ -z "$marker" ] || for environ in $(grep -alFs -e "$marker.$id" /proc/[0-9]*/environ); do
-    pid=\${environ#/proc/}; found=$pid; kill -KILL "\${pid%/environ}"
+    pid=\${environ#/proc/}; kill -KILL "\${pid%/environ}"
   done
-  [ -n "$found" ]
+  return 0
 }
 keep_deadlines() {
-  again=5
+  again=5 sleeper= told=
+  trap 'told=1; [ -z "$sleeper" ] || kill "$sleeper"' TERM
   while [ -n "$deadlines" ]; do
     left= first=
     for entry in $deadlines; do
+      [ -z "$told" ] || exit
       read_clock
       at=\${entry%%:*} attempt=\${entry#*:}
       if [ "$at" -le "$now" ]; then
@@ -79,12 +93,16 @@ keep_deadlines() {
     if [ -n "$first" ] && [ "$first" -gt "$now" ]; then
       rest=$(((first - now) % 100)); [ "$rest" -gt 9 ] || rest=0$rest
       sleep $(((first - now) / 100)).$rest & sleeper=$!
+      [ -z "$told" ] || kill "$sleeper"
       wait "$sleeper"
+      sleeper=
     fi
   done
 }
 end_timer() {
-  [ -z "$timer" ] || { kill "$timer"; wait "$timer"; timer=; }
+  [ -n "$timer" ] || return 0
+  if is_child "$timer" $$; then kill "$timer"; fi
+  wait "$timer"; timer=
 }
 while IFS= read -r line; do
   case $line in
@@ -93,12 +111,12 @@ while IFS= read -r line; do
     deadlines*)
       end_timer
       deadlines=\${line#deadlines}
-      [ -z "$deadlines" ] || { ( trap 'kill "$sleeper"; exit' TERM; keep_deadlines "$@" ) & timer=$!; } ;;
+      [ -z "$deadlines" ] || { ( keep_deadlines "$@" ) & timer=$!; } ;;
   esac
 done
 end_timer
 sweep() {
-  for pid in $launchers; do kill -KILL "$pid"; done
+  for pid in $launchers; do if grep -aqsF -e '${LAUNCHER_SIGN}' "/proc/$pid/cmdline"; then kill -KILL "$pid"; fi; done
   for directory in "$@"; do
     if [ -e "$directory/cgroup.kill" ]; then echo 1 >"$directory/cgroup.kill"; fi
     for procs in "$directory/cgroup.procs" "$directory"/*/cgroup.procs; do
