@@ -44,7 +44,9 @@ export async function supervise(
   const exited = ended.then(() => 'exited' as const).finally(() => over.abort());
   exited.catch(() => {});
   const cancelled = new Promise<'cancelled'>((resolve) => {
-    signal.addEventListener('abort', () => resolve('cancelled'), { once: true, signal: over.signal });
+    // It may have aborted while the launcher was waited for.
+    if (signal.aborted) resolve('cancelled');
+    else signal.addEventListener('abort', () => resolve('cancelled'), { once: true, signal: over.signal });
   });
   const first = await Promise.race([exited, cancelled, after(limits.runTimeoutMs, 'timed-out' as const, over.signal)]);
   if (first === 'exited') return first;

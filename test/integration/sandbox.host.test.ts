@@ -193,6 +193,15 @@ for (const [kind, can] of KINDS) {
       expect(await bench.sh('true', {}, AbortSignal.abort())).toMatchObject({ kind: 'cancelled' });
     });
 
+    test('a step that is cancelled while it is being started does not go on', async () => {
+      const seconds = uniqueSleep();
+      const cancel = new AbortController();
+      const running = bench.sh(`sleep ${seconds}`, { graceMs: 600_000 }, cancel.signal);
+      cancel.abort(new StopRequest('now', 0));
+      expect((await running).kind).toBe('cancelled');
+      expect(sleepers(seconds)).toEqual([]);
+    });
+
     test('nothing of a step outlives its end', async () => {
       const seconds = uniqueSleep();
       const script = `setsid sh -c 'setsid sleep ${seconds} & sleep ${seconds}' >/dev/null 2>&1 & while ! test -e started; do :; done`;
