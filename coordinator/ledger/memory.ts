@@ -37,6 +37,7 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
   let storeName: string | undefined;
   const fenced = () => new Fault('LEDGER_FENCED', 'Another coordinator has taken the term');
   return {
+    ...readsOf(() => rows),
     traits: { durability: 'none', shared: true, groupRecordsMax: 64 },
     async lead(holder, ttlMs, signal) {
       refuseAborted(signal);
@@ -61,20 +62,6 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
       const builds = buildsOf(records);
       if (builds.length > 0) hints.give(builds);
     },
-    async *load(signal) {
-      for (const batch of rows.batches()) {
-        refuseAborted(signal);
-        yield batch.map(decodeRow);
-      }
-    },
-    async events(build, afterSeq, limit, signal) {
-      refuseAborted(signal);
-      return rows.events(build, afterSeq, limit).map(({ seq, body }) => decodeEvent(build, seq, body));
-    },
-    async log(token: LeaseToken, signal): Promise<StoredLog | undefined> {
-      refuseAborted(signal);
-      return rows.log(token);
-    },
     async incarnation() {
       return leadership.incarnation;
     },
@@ -85,10 +72,6 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
     async leader(signal) {
       refuseAborted(signal);
       return leadership.leader(clock.monotonic());
-    },
-    async records(build, signal) {
-      refuseAborted(signal);
-      return rows.ofBuild(build).map(decodeRow);
     },
     async claimStore(name, signal) {
       refuseAborted(signal);
@@ -105,5 +88,31 @@ export function openMemoryLedger(options: MemoryLedgerOptions = {}): MemoryLedge
       return journal.length;
     },
     async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** What is read of the rows as they are at the time. */
+function readsOf(rows: () => MemoryRows): Pick<SharedLedger, 'load' | 'events' | 'log' | 'records'> {
+  return {
+    async *load(signal) {
+      for (const batch of rows().batches()) {
+        refuseAborted(signal);
+        yield batch.map(decodeRow);
+      }
+    },
+    async events(build, afterSeq, limit, signal) {
+      refuseAborted(signal);
+      return rows()
+        .events(build, afterSeq, limit)
+        .map(({ seq, body }) => decodeEvent(build, seq, body));
+    },
+    async log(token: LeaseToken, signal): Promise<StoredLog | undefined> {
+      refuseAborted(signal);
+      return rows().log(token);
+    },
+    async records(build, signal) {
+      refuseAborted(signal);
+      return rows().ofBuild(build).map(decodeRow);
+    },
   };
 }
