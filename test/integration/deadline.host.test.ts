@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { openLog, runAttempt } from '../../agent/sandbox/attempt.ts';
 import { findProcessTools, NO_NAMESPACES, processPlan } from '../../agent/sandbox/process.ts';
@@ -12,10 +13,13 @@ import { listProcesses } from '../../agent/spawn/processes.ts';
 import { openSpawner } from '../../agent/spawn/spawner.ts';
 import { systemClock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
+import { prngFrom } from '../../base/prng.ts';
 import { NO_RESOURCES } from '../../base/resources.ts';
+import type { LoadLine } from '../fixtures/deadline-load.ts';
 import { needs } from '../fixtures/host.ts';
 import { descendantsOf, stillRunning } from '../e2e/processes.ts';
 import { ROOT } from '../fixtures/root.ts';
+import { startNode } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -155,6 +159,36 @@ describe('an agent that stands still', () => {
         agent.child.kill('SIGCONT');
         const [line] = await once(agent.child.stdout ?? agent.child, 'data');
         expect(JSON.parse(String(line))).toMatchObject({ kind: 'overdue' });
+      },
+    );
+  }
+});
+
+describe('an agent that stands still now and then', () => {
+  for (const [name, can, kind] of KINDS.filter(([, , one]) => one !== 'bare')) {
+    test.runIf(can)(
+      `never takes a part of a step ${name} for its result, nor ends one that has no deadline`,
+      { timeout: 120_000 },
+      async () => {
+        await using dir = await tempDir();
+        const prng = prngFrom(21);
+        await using agent = startNode([join(ROOT, 'test/fixtures/deadline-load.ts'), kind, dir.path]);
+        const over = agent.ended.then(() => true);
+        while (!(await Promise.race([over, sleep(prng.below(400), false)]))) {
+          agent.kill('SIGSTOP');
+          await sleep(prng.below(300));
+          agent.kill('SIGCONT');
+        }
+        expect(await agent.ended).toEqual({ code: 0, signal: null });
+        const lines = agent
+          .stdout()
+          .trim()
+          .split('\n')
+          .map((line): LoadLine => JSON.parse(line));
+        const whole = { kind: 'exited', code: 0, log: '1\n2\n3\nend\n' };
+        for (const { guarded, ...line } of lines) if (line.kind !== 'overdue' || !guarded) expect(line).toEqual(whole);
+        expect(lines.filter((line) => line.kind === 'overdue').length).toBeGreaterThan(0);
+        expect(lines.filter((line) => line.guarded && line.kind === 'exited').length).toBeGreaterThan(0);
       },
     );
   }
