@@ -55,7 +55,8 @@ export async function connect(located: Located, session: Session): Promise<Build
   const { connectBuildServer } = await import('./rpc/client.ts');
   let said = false;
   return connectBuildServer(located.link, (from, to, why) => {
-    if (!said) say(session, `switchyard: ${from} does not answer (${plainReason(why)}): going on with ${to}`);
+    const what = why.code === 'PEER_UNAVAILABLE' || why.code === 'DEADLINE' ? 'cannot be reached' : 'cannot help at the moment';
+    if (!said) say(session, `switchyard: ${from} ${what} (${plainReason(why)}): going on with ${to}`);
     said = true;
   });
 }

@@ -65,3 +65,17 @@ test('plain lines say another reason to wait, not another count-down', () => {
     progress.waits('test', why);
   expect(screen.take()).toBe('         test  waits: it is tried again in 9s\n         test  waits: all 3 agents are busy\n');
 });
+
+test('a log of lines says once why the connection is lost, and says it anew after it was back', () => {
+  const screen = new Screen();
+  using progress = plainProgress(screen, styleFor(false));
+  const model = new BuildModel(SNAPSHOT);
+  for (const reason of ['away', 'away', 'refused', 'refused']) progress.show({ kind: 'lost', reason, retryInMs: 100 }, model);
+  progress.show({ kind: 'back' }, model);
+  progress.show({ kind: 'lost', reason: 'refused', retryInMs: 100 }, model);
+  const said = screen
+    .take()
+    .split('\n')
+    .map((line) => line.split(',')[0]);
+  expect(said).toEqual(['Connection lost (away)', 'Connection lost (refused)', 'Connected again', 'Connection lost (refused)', '']);
+});

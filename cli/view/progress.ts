@@ -26,8 +26,14 @@ export function plainProgress(output: Output, style: Style): Progress {
     for (const line of lines) output.write(`${line}\n`);
   };
   const told = new Map<string, string>();
+  let lost: string | undefined;
   return {
-    show: (followed, model) => say(linesOf(followed, model, style)),
+    show(followed, model) {
+      const reason = followed.kind === 'lost' ? followed.reason : undefined;
+      // It is tried every few seconds: only another reason is news.
+      if (reason === undefined || reason !== lost) say(linesOf(followed, model, style));
+      lost = reason;
+    },
     waits(step, why) {
       // The time that is left changes all the time: only another reason is news.
       const reason = why.replaceAll(/\d+/g, '#');

@@ -32,7 +32,8 @@ export async function* watchLedger(
   const { incarnation, seq: from, last: seen } = await startOf(options, build, cursor, signal);
   let seq = from;
   let last = seen;
-  let toldAt = clock.monotonic();
+  // Who goes on from a cursor hears at once that the watch is there, though nothing has happened since.
+  let toldAt = cursor === undefined || cursor === '' ? clock.monotonic() : Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     const page = await ledger.events(build, seq, PAGE, signal);
     // After the read: had commits been lost before it, its events may be others under the same numbers.

@@ -125,3 +125,15 @@ test('changed resolves at the next event, and when it is aborted', async () => {
   stop.abort();
   await waiting;
 });
+
+test('a watch that goes on from a cursor after which nothing happened says at once that it is there', async () => {
+  const { watch, happen, incarnation } = await world();
+  await happen(3);
+  const stop = new AbortController();
+  const items = watch.events(BUILD, `${incarnation}:3`, stop.signal)[Symbol.asyncIterator]();
+  expect((await items.next()).value).toEqual({ cursor: `${incarnation}:3`, event: undefined });
+  await happen(1);
+  expect((await items.next()).value).toMatchObject({ cursor: `${incarnation}:4`, event: { seq: 4 } });
+  stop.abort();
+  await items.return?.();
+});

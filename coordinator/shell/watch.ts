@@ -4,7 +4,10 @@ import type { BuildEvent, LedgerRecord } from '../core/record.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { afterRealTime } from './sleep.ts';
 
-/** One message to a watcher; without an event it is a sign of life. */
+/**
+ * One message to a watcher; without an event it is a sign of life. One comes at once where a watch goes on from a cursor
+ * after which nothing has happened, so that whoever lost a connection knows that it is back.
+ */
 export type WatchItem = { readonly cursor: string; readonly event: BuildEvent | undefined };
 
 /**
@@ -74,17 +77,24 @@ export function openWatch(options: WatchOptions): Watch {
     async *events(build, cursor, signal) {
       let seq = cursor === undefined || cursor === '' ? 0 : seqOf(cursor, options, build);
       const watcher = join(build);
+      let greeted = cursor === undefined || cursor === '';
       try {
         watcher.live = false;
         while (!signal.aborted) {
           for (const event of await next(watcher, build, seq, options.ledger, signal)) {
             if (event.seq <= seq) continue;
             seq = event.seq;
+            greeted = true;
             yield { cursor: cursorAt(seq), event };
           }
           if (watcher.fresh.length > 0 || !watcher.live) continue;
           const state = options.stateOf(build);
           if (state === undefined || (state.ended && seq >= state.lastSeq)) return;
+          if (!greeted) {
+            greeted = true;
+            yield { cursor: cursorAt(seq), event: undefined };
+            continue;
+          }
           if (!(await stirred(watcher, options.signOfLifeMs, signal)) && !signal.aborted) yield { cursor: cursorAt(seq), event: undefined };
         }
       } finally {
