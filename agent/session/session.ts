@@ -60,6 +60,7 @@ class LiveSession implements Session {
   #address = '';
   #terms: AttemptTerms | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #refused = false;
   #lastBreak: FaultCode | undefined;
 
   constructor(options: SessionOptions) {
@@ -186,11 +187,13 @@ class LiveSession implements Session {
     else this.#env.log.warn('session-broke', fields);
   }
 
-  /** To be sent to the leader is in order; a refusal is not. */
+  /** To be sent to the leader is in order, and to be told to come back later passes; any other refusal somebody must put right. */
   #noteRefusal({ retry, reason, leaderAddress }: Extract<CoordinatorMessage, { kind: 'refused' }>): void {
+    this.#refused = true;
     const fields = { coordinator: this.#address, reason, retry, leaderAddress };
-    if (leaderAddress === undefined) this.#env.log.error('agent-refused', fields);
-    else this.#env.log.info('agent-redirected', fields);
+    if (leaderAddress !== undefined) this.#env.log.info('agent-redirected', fields);
+    else if (retry) this.#env.log.warn('agent-not-taken-yet', fields);
+    else this.#env.log.error('agent-refused', fields);
   }
 
   #run(command: SessionCommand): void {
@@ -200,6 +203,7 @@ class LiveSession implements Session {
         const { stream, address } = command;
         this.#stream?.close();
         this.#address = address;
+        this.#refused = false;
         this.#stream = dialler.open(address, {
           message: (message) => this.post({ kind: 'message-received', stream, message }),
           broken: (code, message) => this.post({ kind: 'stream-broke', stream, code, message }),
@@ -207,7 +211,9 @@ class LiveSession implements Session {
         return this.post({ kind: 'connected', stream });
       }
       case 'hang-up':
-        this.#env.log.warn('session-hung-up', { stream: command.stream });
+        // After a refusal, which was noted, that is in order.
+        if (this.#refused) this.#env.log.debug('session-hung-up', { stream: command.stream });
+        else this.#env.log.warn('session-hung-up', { stream: command.stream });
         this.#stream?.close();
         this.#stream = undefined;
         return;
