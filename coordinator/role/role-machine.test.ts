@@ -224,3 +224,18 @@ test('a coordinator that is told to stop does not wait for ever for a ledger tha
   await stopped;
   expect(a.count.open).toBe(0);
 });
+
+test('how long ago the ledger answered counts the renewals of a lead that is over', async () => {
+  let away = false;
+  const leader = (signal: AbortSignal) => (away ? Promise.reject(new Fault('LEDGER_UNAVAILABLE', 'away')) : ledger.leader(signal));
+  const hints = stack.use(openHintFeed(ledger, silentLogger));
+  const a = coordinator('a', { ttlMs: 600, on: { kind: 'shared', ledger: { ...ledger, leader }, hints } });
+  const shell = await leads(a.machine);
+  const since = systemClock.monotonic();
+  await until('the term is renewed', () => a.machine.ledgerAnsweredAt > since);
+  const renewedAt = a.machine.ledgerAnsweredAt;
+  away = true;
+  shell.driver.stepDown(new Fault('LEDGER_UNAVAILABLE', 'gone'));
+  await until('the shell has ended', () => a.count.open === 0);
+  expect(a.machine.ledgerAnsweredAt).toBeGreaterThanOrEqual(renewedAt);
+});

@@ -228,6 +228,7 @@ class RunningRoles implements RoleMachine {
       }
     }
     await shell?.[Symbol.asyncDispose]();
+    this.#answeredAt = Math.max(this.#answeredAt, lead.confirmedAt);
     this.#lead = undefined;
   }
 
