@@ -5,6 +5,7 @@ import { hasRoom, lacks, zoneFits } from './classes.ts';
 import type { AgentNode, RequirementClass, StepNode } from './nodes.ts';
 import { TERMS } from './placement.ts';
 import { budgetLeft } from './retry.ts';
+import type { StepOutcome } from './state.ts';
 import { isSuccess } from './step-record.ts';
 import type { Explanation, ScoreTerm } from './view.ts';
 import { poolText, whyKept } from './why-kept.ts';
@@ -73,8 +74,15 @@ function summaryOf(step: StepNode, reasons: readonly string[], now: TimeMs): str
     case 'merged':
       return `It does the same as ${state.into}, which is under way, and will take its result.`;
     case 'ended':
-      return `It has ended: ${describe(state.outcome)}.`;
+      return `It has ended: ${describe(state.outcome)}.${whyNotAgain(step, state.outcome)}`;
   }
+}
+
+/** Why a step that others would have run again was given up. */
+function whyNotAgain({ spec }: StepNode, outcome: StepOutcome): string {
+  const isLost = outcome.kind === 'errored' && outcome.class === 'agent-lost';
+  if (!isLost || !spec.sideEffects || spec.retry.limits['agent-lost'] > 0) return '';
+  return ' It has side effects and may have done its work, so it was not run elsewhere: look, and retry it if that does no harm.';
 }
 
 function reasonsOf(yard: Yard, step: StepNode, wanted: RequirementClass, now: TimeMs): readonly string[] {

@@ -340,3 +340,23 @@ test('whoever reads the records one by one never sees room taken twice', () => {
   }
   expect([stage.placeOf('b1/y'), stage.placeOf('b1/x')]).toEqual(['a1', 'a2']);
 });
+
+test('explain says why a step with side effects was not run again after its agent was lost, and of no other step', () => {
+  const stage = new Stage();
+  for (const agent of ['a1', 'a2']) stage.agent(agent);
+  const retry = { ...DEFAULT_RETRY, limits: { ...DEFAULT_RETRY.limits, 'agent-lost': 0 } };
+  stage.submit('b1', [
+    { name: 'deploy', cacheable: false, sideEffects: true, retry },
+    { name: 'pure', retry },
+  ]);
+  for (const step of ['b1/deploy', 'b1/pure']) {
+    stage.ready(step);
+    stage.accept(step);
+    stage.start(step);
+  }
+  stage.advance(16_000);
+  const summary = (step: string) => stage.scheduler.explain(stepId(step), stage.now)?.summary ?? '';
+  expect(summary('b1/deploy')).toContain('It has side effects');
+  expect(summary('b1/pure')).toContain('its agents were lost');
+  expect(summary('b1/pure')).not.toContain('side effects');
+});
