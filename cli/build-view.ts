@@ -177,6 +177,8 @@ export type ServerView = {
   readonly instanceName: string;
   /** The server's clock; undefined where it does not say. */
   readonly nowMs: number | undefined;
+  /** Where the coordinator listens that leads; '' while nobody does, undefined where the server does not say. */
+  readonly leader: string | undefined;
 };
 
 /** A piece of a log; `offset` is its place in it. */

@@ -9,7 +9,7 @@ const { signal } = new AbortController();
 const HOUR_MS = 3_600_000;
 
 function serverAt(nowMs: number | undefined): { server(): Promise<ServerView> } {
-  const view = { version: '1', dataAddress: '', project: '', scope: '', role: 'admin', instanceName: '', zoneCeiling: 'trusted' } as const;
+  const view = { version: '1', dataAddress: '', project: '', scope: '', role: 'admin', instanceName: '', zoneCeiling: 'trusted', leader: '' } as const;
   return { server: async () => ({ ...view, nowMs }) };
 }
 

@@ -111,6 +111,7 @@ async function serverChecks(session: Session): Promise<readonly Finding[]> {
       finding('server', 'ok', `${server.link.address}, version ${view.version}, answers in ${tookMs} ms`),
       tokenFinding(view, server),
       skewFinding(view, begun + tookMs / 2),
+      ...leaderFindings(view),
       await dataFinding(session, view, server, signal),
       await agentsFinding(server, signal),
     ];
@@ -146,6 +147,12 @@ function skewFinding({ nowMs }: ServerView, atMs: number): Finding {
   const off = Math.abs(skewMs) > SKEW_MS_MAX;
   const found = `the server is ${formatTime(Math.abs(skewMs))} ${skewMs < 0 ? 'behind' : 'ahead'}`;
   return finding('clock', off ? 'warn' : 'ok', found, 'Synchronise both clocks (NTP): times in logs will be off.');
+}
+
+function leaderFindings({ leader }: ServerView): readonly Finding[] {
+  if (leader === undefined) return [];
+  if (leader !== '') return [finding('leader', 'ok', `the coordinator at ${leader} leads`)];
+  return [finding('leader', 'warn', 'no coordinator leads', 'One does within seconds; else /readyz of each says what it misses.')];
 }
 
 async function dataFinding(session: Session, view: ServerView, server: BuildServer, signal: AbortSignal): Promise<Finding> {

@@ -189,9 +189,10 @@ function pageGuard(): { next(pageToken: string): void } {
 async function serverOf(client: BuildClient, signal: AbortSignal): Promise<ServerView> {
   const answer = await callUnary(client, 'getServer', {}, { signal, deadlineMs: DEADLINE_MS });
   const { version, dataAddress, project, scope, role, instanceName } = answer;
+  const leader = answer.coordinatorRole === 'COORDINATOR_ROLE_UNSPECIFIED' ? undefined : answer.leaderAddress;
   const zoneCeiling = zoneFromProto(answer.zoneCeiling, 'zone_ceiling', 'untrusted');
   const nowMs = answer.nowMs === '0' ? undefined : Number(answer.nowMs);
-  return { version, dataAddress, project, scope, role, instanceName, zoneCeiling, nowMs };
+  return { version, dataAddress, project, scope, role, instanceName, zoneCeiling, nowMs, leader };
 }
 
 async function listBuilds(client: BuildClient, filter: BuildFilter, signal: AbortSignal): Promise<readonly BuildView[]> {

@@ -160,11 +160,11 @@ describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
     expect((await json(['agents'])).holds).toEqual([]);
   });
 
-  test('doctor finds the server, the token and the data plane', async () => {
+  test('doctor finds the server, the token, the leader and the data plane', async () => {
     const { stdout } = await runSwitchyard(['doctor', '-o', 'json'], { cwd: work });
     const { findings } = JSON.parse(stdout) as { findings: readonly { check: string; result: string }[] };
     const results = Object.fromEntries(findings.map(({ check, result }) => [check, result]));
-    expect(results).toMatchObject({ node: 'ok', server: 'ok', token: 'ok', clock: 'ok', 'data plane': 'ok' });
+    expect(results).toMatchObject({ node: 'ok', server: 'ok', token: 'ok', clock: 'ok', leader: 'ok', 'data plane': 'ok' });
   });
 
   test('a second yard in the same directory is refused, and a run with --embedded joins the first', async () => {
