@@ -99,7 +99,7 @@ test('all problems are reported at once, each with its fix', () => {
       Unknown variable SWITCHYARD_AGENT_LEASE_TLT; did you mean "SWITCHYARD_AGENT_LEASE_TTL"?
       Unknown variable SWITCHYARD_AGNET_NAME; did you mean "SWITCHYARD_AGENT_NAME"?
       --name (or SWITCHYARD_AGENT_NAME) is required: Stable name of the agent.
-      --lease-ttl must be a number and one of ms, s, m, h, d, such as 30s or 1h30m, at least 1000, at most 600000, got "1ms"
+      --lease-ttl must be a number and one of ms, s, m, h, d, such as 30s or 1h30m, at least 1s, at most 10m, got "1ms"
       --slots must be a whole number, at least 1, got "0"
       --sandbox must be one of process, bubblewrap, got "docker""
   `);

@@ -1,5 +1,5 @@
 import { Fault } from './fault.ts';
-import { parseDurationMs, parseSizeBytes, QUANTITY_FORMS } from './quantity.ts';
+import { formatDurationMs, formatSizeBytes, parseDurationMs, parseSizeBytes, QUANTITY_FORMS } from './quantity.ts';
 import { Secret } from './secret.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -177,16 +177,22 @@ function readValue(spec: OptionSpec, texts: readonly string[] | undefined, label
     case 'int':
       return within(spec, /^-?[0-9]{1,15}$/.test(text) ? Number(text) : undefined, 'a whole number', refuse);
     case 'duration':
-      return within(spec, parseDurationMs(text), QUANTITY_FORMS.duration, refuse);
+      return within(spec, parseDurationMs(text), QUANTITY_FORMS.duration, refuse, formatDurationMs);
     case 'size':
-      return within(spec, parseSizeBytes(text), QUANTITY_FORMS.size, refuse);
+      return within(spec, parseSizeBytes(text), QUANTITY_FORMS.size, refuse, formatSizeBytes);
   }
 }
 
 type Bounded = { readonly min?: number; readonly max?: number };
 
-function within({ min, max }: Bounded, value: number | undefined, form: string, refuse: (wanted: string) => undefined): number | undefined {
+function within(
+  { min, max }: Bounded,
+  value: number | undefined,
+  form: string,
+  refuse: (wanted: string) => undefined,
+  format: (bound: number) => string = String,
+): number | undefined {
   if (value !== undefined && value >= (min ?? value) && value <= (max ?? value)) return value;
-  const from = min === undefined ? '' : `, at least ${min}`;
-  return refuse(`${form}${from}${max === undefined ? '' : `, at most ${max}`}`);
+  const from = min === undefined ? '' : `, at least ${format(min)}`;
+  return refuse(`${form}${from}${max === undefined ? '' : `, at most ${format(max)}`}`);
 }

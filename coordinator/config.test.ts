@@ -42,3 +42,9 @@ test('every problem is named at once', () => {
 test('an unknown option is refused with a suggestion', () => {
   expect(problemsOf('--lisen', 'x')).toContain('did you mean "--listen"');
 });
+
+test('a data plane on all interfaces needs an address that others can be told', () => {
+  const wildcard = ['--tokens-file', 'tokens.json', '--data-listen', '0.0.0.0:7411'];
+  expect(() => parseCoordinatorConfig({}, wildcard)).toThrow('--data-address is required where --data-listen is 0.0.0.0:7411');
+  expect(parseCoordinatorConfig({}, [...wildcard, '--data-address', 'yard:7411']).dataAddress).toBe('yard:7411');
+});

@@ -159,6 +159,10 @@ function sharingProblems(config: CoordinatorConfig): readonly string[] {
     problems.push(`--address must be host:port as others reach it, got "${config.address}"`);
   if (config.metricsListen !== undefined && hostOf(config.metricsListen) === undefined)
     problems.push(`--metrics-listen must be host:port, got "${config.metricsListen}"`);
+  if (config.dataAddress === undefined && isWildcard(config.dataListen))
+    problems.push(
+      `--data-address is required where --data-listen is ${config.dataListen}: others must be told where to reach the data plane`,
+    );
   if (config.ledger !== 'redis') {
     if (config.redisUrl !== undefined) problems.push('--redis-url is given, but --ledger is not redis');
     return problems;

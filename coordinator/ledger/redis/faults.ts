@@ -26,7 +26,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     hint: "Make room on the disk of Redis, or repair it; Redis' own log has the cause.",
     passing: true,
   },
-  NOREPLICAS: { what: 'has fewer replicas than min-replicas-to-write asks for', hint: 'Bring its replicas back.', passing: true },
+  NOREPLICAS: {
+    what: 'has fewer replicas than it or --redis-durability replicas asks for',
+    hint: 'Bring its replicas back: --redis-replicas and min-replicas-to-write say how many there must be.',
+    passing: true,
+  },
   LOADING: { what: 'is still loading its data', hint: 'Wait until it has.', passing: true },
   BUSY: {
     what: 'is busy with a script that takes too long',
