@@ -19,5 +19,5 @@ test('a follower says at once that a watch is there which goes on from a cursor 
   const items = watchLedger(options, BUILD, `${term.incarnation}:1`, stop.signal);
   expect((await items.next()).value).toEqual({ cursor: `${term.incarnation}:1`, event: undefined });
   stop.abort();
-  await items.return();
+  await items.return(undefined);
 });
