@@ -20,7 +20,7 @@ import { LAUNCH_FILE, OVERDUE_FILE } from '../spawn/watchdog.ts';
 import { checkCommand, quote, quoteAll } from '../spawn/words.ts';
 import { removeTree } from '../workspace/remove.ts';
 import type { Cgroup, Cgroups } from './cgroup.ts';
-import { killTree, sampleUsage, supervise } from './supervise.ts';
+import { killTree, sampleUsage, supervise, type NamespaceInit } from './supervise.ts';
 import type { SandboxExit, SandboxRun } from './sandbox.ts';
 
 /** What all attempts of one sandbox share. */
@@ -55,8 +55,8 @@ export type AttemptPlan = {
   readonly namespaced: boolean;
   /** Whether `status` says that the step's own command was reached. */
   readonly reached: (status: string) => boolean;
-  /** The pid (here) of the first process of the step's pid namespace: when it is gone, all of them are. */
-  readonly namespaceInit: (status: string) => number | undefined;
+  /** The first process of the step's pid namespace: when it is gone, all of them are. */
+  readonly namespaceInit: (status: string) => NamespaceInit | undefined;
 };
 
 /** Shell that runs inside, shortly before the step's command: no core dumps, and a plain 127 for a missing program. */

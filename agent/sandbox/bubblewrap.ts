@@ -60,7 +60,8 @@ export function bubblewrapPlan(options: BubblewrapOptions, spec: SandboxRun, scr
     reached: (status) => status.includes('"exit-code"'),
     namespaceInit: (status) => {
       const pid = /"child-pid": ([0-9]+)/.exec(status)?.[1];
-      return pid === undefined ? undefined : Number(pid);
+      const namespace = /"pid-namespace": ([0-9]+)/.exec(status)?.[1];
+      return pid === undefined ? undefined : { pid: Number(pid), namespace };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../base/log.ts';
 import type { LaunchEnd } from '../spawn/launcher.ts';
@@ -14,6 +14,9 @@ const KILL_ROUNDS_MAX = 1000;
 /** The first look at a step's processes, and the most between two; each wait is twice the one before. */
 const SAMPLE_MS = { first: 25, most: 500 };
 
+/** The first process of a pid namespace: its pid here, and the namespace as the kernel numbers it, where that is known. */
+export type NamespaceInit = { readonly pid: number; readonly namespace: string | undefined };
+
 /** All that belongs to an attempt, by every handle that we have on it. */
 export type ProcessTree = {
   /** The parent of everything that did not daemonise; not a part of the tree. */
@@ -23,7 +26,7 @@ export type ProcessTree = {
   /** Whether killing the launcher's child takes everything else with it. */
   readonly namespaced: boolean;
   /** The first process of the attempt's pid namespace, once known. */
-  readonly namespaceInit: () => number | undefined;
+  readonly namespaceInit: () => NamespaceInit | undefined;
 };
 
 export type TimeLimits = { readonly runTimeoutMs: number; readonly graceMs: number };
@@ -91,7 +94,7 @@ function killOnce(tree: ProcessTree, whileRunning: boolean): boolean {
   const init = tree.namespaceInit();
   if (init !== undefined && isAlive(init)) {
     found = true;
-    sendSignal(init, 'SIGKILL');
+    sendSignal(init.pid, 'SIGKILL');
   }
   if (!whileRunning && tree.marker === undefined) return found;
   const processes = listProcesses().filter((process) => !process.zombie);
@@ -110,13 +113,24 @@ export async function killTree(tree: ProcessTree, log: Logger): Promise<void> {
   log.error('processes-left-behind', { launcher: tree.launcher });
 }
 
-/** A process that is a zombie has ended: of a namespace's first one, all others have before. */
-function isAlive(pid: number): boolean {
+/**
+ * A process that is a zombie has ended: of a namespace's first one, all others have before. Its pid may be another's by now, above
+ * all where this process stood still meanwhile: whoever is not number 1 somewhere below, or is so elsewhere, is not it.
+ */
+function isAlive({ pid, namespace }: NamespaceInit): boolean {
+  let status: string;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
+    status = readFileSync(`/proc/${pid}/status`, 'latin1');
   } catch {
-    return existsSync(`/proc/${pid}`);
+    return false;
+  }
+  if (/^State:\s*[ZX]/m.test(status)) return false;
+  const numbers = /^NSpid:\s*(.*)$/m.exec(status)?.[1]; // one for each namespace from ours down
+  if (numbers !== undefined && !/\s1$/.test(numbers)) return false;
+  try {
+    return namespace === undefined || readlinkSync(`/proc/${pid}/ns/pid`) === `pid:[${namespace}]`;
+  } catch {
+    return existsSync(`/proc/${pid}`); // not ours to look at, or just gone
   }
 }
 
