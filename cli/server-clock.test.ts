@@ -9,7 +9,8 @@ const { signal } = new AbortController();
 const HOUR_MS = 3_600_000;
 
 function serverAt(nowMs: number | undefined): { server(): Promise<ServerView> } {
-  const view = { version: '1', dataAddress: '', project: '', scope: '', role: 'admin', instanceName: '', zoneCeiling: 'trusted', leader: '' } as const;
+  const caller = { project: '', scope: '', role: 'admin', zoneCeiling: 'trusted' } as const;
+  const view = { version: '1', dataAddress: '', instanceName: '', leader: '', ...caller };
   return { server: async () => ({ ...view, nowMs }) };
 }
 
