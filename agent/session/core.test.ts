@@ -61,7 +61,9 @@ describe('registration', () => {
     const rig = new Rig();
     rig.apply({ kind: 'woke' });
     rig.apply({ kind: 'stream-broke', stream: rig.stream, code, message: 'no' });
-    expect(rig.ended).toEqual({ ok: false, reason: 'no' });
+    expect(rig.ended?.ok).toBe(false);
+    expect(rig.ended?.reason).toMatch(/^The coordinator refuses this agent: no/);
+    expect(rig.ended?.reason.includes('--token-file')).toBe(code === 'UNAUTHENTICATED');
   });
 
   test('an agent that was registered before outlives a rejected token', () => {

@@ -169,7 +169,10 @@ export class SessionCore {
 
   #onBroken(code: FaultCode, message: string, now: number): void {
     const hopeless = FAULTS[code].retry === 'never' && code !== 'INTERNAL' && code !== 'CANCELLED';
-    if (hopeless && !this.#registeredOnce && this.#route.refused()) return this.#stop(message, false, now);
+    if (hopeless && !this.#registeredOnce && this.#route.refused()) {
+      const hint = code === 'UNAUTHENTICATED' ? '. Check --token-file, and that the tokens file of each coordinator has its entry' : '';
+      return this.#stop(`The coordinator refuses this agent: ${message}${hint}`, false, now);
+    }
     this.#redial(now);
   }
 
