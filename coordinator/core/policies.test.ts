@@ -295,10 +295,25 @@ test('takeovers in a row do not prolong a lease beyond one more time to live', (
   stage.accept('b1/x');
   for (let crash = 0; crash < 3; crash += 1) {
     stage.now += 9_999;
+    stage.submit(`b${crash + 2}`, [{ name: 'x' }]); // what is written shows that somebody led until now
     stage.crash();
     expect(stage.state('b1/x').kind).toBe('running');
   }
   stage.advance(3);
+  expect(stage.state('b1/x').kind).toBe('queued');
+});
+
+test('the time in which nobody led does not count against a lease: its agent comes back and its result counts', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }]);
+  stage.ready('b1/x');
+  stage.accept('b1/x');
+  stage.now += 3_600_000;
+  stage.crash();
+  stage.advance(14_999);
+  expect(stage.state('b1/x')).toMatchObject({ kind: 'running', lease: { attempt: 1 } });
+  stage.advance(1);
   expect(stage.state('b1/x').kind).toBe('queued');
 });
 

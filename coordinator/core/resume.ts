@@ -2,23 +2,27 @@ import { cancelStep } from './builds.ts';
 import { endBuildIfOver } from './build-end.ts';
 import { settleFollowers } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
+import { newestTime } from './queries.ts';
 import { failFast } from './settle.ts';
 import { unended } from './step-moves.ts';
 import type { Turn } from './turn.ts';
 
 /**
- * Goes on from what the ledger held. Agents could not reach anybody meanwhile, so a lease that ran out goes on for one TTL,
- * but for no longer than one TTL after its durable expiry: takeovers in a row do not add up. What a crash cut short between
- * two commits (dependents not told, a cancel half done) is finished here.
+ * Goes on from what the ledger held. Agents could not reach anybody while nobody led, so that time does not count against a
+ * lease, and one that ran out goes on for one TTL. Takeovers in a row do not add up: beyond the absence that has just ended
+ * it goes on for no longer than one TTL after its durable expiry. What a crash cut short between two commits (dependents not
+ * told, a cancel half done) is finished here.
  */
 export function resume(turn: Turn): void {
   const { builds, index, timings, fleet } = turn.yard;
   index.unblocked.length = 0;
+  // The last leader was there until the newest time that it wrote, at least.
+  const absentMs = turn.now - newestTime(turn.yard);
   for (const agent of fleet.agents.values()) agent.disconnectedAt = turn.now;
   for (const build of builds.values()) {
     if (build.state.kind === 'ended') continue;
     for (const step of build.steps) {
-      freeze(turn, step, timings.leaseTtlMs);
+      freeze(turn, step, timings.leaseTtlMs, absentMs);
       reviveStep(turn, step);
     }
     finishCancel(turn, build);
@@ -44,10 +48,10 @@ export function forgiveStall(turn: Turn): void {
   }
 }
 
-function freeze(turn: Turn, step: StepNode, ttlMs: number): void {
+function freeze(turn: Turn, step: StepNode, ttlMs: number, absentMs: number): void {
   const { state } = step.record;
   if (state.kind !== 'offered' && state.kind !== 'running') return;
-  step.frozenUntil = Math.min(state.lease.expiresAt + ttlMs, turn.now + ttlMs);
+  step.frozenUntil = Math.min(state.lease.expiresAt + absentMs, turn.now) + ttlMs;
   turn.sawToken(state.lease.token);
   turn.yard.index.setTimer(step);
 }

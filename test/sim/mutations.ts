@@ -250,11 +250,6 @@ export const MUTATIONS: readonly Mutation[] = [
     wrap: (core) => ({ ...core, restore: (records) => core.restore(records.map(expired)) }),
   },
   {
-    invariant: 'takeover',
-    about: 'a leader tells the time by the clock of its own host',
-    peer: { ownTime: true },
-  },
-  {
     invariant: 'commit-first',
     about: 'some leases and sessions are written one outcome late',
     wrap: (core) => {

@@ -22,8 +22,6 @@ export type PeerBreaks = {
   readonly overconfident?: boolean;
   /** It takes every answer of the ledger for consent. */
   readonly deafToFences?: boolean;
-  /** Leading, it tells the time by its own host's clock. */
-  readonly ownTime?: boolean;
 };
 
 export type PeerOptions = {
@@ -258,8 +256,7 @@ export class Peer {
       const { signal } = new AbortController();
       for await (const batch of link.ledger.load(signal)) records.push(...batch);
       core.restore(records);
-      const ledger = breaks.ownTime === true ? { now: async () => hostClock.now() } : link.ledger;
-      clock = await steadyClock({ ledger, clock: hostClock, earliestMs: core.newestTime(), signal });
+      clock = await steadyClock({ ledger: link.ledger, clock: hostClock, earliestMs: core.newestTime(), signal });
     } catch (error) {
       if (!isFault(error)) throw error;
       return;
