@@ -12,8 +12,9 @@ const ROUNDS = 4;
 const ROUND_SECONDS = 5;
 const DRAIN_ROUNDS = 2;
 const DRAIN_STEPS = 5_000;
-/** Of each subject before anything counts: code is compiled, connections are open. */
-const WARM_SECONDS = 2;
+/** Each subject before anything counts: code is compiled as after some minutes of work, connections are open. */
+const WARM_RATE = 300;
+const WARM_SECONDS = 5;
 
 type Result = { readonly subject: Subject; readonly loops: OpenLoop[]; readonly drains: Drain[] };
 
@@ -31,7 +32,7 @@ export const dispatchBench: Bench = {
     await using stack = new AsyncDisposableStack();
     const results: Result[] = [];
     for await (const subject of startSubjects(options, stack)) results.push({ subject, loops: [], drains: [] });
-    for (const { subject } of results) await subject.openLoop(RATE, WARM_SECONDS);
+    for (const { subject } of results) await subject.openLoop(WARM_RATE, WARM_SECONDS);
     for (let round = 0; round < (options.quick ? 1 : ROUNDS); round += 1) {
       for (const { subject, loops } of results) loops.push(await subject.openLoop(RATE, options.quick ? 2 : ROUND_SECONDS));
     }
