@@ -149,4 +149,5 @@ function fail(message: string): never {
 if (process.send !== undefined) {
   process.once('message', (order: LoadAgentsOrder) => void obey(order, (news) => process.send?.(news)));
   process.once('disconnect', () => process.exit(0));
+  process.on('error', () => process.exit(0)); // a send whose receiver has just gone
 }
