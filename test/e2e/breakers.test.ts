@@ -31,6 +31,7 @@ function keepKilling(yard: RealYard): { stop(): Promise<number> } {
         process.kill(pid, 'SIGKILL');
         kills += 1;
       }
+      // The pace of the killing, not a wait for anything.
       await new Promise((resolve) => void setTimeout(resolve, 100));
     }
   })();

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { BuildSnapshot, StepView } from '../../cli/build-view.ts';
 import { connectBuildServer, type BuildServer } from '../../cli/rpc/client.ts';
+import { freePorts } from '../fixtures/ports.ts';
 import { startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
@@ -101,24 +101,6 @@ export async function startRealYard(options: RealYardOptions): Promise<RealYard>
 async function kill(process: RunningProcess): Promise<void> {
   process.kill('SIGKILL');
   await process.ended;
-}
-
-/** Ports that nobody listens on; the processes that take them keep them over their restarts. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await new Promise<void>((resolve) => server.once('listening', () => resolve()));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (typeof address !== 'object' || address === null) throw new Error('The server has no port');
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-  return ports;
 }
 
 /** Writes `files` below `dir`. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ledgerContract } from '../contract/ledger.ts';
 import { sharedLedgerContract } from '../contract/shared-ledger.ts';
 import { freePorts } from '../fixtures/ports.ts';
-import { newPrefix, openAt } from '../fixtures/redis-ledger.ts';
+import { newPrefix, openAt, openTwoAt } from '../fixtures/redis-ledger.ts';
 
 const REDIS_PORT = 6379;
 
@@ -65,15 +65,7 @@ sharedLedgerContract({
   ...time,
   async open() {
     await command('FLUSHALL');
-    const [first, second] = await Promise.all([openAt(url()), openAt(url())]);
-    return {
-      first,
-      second,
-      async [Symbol.asyncDispose]() {
-        await first[Symbol.asyncDispose]();
-        await second[Symbol.asyncDispose]();
-      },
-    };
+    return await openTwoAt(url());
   },
   async checkpoint() {
     await command('SAVE');

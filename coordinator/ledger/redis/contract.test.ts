@@ -4,7 +4,7 @@ import { systemClock } from '../../../base/clock.ts';
 import { ledgerContract } from '../../../test/contract/ledger.ts';
 import { sharedLedgerContract } from '../../../test/contract/shared-ledger.ts';
 import { dropPrefix, sharedRedis, startRedis, type RedisServer } from '../../../test/fixtures/redis.ts';
-import { newPrefix, openAt } from '../../../test/fixtures/redis-ledger.ts';
+import { newPrefix, openAt, openTwoAt } from '../../../test/fixtures/redis-ledger.ts';
 import { startRedisCluster, type RedisClusterNodes } from '../../../test/fixtures/redis-topology.ts';
 
 // Leaderships are measured by the server's clock, which nobody here can set: these tests wait.
@@ -51,15 +51,7 @@ for (const [name, urlOf, serversOf] of [
     ...time,
     async open() {
       for (const server of serversOf()) await server.command('FLUSHALL');
-      const [first, second] = await Promise.all([openAt(urlOf()), openAt(urlOf())]);
-      return {
-        first,
-        second,
-        async [Symbol.asyncDispose]() {
-          await first[Symbol.asyncDispose]();
-          await second[Symbol.asyncDispose]();
-        },
-      };
+      return await openTwoAt(urlOf());
     },
     async checkpoint() {
       for (const server of serversOf()) await server.command('SAVE');

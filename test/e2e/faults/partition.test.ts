@@ -23,6 +23,7 @@ describe.runIf(needs('netns'))('hosts that packets are dropped between', { timeo
     await yard.running(one);
     for (const host of COORDINATOR_HOSTS) lab.partitionOneWay('agent', host);
     first.open();
+    // How long the partition lasts is the fault itself; nothing that could be waited for happens meanwhile.
     await new Promise((resolve) => setTimeout(resolve, LEASE_MS / 3));
     lab.heal();
     expect((await yard.end(one)).steps).toMatchObject([ONCE]);
