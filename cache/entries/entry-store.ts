@@ -1,0 +1,62 @@
+import type { TimeMs } from '../../base/clock.ts';
+import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
+
+/** A named part of what a key was made from, so that a miss can say what changed: `file package-lock.json` → its digest. */
+export type KeyPart = { readonly name: string; readonly value: string };
+
+/** Who made an entry, and of what. Empty text where a part does not apply. */
+export type Provenance = {
+  readonly build: string;
+  readonly step: string;
+  readonly attempt: string;
+  readonly agent: string;
+  /** The zone of the agent that ran it. */
+  readonly zone: string;
+  /** Name of the caller that asked for it. */
+  readonly caller: string;
+  /** `executor`: we ran it. `client`: a client says that it ran it. */
+  readonly writer: 'executor' | 'client';
+};
+
+/** A name in a scope and what it stands for. `value` is a REAPI ActionResult for every kind: a dependency cache's has its paths as output directories. */
+export type Entry = {
+  readonly at: EntryKey;
+  readonly value: Uint8Array;
+  readonly parts: readonly KeyPart[];
+  readonly provenance: Provenance;
+  readonly writtenAt: TimeMs;
+};
+
+export type Put =
+  /** It is kept. */
+  | { readonly kind: 'kept'; readonly entry: Entry }
+  /** An earlier one stays, with the same value. */
+  | { readonly kind: 'same'; readonly entry: Entry }
+  /** An earlier one stays, and its value is another: the same key led to two results. */
+  | { readonly kind: 'differs'; readonly entry: Entry };
+
+/**
+ * Signed names. What an entry needs may be gone: `withCompleteness` asks. An entry whose signature does not hold is removed and not there.
+ * Every implementation passes `test/contract/entry-store.ts`. All methods throw {Fault} STORE_UNAVAILABLE.
+ */
+export interface EntryStore {
+  /** The entry in the nearest of `scopes`, which counts as used now. */
+  get(kind: EntryKind, project: string, scopes: readonly string[], key: string, signal: AbortSignal): Promise<Entry | undefined>;
+  /** The newest entry whose key begins with `prefix`, of the nearest scope that has one. */
+  newest(kind: EntryKind, project: string, scopes: readonly string[], prefix: string, signal: AbortSignal): Promise<Entry | undefined>;
+  /**
+   * Keeps an entry unless its name is taken: the first write wins. `replace` (an executor's result over a client's, or over one that
+   * is not complete any more) takes its place. @throws {Fault} BLOB_UNKNOWN where blobs that it needs are not in its owner's reads; STORE_FULL
+   */
+  put(entry: Entry, options: { readonly replace: boolean }, signal: AbortSignal): Promise<Put>;
+  /** Entries in order of scope, kind and key, after `after`; at most `limit`. */
+  list(
+    project: string,
+    filter: { readonly scope?: string; readonly kind?: EntryKind; readonly producer?: string },
+    after: EntryKey | undefined,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<readonly Entry[]>;
+  /** Takes it away; whether it was there. */
+  drop(at: EntryKey, signal: AbortSignal): Promise<boolean>;
+}
