@@ -4,6 +4,15 @@ import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
 /** A named part of what a key was made from, so that a miss can say what changed: `file package-lock.json` → its digest. */
 export type KeyPart = { readonly name: string; readonly value: string };
 
+/** An entry of the same project that went into another, and who made it: what a purge follows. */
+export type Consumed = {
+  readonly kind: EntryKind;
+  readonly scope: string;
+  readonly key: string;
+  readonly build: string;
+  readonly agent: string;
+};
+
 /** Who made an entry, and of what. Empty text where a part does not apply. */
 export type Provenance = {
   readonly build: string;
@@ -16,9 +25,26 @@ export type Provenance = {
   readonly caller: string;
   /** `executor`: we ran it. `client`: a client says that it ran it. */
   readonly writer: 'executor' | 'client';
+  /** The entries that went into it, as far as they are known: results of the steps that it needed, dependency caches. */
+  readonly consumed: readonly Consumed[];
 };
 
-/** A name in a scope and what it stands for. `value` is a REAPI ActionResult for every kind: a dependency cache's has its paths as output directories. */
+/** Of an entry that nothing is known of: to be spread under what is. */
+export const NO_PROVENANCE = {
+  build: '',
+  step: '',
+  attempt: '',
+  agent: '',
+  zone: '',
+  caller: '',
+  writer: 'client',
+  consumed: [],
+} as const satisfies Provenance;
+
+/**
+ * A name in a scope and what it stands for. A key is 1 to 512 bytes of text without control characters. `value` is a REAPI ActionResult for
+ * every kind: a dependency cache's has its paths as output directories.
+ */
 export type Entry = {
   readonly at: EntryKey;
   readonly value: Uint8Array;
@@ -46,7 +72,9 @@ export interface EntryStore {
   newest(kind: EntryKind, project: string, scopes: readonly string[], prefix: string, signal: AbortSignal): Promise<Entry | undefined>;
   /**
    * Keeps an entry unless its name is taken: the first write wins. `replace` (an executor's result over a client's, or over one that
-   * is not complete any more) takes its place. @throws {Fault} BLOB_UNKNOWN where blobs that it needs are not in its owner's reads; STORE_FULL
+   * is not complete any more) takes its place.
+   * @throws {Fault} BAD_REQUEST, TOO_LARGE; STORE_FULL; BLOB_UNKNOWN where the store ties entries to the blobs that they need, and
+   * one of them is not in its owner's reads
    */
   put(entry: Entry, options: { readonly replace: boolean }, signal: AbortSignal): Promise<Put>;
   /** Entries in order of scope, kind and key, after `after`; at most `limit`. */
