@@ -90,6 +90,34 @@ describe('workspaces', () => {
     }
   });
 
+  test('hold placed trees, in the place of what the inputs have there, and store what became of them', async () => {
+    await using place = await openPlace();
+    const inputRoot = await putTree(place.store, { 'web/deps/old': 'gone', 'web/app.js': 'x' });
+    const deps = await putTree(place.store, { 'one/index.js': '1', 'two/index.js': '2' });
+    const placed = [{ path: './web//deps', root: deps }];
+    await using workspace = await place.workspaces.prepare({ ...plain, inputRoot, placed }, place.store, never);
+    expect(fs.readdirSync(path.join(workspace.root, 'web/deps'))).toEqual(['one', 'two']);
+    expect(await workspace.save('web/deps', never)).toMatchObject({ root: deps, fileCount: 2, bytes: 2 });
+    fs.rmSync(path.join(workspace.root, 'web/deps/one'), { recursive: true });
+    fs.writeFileSync(path.join(workspace.root, 'web/deps/two/index.js'), 'changed');
+    const changed = await putTree(memoryStore(), { 'two/index.js': 'changed' });
+    expect((await workspace.save('web/deps', never))?.root).toBe(changed);
+    await using next = await place.workspaces.prepare({ ...plain, inputRoot, placed: [{ path: 'd', root: changed }] }, place.store, never);
+    expect(fs.readFileSync(path.join(next.root, 'd/two/index.js'), 'utf8')).toBe('changed');
+    expect(await next.save('not/there', never)).toBeUndefined();
+  });
+
+  test('refuse placed trees that are in the way of each other or of the root', async () => {
+    await using place = await openPlace();
+    const root = await putTree(place.store, { file: 'x' });
+    for (const paths of [['a', 'a/b'], ['a', './a'], ['.'], ['../a']]) {
+      const placed = paths.map((at) => ({ path: at, root }));
+      await expect(place.workspaces.prepare({ ...plain, inputRoot: root, placed }, place.store, never)).rejects.toMatchObject({
+        code: paths.includes('../a') ? 'PATH_ESCAPES' : 'BAD_REQUEST',
+      });
+    }
+  });
+
   test('refuse outputs and working directories that lead out, by name or through a link of the inputs', async () => {
     await using place = await openPlace();
     const inputRoot = await putTree(place.store, { file: 'x' }, [

@@ -10,7 +10,15 @@ import type { Bind } from '../sandbox/sandbox.ts';
 import type { LocalTier, TierView } from '../tier/tier.ts';
 import { planBinds, type BindPlan } from './bind-plan.ts';
 import { removeTree } from './remove.ts';
+import { saveDirectory, type SavedTree } from './saved.ts';
 import { Shapes } from './shape.ts';
+
+/** A tree that a step gets beside its inputs and may change: a dependency cache, a layer. */
+export type PlacedTree = {
+  /** Relative to the input root, at most a directory there in the inputs, whose place the tree takes. */
+  readonly path: string;
+  readonly root: Digest;
+};
 
 export type WorkspaceRequest = {
   readonly inputRoot: Digest;
@@ -20,6 +28,8 @@ export type WorkspaceRequest = {
   readonly workingDirectory: string;
   /** Relative to the working directory; their parent directories are made. */
   readonly outputs: readonly string[];
+  /** None at or below the path of another. Each step has its own copy. @default none */
+  readonly placed?: readonly PlacedTree[] | undefined;
 };
 
 /** A directory tree of one attempt's own. Disposing of it removes it. */
@@ -30,6 +40,12 @@ export interface Workspace extends AsyncDisposable {
   readonly binds: readonly Bind[];
   /** Bytes that had to be fetched. */
   readonly bytesIn: number;
+  /**
+   * Stores the directory at `path`, relative to the input root, as it is now, whether it was placed or the step made it; undefined where
+   * there is nothing. Nothing of the step may run any more.
+   * @throws {Fault} BAD_REQUEST or PATH_ESCAPES for what cannot be part of a tree; whatever the store throws.
+   */
+  save(path: string, signal: AbortSignal): Promise<SavedTree | undefined>;
 }
 
 export interface Workspaces {
@@ -61,15 +77,27 @@ export async function openWorkspaces({ dir, tier, canBind, env }: WorkspacesOpti
       fs.mkdirSync(home, { mode: 0o700 });
       await using undo = new AsyncDisposableStack();
       undo.defer(() => removeTree(home).catch((error: unknown) => env.log.warn('workspace-left-behind', { path: home, error })));
-      const written = request.outputs.map((output) => joinPath(request.workingDirectory, output));
+      const placed = checkPlaced(request.placed ?? []);
+      const written = [...request.outputs.map((output) => joinPath(request.workingDirectory, output)), ...placed.map((tree) => tree.path)];
       const plan = canBind ? await planOf(request, written, shapes, view, signal) : undefined;
       const binds = plan === undefined ? [] : await leaseTrees(plan, view, undo, signal);
       const root = path.join(home, 'root');
       await materialise(plan?.root ?? request.inputRoot, root, plan === undefined ? view : withMade(view, plan), signal);
+      for (const tree of placed) {
+        makeDirectory(root, path.posix.dirname(tree.path), 'placed');
+        await removeTree(path.join(root, tree.path));
+        await materialise(tree.root, path.join(root, tree.path), view, signal);
+      }
       makeDirectory(root, joinPath('', request.workingDirectory), 'workingDirectory');
       for (const output of written) makeDirectory(root, path.posix.dirname(output), 'outputs');
       const owned = undo.move();
-      return { root, binds, bytesIn: view.bytesIn, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+      return {
+        root,
+        binds,
+        bytesIn: view.bytesIn,
+        save: (at, stop) => saveDirectory(root, joinPath('', at), store, stop),
+        [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      };
     },
   };
 }
@@ -99,6 +127,18 @@ function withMade(view: TierView, plan: BindPlan): FileSource {
     readDirectory: async (digest, signal) => plan.made.get(digest) ?? view.readDirectory(digest, signal),
     placeFile: (file, signal) => view.placeFile(file, signal),
   };
+}
+
+/** The trees with their paths in the shortest form. @throws {Fault} BAD_REQUEST, PATH_ESCAPES */
+function checkPlaced(trees: readonly PlacedTree[]): readonly PlacedTree[] {
+  const placed = trees.map((tree) => ({ ...tree, path: joinPath('', tree.path) }));
+  for (const [index, tree] of placed.entries()) {
+    if (tree.path === '') throw new Fault('BAD_REQUEST', 'placed: a tree cannot take the place of the input root', { field: 'placed' });
+    const other = placed.find((one, at) => at !== index && `${tree.path}/`.startsWith(`${one.path}/`));
+    if (other === undefined) continue;
+    throw new Fault('BAD_REQUEST', `placed: "${tree.path}" lies in "${other.path}"; two trees cannot share a place`, { field: 'placed' });
+  }
+  return placed;
 }
 
 /** Makes the directory and those above it. The inputs may hold links: one that leads out of the root is refused. */
