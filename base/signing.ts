@@ -1,0 +1,157 @@
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Fault } from './fault.ts';
+
+/** 16 hex digits of the SHA-256 of a public key: which key a signature needs. */
+export type KeyId = string;
+
+export const KEY_ID = /^[0-9a-f]{16}$/;
+/** Bytes of an Ed25519 signature. */
+export const SIGNATURE_BYTES = 64;
+
+/** `unknown-key`: signed by a key that is not here, which may be another yard's or one that was retired. `bad`: these bytes are not what the key signed. */
+export type Verdict = 'good' | 'bad' | 'unknown-key';
+
+/**
+ * Ed25519 keys: one signs, any number verify. What is signed is a `purpose` and then the bytes, so that a signature for one
+ * purpose never holds for another. The bytes are the ones that are kept: nothing is encoded anew before it is verified.
+ */
+export interface Keyring {
+  /** The key that signs. */
+  readonly keyId: KeyId;
+  /** All keys that verify, the signing one among them. */
+  readonly keyIds: readonly KeyId[];
+  sign(purpose: string, bytes: Uint8Array): Uint8Array;
+  verify(purpose: string, keyId: KeyId, bytes: Uint8Array, signature: Uint8Array): Verdict;
+}
+
+/**
+ * The keys in a file of PEM blocks. The first private key signs; every other one, private or public, only verifies. So keys are
+ * rotated by putting a new private key in front, and dropping the last one once nothing that it signed is worth keeping.
+ * @throws {Fault} CONFIG_INVALID where a block is no Ed25519 key, or none is private
+ */
+export function parseKeyring(text: string): Keyring {
+  const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----/g)];
+  const keys = blocks.map(([block, kind], index) => keyOf(block, kind ?? '', index));
+  const signing = keys.find(({ secret }) => secret !== undefined);
+  if (signing?.secret === undefined) {
+    throw new Fault('CONFIG_INVALID', 'The file of signing keys has no private key', {
+      hint: 'Make one with "openssl genpkey -algorithm ed25519", or remove the file and one is made.',
+    });
+  }
+  return keyringOf(signing.id, signing.secret, new Map(keys.map(({ id, open }) => [id, open])));
+}
+
+/** Keys that live in this process alone. */
+export function freshKeyring(): Keyring {
+  return parseKeyring(newKeyText());
+}
+
+/**
+ * The keys in a file, which is made with a new key, for its owner alone, where there is none: whoever comes first makes it, and all
+ * who come at once get the same.
+ * @throws {Fault} CONFIG_INVALID where the file is no file of keys or cannot be read
+ */
+export function keptKeyring(path: string): Keyring {
+  const text = readText(path) ?? made(path);
+  try {
+    return parseKeyring(text);
+  } catch (error) {
+    throw new Fault('CONFIG_INVALID', `Signing keys in ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      field: 'signingKeyFile',
+      cause: error,
+    });
+  }
+}
+
+/** A keyring that can be exchanged while it is used. */
+export function exchangeableKeyring(first: Keyring): Keyring & { exchange(next: Keyring): void } {
+  let current = first;
+  return {
+    get keyId() {
+      return current.keyId;
+    },
+    get keyIds() {
+      return current.keyIds;
+    },
+    sign: (purpose, bytes) => current.sign(purpose, bytes),
+    verify: (purpose, keyId, bytes, signature) => current.verify(purpose, keyId, bytes, signature),
+    exchange(next) {
+      current = next;
+    },
+  };
+}
+
+type Key = { readonly id: KeyId; readonly open: KeyObject; readonly secret: KeyObject | undefined };
+
+function keyringOf(keyId: KeyId, secret: KeyObject, keys: ReadonlyMap<KeyId, KeyObject>): Keyring {
+  return {
+    keyId,
+    keyIds: [...keys.keys()],
+    sign: (purpose, bytes) => sign(null, messageOf(purpose, bytes), secret),
+    verify(purpose, signer, bytes, signature) {
+      const key = keys.get(signer);
+      if (key === undefined) return 'unknown-key';
+      return signature.byteLength === SIGNATURE_BYTES && verify(null, messageOf(purpose, bytes), key, signature) ? 'good' : 'bad';
+    },
+  };
+}
+
+/** The purpose, a byte that no purpose has, and the bytes: no two pairs give the same message. */
+function messageOf(purpose: string, bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`switchyard ${purpose}`), Buffer.from([0]), bytes]);
+}
+
+function keyOf(block: string, kind: string, index: number): Key {
+  const bad = (why: string, cause?: unknown) =>
+    new Fault('CONFIG_INVALID', `Key ${index + 1} ${why}: want an Ed25519 key as "openssl genpkey -algorithm ed25519" makes it`, { cause });
+  if (kind !== 'PRIVATE KEY' && kind !== 'PUBLIC KEY') throw bad(`is a "${kind}"`);
+  let secret: KeyObject | undefined;
+  let open: KeyObject;
+  try {
+    secret = kind === 'PRIVATE KEY' ? createPrivateKey(block) : undefined;
+    open = createPublicKey(secret ?? block);
+  } catch (error) {
+    throw bad('cannot be read', error);
+  }
+  if (open.asymmetricKeyType !== 'ed25519') throw bad(`is of the type ${open.asymmetricKeyType}`);
+  const id = createHash('sha256')
+    .update(open.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+    .slice(0, 16);
+  return { id, open, secret };
+}
+
+function newKeyText(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined;
+    throw new Fault('CONFIG_INVALID', `The file of signing keys ${path} cannot be read`, { field: 'signingKeyFile', cause: error });
+  }
+}
+
+function made(path: string): string {
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  try {
+    writeFileSync(temporary, newKeyText(), { mode: 0o600, flag: 'wx' });
+    try {
+      linkSync(temporary, path); // takes no place that is taken
+    } catch (error) {
+      if (!isCode(error, 'EEXIST')) throw error;
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Fault('CONFIG_INVALID', `The file of signing keys ${path} cannot be made`, { field: 'signingKeyFile', cause: error });
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
