@@ -31,7 +31,10 @@ export function isProject(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name);
 }
 
-/** Whether `path` may be a cache scope, such as `main` or `main/pr-7`. */
+/** Longest scope: with its project it still is the name of a directory. */
+const SCOPE_LENGTH_MAX = 180;
+
+/** Whether `path` may be a cache scope, such as `main` or `main/pr-7`. It becomes part of paths: no segment is `.` or `..`. */
 export function isScope(path: string): boolean {
-  return /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+){0,7}$/.test(path);
+  return path.length <= SCOPE_LENGTH_MAX && /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+){0,7}$/.test(path);
 }
