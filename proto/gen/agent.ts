@@ -13,17 +13,20 @@ import type { AttemptRunning as _switchyard_v1_AttemptRunning, AttemptRunning__O
 import type { CancelAttempt as _switchyard_v1_CancelAttempt, CancelAttempt__Output as _switchyard_v1_CancelAttempt__Output } from './switchyard/v1/CancelAttempt.ts';
 import type { CoordinatorBatch as _switchyard_v1_CoordinatorBatch, CoordinatorBatch__Output as _switchyard_v1_CoordinatorBatch__Output } from './switchyard/v1/CoordinatorBatch.ts';
 import type { CoordinatorMessage as _switchyard_v1_CoordinatorMessage, CoordinatorMessage__Output as _switchyard_v1_CoordinatorMessage__Output } from './switchyard/v1/CoordinatorMessage.ts';
+import type { DependencyReport as _switchyard_v1_DependencyReport, DependencyReport__Output as _switchyard_v1_DependencyReport__Output } from './switchyard/v1/DependencyReport.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from './switchyard/v1/Digest.ts';
 import type { DrainAgent as _switchyard_v1_DrainAgent, DrainAgent__Output as _switchyard_v1_DrainAgent__Output } from './switchyard/v1/DrainAgent.ts';
 import type { FinishedReply as _switchyard_v1_FinishedReply, FinishedReply__Output as _switchyard_v1_FinishedReply__Output } from './switchyard/v1/FinishedReply.ts';
 import type { Heartbeat as _switchyard_v1_Heartbeat, Heartbeat__Output as _switchyard_v1_Heartbeat__Output } from './switchyard/v1/Heartbeat.ts';
 import type { HeartbeatReply as _switchyard_v1_HeartbeatReply, HeartbeatReply__Output as _switchyard_v1_HeartbeatReply__Output } from './switchyard/v1/HeartbeatReply.ts';
 import type { HeldLease as _switchyard_v1_HeldLease, HeldLease__Output as _switchyard_v1_HeldLease__Output } from './switchyard/v1/HeldLease.ts';
+import type { KeyPart as _switchyard_v1_KeyPart, KeyPart__Output as _switchyard_v1_KeyPart__Output } from './switchyard/v1/KeyPart.ts';
 import type { LeaseVerdict as _switchyard_v1_LeaseVerdict, LeaseVerdict__Output as _switchyard_v1_LeaseVerdict__Output } from './switchyard/v1/LeaseVerdict.ts';
 import type { LogAck as _switchyard_v1_LogAck, LogAck__Output as _switchyard_v1_LogAck__Output } from './switchyard/v1/LogAck.ts';
 import type { LogChunk as _switchyard_v1_LogChunk, LogChunk__Output as _switchyard_v1_LogChunk__Output } from './switchyard/v1/LogChunk.ts';
 import type { Offer as _switchyard_v1_Offer, Offer__Output as _switchyard_v1_Offer__Output } from './switchyard/v1/Offer.ts';
 import type { OfferWithdrawn as _switchyard_v1_OfferWithdrawn, OfferWithdrawn__Output as _switchyard_v1_OfferWithdrawn__Output } from './switchyard/v1/OfferWithdrawn.ts';
+import type { OfferedDependency as _switchyard_v1_OfferedDependency, OfferedDependency__Output as _switchyard_v1_OfferedDependency__Output } from './switchyard/v1/OfferedDependency.ts';
 import type { OutputDirectory as _switchyard_v1_OutputDirectory, OutputDirectory__Output as _switchyard_v1_OutputDirectory__Output } from './switchyard/v1/OutputDirectory.ts';
 import type { OutputEntry as _switchyard_v1_OutputEntry, OutputEntry__Output as _switchyard_v1_OutputEntry__Output } from './switchyard/v1/OutputEntry.ts';
 import type { OutputFile as _switchyard_v1_OutputFile, OutputFile__Output as _switchyard_v1_OutputFile__Output } from './switchyard/v1/OutputFile.ts';
@@ -55,6 +58,7 @@ export interface ProtoGrpcType {
       CancelAttempt: MessageTypeDefinition<_switchyard_v1_CancelAttempt, _switchyard_v1_CancelAttempt__Output>
       CoordinatorBatch: MessageTypeDefinition<_switchyard_v1_CoordinatorBatch, _switchyard_v1_CoordinatorBatch__Output>
       CoordinatorMessage: MessageTypeDefinition<_switchyard_v1_CoordinatorMessage, _switchyard_v1_CoordinatorMessage__Output>
+      DependencyReport: MessageTypeDefinition<_switchyard_v1_DependencyReport, _switchyard_v1_DependencyReport__Output>
       Digest: MessageTypeDefinition<_switchyard_v1_Digest, _switchyard_v1_Digest__Output>
       DrainAgent: MessageTypeDefinition<_switchyard_v1_DrainAgent, _switchyard_v1_DrainAgent__Output>
       FailureClass: EnumTypeDefinition
@@ -62,11 +66,13 @@ export interface ProtoGrpcType {
       Heartbeat: MessageTypeDefinition<_switchyard_v1_Heartbeat, _switchyard_v1_Heartbeat__Output>
       HeartbeatReply: MessageTypeDefinition<_switchyard_v1_HeartbeatReply, _switchyard_v1_HeartbeatReply__Output>
       HeldLease: MessageTypeDefinition<_switchyard_v1_HeldLease, _switchyard_v1_HeldLease__Output>
+      KeyPart: MessageTypeDefinition<_switchyard_v1_KeyPart, _switchyard_v1_KeyPart__Output>
       LeaseVerdict: MessageTypeDefinition<_switchyard_v1_LeaseVerdict, _switchyard_v1_LeaseVerdict__Output>
       LogAck: MessageTypeDefinition<_switchyard_v1_LogAck, _switchyard_v1_LogAck__Output>
       LogChunk: MessageTypeDefinition<_switchyard_v1_LogChunk, _switchyard_v1_LogChunk__Output>
       Offer: MessageTypeDefinition<_switchyard_v1_Offer, _switchyard_v1_Offer__Output>
       OfferWithdrawn: MessageTypeDefinition<_switchyard_v1_OfferWithdrawn, _switchyard_v1_OfferWithdrawn__Output>
+      OfferedDependency: MessageTypeDefinition<_switchyard_v1_OfferedDependency, _switchyard_v1_OfferedDependency__Output>
       OutputDirectory: MessageTypeDefinition<_switchyard_v1_OutputDirectory, _switchyard_v1_OutputDirectory__Output>
       OutputEntry: MessageTypeDefinition<_switchyard_v1_OutputEntry, _switchyard_v1_OutputEntry__Output>
       OutputFile: MessageTypeDefinition<_switchyard_v1_OutputFile, _switchyard_v1_OutputFile__Output>

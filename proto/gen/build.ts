@@ -14,6 +14,8 @@ import type { BuildEnded as _switchyard_v1_BuildEnded, BuildEnded__Output as _sw
 import type { BuildSummary as _switchyard_v1_BuildSummary, BuildSummary__Output as _switchyard_v1_BuildSummary__Output } from './switchyard/v1/BuildSummary.ts';
 import type { CancelBuildRequest as _switchyard_v1_CancelBuildRequest, CancelBuildRequest__Output as _switchyard_v1_CancelBuildRequest__Output } from './switchyard/v1/CancelBuildRequest.ts';
 import type { CancelBuildResponse as _switchyard_v1_CancelBuildResponse, CancelBuildResponse__Output as _switchyard_v1_CancelBuildResponse__Output } from './switchyard/v1/CancelBuildResponse.ts';
+import type { DependencyCache as _switchyard_v1_DependencyCache, DependencyCache__Output as _switchyard_v1_DependencyCache__Output } from './switchyard/v1/DependencyCache.ts';
+import type { DependencyCacheState as _switchyard_v1_DependencyCacheState, DependencyCacheState__Output as _switchyard_v1_DependencyCacheState__Output } from './switchyard/v1/DependencyCacheState.ts';
 import type { DependencyStatus as _switchyard_v1_DependencyStatus, DependencyStatus__Output as _switchyard_v1_DependencyStatus__Output } from './switchyard/v1/DependencyStatus.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from './switchyard/v1/Digest.ts';
 import type { ExplainStepRequest as _switchyard_v1_ExplainStepRequest, ExplainStepRequest__Output as _switchyard_v1_ExplainStepRequest__Output } from './switchyard/v1/ExplainStepRequest.ts';
@@ -23,6 +25,7 @@ import type { GetBuildResponse as _switchyard_v1_GetBuildResponse, GetBuildRespo
 import type { GetServerRequest as _switchyard_v1_GetServerRequest, GetServerRequest__Output as _switchyard_v1_GetServerRequest__Output } from './switchyard/v1/GetServerRequest.ts';
 import type { GetServerResponse as _switchyard_v1_GetServerResponse, GetServerResponse__Output as _switchyard_v1_GetServerResponse__Output } from './switchyard/v1/GetServerResponse.ts';
 import type { HoldStatus as _switchyard_v1_HoldStatus, HoldStatus__Output as _switchyard_v1_HoldStatus__Output } from './switchyard/v1/HoldStatus.ts';
+import type { KeyPart as _switchyard_v1_KeyPart, KeyPart__Output as _switchyard_v1_KeyPart__Output } from './switchyard/v1/KeyPart.ts';
 import type { ListAgentsRequest as _switchyard_v1_ListAgentsRequest, ListAgentsRequest__Output as _switchyard_v1_ListAgentsRequest__Output } from './switchyard/v1/ListAgentsRequest.ts';
 import type { ListAgentsResponse as _switchyard_v1_ListAgentsResponse, ListAgentsResponse__Output as _switchyard_v1_ListAgentsResponse__Output } from './switchyard/v1/ListAgentsResponse.ts';
 import type { ListBuildsRequest as _switchyard_v1_ListBuildsRequest, ListBuildsRequest__Output as _switchyard_v1_ListBuildsRequest__Output } from './switchyard/v1/ListBuildsRequest.ts';
@@ -80,6 +83,11 @@ export interface ProtoGrpcType {
       CancelBuildRequest: MessageTypeDefinition<_switchyard_v1_CancelBuildRequest, _switchyard_v1_CancelBuildRequest__Output>
       CancelBuildResponse: MessageTypeDefinition<_switchyard_v1_CancelBuildResponse, _switchyard_v1_CancelBuildResponse__Output>
       CoordinatorRole: EnumTypeDefinition
+      DependencyCache: MessageTypeDefinition<_switchyard_v1_DependencyCache, _switchyard_v1_DependencyCache__Output>
+      DependencyCacheState: MessageTypeDefinition<_switchyard_v1_DependencyCacheState, _switchyard_v1_DependencyCacheState__Output>
+      DependencyFound: EnumTypeDefinition
+      DependencyPolicy: EnumTypeDefinition
+      DependencySave: EnumTypeDefinition
       DependencyStatus: MessageTypeDefinition<_switchyard_v1_DependencyStatus, _switchyard_v1_DependencyStatus__Output>
       Digest: MessageTypeDefinition<_switchyard_v1_Digest, _switchyard_v1_Digest__Output>
       ExplainStepRequest: MessageTypeDefinition<_switchyard_v1_ExplainStepRequest, _switchyard_v1_ExplainStepRequest__Output>
@@ -91,6 +99,7 @@ export interface ProtoGrpcType {
       GetServerResponse: MessageTypeDefinition<_switchyard_v1_GetServerResponse, _switchyard_v1_GetServerResponse__Output>
       HoldKind: EnumTypeDefinition
       HoldStatus: MessageTypeDefinition<_switchyard_v1_HoldStatus, _switchyard_v1_HoldStatus__Output>
+      KeyPart: MessageTypeDefinition<_switchyard_v1_KeyPart, _switchyard_v1_KeyPart__Output>
       LagUse: EnumTypeDefinition
       ListAgentsRequest: MessageTypeDefinition<_switchyard_v1_ListAgentsRequest, _switchyard_v1_ListAgentsRequest__Output>
       ListAgentsResponse: MessageTypeDefinition<_switchyard_v1_ListAgentsResponse, _switchyard_v1_ListAgentsResponse__Output>

@@ -12,6 +12,7 @@ export interface ExplainStepResponse {
   'nearest'?: (_switchyard_v1_AgentFit)[];
   'placement'?: (_switchyard_v1_ScoreTerm)[];
   'cache'?: (string)[];
+  'dependencyCaches'?: (string)[];
 }
 
 export interface ExplainStepResponse__Output {
@@ -22,4 +23,5 @@ export interface ExplainStepResponse__Output {
   'nearest': (_switchyard_v1_AgentFit__Output)[];
   'placement': (_switchyard_v1_ScoreTerm__Output)[];
   'cache': (string)[];
+  'dependencyCaches': (string)[];
 }

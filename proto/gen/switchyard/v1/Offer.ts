@@ -3,6 +3,7 @@
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from '../../switchyard/v1/Digest.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from '../../switchyard/v1/Resources.ts';
 import type { SandboxTrait as _switchyard_v1_SandboxTrait, SandboxTrait__Output as _switchyard_v1_SandboxTrait__Output } from '../../switchyard/v1/SandboxTrait.ts';
+import type { OfferedDependency as _switchyard_v1_OfferedDependency, OfferedDependency__Output as _switchyard_v1_OfferedDependency__Output } from '../../switchyard/v1/OfferedDependency.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Offer {
@@ -24,6 +25,7 @@ export interface Offer {
   'runTimeoutMs'?: (number | string | Long);
   'graceMs'?: (number | string | Long);
   'instanceName'?: (string);
+  'dependencies'?: (_switchyard_v1_OfferedDependency)[];
 }
 
 export interface Offer__Output {
@@ -45,4 +47,5 @@ export interface Offer__Output {
   'runTimeoutMs': (string);
   'graceMs': (string);
   'instanceName': (string);
+  'dependencies': (_switchyard_v1_OfferedDependency__Output)[];
 }

@@ -7,6 +7,7 @@ import type { FailureClass as _switchyard_v1_FailureClass, FailureClass__Output 
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from '../../switchyard/v1/StepResult.ts';
 import type { Attempt as _switchyard_v1_Attempt, Attempt__Output as _switchyard_v1_Attempt__Output } from '../../switchyard/v1/Attempt.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from '../../switchyard/v1/Digest.ts';
+import type { DependencyCacheState as _switchyard_v1_DependencyCacheState, DependencyCacheState__Output as _switchyard_v1_DependencyCacheState__Output } from '../../switchyard/v1/DependencyCacheState.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Step {
@@ -26,6 +27,7 @@ export interface Step {
   'action'?: (_switchyard_v1_Digest | null);
   'mergedInto'?: (string);
   'missingOutputs'?: (string)[];
+  'dependencyCaches'?: (_switchyard_v1_DependencyCacheState)[];
 }
 
 export interface Step__Output {
@@ -45,4 +47,5 @@ export interface Step__Output {
   'action': (_switchyard_v1_Digest__Output | null);
   'mergedInto': (string);
   'missingOutputs': (string)[];
+  'dependencyCaches': (_switchyard_v1_DependencyCacheState__Output)[];
 }

@@ -8,6 +8,7 @@ import type { SandboxTrait as _switchyard_v1_SandboxTrait, SandboxTrait__Output 
 import type { OnLag as _switchyard_v1_OnLag, OnLag__Output as _switchyard_v1_OnLag__Output } from '../../switchyard/v1/OnLag.ts';
 import type { RunIf as _switchyard_v1_RunIf, RunIf__Output as _switchyard_v1_RunIf__Output } from '../../switchyard/v1/RunIf.ts';
 import type { RetryPolicy as _switchyard_v1_RetryPolicy, RetryPolicy__Output as _switchyard_v1_RetryPolicy__Output } from '../../switchyard/v1/RetryPolicy.ts';
+import type { DependencyCache as _switchyard_v1_DependencyCache, DependencyCache__Output as _switchyard_v1_DependencyCache__Output } from '../../switchyard/v1/DependencyCache.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface StepSpec {
@@ -37,6 +38,7 @@ export interface StepSpec {
   'totalTimeoutMs'?: (number | string | Long);
   'graceMs'?: (number | string | Long);
   'retry'?: (_switchyard_v1_RetryPolicy | null);
+  'dependencyCaches'?: (_switchyard_v1_DependencyCache)[];
   '_sideEffects'?: "sideEffects";
   '_critical'?: "critical";
 }
@@ -68,6 +70,7 @@ export interface StepSpec__Output {
   'totalTimeoutMs': (string);
   'graceMs': (string);
   'retry': (_switchyard_v1_RetryPolicy__Output | null);
+  'dependencyCaches': (_switchyard_v1_DependencyCache__Output)[];
   '_sideEffects'?: "sideEffects";
   '_critical'?: "critical";
 }

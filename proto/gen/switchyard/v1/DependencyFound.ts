@@ -1,0 +1,23 @@
+// Original file: proto/switchyard/v1/build.proto
+
+export const DependencyFound = {
+  DEPENDENCY_FOUND_UNSPECIFIED: 'DEPENDENCY_FOUND_UNSPECIFIED',
+  DEPENDENCY_FOUND_EXACT: 'DEPENDENCY_FOUND_EXACT',
+  DEPENDENCY_FOUND_FALLBACK: 'DEPENDENCY_FOUND_FALLBACK',
+  DEPENDENCY_FOUND_NOTHING: 'DEPENDENCY_FOUND_NOTHING',
+  DEPENDENCY_FOUND_UNKNOWN: 'DEPENDENCY_FOUND_UNKNOWN',
+} as const;
+
+export type DependencyFound =
+  | 'DEPENDENCY_FOUND_UNSPECIFIED'
+  | 0
+  | 'DEPENDENCY_FOUND_EXACT'
+  | 1
+  | 'DEPENDENCY_FOUND_FALLBACK'
+  | 2
+  | 'DEPENDENCY_FOUND_NOTHING'
+  | 3
+  | 'DEPENDENCY_FOUND_UNKNOWN'
+  | 4
+
+export type DependencyFound__Output = typeof DependencyFound[keyof typeof DependencyFound]
