@@ -6,8 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { silentLogger } from '../base/log.ts';
 import { blobStoreContract, chunked, expectFault, readAll } from '../test/contract/blob-store.ts';
+import { storeOfContract } from '../test/contract/store-of.ts';
 import { digestOf, type Digest } from './digest.ts';
-import { diskStore } from './disk.ts';
+import { diskStore, diskStores, partitionOf } from './disk.ts';
 import { LruDir } from './lru-dir.ts';
 
 const { signal } = new AbortController();
@@ -26,12 +27,7 @@ async function openDisk(options: Options = {}) {
     dir,
     files,
     store: diskStore(files, 'web', durability),
-    damage: (digest: Digest) => {
-      const file = files.pathOf('web', digest);
-      const bytes = fs.readFileSync(file);
-      bytes[bytes.byteLength - 1] = (bytes[bytes.byteLength - 1] ?? 0) ^ 1;
-      fs.writeFileSync(file, bytes);
-    },
+    damage: (digest: Digest) => damage(files.pathOf('web', digest)),
     [Symbol.asyncDispose]: async () => {
       await files[Symbol.asyncDispose]();
       if (options.dir === undefined) fs.rmSync(dir, { recursive: true, force: true });
@@ -39,8 +35,26 @@ async function openDisk(options: Options = {}) {
   };
 }
 
+function damage(file: string): void {
+  const bytes = fs.readFileSync(file);
+  bytes[bytes.byteLength - 1] = (bytes[bytes.byteLength - 1] ?? 0) ^ 1;
+  fs.writeFileSync(file, bytes);
+}
+
 blobStoreContract({ name: 'disk', damageable: true, open: () => openDisk() });
 blobStoreContract({ name: 'disk with durability against loss of power', damageable: true, open: () => openDisk({ durability: 'power' }) });
+storeOfContract({
+  name: 'disk',
+  damageable: true,
+  async open() {
+    const disk = await openDisk();
+    return {
+      storeOf: diskStores(disk.files, 'process'),
+      damage: (owner, digest) => damage(disk.files.pathOf(partitionOf(owner), digest)),
+      [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
+    };
+  },
+});
 
 describe('a disk store', () => {
   test('keeps its blobs when it is opened again, and forgets the least recently used ones when it is full', async () => {

@@ -5,6 +5,9 @@ import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import { ioFault, type LruDir } from './lru-dir.ts';
 import { spanOf } from './range.ts';
+import { scopedStores } from './scoped-stores.ts';
+import type { Owner } from './store-index/store-index.ts';
+import type { StoreOf } from './store-view.ts';
 import { verified, verifyBytes } from './verify.ts';
 
 /** Up to this size a blob is read or written in one go, without a thread of the pool. */
@@ -13,8 +16,18 @@ const PIECE_BYTES = 1024 * 1024;
 /** Files looked for before other work of the process gets its turn. */
 const TURN_FILES = 512;
 
+/** The blobs of all owners in a directory of files, a partition each. */
+export function diskStores(files: LruDir, durability: 'process' | 'power'): StoreOf {
+  return scopedStores({ durability, shared: true }, (owner) => diskStore(files, partitionOf(owner), durability));
+}
+
+/** The partition of an owner: project and the parts of its scope, parted by what neither can contain. */
+export function partitionOf({ project, scope }: Owner): string {
+  return [project, ...scope.split('/')].join('~');
+}
+
 /**
- * The blobs of one partition (a project) of a directory of files, named by digest. What is read is hashed: a whole blob on
+ * The blobs of one partition (an owner) of a directory of files, named by digest. What is read is hashed: a whole blob on
  * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first. A file
  * that is damaged or has the wrong size is removed.
  */

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { blobStoreContract, readAll } from '../test/contract/blob-store.ts';
+import { storeOfContract } from '../test/contract/store-of.ts';
 import { digestOf } from './digest.ts';
-import { memoryStore } from './memory.ts';
+import { memoryStore, memoryStores } from './memory.ts';
 
 const { signal } = new AbortController();
 
@@ -9,6 +10,12 @@ blobStoreContract({
   name: 'memory',
   damageable: false,
   open: async () => ({ store: memoryStore(), [Symbol.asyncDispose]: async () => {} }),
+});
+
+storeOfContract({
+  name: 'memory',
+  damageable: false,
+  open: async () => ({ storeOf: memoryStores(), [Symbol.asyncDispose]: async () => {} }),
 });
 
 test('a full memory store forgets what was used least', async () => {

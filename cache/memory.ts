@@ -2,7 +2,22 @@ import { Fault } from '../base/fault.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import { spanOf } from './range.ts';
+import { scopedStores } from './scoped-stores.ts';
+import type { StoreOf } from './store-view.ts';
 import { collectVerified, verifyBytes } from './verify.ts';
+
+/** The blobs of all owners in this process' memory, a store each. */
+export function memoryStores(): StoreOf {
+  const stores = new Map<string, BlobStore>();
+  return scopedStores(MEMORY_TRAITS, ({ project, scope }) => {
+    const name = JSON.stringify([project, scope]);
+    const store = stores.get(name) ?? memoryStore();
+    stores.set(name, store);
+    return store;
+  });
+}
+
+const MEMORY_TRAITS = { durability: 'none', shared: false } as const;
 
 /** A store in this process' memory that forgets what was used least when it is full. For tests, simulation and small tiers. */
 export function memoryStore(options: { readonly limitBytes?: number } = {}): BlobStore {
@@ -22,7 +37,7 @@ export function memoryStore(options: { readonly limitBytes?: number } = {}): Blo
     if (blobs.delete(digest)) usedBytes -= sizeOf(digest);
   };
   return {
-    traits: { durability: 'none', shared: false },
+    traits: MEMORY_TRAITS,
     async *get(digest, range, signal) {
       signal.throwIfAborted();
       const { start, length } = spanOf(digest, range);

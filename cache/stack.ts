@@ -3,9 +3,9 @@ import type { Env } from '../base/env.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
 import { diskActionCache } from './action-cache/disk.ts';
 import { withCompleteness } from './action-cache/with-completeness.ts';
-import type { BlobStore } from './blob-store.ts';
-import { diskStore } from './disk.ts';
+import { diskStores } from './disk.ts';
 import { LruDir } from './lru-dir.ts';
+import type { StoreOf } from './store-view.ts';
 
 export type StackOptions = {
   readonly dir: string;
@@ -16,8 +16,8 @@ export type StackOptions = {
 
 /** What the data plane keeps. */
 export interface DiskStack extends AsyncDisposable {
-  /** The blobs of a project; projects share the space and nothing else. */
-  storeOf(project: string): BlobStore;
+  /** The blobs of a view; owners (a project's scopes) share the space and nothing else. */
+  readonly storeOf: StoreOf;
   readonly actionCache: ActionCache;
 }
 
@@ -26,15 +26,7 @@ export function openDiskStack(options: StackOptions, env: Env): DiskStack {
   const { durability } = options;
   const blobs = LruDir.open({ dir: join(options.dir, 'cas'), limitBytes: options.maxBytes, durability, env });
   const results = LruDir.open({ dir: join(options.dir, 'results'), limitBytes: options.maxResultBytes, durability, env });
-  const stores = new Map<string, BlobStore>();
-  const storeOf = (project: string): BlobStore => {
-    let store = stores.get(project);
-    if (store === undefined) {
-      store = diskStore(blobs, project, durability); // hashes what comes in and goes out
-      stores.set(project, store);
-    }
-    return store;
-  };
+  const storeOf = diskStores(blobs, durability); // hashes what comes in and goes out
   return {
     storeOf,
     actionCache: withCompleteness(diskActionCache(results), storeOf), // outermost: what is not complete is not seen

@@ -104,7 +104,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     watchHealth({
       roles,
       ttlMs,
-      store: data.withInstance('probe').store,
+      store: data.withInstance('probe/probe').store,
       lag,
       redis: redisNow,
       clock: env.clock,

@@ -1,9 +1,11 @@
+import { scopeChain } from '../../base/caller.ts';
 import { isFault } from '../../base/fault.ts';
 import { referencesOf, referencesOfTree } from '../action/references.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
-import type { ActionCache } from './action-cache.ts';
+import type { StoreOf } from '../store-view.ts';
+import type { ActionCache, ActionKey } from './action-cache.ts';
 
 /** Largest Tree message that is looked into; an entry with a larger one is never complete. */
 const TREE_BYTES_MAX = 64 * 1024 * 1024;
@@ -11,11 +13,11 @@ const TREE_BYTES_MAX = 64 * 1024 * 1024;
 const REMEMBERED = 500_000;
 
 /**
- * Hides entries of which any blob is gone: output files, trees with the files in them (and their directories where a root
+ * Hides entries of which any blob is gone from the entry's own scope and those above it: output files, trees with the files in them (and their directories where a root
  * is named), standard output and error. All blobs of an entry that is given out count as used just now. Costs one
  * `findMissing` per tree and one for the rest. Outermost: nothing that is not complete may be seen.
  */
-export function withCompleteness(next: ActionCache, storeOf: (project: string) => BlobStore): ActionCache {
+export function withCompleteness(next: ActionCache, storeOf: StoreOf): ActionCache {
   const trees = new Map<string, ReadonlySet<Digest>>();
   let remembered = 0;
 
@@ -53,7 +55,7 @@ export function withCompleteness(next: ActionCache, storeOf: (project: string) =
       const entry = await next.get(key, signal);
       if (entry === undefined) return undefined;
       try {
-        return (await isComplete(entry.result, storeOf(key.project), signal)) ? entry : undefined;
+        return (await isComplete(entry.result, storeOf(viewOf(key)), signal)) ? entry : undefined;
       } catch (error) {
         // A tree that is gone, damaged or no tree: the entry promises what is not there. A store in trouble is not that.
         if (isFault(error, 'BLOB_UNKNOWN') || isFault(error, 'BLOB_CORRUPT') || isFault(error, 'BAD_REQUEST')) return undefined;
@@ -62,4 +64,9 @@ export function withCompleteness(next: ActionCache, storeOf: (project: string) =
     },
     put: (key, entry, signal) => next.put(key, entry, signal),
   };
+}
+
+/** What whoever sees the entry can read for sure, whatever they read beside. */
+function viewOf({ project, scope }: ActionKey) {
+  return { project, reads: scopeChain(scope), writes: undefined, producer: '' };
 }

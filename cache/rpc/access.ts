@@ -2,33 +2,31 @@ import type { Authenticator, Identity } from '../../base/auth.ts';
 import { isProject, isScope, ROLES, scopeChain } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Call } from '../../proto/handlers.ts';
+import type { StoreView } from '../store-view.ts';
 import { isInstanceName } from './resource-name.ts';
 
 /** What a call may touch, as worked out from the caller's identity; the instance name only narrows it. */
 export type Access = {
   readonly identity: Identity;
-  readonly project: string;
-  /** Scopes in which results are looked up, nearest first. */
-  readonly reads: readonly string[];
-  /** The scope in which results are kept; undefined where the caller may not. */
-  readonly writes: string | undefined;
-  /** Whether the caller may store blobs. */
-  readonly uploads: boolean;
+  /** The blobs: scopes that are read, nearest first, and the one that is written. Results are looked up in the same scopes. */
+  readonly view: StoreView;
+  /** The scope in which results may be kept; undefined where none may. */
+  readonly results: string | undefined;
 };
 
 /**
  * Who calls, and what an instance name means for them. `project` or `project/scope`; callers may leave out what is their
- * own. Callers: their project; results are read in their scope and its ancestors, and written in their own scope only, by
- * submitters and above. Agents: blobs of every project, results read only. Services: everything, with the name in full.
+ * own. Callers: their project; blobs and results are read in their scope and its ancestors, and written in their own scope only,
+ * by submitters and above. Agents: blobs of every scope, results read only. Services: everything, with the name in full.
  * @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST
  */
 export function accessOf(authenticator: Authenticator, instanceName: string, call: Pick<Call, 'evidence'>): Access {
   const identity = authenticator.identify(call.evidence);
   const { project, scope } = parseInstance(instanceName);
   if (identity.kind !== 'caller') {
-    if (project === undefined) throw badInstance(instanceName, 'name the project');
-    const service = identity.kind === 'service';
-    return { identity, project, reads: scope === undefined ? [] : scopeChain(scope), writes: service ? scope : undefined, uploads: true };
+    if (project === undefined || scope === undefined) throw badInstance(instanceName, 'name project and scope: <project>/<scope>');
+    const view = { project, reads: scopeChain(scope), writes: scope, producer: identity.name };
+    return { identity, view, results: identity.kind === 'service' ? scope : undefined };
   }
   const { caller } = identity;
   if (project !== undefined && project !== caller.project) {
@@ -36,7 +34,6 @@ export function accessOf(authenticator: Authenticator, instanceName: string, cal
       field: 'instance_name',
     });
   }
-  const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter');
   const own = scopeChain(caller.scope);
   const wanted = scope ?? caller.scope;
   if (!own.includes(wanted)) {
@@ -44,13 +41,17 @@ export function accessOf(authenticator: Authenticator, instanceName: string, cal
       field: 'instance_name',
     });
   }
-  const writes = mayWrite && wanted === caller.scope ? wanted : undefined;
-  return { identity, project: caller.project, reads: scopeChain(wanted), writes, uploads: mayWrite };
+  const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter') && wanted === caller.scope;
+  const writes = mayWrite ? wanted : undefined;
+  return { identity, view: { project: caller.project, reads: scopeChain(wanted), writes, producer: caller.name }, results: writes };
 }
 
 /** @throws {Fault} FORBIDDEN for callers who may only read. */
-export function requireUploads(access: Access): void {
-  if (!access.uploads) throw new Fault('FORBIDDEN', 'Your credential may read and not store: it needs the role submitter or above');
+export function requireUploads({ view }: Access): void {
+  if (view.writes !== undefined) return;
+  throw new Fault('FORBIDDEN', `Your credential may read ${view.reads[0]} and not store there`, {
+    hint: 'Storing needs the role submitter or above, and goes to the own scope only: leave the scope out of the instance name.',
+  });
 }
 
 function parseInstance(name: string): { readonly project: string | undefined; readonly scope: string | undefined } {

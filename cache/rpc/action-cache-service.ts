@@ -32,17 +32,15 @@ async function getResult(parts: DataPlaneParts, request: GetActionResultRequest_
   const access = accessOf(parts.authenticator, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const action = digestFromProto(request.actionDigest, 'action_digest');
-  if (access.reads.length === 0)
-    throw new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
-  for (const scope of access.reads) {
-    const entry = await parts.actionCache.get({ project: access.project, scope, action }, call.signal);
+  for (const scope of access.view.reads) {
+    const entry = await parts.actionCache.get({ project: access.view.project, scope, action }, call.signal);
     // What goes into builds of ours must come from agents of ours: a client only says that it ran something.
     if (entry === undefined || (access.identity.kind === 'service' && entry.writer.kind !== 'executor')) continue;
     if (access.identity.kind !== 'service' && entry.result.byteLength > CLIENT_MESSAGE_BYTES) continue;
     const result = loadProto().build.bazel.remote.execution.v2.ActionResult.deserialize(Buffer.from(entry.result));
-    return inlined(result, request, entry.result.byteLength, parts.storeOf(access.project), call.signal);
+    return inlined(result, request, entry.result.byteLength, parts.storeOf(access.view), call.signal);
   }
-  throw new Fault('ACTION_UNKNOWN', `No complete result of ${action} in ${access.reads.join(', ')}`);
+  throw new Fault('ACTION_UNKNOWN', `No complete result of ${action} in ${access.view.reads.join(', ')}`);
 }
 
 /** The result with the blobs in it that the caller asked for, as far as they are small. */
@@ -84,10 +82,10 @@ async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRe
   const access = accessOf(parts.authenticator, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const action = digestFromProto(request.actionDigest, 'action_digest');
-  if (access.writes === undefined) throw mayNotWrite(access);
+  if (access.results === undefined) throw mayNotWrite(access);
   if (request.actionResult === null) throw new Fault('BAD_REQUEST', 'action_result is missing', { field: 'action_result' });
   const writer = writerOf(access);
-  const result = await outlined(request.actionResult, parts.storeOf(access.project), call.signal);
+  const result = await outlined(request.actionResult, parts.storeOf(access.view), call.signal);
   const named: ActionResult = {
     ...result,
     executionMetadata: { ...result.executionMetadata, worker: result.executionMetadata?.worker || writer.name },
@@ -95,7 +93,7 @@ async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRe
   const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
   const bytes = codec.serialize(named);
   referencesOf(bytes); // refuses malformed digests, naming the field
-  const key = { project: access.project, scope: access.writes, action };
+  const key = { project: access.view.project, scope: access.results, action };
   const kept = await parts.actionCache.put(key, { result: bytes, writer, writtenAt: parts.env.clock.now() }, call.signal);
   return codec.deserialize(Buffer.from(kept.result));
 }
@@ -127,8 +125,6 @@ function writerOf({ identity }: Access): Writer {
 }
 
 function mayNotWrite({ identity }: Access): Fault {
-  if (identity.kind === 'service')
-    return new Fault('BAD_REQUEST', 'Results are kept by scope: use <project>/<scope>', { field: 'instance_name' });
   const who =
     identity.kind === 'agent'
       ? 'Agents store no results: the coordinator does'

@@ -24,7 +24,7 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
     QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => {
       const name = parseResourceName(request.resourceName, 'write');
       const access = accessOf(parts.authenticator, name.instance, call);
-      const missing = await parts.storeOf(access.project).findMissing([name.digest], call.signal);
+      const missing = await parts.storeOf(access.view).findMissing([name.digest], call.signal);
       if (missing.length === 0) return { committedSize: String(sizeOf(name.digest)), complete: true };
       // A compressed upload starts over: its bytes so far say nothing of the place in the blob.
       const received = name.encoding === 'identity' ? uploads.receivedBytes(uploadKey(access, name)) : 0;
@@ -51,7 +51,7 @@ async function* read(parts: DataPlaneParts, request: ReadRequest__Output, call: 
     throw new Fault('BAD_REQUEST', 'read_limit must be 0 for compressed blobs', { field: 'read_limit' });
   }
   const range = offset === 0 && limit === 0 ? undefined : { offset, ...(limit === 0 ? {} : { length: limit }) };
-  const plain = parts.storeOf(access.project).get(digest, range, call.signal);
+  const plain = parts.storeOf(access.view).get(digest, range, call.signal);
   for await (const chunk of encoding === 'zstd' ? compressZstd(plain) : plain) {
     for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) yield { data: chunk.subarray(start, start + PIECE_BYTES) };
   }

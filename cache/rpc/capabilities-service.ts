@@ -14,7 +14,7 @@ export function capabilitiesService(parts: DataPlaneParts): ServedService {
       return {
         cacheCapabilities: {
           digestFunctions: ['SHA256'],
-          actionCacheUpdateCapabilities: { updateEnabled: access.writes !== undefined },
+          actionCacheUpdateCapabilities: { updateEnabled: access.results !== undefined },
           cachePriorityCapabilities: { priorities: [{ minPriority: 0, maxPriority: 0 }] },
           maxBatchTotalSizeBytes: String(BATCH_BYTES_MAX),
           symlinkAbsolutePathStrategy: 'ALLOWED',

@@ -50,7 +50,7 @@ async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsReque
     });
   }
   const digests = request.blobDigests.map((digest, index) => digestFromProto(digest, `blob_digests[${index}]`));
-  const missing = await parts.storeOf(access.project).findMissing(digests, call.signal);
+  const missing = await parts.storeOf(access.view).findMissing(digests, call.signal);
   return { missingBlobDigests: missing.map(digestToProto) };
 }
 
@@ -58,7 +58,7 @@ async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: B
   const access = accessOf(parts.authenticator, request.instanceName, call);
   requireUploads(access);
   checkDigestFunction(request.digestFunction);
-  const store = parts.storeOf(access.project);
+  const store = parts.storeOf(access.view);
   const blobs = request.requests.map((one, index) => ({ ...one, digest: digestFromProto(one.digest, `requests[${index}].digest`) }));
   const bytes = checkTotal(blobs.map(({ digest }) => digest));
   using _ = await budget.take(bytes, call.signal);
@@ -86,7 +86,7 @@ async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: Bat
   const digests = request.digests.map((digest, index) => digestFromProto(digest, `digests[${index}]`));
   const bytes = checkTotal([...new Set(digests)]);
   using _ = await budget.take(bytes, call.signal);
-  return { responses: await readBlobs(parts.storeOf(access.project), digests, call.signal) };
+  return { responses: await readBlobs(parts.storeOf(access.view), digests, call.signal) };
 }
 
 /** Each digest as often as it was asked for, as long as the message stays one that every client takes. */

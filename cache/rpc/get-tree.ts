@@ -34,7 +34,7 @@ export async function* getTree(
   let page: Buffer[] = [];
   let pageBytes = 0;
   let count = 0;
-  for await (const bytes of walk(root, blobReader(parts.storeOf(access.project), DIRECTORY_BYTES_MAX), call.signal)) {
+  for await (const bytes of walk(root, blobReader(parts.storeOf(access.view), DIRECTORY_BYTES_MAX), call.signal)) {
     count += 1;
     if (count <= skip) continue;
     if (page.length >= pageSize || (page.length > 0 && pageBytes + bytes.byteLength > PAGE_BYTES)) {

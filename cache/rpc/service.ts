@@ -2,13 +2,12 @@ import type { Authenticator } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { StoreOf } from '../store-view.ts';
 
 /** What the services of the data plane stand on. */
 export type DataPlaneParts = {
   readonly authenticator: Authenticator;
-  /** The blobs of a project. */
-  readonly storeOf: (project: string) => BlobStore;
+  readonly storeOf: StoreOf;
   /** Complete entries only. */
   readonly actionCache: ActionCache;
   readonly env: Env;

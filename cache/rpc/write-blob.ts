@@ -13,9 +13,9 @@ import type { Upload, Uploads } from './uploads.ts';
 
 /** Names an upload; ids are the caller's own choice and need not be different for different blobs. */
 export function uploadKey(access: Access, name: ResourceName): string {
-  const { identity } = access;
+  const { identity, view } = access;
   const who = identity.kind === 'caller' ? identity.caller.name : identity.name;
-  return JSON.stringify([identity.kind, who, access.project, name.uuid, name.encoding, name.digest]);
+  return JSON.stringify([identity.kind, who, view.project, view.writes, name.uuid, name.encoding, name.digest]);
 }
 
 /** ByteStream.Write: one blob, from its beginning or from where an earlier call of the same upload broke. */
@@ -33,7 +33,7 @@ export async function writeBlob(
     const access = accessOf(parts.authenticator, name.instance, call);
     requireUploads(access);
     const write: Write = { parts, name, access, uploads, call, messages };
-    const missing = await parts.storeOf(access.project).findMissing([name.digest], call.signal);
+    const missing = await parts.storeOf(access.view).findMissing([name.digest], call.signal);
     if (missing.length === 0) return await alreadyThere(write, first.value);
     return name.encoding === 'zstd' ? await writeCompressed(write, first.value) : await writeIdentity(write, first.value);
   } finally {
@@ -52,7 +52,7 @@ type Write = {
 
 async function writeIdentity(write: Write, first: WriteRequest__Output): Promise<WriteResponse> {
   const { name, uploads, call } = write;
-  const store = write.parts.storeOf(write.access.project);
+  const store = write.parts.storeOf(write.access.view);
   const size = String(sizeOf(name.digest));
   const start = offsetOf(first);
   if (start === 0 && first.finishWrite) {
@@ -100,7 +100,7 @@ async function writeCompressed(write: Write, first: WriteRequest__Output): Promi
   if (offsetOf(first) !== 0) throw badOffset(offsetOf(first), 0);
   const { name, call } = write;
   const counted = { bytes: 0 };
-  const store = write.parts.storeOf(write.access.project);
+  const store = write.parts.storeOf(write.access.view);
   await store.put(name.digest, decompressZstd(dataOf(write, first, 0, counted)), call.signal);
   return { committedSize: committedSize(call.metadata, name, counted.bytes, String(counted.bytes)) };
 }

@@ -8,18 +8,20 @@ import type { ActionResults } from '../../cache/rpc/client.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import type { BuildId, LeaseToken } from '../core/ids.ts';
 import type { BuildEvent, LedgerRecord } from '../core/record.ts';
+import type { BuildSpec } from '../core/spec.ts';
 import type { BuildView } from '../core/view.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { decodeBuild, encodeBuild, type ArchivedBuild } from './document.ts';
+import { instanceNameOf } from '../shell/instance-name.ts';
 import { digestOfPieces } from '../shell/live-log.ts';
 import { readStored } from '../shell/log-reader.ts';
 
 /**
  * Builds that have left the ledger, in the blob store. A build is one blob of its project, found through two kinds of
- * entries in the action cache, both under a key that is made of the build's id, in a scope that the archive has for
- * itself in each project: whoever asks names a build and not its scope. The first entry names the blob, the others name
- * the logs, so that the store keeps all of them for as long as it keeps what is used; a log that is gone does not hide its
- * build. Only a service may write such entries: what a client puts under the same key is never read here.
+ * entries in the action cache, both under a key that is made of the build's id. The first names the blob, in a scope that the
+ * archive has for itself in each project: whoever asks names a build and not its scope. The others name the logs, in the build's
+ * own scope, where these are; so the store keeps all of them for as long as it keeps what is used. A log that is gone does not
+ * hide its build. Only a service may write such entries: what a client puts under the same key is never read here.
  */
 export interface Archive {
   /**
@@ -45,7 +47,7 @@ export type ArchiveOptions = {
 /** What the archive uses of a project's store. */
 export type ArchiveStore = { readonly store: BlobStore; readonly actions: ActionResults };
 
-/** No caller's own scope begins with a dot unless its operator wants it so; even then its entries do not count here. */
+/** No caller's scope begins with a dot. */
 const SCOPE = '.archive';
 /** Logs that one entry names: well below every bound on an entry. */
 const LOGS_PER_ENTRY = 10_000;
@@ -60,7 +62,8 @@ const REMEMBERED = 200_000;
 
 export function openArchive(options: ArchiveOptions): Archive {
   const decoded = new Map<Digest, ArchivedBuild>();
-  const archiveOf = (project: string) => options.cacheOf(`${project}/${SCOPE}`);
+  const archiveOf = (project: string) => options.cacheOf(instanceNameOf(project, SCOPE));
+  const scopeOf = ({ project, scope }: Pick<BuildSpec, 'project' | 'scope'>) => options.cacheOf(instanceNameOf(project, scope));
   const find = async (project: string, id: BuildId, signal: AbortSignal): Promise<ArchivedBuild | undefined> => {
     const { actions, store } = archiveOf(project);
     const entry = await actions.get(keyOf(id, 'build'), signal);
@@ -70,11 +73,12 @@ export function openArchive(options: ArchiveOptions): Archive {
     if (known !== undefined) return known;
     const build = await decodeBuild(await blobReader(store, DOCUMENT_BYTES_MAX)(output.digest, signal));
     remember(decoded, output.digest, build);
-    for (const [part] of entriesOf(logsNamedBy(build))) {
+    const own = build.records.flatMap((record) => (record.kind === 'build' ? scopeOf(record.build.spec) : []))[0];
+    for (const [part] of own === undefined ? [] : entriesOf(logsNamedBy(build))) {
       // Only a use of the logs: without an answer they are as long-lived as other blobs.
-      actions.get(keyOf(id, part), AbortSignal.timeout(FIND_MS)).catch((error: unknown) => {
-        options.log.debug('archived-logs-not-touched', { build: id, error });
-      });
+      own?.actions
+        .get(keyOf(id, part), AbortSignal.timeout(FIND_MS))
+        .catch((error: unknown) => options.log.debug('archived-logs-not-touched', { build: id, error }));
     }
     return build;
   };
@@ -87,8 +91,9 @@ export function openArchive(options: ArchiveOptions): Archive {
         step.record.attempts.map((attempt) => [attempt.token, attempt.report?.result?.log] as const),
       );
       const { actions, store } = archiveOf(spec.project);
+      const own = scopeOf(spec);
       const events = await eventsOf(options.ledger, id, signal);
-      const logs = await logsOf(options.ledger, store, tokens, signal);
+      const logs = await logsOf(options.ledger, own.store, tokens, signal);
       const build = { id, incarnation: await options.ledger.incarnation(signal), records, events, logs };
       const frames = await encodeBuild(build);
       const digest = await digestOfPieces(frames);
@@ -98,7 +103,7 @@ export function openArchive(options: ArchiveOptions): Archive {
       if ((await options.ledger.events(id, lastEventSeq - 1, 1, signal)).length === 0) {
         throw new Fault('WRONG_STATE', `Build ${id} has left the ledger while it was archived: the copy that it has stays`);
       }
-      for (const [part, digests] of entriesOf(logsNamedBy(build))) await actions.put(keyOf(id, part), entryOf(digests), signal);
+      for (const [part, digests] of entriesOf(logsNamedBy(build))) await own.actions.put(keyOf(id, part), entryOf(digests), signal);
       await actions.put(keyOf(id, 'build'), entryOf([digest]), signal); // last: what is found is whole
     },
     async find(project, id, signal) {

@@ -8,6 +8,7 @@ import { digestOf, hashOf, sizeOf, type Digest } from '../../cache/digest.ts';
 import { callClientStream, callServerStream, callUnary, dial } from '../../proto/dial.ts';
 import { loadProto } from '../../proto/load.ts';
 import { readAll } from '../contract/blob-store.ts';
+import { viewIn } from '../contract/store-of.ts';
 import { openTestDataPlane, type TestDataPlane, type Who } from '../fixtures/data-plane.ts';
 
 const { signal } = new AbortController();
@@ -118,11 +119,11 @@ async function outcome(rpc: Rpc, who: Who, instanceName: string): Promise<'ok' |
 const MATRIX: Readonly<Record<keyof typeof RPCS, readonly ['ok' | FaultCode, ...('ok' | FaultCode)[]]>> = {
   // main, pr at web/main/pr-7, pr at web/main, viewer, agent, service, stranger at web/main, main at web/main/pr-7
   'ContentAddressableStorage.FindMissingBlobs': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.BatchUpdateBlobs': ['ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ContentAddressableStorage.BatchUpdateBlobs': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ContentAddressableStorage.BatchReadBlobs': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ContentAddressableStorage.GetTree': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ByteStream.Read': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.Write': ['ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ByteStream.Write': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ByteStream.QueryWriteStatus': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ActionCache.UpdateActionResult': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
@@ -148,7 +149,7 @@ describe('access', () => {
   });
 
   test.for(Object.entries(MATRIX))('%s answers each caller as the matrix says', async ([name, row]) => {
-    await plane.disk.storeOf('web').put(digestOf(BLOB), BLOB, signal);
+    await plane.disk.storeOf(viewIn('web', 'main')).put(digestOf(BLOB), BLOB, signal);
     if (name === 'ActionCache.GetActionResult') await plane.open('service', 'web/main').actions.put(ACTION, RESULT, signal);
     const rpc = RPCS[name];
     if (rpc === undefined) throw new Error(`no call for ${name}`);
@@ -171,8 +172,8 @@ describe('access', () => {
     await plane.open('main', '').store.put(digestOf(bytes), bytes, signal);
     expect(await plane.open('pr', 'web').store.findMissing([digestOf(bytes)], signal)).toEqual([]);
     expect(await plane.open('stranger', 'other').store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
-    expect(await plane.open('agent', 'other').store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
-    expect((await readAll(plane.open('agent', 'web').store, digestOf(bytes))).equals(bytes)).toBe(true);
+    expect(await plane.open('agent', 'other/main').store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
+    expect((await readAll(plane.open('agent', 'web/main').store, digestOf(bytes))).equals(bytes)).toBe(true);
   });
 
   test('instance names that are malformed are refused', async () => {
@@ -180,7 +181,8 @@ describe('access', () => {
       const found = await outcome(RPCS['ContentAddressableStorage.FindMissingBlobs'] ?? (async () => {}), 'service', instanceName);
       expect([instanceName, found]).toEqual([instanceName, 'BAD_REQUEST']);
     }
-    expect(await outcome(RPCS['ActionCache.GetActionResult'] ?? (async () => {}), 'service', 'web')).toBe('BAD_REQUEST');
+    for (const who of ['service', 'agent'] as const)
+      expect(await outcome(RPCS['ContentAddressableStorage.FindMissingBlobs'] ?? (async () => {}), who, 'web')).toBe('BAD_REQUEST');
   });
 
   test('capabilities say who may store results', async () => {

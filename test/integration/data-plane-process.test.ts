@@ -150,9 +150,9 @@ describe('a data plane process', () => {
     const tokens = path.join(dir.path, 'tokens.json');
     fs.writeFileSync(tokens, JSON.stringify([{ name: 'coordinator', sha256: hashToken('s3cret'), kind: 'service' }]));
     await using running = await start(dir.path, { args: ['--tokens-file', tokens] });
-    await using service = openDataPlane({ link: { address: running.address, token: new Secret('s3cret') }, instanceName: 'any', env });
+    await using service = openDataPlane({ link: { address: running.address, token: new Secret('s3cret') }, instanceName: 'any/main', env });
     expect(await service.store.findMissing([digestOf(Buffer.from('x'))], signal)).toHaveLength(1);
-    await using stranger = openDataPlane({ link: { address: running.address, token: new Secret('guess') }, instanceName: 'any', env });
+    await using stranger = openDataPlane({ link: { address: running.address, token: new Secret('guess') }, instanceName: 'any/main', env });
     await expectFault('UNAUTHENTICATED', stranger.store.findMissing([digestOf(Buffer.from('x'))], signal));
   });
 

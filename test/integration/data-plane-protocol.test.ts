@@ -8,6 +8,7 @@ import { callClientStream, callServerStream, callUnary, dial } from '../../proto
 import type { WriteRequest } from '../../proto/gen/google/bytestream/WriteRequest.ts';
 import { loadProto } from '../../proto/load.ts';
 import { expectFault } from '../contract/blob-store.ts';
+import { viewIn } from '../contract/store-of.ts';
 import { openTestDataPlane, type TestDataPlane, type Who } from '../fixtures/data-plane.ts';
 
 /*
@@ -64,7 +65,7 @@ const zstdName = (digest: Digest, uuid: string = randomUUID()) =>
 const readName = (digest: Digest, form = 'blobs') => `web/${form}/${hashOf(digest)}/${sizeOf(digest)}`;
 
 async function stored(bytes: Uint8Array): Promise<Digest> {
-  await plane.disk.storeOf('web').put(digestOf(bytes), bytes, signal);
+  await plane.disk.storeOf(viewIn('web', 'main')).put(digestOf(bytes), bytes, signal);
   return digestOf(bytes);
 }
 

@@ -33,7 +33,7 @@ const RULES: readonly Rule[] = [
     ours: [
       /^coordinator\/(archive|core)\//,
       /^coordinator\/ledger\/(ledger|codec)\.ts$/,
-      /^coordinator\/shell\/(live-log|log-reader)\.ts$/,
+      /^coordinator\/shell\/(instance-name|live-log|log-reader)\.ts$/,
       /^base\//,
       /^cache\/(?!rpc\/|main\.|start\.)/,
       /^cache\/rpc\/client\.ts$/,
