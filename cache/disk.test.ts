@@ -8,8 +8,9 @@ import { silentLogger } from '../base/log.ts';
 import { blobStoreContract, chunked, expectFault, readAll } from '../test/contract/blob-store.ts';
 import { storeOfContract } from '../test/contract/store-of.ts';
 import { digestOf, type Digest } from './digest.ts';
-import { diskStore, diskStores, partitionOf } from './disk.ts';
+import { diskStore, diskStores } from './disk.ts';
 import { LruDir } from './lru-dir.ts';
+import { partitionOf } from './owner.ts';
 
 const { signal } = new AbortController();
 const env = { log: silentLogger, clock: systemClock };

@@ -4,9 +4,9 @@ import { Fault } from '../base/fault.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import { ioFault, type LruDir } from './lru-dir.ts';
+import { partitionOf } from './owner.ts';
 import { spanOf } from './range.ts';
 import { scopedStores } from './scoped-stores.ts';
-import type { Owner } from './store-index/store-index.ts';
 import type { StoreOf } from './store-view.ts';
 import { verified, verifyBytes } from './verify.ts';
 
@@ -19,11 +19,6 @@ const TURN_FILES = 512;
 /** The blobs of all owners in a directory of files, a partition each. */
 export function diskStores(files: LruDir, durability: 'process' | 'power'): StoreOf {
   return scopedStores({ durability, shared: true }, (owner) => diskStore(files, partitionOf(owner), durability));
-}
-
-/** The partition of an owner: project and the parts of its scope, parted by what neither can contain. */
-export function partitionOf({ project, scope }: Owner): string {
-  return [project, ...scope.split('/')].join('~');
 }
 
 /**

@@ -13,8 +13,8 @@ const TREE_BYTES_MAX = 64 * 1024 * 1024;
 const REMEMBERED = 500_000;
 
 /**
- * Hides entries of which any blob is gone from the entry's own scope and those above it: output files, trees with the files in them (and their directories where a root
- * is named), standard output and error. All blobs of an entry that is given out count as used just now. Costs one
+ * Hides entries of which any blob is gone from the entry's own scope and those above it: output files, trees with the files in them
+ * (and their directories where a root is named), standard output and error. All blobs of an entry that is given out count as used just now. Costs one
  * `findMissing` per tree and one for the rest. Outermost: nothing that is not complete may be seen.
  */
 export function withCompleteness(next: ActionCache, storeOf: StoreOf): ActionCache {
