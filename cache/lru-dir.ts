@@ -5,12 +5,21 @@ import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
-import { LruIndex } from './lru-index.ts';
+import { LruIndex, type Oldest, type PartitionUsage } from './lru-index.ts';
+
+/** Most that a partition may hold. */
+export type PartitionLimit = { readonly bytes: number; readonly fileCount: number };
 
 export type LruDirOptions = {
   readonly dir: string;
-  /** Most bytes of all files together; what was used least goes first, from the partition that has most. */
+  /** Most bytes of all files together; what was used least goes first, of whoever has most: see `LruIndex.oldest`. */
   readonly limitBytes: number;
+  /** Where a partition stands among the others: its name last, before it what it lies below. @default all side by side */
+  readonly groupsOf?: (partition: string) => readonly string[];
+  /** What a partition may hold at most; what it used least goes first, whatever room others leave. @default no bound of its own */
+  readonly limitOf?: (partition: string) => PartitionLimit | undefined;
+  /** Called for each file that is removed to make room or because nobody used it, not for those that somebody removes by name. */
+  readonly onEvicted?: (partition: string, name: string) => void;
   /**
    * `process`: a file that was written survives the end of the process, however it ends. `power`: it survives loss of power
    * too (fdatasync of the file, fsync of its directory), at the price of two disk flushes each.
@@ -42,7 +51,7 @@ export class LruDir implements AsyncDisposable {
 
   private constructor(options: LruDirOptions) {
     this.#options = options;
-    this.#index = new LruIndex();
+    this.#index = new LruIndex(options.groupsOf);
     this.#scan = this.#rescan();
   }
 
@@ -86,14 +95,58 @@ export class LruDir implements AsyncDisposable {
     this.#index.remove(partition, name);
   }
 
+  /** Names of the files of a partition that begin with these two characters, as the disk has them; in no order. */
+  list(partition: string, prefix: string): readonly string[] {
+    return namesIn(path.join(this.#options.dir, partition, prefix));
+  }
+
+  /** Names of all files of a partition, as the disk has them; in no order. */
+  async *listAll(partition: string): AsyncGenerator<string, void, undefined> {
+    for (const prefix of namesIn(path.join(this.#options.dir, partition))) {
+      await nextTurn();
+      yield* this.list(partition, prefix);
+    }
+  }
+
+  /** Partitions that the disk has, empty ones too; in no order. */
+  partitions(): readonly string[] {
+    return namesIn(this.#options.dir).filter((name) => name !== TEMPORARY);
+  }
+
+  /** What a partition holds, as far as this process knows: see `scanned`. */
+  usageOf(partition: string): PartitionUsage {
+    return this.#index.usageOf(partition);
+  }
+
+  /** Removes what nobody has used since; how many files. */
+  async evictUnused(sinceMs: number): Promise<number> {
+    await this.#scan;
+    let count = 0;
+    for (const partition of this.#index.partitions()) {
+      for (;;) {
+        const oldest = this.#index.oldestIn(partition);
+        if (oldest === undefined || oldest.usedMs >= sinceMs) break;
+        if (this.#evict(oldest)) count += 1;
+        if (count % 64 === 0) await nextTurn();
+      }
+    }
+    return count;
+  }
+
   /**
-   * Makes a file, or replaces it. `fill` writes it, through the descriptor, and throws where it must not appear
-   * (a fault for errors of the disk: see `ioFault`).
+   * Makes a file, or replaces it unless `ifAbsent`; whether it was made. `fill` writes it, through the descriptor, and throws where it
+   * must not appear (a fault for errors of the disk: see `ioFault`).
    * @throws {Fault} STORE_FULL where `sizeBytes` do not fit; STORE_UNAVAILABLE; whatever `fill` throws.
    */
-  async write(partition: string, name: string, sizeBytes: number, fill: (fd: number) => Promise<void> | void): Promise<void> {
+  async write(
+    partition: string,
+    name: string,
+    sizeBytes: number,
+    fill: (fd: number) => Promise<void> | void,
+    { ifAbsent = false }: { readonly ifAbsent?: boolean } = {},
+  ): Promise<boolean> {
     const { dir, durability } = this.#options;
-    using _ = await this.#makeRoom(partition, sizeBytes);
+    using _ = await this.#makeRoom(partition, name, sizeBytes);
     const file = this.pathOf(partition, name);
     const own = `${hostTag(this.#options)}.${process.pid}.${randomBytes(8).toString('hex')}`;
     const temporary = path.join(dir, TEMPORARY, own);
@@ -110,8 +163,8 @@ export class LruDir implements AsyncDisposable {
       } finally {
         fs.closeSync(fd);
       }
-      renameInto(temporary, file);
-      renamed = true;
+      if (!moveInto(temporary, file, ifAbsent)) return false;
+      renamed = !ifAbsent;
       if (durability === 'power') for (const parent of parents(file, dir)) syncDirectory(parent);
     } catch (error) {
       throw filling || error instanceof Fault ? error : ioFault(error, file);
@@ -120,6 +173,7 @@ export class LruDir implements AsyncDisposable {
     }
     this.#index.use(partition, name, sizeBytes, this.#options.env.clock.now() + 1, true);
     this.#writtenBytes += sizeBytes;
+    return true;
   }
 
   /** Until all that the disk had when this was opened is known. Nothing needs to wait for it. */
@@ -132,20 +186,25 @@ export class LruDir implements AsyncDisposable {
     await this.#scan;
   }
 
-  /** Keeps `bytes` free for a write until disposed of, at the cost of what was used least. */
-  async #makeRoom(partition: string, bytes: number): Promise<Disposable> {
-    const { limitBytes } = this.#options;
-    if (bytes > limitBytes) throw new Fault('STORE_FULL', `${bytes} bytes are more than the whole store may hold (${limitBytes})`);
+  /** Keeps room free for a write until disposed of, at the cost of what was used least. */
+  async #makeRoom(partition: string, name: string, bytes: number): Promise<Disposable> {
+    const { limitBytes, limitOf } = this.#options;
+    const limit = limitOf?.(partition);
+    const mostBytes = Math.min(limitBytes, limit?.bytes ?? limitBytes);
+    if (bytes > mostBytes || limit?.fileCount === 0) throw noRoomAtAll(partition, bytes, limitBytes, limit);
     if (this.#writtenBytes > limitBytes / 16) {
       this.#writtenBytes = 0;
       this.#scan = this.#scan.then(() => this.#rescan());
     }
-    const reservation = this.#index.reserve(partition, bytes);
-    if (this.#index.totalBytes > limitBytes) {
+    const reservation = this.#index.reserve(partition, bytes, !this.#index.has(partition, name));
+    const isOver = () => this.#index.totalBytes > limitBytes;
+    const isOwnOver = () => limit !== undefined && exceeds(this.#index.usageOf(partition), limit);
+    if (isOver() || isOwnOver()) {
       await this.#scan; // until then the index may not know what was used least
-      while (this.#index.totalBytes > limitBytes && this.#evictOne());
+      while (isOwnOver() && this.#evictOne(this.#index.oldestIn(partition)));
+      while (isOver() && this.#evictOne(this.#index.oldest()));
     }
-    if (this.#index.totalBytes <= limitBytes) return reservation;
+    if (!isOver() && !isOwnOver()) return reservation;
     reservation[Symbol.dispose]();
     throw new Fault(
       'STORE_FULL',
@@ -153,24 +212,30 @@ export class LruDir implements AsyncDisposable {
     );
   }
 
-  /** Whether there was something to remove. What another process has used since goes to the end of the queue instead. */
-  #evictOne(): boolean {
-    const oldest = this.#index.oldest();
-    if (oldest === undefined) return false;
-    const { partition, name, usedMs } = oldest;
+  /** Whether there was something to remove. */
+  #evictOne(oldest: Oldest | undefined): boolean {
+    if (oldest !== undefined) this.#evict(oldest);
+    return oldest !== undefined;
+  }
+
+  /** Whether it was removed. What another process has used since goes to the end of the queue instead. */
+  #evict({ partition, name, usedMs }: Oldest): boolean {
     const file = this.pathOf(partition, name);
+    let removed = false;
     try {
       const stat = fs.lstatSync(file, { throwIfNoEntry: false });
       if (stat !== undefined && stat.mtimeMs > usedMs) {
         this.#index.use(partition, name, stat.size, stat.mtimeMs, false);
-        return true;
+        return false;
       }
       fs.rmSync(file, { force: true });
+      removed = stat !== undefined;
     } catch (error) {
       this.#options.env.log.warn('eviction-failed', { file, error });
     }
     this.#index.remove(partition, name);
-    return true;
+    if (removed) this.#options.onEvicted?.(partition, name);
+    return removed;
   }
 
   /** Learns what is there from the disk: at start, and now and then because of other processes. Never rejects. */
@@ -192,7 +257,7 @@ export class LruDir implements AsyncDisposable {
       }
       found.sort((a, b) => a.usedMs - b.usedMs);
       this.#index.learn(found);
-      while (this.#index.totalBytes > this.#options.limitBytes && this.#evictOne());
+      while (this.#index.totalBytes > this.#options.limitBytes && this.#evictOne(this.#index.oldest()));
     } catch (error) {
       env.log.warn('cache-scan-failed', { dir, error });
     }
@@ -241,14 +306,42 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function renameInto(temporary: string, file: string): void {
+/** Gives the file its name, in the place of another or, `ifAbsent`, beside its first one and in no other's place; whether it has it. */
+function moveInto(temporary: string, file: string, ifAbsent: boolean): boolean {
+  const move = () => (ifAbsent ? fs.linkSync(temporary, file) : fs.renameSync(temporary, file));
   try {
-    fs.renameSync(temporary, file);
+    try {
+      move();
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error;
+      fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+      move();
+    }
+    return true;
   } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    fs.renameSync(temporary, file);
+    if (ifAbsent && isCode(error, 'EEXIST')) return false;
+    throw error;
   }
+}
+
+function namesIn(dir: string): readonly string[] {
+  try {
+    return fs.readdirSync(dir);
+  } catch (error) {
+    if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return [];
+    throw ioFault(error, dir);
+  }
+}
+
+function exceeds(usage: PartitionUsage, limit: PartitionLimit): boolean {
+  return usage.bytes > limit.bytes || usage.fileCount > limit.fileCount;
+}
+
+function noRoomAtAll(partition: string, bytes: number, limitBytes: number, limit: PartitionLimit | undefined): Fault {
+  if (bytes > limitBytes) return new Fault('STORE_FULL', `${bytes} bytes are more than the whole store may hold (${limitBytes})`);
+  return new Fault('STORE_FULL', `${bytes} bytes are more than ${partition} may hold (${limit?.bytes} bytes, ${limit?.fileCount} files)`, {
+    hint: 'Raise the quota of that scope.',
+  });
 }
 
 /** The directories from the file's own up to the top. */

@@ -1,30 +1,62 @@
 /** `own`: used by this process since it began, not only found on the disk. */
 type Entry = { readonly sizeBytes: number; readonly usedMs: number; readonly own: boolean };
-type Partition = { readonly entries: Map<string, Entry>; bytes: number };
+/** Reserved bytes and files are about to be written. Entries are in the order of their use, the least recent first. */
+type Partition = {
+  readonly name: string;
+  readonly entries: Map<string, Entry>;
+  bytes: number;
+  reservedBytes: number;
+  reservedCount: number;
+};
+/** A place in the tree of groups. `bytes` are those of its own partition and of all groups below it, reserved ones included. */
+type Group = { readonly children: Map<string, Group>; partition: Partition | undefined; bytes: number };
 
 export type Oldest = { readonly partition: string; readonly name: string; readonly usedMs: number };
 
-/** What a directory holds as far as this process knows: the order of last use, and bytes per partition. */
+/** What a partition holds; reserved bytes and files are counted. */
+export type PartitionUsage = { readonly bytes: number; readonly fileCount: number };
+
+/**
+ * What a directory holds as far as this process knows: the order of last use, and bytes per partition. Partitions stand in a tree
+ * of groups (`groupsOf`), which says who pays for whom when there is no room: see `oldest`.
+ */
 export class LruIndex {
+  readonly #groupsOf: (partition: string) => readonly string[];
   readonly #partitions = new Map<string, Partition>();
-  /** Bytes that are about to be written, by partition. */
-  readonly #reserved = new Map<string, number>();
-  #bytes = 0;
-  #reservedBytes = 0;
+  readonly #root: Group = { children: new Map(), partition: undefined, bytes: 0 };
+
+  constructor(groupsOf: (partition: string) => readonly string[] = (partition) => [partition]) {
+    this.#groupsOf = groupsOf;
+  }
 
   /** Bytes of what is known and of what is reserved. */
   get totalBytes(): number {
-    return this.#bytes + this.#reservedBytes;
+    return this.#root.bytes;
+  }
+
+  /** Partitions that hold something or are about to. */
+  partitions(): readonly string[] {
+    return [...this.#partitions.keys()];
+  }
+
+  usageOf(partition: string): PartitionUsage {
+    const at = this.#partitions.get(partition);
+    if (at === undefined) return { bytes: 0, fileCount: 0 };
+    return { bytes: at.bytes + at.reservedBytes, fileCount: at.entries.size + at.reservedCount };
+  }
+
+  has(partition: string, name: string): boolean {
+    return this.#partitions.get(partition)?.entries.has(name) === true;
   }
 
   /** The file is there and was used at that time, later than all others. */
   use(partition: string, name: string, sizeBytes: number, usedMs: number, own: boolean): void {
-    this.remove(partition, name);
-    let at = this.#partitions.get(partition);
-    if (at === undefined) this.#partitions.set(partition, (at = { entries: new Map(), bytes: 0 }));
+    const at = this.#at(partition);
+    const before = at.entries.get(name);
+    at.entries.delete(name);
     at.entries.set(name, { sizeBytes, usedMs, own });
-    at.bytes += sizeBytes;
-    this.#bytes += sizeBytes;
+    at.bytes += sizeBytes - (before?.sizeBytes ?? 0);
+    this.#count(partition, sizeBytes - (before?.sizeBytes ?? 0));
   }
 
   remove(partition: string, name: string): void {
@@ -33,41 +65,53 @@ export class LruIndex {
     if (at === undefined || entry === undefined) return;
     at.entries.delete(name);
     at.bytes -= entry.sizeBytes;
-    this.#bytes -= entry.sizeBytes;
-    if (at.entries.size === 0) this.#partitions.delete(partition);
+    this.#count(partition, -entry.sizeBytes);
+    this.#prune(at);
   }
 
-  /** Counts bytes that are about to be written, until disposed of. */
-  reserve(partition: string, bytes: number): Disposable {
-    this.#count(partition, bytes);
+  /** Counts bytes, and a file where `isNew`, that are about to be written, until disposed of. */
+  reserve(partition: string, bytes: number, isNew: boolean): Disposable {
+    const at = this.#at(partition);
+    const take = (sign: 1 | -1) => {
+      at.reservedBytes += sign * bytes;
+      at.reservedCount += isNew ? sign : 0;
+      this.#count(partition, sign * bytes);
+    };
+    take(1);
     let open = true;
     return {
       [Symbol.dispose]: () => {
-        if (open) this.#count(partition, -bytes);
+        if (!open) return;
         open = false;
+        take(-1);
+        this.#prune(at);
       },
     };
   }
 
-  #count(partition: string, bytes: number): void {
-    const reserved = (this.#reserved.get(partition) ?? 0) + bytes;
-    this.#reservedBytes += bytes;
-    if (reserved === 0) this.#reserved.delete(partition);
-    else this.#reserved.set(partition, reserved);
-  }
-
   /**
-   * The least recently used file of the partition that has most bytes, reserved ones included: so one partition's flood,
-   * announced or real, costs the others nothing. Undefined where that partition has no files yet.
+   * The least recently used file of whoever has most. From the top of the tree down: of the groups side by side, the one with most
+   * bytes pays; and a partition with groups below it pays only where it has more than all of them together. So what is below a
+   * partition, however many there are, cannot take the half of their common share from it, and no flood, announced or real, costs
+   * a smaller group beside it anything. Undefined where whoever has most has only reserved so far.
    */
   oldest(): Oldest | undefined {
-    const sizeOf = (partition: string) => (this.#partitions.get(partition)?.bytes ?? 0) + (this.#reserved.get(partition) ?? 0);
-    let largest: string | undefined;
-    for (const partition of [...this.#partitions.keys(), ...this.#reserved.keys()]) {
-      if (largest === undefined || sizeOf(partition) > sizeOf(largest)) largest = partition;
+    let group = this.#root;
+    for (;;) {
+      const own = group.partition === undefined ? 0 : group.partition.bytes + group.partition.reservedBytes;
+      let largest: Group | undefined;
+      for (const child of group.children.values()) if (largest === undefined || child.bytes > largest.bytes) largest = child;
+      if (largest === undefined || largest.bytes === 0 || own > group.bytes - own) {
+        return group.partition === undefined ? undefined : oldestOf(group.partition);
+      }
+      group = largest;
     }
-    const first = largest === undefined ? undefined : this.#partitions.get(largest)?.entries.entries().next().value;
-    return largest === undefined || first === undefined ? undefined : { partition: largest, name: first[0], usedMs: first[1].usedMs };
+  }
+
+  /** The least recently used file of a partition. */
+  oldestIn(partition: string): Oldest | undefined {
+    const at = this.#partitions.get(partition);
+    return at === undefined ? undefined : oldestOf(at);
   }
 
   /** Takes over what the disk has, oldest use first. What this process used since it was opened stays newest, in its order. */
@@ -76,8 +120,7 @@ export class LruIndex {
   ): void {
     const own = [...this.#partitions].map(([partition, { entries }]) => [partition, [...entries]] as const);
     const onDisk = new Map(found.map((file) => [`${file.partition}/${file.name}`, file]));
-    this.#partitions.clear();
-    this.#bytes = 0;
+    for (const [partition, entries] of own) for (const [name] of entries) this.remove(partition, name);
     for (const { partition, name, sizeBytes, usedMs } of found) this.use(partition, name, sizeBytes, usedMs, false);
     for (const [partition, entries] of own) {
       for (const [name, entry] of entries) {
@@ -87,4 +130,52 @@ export class LruIndex {
       }
     }
   }
+
+  #at(partition: string): Partition {
+    const known = this.#partitions.get(partition);
+    if (known !== undefined) return known;
+    const made: Partition = { name: partition, entries: new Map(), bytes: 0, reservedBytes: 0, reservedCount: 0 };
+    this.#partitions.set(partition, made);
+    let group = this.#root;
+    for (const name of this.#groupsOf(partition)) {
+      const child = group.children.get(name) ?? { children: new Map<string, Group>(), partition: undefined, bytes: 0 };
+      group.children.set(name, child);
+      group = child;
+    }
+    group.partition = made;
+    return made;
+  }
+
+  #count(partition: string, bytes: number): void {
+    let group: Group | undefined = this.#root;
+    group.bytes += bytes;
+    for (const name of this.#groupsOf(partition)) {
+      group = group?.children.get(name);
+      if (group !== undefined) group.bytes += bytes;
+    }
+  }
+
+  /** Forgets a partition that holds nothing, and the groups that have no other. */
+  #prune(at: Partition): void {
+    if (at.entries.size > 0 || at.reservedBytes > 0 || at.reservedCount > 0 || this.#partitions.get(at.name) !== at) return;
+    this.#partitions.delete(at.name);
+    const names = this.#groupsOf(at.name);
+    const path = [this.#root];
+    for (const name of names) {
+      const child = path.at(-1)?.children.get(name);
+      if (child !== undefined) path.push(child);
+    }
+    const last = path.at(-1);
+    if (last !== undefined) last.partition = undefined;
+    for (let depth = names.length; depth > 0; depth -= 1) {
+      const group = path[depth];
+      if (group === undefined || group.partition !== undefined || group.children.size > 0) return;
+      path[depth - 1]?.children.delete(names[depth - 1] ?? '');
+    }
+  }
+}
+
+function oldestOf({ name: partition, entries }: Partition): Oldest | undefined {
+  const first = entries.entries().next().value;
+  return first === undefined ? undefined : { partition, name: first[0], usedMs: first[1].usedMs };
 }

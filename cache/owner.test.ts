@@ -16,8 +16,8 @@ test('an owner is the name of a directory, and back', () => {
     expect(partitionOf(owner)).not.toContain('/');
   }
   expect(new Set(owners.map(partitionOf)).size).toBe(owners.length);
-  expect(groupsOf('web+main+pr-7')).toEqual(['web', 'main', 'pr-7']);
-  for (const other of ['web', '', '+main', 'web+', '.tmp', 'web++main', 'web+..']) expect(ownerOf(other)).toBeUndefined();
+  expect(groupsOf('web~main~pr-7')).toEqual(['web', 'main', 'pr-7']);
+  for (const other of ['web', '', '~main', 'web~', '.tmp', 'web~~main', 'web~..']) expect(ownerOf(other)).toBeUndefined();
 });
 
 test('a scope is a path that leads nowhere else', () => {
