@@ -202,6 +202,7 @@ function planOf(command: readonly string[], options: ExecOptions, name: string):
     network: options.network === true,
     cacheable: options.cache === true,
     salt: options.salt ?? '',
+    dependencyCaches: [],
     sideEffects: undefined,
     critical: true,
     onLag: undefined,

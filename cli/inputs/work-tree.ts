@@ -5,7 +5,7 @@ import type { StatIndex } from '../../cache/tree/stat-index.ts';
 import { isIgnored, parseIgnore, type IgnoreRules } from './ignore.ts';
 
 /** Never inputs: the history and our own state. */
-const NEVER = new Set(['.git', '.switchyard', '.hg', '.svn']);
+export const NEVER = new Set(['.git', '.switchyard', '.hg', '.svn']);
 const IGNORE_FILES = ['.gitignore', '.switchyardignore'];
 
 /** The files that a caller may send, scanned once; `ignored` are those that ignore files name. */
@@ -54,7 +54,7 @@ export function ignoredIn(root: string): (path: string) => boolean {
 }
 
 /** The ignore files from the root down to a directory, each read once. */
-class RuleFiles {
+export class RuleFiles {
   readonly #root: string;
   readonly #byDirectory = new Map<string, readonly IgnoreRules[]>();
 

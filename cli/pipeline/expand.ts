@@ -85,7 +85,7 @@ class StepExpansion {
   }
 
   #one(combination: Combination, name: string): readonly ExpandedStep[] {
-    const names: Names = { ...this.#input.names, matrix: { open: false, values: Object.fromEntries(combination) } };
+    const names = withGroup(this.#input.names, 'matrix', { open: false, values: Object.fromEntries(combination) });
     const template = this.#template(names);
     const runs = this.#when(this.#own, names) && (template === undefined || this.#when(template.step, template.names));
     if (!runs) return [];
@@ -130,7 +130,7 @@ class StepExpansion {
     }
     const at = { place: written.keyPlace, field: this.#at, giveWith: 'Give it: with: {NAME: …}.' };
     const values = bindParams(template.params, given, at, this.#problems);
-    return { step: template.step, names: { ...this.#input.names, with: { open: isShort(template.params, values), values } } };
+    return { step: template.step, names: withGroup(this.#input.names, 'with', { open: isShort(template.params, values), values }) };
   }
 
   #when(fields: SourceMap, names: Names): boolean {
@@ -150,6 +150,10 @@ class StepExpansion {
     );
     return true;
   }
+}
+
+function withGroup(names: Names, group: string, members: Names['groups'][string]): Names {
+  return { ...names, groups: { ...names.groups, [group]: members } };
 }
 
 /** `over` on top of `under`: whole fields replace each other, but variables of `env` one by one. */

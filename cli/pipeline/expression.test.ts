@@ -1,8 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { evaluate, ExpressionError, parseExpression, type Names } from './expression.ts';
+import { evaluate, ExpressionError, parseExpression, partsOf, type Names } from './expression.ts';
 
-const NAMES: Names = { git: { open: false, values: { branch: 'main', count: 3, dirty: false } }, env: { open: true, values: { A: '1' } } };
+const NAMES: Names = {
+  groups: { git: { open: false, values: { branch: 'main', count: 3, dirty: false } }, env: { open: true, values: { A: '1' } } },
+  hash: (patterns) =>
+    patterns.includes('gone')
+      ? { wrong: 'there is no file "gone"' }
+      : { digest: 'd', files: patterns.map((path) => ({ path, digest: `of ${path}` })) },
+};
 
 function run(text: string) {
   return evaluate(parseExpression(text), NAMES);
@@ -23,8 +29,28 @@ test.for([
   ["contains(git.branch, 'ai')", true],
   ["endsWith('abc', 'c')", true],
   ['-1 < 0', true],
+  ["hash('a', 'b/*') == 'd'", true],
 ] as const)('%s', ([text, value]) => {
   expect(run(text)).toBe(value);
+});
+
+test('the parts of a value are the names and files that it is made of, however they are put together', () => {
+  const parts = partsOf(parseExpression("env.A == 'x' && !(git.count < 3) || startsWith(hash('f', git.branch), 'd')"), NAMES);
+  expect(parts).toEqual([
+    { name: 'env.A', value: '1' },
+    { name: 'git.count', value: '3' },
+    { name: 'file f', value: 'of f' },
+    { name: 'file main', value: 'of main' },
+  ]);
+  const many = Array.from({ length: 40 }, (_, index) => `'f${index}'`).join(', ');
+  expect(partsOf(parseExpression(`hash(${many})`), NAMES)).toMatchObject([{ value: 'd' }]);
+  expect(partsOf(parseExpression("'a' == 'b'"), NAMES)).toEqual([]);
+});
+
+test('a hash of what is not there is a mistake', () => {
+  expect(() => run("hash('gone')")).toThrow('there is no file "gone"');
+  expect(() => run('hash()')).toThrow('expected a value');
+  expect(() => run("hash('a'")).toThrow('expected ")"');
 });
 
 describe('mistakes are explained', () => {

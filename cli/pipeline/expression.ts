@@ -1,11 +1,23 @@
 import { unreachable } from '../../base/assert.ts';
 import { suggest } from '../../base/suggest.ts';
+import type { KeyPart } from '../../cache/entries/entry-store.ts';
 
 /** What an expression can yield and refer to. */
 export type Value = string | number | boolean;
 
-/** Names by their first part: `matrix.os` is `names.matrix.os`. A closed group knows all its members; an open one yields ''. */
-export type Names = Readonly<Record<string, { readonly open: boolean; readonly values: Readonly<Record<string, Value>> }>>;
+/** Files of the work tree and one digest (64 hex digits) over their paths and contents, whatever their order. */
+export type HashedFiles = { readonly digest: string; readonly files: readonly { readonly path: string; readonly digest: string }[] };
+
+/** The files that paths and patterns name; or, in words, what is wrong with them. */
+export type HashFiles = (patterns: readonly string[]) => HashedFiles | { readonly wrong: string };
+
+/** What expressions may refer to. */
+export type Names = {
+  /** By their first part: `matrix.os` is `groups.matrix.values.os`. A closed group knows all its members; an open one yields ''. */
+  readonly groups: Readonly<Record<string, { readonly open: boolean; readonly values: Readonly<Record<string, Value>> }>>;
+  /** What `hash(…)` does. */
+  readonly hash: HashFiles;
+};
 
 /** Wrong syntax, an unknown name or a wrong operand; `at` is the offset within the expression. */
 export class ExpressionError extends Error {
@@ -25,11 +37,13 @@ type Token = { readonly kind: 'text' | 'number' | 'name' | 'sign' | 'end'; reado
 const TOKEN =
   /\s*(?:(?<text>'[^']*'|"[^"]*")|(?<number>-?\d+(?:\.\d+)?)|(?<name>[A-Za-z_][\w-]*(?:\.[\w-]+)*)|(?<sign>==|!=|<=|>=|&&|\|\||[<>!(),]))/y;
 
-const FUNCTIONS: Readonly<Record<string, (value: string, part: string) => boolean>> = {
+/** What is called with two texts. `hash` is the other function. */
+const TEXT_FUNCTIONS: Readonly<Record<string, (value: string, part: string) => boolean>> = {
   startsWith: (value, part) => value.startsWith(part),
   endsWith: (value, part) => value.endsWith(part),
   contains: (value, part) => value.includes(part),
 };
+const FUNCTIONS = [...Object.keys(TEXT_FUNCTIONS), 'hash'];
 
 /** An expression, read once and evaluated against many sets of names. */
 export type Expression =
@@ -38,7 +52,8 @@ export type Expression =
   | { readonly kind: 'not'; readonly of: Expression; readonly at: number }
   | { readonly kind: 'both' | 'any'; readonly left: Expression; readonly right: Expression; readonly at: number }
   | { readonly kind: 'compare'; readonly sign: string; readonly left: Expression; readonly right: Expression; readonly at: number }
-  | { readonly kind: 'call'; readonly name: string; readonly left: Expression; readonly right: Expression; readonly at: number };
+  | { readonly kind: 'call'; readonly name: string; readonly left: Expression; readonly right: Expression; readonly at: number }
+  | { readonly kind: 'hash'; readonly patterns: readonly Expression[]; readonly at: number };
 
 /**
  * Reads `a.b == 'text' && !(c.d < 3) || startsWith(git.branch, 'release/')`. `&&` binds tighter than `||`.
@@ -118,14 +133,20 @@ class Parser {
   #name(token: Token): Expression {
     if (token.text === 'true' || token.text === 'false') return { kind: 'value', value: token.text === 'true' };
     if (!this.#takeSign('(')) return { kind: 'name', path: token.text, at: token.at };
-    if (!Object.hasOwn(FUNCTIONS, token.text)) {
-      throw unknown(`there is no function "${token.text}"`, token.text, Object.keys(FUNCTIONS), token.at);
-    }
+    if (!FUNCTIONS.includes(token.text)) throw unknown(`there is no function "${token.text}"`, token.text, FUNCTIONS, token.at);
+    if (token.text === 'hash') return { kind: 'hash', patterns: this.#patterns(), at: token.at };
     const left = this.#any();
     this.#demand(',');
     const right = this.#any();
     this.#demand(')');
     return { kind: 'call', name: token.text, left, right, at: token.at };
+  }
+
+  #patterns(): readonly Expression[] {
+    const patterns = [this.#any()];
+    while (this.#takeSign(',')) patterns.push(this.#any());
+    this.#demand(')');
+    return patterns;
   }
 }
 
@@ -174,20 +195,61 @@ export function evaluate(expression: Expression, names: Names): Value {
     case 'compare':
       return compared(expression.sign, evaluate(expression.left, names), evaluate(expression.right, names), expression.at);
     case 'call':
-      return FUNCTIONS[expression.name]?.(String(evaluate(expression.left, names)), String(evaluate(expression.right, names))) ?? false;
+      return (
+        TEXT_FUNCTIONS[expression.name]?.(String(evaluate(expression.left, names)), String(evaluate(expression.right, names))) ?? false
+      );
+    case 'hash':
+      return hashed(expression, names).digest;
     default:
       return unreachable(expression);
   }
 }
 
-function lookUp(path: string, at: number, names: Names): Value {
+function hashed({ patterns, at }: Extract<Expression, { kind: 'hash' }>, names: Names): HashedFiles {
+  const found = names.hash(patterns.map((pattern) => String(evaluate(pattern, names))));
+  if ('digest' in found) return found;
+  throw new ExpressionError(found.wrong, at, 'Paths are relative to the directory of the pipeline file; put them in quotes.');
+}
+
+/** Files that are parts of a key by themselves; more of one call are one part together. */
+const FILE_PARTS_MAX = 32;
+
+/**
+ * The names and files that the value is made of, with their values: two values differ only where one of these does.
+ * @throws {ExpressionError} as `evaluate`
+ */
+export function partsOf(expression: Expression, names: Names): readonly KeyPart[] {
+  switch (expression.kind) {
+    case 'value':
+      return [];
+    case 'name':
+      return [{ name: expression.path, value: String(lookUp(expression.path, expression.at, names)) }];
+    case 'not':
+      return partsOf(expression.of, names);
+    case 'both':
+    case 'any':
+    case 'compare':
+    case 'call':
+      return [...partsOf(expression.left, names), ...partsOf(expression.right, names)];
+    case 'hash': {
+      const { digest, files } = hashed(expression, names);
+      if (files.length <= FILE_PARTS_MAX) return files.map((file) => ({ name: `file ${file.path}`, value: file.digest }));
+      const patterns = expression.patterns.map((pattern) => String(evaluate(pattern, names)));
+      return [{ name: `files ${patterns.join(', ')}`, value: digest }];
+    }
+    default:
+      return unreachable(expression);
+  }
+}
+
+function lookUp(path: string, at: number, { groups }: Names): Value {
   const dot = path.indexOf('.');
   const group = dot < 0 ? path : path.slice(0, dot);
-  const found = Object.hasOwn(names, group) ? names[group] : undefined;
+  const found = Object.hasOwn(groups, group) ? groups[group] : undefined;
   if (dot < 0 || found === undefined) {
-    const groups = Object.keys(names).map((name) => `${name}.…`);
-    const near = suggest(group, Object.keys(names));
-    const hint = near === undefined ? `Known: ${groups.join(', ')}. Put text in quotes: '${path}'.` : `Did you mean "${near}.…"?`;
+    const known = Object.keys(groups).map((name) => `${name}.…`);
+    const near = suggest(group, Object.keys(groups));
+    const hint = near === undefined ? `Known: ${known.join(', ')}. Put text in quotes: '${path}'.` : `Did you mean "${near}.…"?`;
     throw new ExpressionError(`there is no name "${path}"`, at, hint);
   }
   const member = path.slice(dot + 1);

@@ -1,11 +1,15 @@
-import { evaluate, ExpressionError, parseExpression, type Names, type Value } from './expression.ts';
+import type { KeyPart } from '../../cache/entries/entry-store.ts';
+import { evaluate, ExpressionError, parseExpression, partsOf, type Names, type Value } from './expression.ts';
 import type { Problems } from './problem.ts';
-import type { SourceNode } from './source.ts';
+import type { MadeOf, SourceNode } from './source.ts';
 
 const MARKED = /\$\{\{(.*?)\}\}/gsu;
 const WHOLE = /^\$\{\{((?:(?!\}\}).)*)\}\}$/su;
 
-/** `node` with every `${{ … }}` replaced. A text that is nothing but one expression takes the type of its value. */
+/**
+ * `node` with every `${{ … }}` replaced. A text that is nothing but one expression takes the type of its value. Scalars remember what
+ * they were made of.
+ */
 export function interpolate(node: SourceNode, field: string, names: Names, problems: Problems): SourceNode {
   if (node.kind === 'list') {
     return { ...node, items: node.items.map((item, index) => interpolate(item, `${field}[${index}]`, names, problems)) };
@@ -15,12 +19,19 @@ export function interpolate(node: SourceNode, field: string, names: Names, probl
     return { ...node, entries };
   }
   if (node.kind !== 'text' || !node.value.includes('${{')) return node;
-  const value = (expression: string): Value => valueOf(expression, node, field, names, problems) ?? '';
+  const parts = new Map<string, KeyPart>();
+  const value = (expression: string): Value => {
+    const found = valueOf(expression, node, field, names, problems);
+    if (found === undefined) return '';
+    for (const part of partsOf(parseExpression(expression), names)) parts.set(part.name, part);
+    return found;
+  };
+  const madeOf = (): MadeOf => ({ written: node.value, parts: [...parts.values()] });
   const whole = WHOLE.exec(node.value)?.[1];
-  if (whole !== undefined) return asNode(value(whole), node);
+  if (whole !== undefined) return { ...asNode(value(whole), node), madeOf: madeOf() };
   const text = node.value.replaceAll(MARKED, (_, expression: string) => String(value(expression)));
   if (text.includes('${{')) problems.error(node.place, field, '"${{" without "}}"');
-  return { ...node, value: text };
+  return { ...node, value: text, madeOf: madeOf() };
 }
 
 /** The value of one expression; undefined after reporting why there is none. */
@@ -34,7 +45,7 @@ export function valueOf(expression: string, node: SourceNode, field: string, nam
   }
 }
 
-function asNode(value: Value, { place }: SourceNode): SourceNode {
+function asNode(value: Value, { place }: SourceNode): Extract<SourceNode, { kind: 'text' | 'number' | 'boolean' }> {
   if (typeof value === 'string') return { kind: 'text', value, place };
   return typeof value === 'number' ? { kind: 'number', value, place } : { kind: 'boolean', value, place };
 }

@@ -12,6 +12,7 @@ const CONTEXT: PipelineContext = {
   host: { platform: 'linux-x64', node: '24.0.0' },
   defaultName: 'work',
   params: new Map(),
+  hashFiles: (patterns) => ({ digest: 'f'.repeat(64), files: patterns.map((path) => ({ path, digest: 'f'.repeat(64) })) }),
 };
 
 test('docs/pipeline.md lists every rule with its sentence, and no other', () => {
@@ -22,8 +23,9 @@ test('docs/pipeline.md lists every rule with its sentence, and no other', () => 
 
 test('the pipelines of the guide are right', () => {
   const page = readFileSync(path.join(ROOT, 'docs/pipeline.md'), 'utf8');
-  const [whole, part] = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
+  const [whole, caches, part] = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text ?? '');
   expect(loadPipeline(whole ?? '', CONTEXT).problems).toEqual([]);
+  expect(loadPipeline(`version: 1\n${caches}`, CONTEXT).problems).toEqual([]);
   const completed = `version: 1\n${part}  install: { run: npm ci }\n`;
   expect(loadPipeline(completed, CONTEXT).problems).toEqual([]);
 });

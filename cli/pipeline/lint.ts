@@ -9,6 +9,9 @@ import { entryOf, type SourceEntry, type SourceMap } from './source.ts';
 export const LINT_RULES = {
   'network-cache-without-inputs': 'A step with network is cached, but neither inputs nor cache keys say what its result depends on.',
   'no-timeout': 'A step has no timeout: when it hangs, it holds its agent for an hour.',
+  'dependency-cache-key-constant': 'A dependency cache has a key that never changes: what the first run left is used for ever.',
+  'pattern-in-dependency-cache': 'A path of a dependency cache has characters of a pattern, but its paths are literal.',
+  'inputs-hold-dependency-cache': "A step's inputs match a path of its dependency cache, which then cannot be placed.",
   'inputs-hold-outputs': "A step's inputs match its own outputs, so that its own result changes its key.",
   'pattern-in-outputs': 'An output has characters of a pattern, but outputs are literal paths: nothing will be found there.',
   'cache-without-inputs': 'A cached step reads nothing: its first result is used for ever.',
@@ -38,6 +41,7 @@ export function lintPipeline({ plan, source }: Pick<LoadedPipeline, 'plan' | 'so
   const byName = new Map(plan.steps.map((step) => [step.name, step]));
   for (const step of plan.steps) {
     lintCaching(step, byName, warn);
+    lintDependencyCaches(step, isIgnored, warn);
     lintStep(step, isIgnored, warn);
   }
   lintUnused(plan, source, problems);
@@ -66,6 +70,25 @@ function lintCaching(step: PlannedStep, byName: ReadonlyMap<string, PlannedStep>
       'the step reads nothing, so its first result is used for ever',
       'Name its inputs, or write "cache: false".',
     );
+  }
+}
+
+function lintDependencyCaches(step: PlannedStep, isIgnored: IsIgnored, warn: Warn): void {
+  for (const { name, paths, parts, policy } of step.dependencyCaches) {
+    if (parts.length <= 1 && policy !== 'pull') {
+      const hint = "Put what the content depends on into it, such as ${{ hash('package-lock.json') }}.";
+      warn('dependency-cache-key-constant', step, 'dependencyCache', `the key of "${name}" is the same for ever`, hint);
+    }
+    const pattern = paths.find(looksLikePattern);
+    if (pattern !== undefined) {
+      const hint = 'Name the directory: it is kept with all that it holds.';
+      warn('pattern-in-dependency-cache', step, 'dependencyCache', `"${pattern}" looks like a pattern, but these paths are literal`, hint);
+    }
+    const held = paths.find((path) => readsOwn(step, path, isIgnored));
+    if (held !== undefined) {
+      const hint = `Exclude it: "!${held}/**", or let .gitignore name it.`;
+      warn('inputs-hold-dependency-cache', step, 'inputs', `the inputs hold "${held}" of the dependency cache "${name}"`, hint);
+    }
   }
 }
 

@@ -9,6 +9,10 @@ const CONTEXT: PipelineContext = {
   host: { platform: 'linux-x64', node: '24.0.0' },
   defaultName: 'work',
   params: new Map(),
+  hashFiles: (patterns) =>
+    patterns.includes('gone')
+      ? { wrong: 'there is no file or directory "gone"' }
+      : { digest: 'f'.repeat(64), files: patterns.map((path) => ({ path, digest: `d of ${path}` })) },
 };
 
 function errors(text: string, context: Partial<PipelineContext> = {}): string {

@@ -1,4 +1,4 @@
-import type { Names, Value } from './expression.ts';
+import type { HashFiles, Names, Value } from './expression.ts';
 import { expand, type Expansion, type Template } from './expand.ts';
 import { interpolate } from './interpolate.ts';
 import { bindParams, isShort, paramFromText, whyWrong, type GivenParam, type ParamDeclarations } from './params.ts';
@@ -19,6 +19,8 @@ export type PipelineContext = {
   readonly defaultName: string;
   /** `--param NAME=VALUE`, as written. */
   readonly params: ReadonlyMap<string, string>;
+  /** Reads files of the work tree for `hash(…)`; `ignore` is what the file names beside the ignore files. */
+  readonly hashFiles: (patterns: readonly string[], ignore: readonly string[]) => ReturnType<HashFiles>;
 };
 
 /** The file as read; for the linter. */
@@ -36,7 +38,7 @@ export type LoadedPipeline = {
   readonly problems: readonly Problem[];
 };
 
-/** Reads a pipeline file: text to plan, or everything that is wrong with it. Pure. */
+/** Reads a pipeline file: text to plan, or everything that is wrong with it. Pure, but for what `hashFiles` reads. */
 export function loadPipeline(written: string, context: PipelineContext): LoadedPipeline {
   const problems = new Problems();
   const root = parseSource(written, problems);
@@ -93,12 +95,19 @@ function namesOf(declared: ParamDeclarations, root: SourceMap, context: Pipeline
   const params = bindParams(declared, given, { place, field: 'params', giveWith: 'Give it: --param NAME=VALUE.' }, problems);
   const env: Record<string, Value> = {};
   for (const [name, value] of Object.entries(context.env)) if (value !== undefined) env[name] = value;
-  return {
+  const groups = {
     params: { open: isShort(declared, params), values: params },
     env: { open: true, values: env },
     git: { open: false, values: context.git },
     host: { open: false, values: context.host },
   };
+  const ignore = textsOf(entryOf(root, 'ignore')?.value);
+  return { groups, hash: (patterns) => context.hashFiles(patterns, ignore) };
+}
+
+/** The texts of a list that is to be read before its expressions can be. */
+function textsOf(node: SourceNode | undefined): readonly string[] {
+  return node?.kind === 'list' ? node.items.flatMap((item) => (item.kind === 'text' ? [item.value] : [])) : [];
 }
 
 function checkDeclarations(declared: ParamDeclarations, root: SourceNode, field: string, problems: Problems): void {

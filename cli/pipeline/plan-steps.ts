@@ -3,10 +3,12 @@ import { LIMITS } from '../../coordinator/core/limits.ts';
 import type { ExpandedStep, Expansion } from './expand.ts';
 import { suggest } from '../../base/suggest.ts';
 import type { PlannedStep } from './plan.ts';
+import { planDependencyCaches } from './plan-dependency-caches.ts';
 import type { Problems } from './problem.ts';
 import { retryPolicyOf } from './retry-policy.ts';
 import { entryOf, type SourceNode } from './source.ts';
 import { stepType, type NeedAsWritten, type StepAsWritten } from './table.ts';
+import { tidyPath } from './tidy-path.ts';
 
 /** Expanded steps as planned ones; reports what is wrong within a step and between steps. */
 export function planSteps({ steps, left }: Expansion, problems: Problems): readonly PlannedStep[] {
@@ -74,6 +76,7 @@ function planStep(step: ExpandedStep, written: StepAsWritten, names: StepNames, 
     network,
     cacheable: cache?.use ?? (!network && written.sideEffects !== true),
     salt: cache === undefined || (cache.salt === '' && cache.keys.length === 0) ? '' : JSON.stringify([cache.salt, ...cache.keys]),
+    dependencyCaches: planDependencyCaches(written.dependencyCache ?? [], wrong),
     sideEffects: written.sideEffects,
     critical,
     onLag: onLagOf(written.onLag),
@@ -89,14 +92,6 @@ function planStep(step: ExpandedStep, written: StepAsWritten, names: StepNames, 
 
 function onLagOf(written: StepAsWritten['onLag']): PlannedStep['onLag'] {
   return written?.after === undefined || written.use === undefined ? undefined : { afterMs: written.after, use: written.use };
-}
-
-/** Without "./", doubled and trailing slashes; '' for the root. */
-function tidyPath(path: string): string {
-  return path
-    .split('/')
-    .filter((part) => part !== '' && part !== '.')
-    .join('/');
 }
 
 /** Names as the build will know them: a step with a matrix stands for all its combinations; steps that `when` left out are dropped. */

@@ -2,6 +2,7 @@ import type { RetryPolicyAsWritten } from './retry-policy.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Zone } from '../../base/zone.ts';
 import type { InputsAsWritten } from './table.ts';
+import type { PlannedDependencyCache } from './plan-dependency-caches.ts';
 import type { Place } from './problem.ts';
 
 /** A step as the file asks for it: templates, matrix and expressions worked out, inputs still patterns. */
@@ -30,6 +31,7 @@ export type PlannedStep = {
   readonly network: boolean;
   readonly cacheable: boolean;
   readonly salt: string;
+  readonly dependencyCaches: readonly PlannedDependencyCache[];
   readonly sideEffects: boolean | undefined;
   readonly critical: boolean;
   readonly onLag: { readonly afterMs: number; readonly use: 'skip' | 'default' } | undefined;

@@ -1,11 +1,15 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type ErrorCode } from 'yaml';
+import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import type { Place, Problems } from './problem.ts';
+
+/** What a value was made of, where expressions made it: the text as it was written, and the names and files in it. */
+export type MadeOf = { readonly written: string; readonly parts: readonly KeyPart[] };
 
 /** A YAML value that knows where it was written. Aliases are resolved. */
 export type SourceNode =
-  | { readonly kind: 'text'; readonly value: string; readonly place: Place }
-  | { readonly kind: 'number'; readonly value: number; readonly place: Place }
-  | { readonly kind: 'boolean'; readonly value: boolean; readonly place: Place }
+  | { readonly kind: 'text'; readonly value: string; readonly place: Place; readonly madeOf?: MadeOf }
+  | { readonly kind: 'number'; readonly value: number; readonly place: Place; readonly madeOf?: MadeOf }
+  | { readonly kind: 'boolean'; readonly value: boolean; readonly place: Place; readonly madeOf?: MadeOf }
   | { readonly kind: 'empty'; readonly place: Place }
   | { readonly kind: 'list'; readonly items: readonly SourceNode[]; readonly place: Place }
   | { readonly kind: 'map'; readonly entries: readonly SourceEntry[]; readonly place: Place };

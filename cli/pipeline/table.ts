@@ -17,6 +17,7 @@ import {
   type Field,
   type FieldType,
 } from './field-type.ts';
+import { dependencyCacheType } from './dependency-cache-type.ts';
 import { cpu, duration, size } from './quantity-type.ts';
 import { matrix } from './matrix-type.ts';
 
@@ -152,6 +153,8 @@ const cache = byKind<CacheAsWritten>('true, false, or {salt, keys}', {
   map: mapped(cacheObject, ({ salt, keys }) => ({ use: true, salt: salt ?? '', keys: keys ?? [] })),
 });
 
+const dependencyCache = dependencyCacheType(paths, text({ what: NAME_KEY.what, pattern: NAME }));
+
 const onLag = record('{after, use}', {
   after: { type: duration, about: 'How long the step may wait for an agent.', required: true },
   use: {
@@ -201,6 +204,10 @@ const body = {
   cache: {
     type: cache,
     about: 'Whether an equal earlier result may be used. Default true, and false for steps with network or side effects.',
+  },
+  dependencyCache: {
+    type: dependencyCache,
+    about: 'Directories that it finds as an earlier run left them, under a key, and leaves for later ones: one, or a list.',
   },
   sideEffects: { type: flag, about: 'Whether it changes the world outside of its outputs. Default: true where it is not cached.' },
   runIf: { type: choice(['succeeded', 'failed', 'always']), about: 'When to run, by how the steps it needs ended. Default succeeded.' },

@@ -8,6 +8,7 @@ import type { Plan, PlannedStep } from '../pipeline/plan.ts';
 export type StepInputs = { readonly root: Digest; readonly bytes: number };
 
 const RUN_IF = { succeeded: 'RUN_IF_SUCCEEDED', failed: 'RUN_IF_FAILED', always: 'RUN_IF_ALWAYS' } as const;
+const POLICIES = { both: 'DEPENDENCY_POLICY_BOTH', pull: 'DEPENDENCY_POLICY_PULL', push: 'DEPENDENCY_POLICY_PUSH' } as const;
 const LAG_USE = { skip: 'LAG_USE_SKIP', default: 'LAG_USE_DEFAULT' } as const;
 
 /** The plan as the Build service takes it. */
@@ -42,6 +43,13 @@ function stepOf(step: PlannedStep, inputs: StepInputs | undefined): StepSpec {
     network,
     cacheable,
     salt,
+    dependencyCaches: step.dependencyCaches.map(({ policy, paths, parts, fallback, ...cache }) => ({
+      ...cache,
+      paths: [...paths],
+      parts: [...parts],
+      fallback: [...fallback],
+      policy: POLICIES[policy],
+    })),
     ...(step.sideEffects === undefined ? {} : { sideEffects: step.sideEffects }),
     critical,
     ...(step.onLag === undefined ? {} : { onLag: { afterMs: step.onLag.afterMs, use: LAG_USE[step.onLag.use] } }),

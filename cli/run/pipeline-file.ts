@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../exit.ts';
 import { gitState, type GitState } from '../git.ts';
+import { fileHasher } from '../inputs/hash-files.ts';
 import { loadPipeline, type LoadedPipeline } from '../pipeline/load.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -34,7 +35,8 @@ export function openPipeline(named: string | undefined, params: readonly (readon
   const root = path.dirname(absolute);
   const git = gitState(root);
   const host = { platform: `${process.platform}-${process.arch}`, node: process.versions.node };
-  const loaded = loadPipeline(text, { env: terminal.env, git, host, defaultName: path.basename(root) || 'build', params: new Map(params) });
+  const context = { env: terminal.env, git, host, defaultName: path.basename(root) || 'build', params: new Map(params) };
+  const loaded = loadPipeline(text, { ...context, hashFiles: fileHasher(root) });
   return { ...loaded, file: path.relative(terminal.cwd, absolute) || absolute, root, git };
 }
 
