@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { EMPTY_DIGEST, digestOf } from '../../cache/digest.ts';
 import { buildTree, type TreeEntry } from '../../cache/tree/build.ts';
-import { planTree } from '../../cache/tree/materialise.ts';
 import { planBinds } from './bind-plan.ts';
 import { Shapes } from './shape.ts';
+import { planTree } from '../../test/fixtures/trees.ts';
 
 const never = new AbortController().signal;
 
@@ -65,13 +65,13 @@ describe('which input directories are bound', () => {
     const tree = treeOf({ node_modules: 1000, 'web/node_modules': 500, 'web/src': 20, src: 10 });
     const { bound, root, made } = await plan(tree);
     const read = async (digest: typeof root) => made.get(digest) ?? (await tree.read(digest));
-    const rest = await planTree(root, read, {}, never);
+    const rest = await planTree(root, read, never);
     expect(bound.map((one) => one.path)).toEqual(['node_modules', 'web/node_modules']);
     expect(rest.files).toHaveLength(30);
     expect(rest.directories).toContain('node_modules');
     expect(rest.directories).toContain('web/node_modules');
     expect(rest.directories.some((directory) => directory.startsWith('node_modules/'))).toBe(false);
-    const whole = await planTree(bound[0]?.root ?? EMPTY_DIGEST, tree.read, {}, never);
+    const whole = await planTree(bound[0]?.root ?? EMPTY_DIGEST, tree.read, never);
     expect(whole.files).toHaveLength(1000);
   });
 

@@ -3,11 +3,30 @@ import { describe, expect, test } from 'vitest';
 import { loadProto } from '../../proto/load.ts';
 import { digestOf } from '../digest.ts';
 import { compareNames, decodeDirectory, encodeDirectory, sortedDirectory, type Directory } from './directory.ts';
+import type { NodeProperties } from './properties.ts';
 
 const name = fc
   .oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }), fc.constantFrom('a b', 'ü', '\n', '-', '\ufffd', '😀', '\uffee'))
   .map((text) => text.toWellFormed().replaceAll(/[/\0]/g, '_'))
   .filter((text) => text !== '.' && text !== '..');
+
+const properties: fc.Arbitrary<NodeProperties> = fc
+  .record(
+    {
+      mtimeUs: fc.integer({ min: -1_000_000_000_000_000, max: 4_000_000_000_000_000 }),
+      mode: fc.nat(0o777),
+      named: fc.uniqueArray(fc.record({ name: fc.stringMatching(/^[a-z]{1,4}$/), value: fc.stringMatching(/^[a-z]{0,4}$/) }), {
+        minLength: 1,
+        maxLength: 3,
+        selector: (one) => one.name,
+      }),
+    },
+    { requiredKeys: [] },
+  )
+  .map((value) => ({
+    ...value,
+    ...(value.named === undefined ? {} : { named: value.named.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
+  }));
 
 const directory: fc.Arbitrary<Directory> = fc
   .uniqueArray(name, { maxLength: 12 })
@@ -36,6 +55,35 @@ describe('a directory', () => {
         expect(decodeDirectory(codec.serialize(message))).toEqual(value);
       }),
     );
+  });
+
+  test('keeps what is said of its entries, as protobuf has it, and is the same as ever where nothing is said', () => {
+    const { Directory: codec } = loadProto().build.bazel.remote.execution.v2;
+    const digest = digestOf(Buffer.from('x'));
+    fc.assert(
+      fc.property(properties, (said) => {
+        const given = Object.keys(said).length === 0 ? {} : { properties: said };
+        const value: Directory = {
+          files: [{ name: 'f', digest, executable: true, ...given }],
+          directories: [],
+          symlinks: [{ name: 'l', target: 't', ...given }],
+          ...given,
+        };
+        const bytes = encodeDirectory(value);
+        expect(decodeDirectory(bytes)).toEqual(value);
+        const message = codec.deserialize(Buffer.from(bytes));
+        expect(decodeDirectory(codec.serialize(message))).toEqual(value);
+        const { mtime, unixMode } = message.files[0]?.nodeProperties ?? {};
+        expect(unixMode?.value).toBe(said.mode);
+        if (said.mtimeUs !== undefined) expect(Number(mtime?.seconds) * 1e6 + (mtime?.nanos ?? 0) / 1e3).toBeCloseTo(said.mtimeUs, 0);
+      }),
+    );
+    const plain = { files: [{ name: 'f', digest, executable: false }], directories: [], symlinks: [] };
+    expect(digestOf(encodeDirectory(plain))).toMatch(/^0d423f10/);
+    const suid = codec.serialize({
+      files: [{ name: 'f', digest: { hash: digest.slice(0, 64), sizeBytes: 1 }, nodeProperties: { unixMode: { value: 0o104755 } } }],
+    });
+    expect(decodeDirectory(suid).files[0]?.properties).toEqual({ mode: 0o755 });
   });
 
   test('has the same bytes whatever the order in which it came together', () => {

@@ -2,10 +2,16 @@ import { Fault } from '../../base/fault.ts';
 import type { Digest } from '../digest.ts';
 import { WireReader, WireWriter } from '../wire.ts';
 import { readDigest, writeDigest } from '../wire-digest.ts';
+import { readProperties, writeProperties, type NodeProperties } from './properties.ts';
 
-export type FileNode = { readonly name: string; readonly digest: Digest; readonly executable: boolean };
+export type FileNode = {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly executable: boolean;
+  readonly properties?: NodeProperties;
+};
 export type DirectoryNode = { readonly name: string; readonly digest: Digest };
-export type SymlinkNode = { readonly name: string; readonly target: string };
+export type SymlinkNode = { readonly name: string; readonly target: string; readonly properties?: NodeProperties };
 
 /**
  * One level of a Merkle tree: a REAPI Directory. Canonical: each list sorted by the bytes of its names, no name twice, each
@@ -15,6 +21,8 @@ export type Directory = {
   readonly files: readonly FileNode[];
   readonly directories: readonly DirectoryNode[];
   readonly symlinks: readonly SymlinkNode[];
+  /** Of the directory itself. */
+  readonly properties?: NodeProperties;
 };
 
 export const EMPTY_DIRECTORY: Directory = { files: [], directories: [], symlinks: [] };
@@ -44,6 +52,7 @@ function isSurrogate(unit: number): boolean {
 export function sortedDirectory(directory: Directory): Directory {
   const byName = (a: { readonly name: string }, b: { readonly name: string }) => compareNames(a.name, b.name);
   return {
+    ...directory,
     files: directory.files.toSorted(byName),
     directories: directory.directories.toSorted(byName),
     symlinks: directory.symlinks.toSorted(byName),
@@ -59,6 +68,7 @@ export function encodeDirectory(directory: Directory): Uint8Array {
       node.string(1, file.name);
       writeDigest(node, 2, file.digest);
       node.varint(4, file.executable ? 1 : 0);
+      writeProperties(node, 6, file.properties);
     });
   }
   for (const child of directory.directories) {
@@ -67,18 +77,25 @@ export function encodeDirectory(directory: Directory): Uint8Array {
       writeDigest(node, 2, child.digest);
     });
   }
-  for (const link of directory.symlinks) writer.message(3, (node) => node.string(1, link.name).string(2, link.target));
+  for (const link of directory.symlinks) {
+    writer.message(3, (node) => {
+      node.string(1, link.name).string(2, link.target);
+      writeProperties(node, 4, link.properties);
+    });
+  }
+  writeProperties(writer, 5, directory.properties);
   return writer.finish();
 }
 
 /**
- * The directory that `bytes` hold. Node properties are not kept.
+ * The directory that `bytes` hold.
  * @throws {Fault} BAD_REQUEST where they hold none, or one that is not canonical.
  */
 export function decodeDirectory(bytes: Uint8Array): Directory {
   const files: FileNode[] = [];
   const directories: DirectoryNode[] = [];
   const symlinks: SymlinkNode[] = [];
+  let properties: NodeProperties | undefined;
   const reader = new WireReader(bytes, 'Directory');
   while (reader.next()) {
     if (reader.field === 1) files.push(readNode(reader.bytes()));
@@ -86,8 +103,9 @@ export function decodeDirectory(bytes: Uint8Array): Directory {
       const { name, digest } = readNode(reader.bytes());
       directories.push({ name, digest });
     } else if (reader.field === 3) symlinks.push(readSymlink(reader.bytes()));
+    else if (reader.field === 5) properties = readProperties(reader.bytes(), '.');
   }
-  const directory = { files, directories, symlinks };
+  const directory = { files, directories, symlinks, ...(properties === undefined ? {} : { properties }) };
   checkCanonical(directory);
   return directory;
 }
@@ -96,26 +114,30 @@ function readNode(bytes: Uint8Array): FileNode {
   let name = '';
   let digest: Digest | undefined;
   let executable = false;
+  let properties: NodeProperties | undefined;
   const reader = new WireReader(bytes, 'Directory');
   while (reader.next()) {
     if (reader.field === 1) name = reader.string();
     else if (reader.field === 2) digest = readDigest(reader.bytes(), `Directory entry "${name}"`);
     else if (reader.field === 4) executable = reader.varint() !== 0;
+    else if (reader.field === 6) properties = readProperties(reader.bytes(), name);
   }
   if (digest === undefined) throw new Fault('BAD_REQUEST', `Directory entry "${name}": it has no digest`);
-  return { name, digest, executable };
+  return { name, digest, executable, ...(properties === undefined ? {} : { properties }) };
 }
 
 function readSymlink(bytes: Uint8Array): SymlinkNode {
   let name = '';
   let target = '';
+  let properties: NodeProperties | undefined;
   const reader = new WireReader(bytes, 'Directory');
   while (reader.next()) {
     if (reader.field === 1) name = reader.string();
     else if (reader.field === 2) target = reader.string();
+    else if (reader.field === 4) properties = readProperties(reader.bytes(), name);
   }
   if (target === '' || target.includes('\0')) throw new Fault('BAD_REQUEST', `Directory entry "${name}": a link needs a target`);
-  return { name, target };
+  return { name, target, ...(properties === undefined ? {} : { properties }) };
 }
 
 /** @throws {Fault} BAD_REQUEST naming the entry. */

@@ -5,7 +5,7 @@ import { memoryStore } from '../memory.ts';
 import { blobReader } from '../read-blob.ts';
 import { buildTree, type TreeEntry } from './build.ts';
 import { graftOutputs } from './graft.ts';
-import { planTree } from './materialise.ts';
+import { planTree } from '../../test/fixtures/trees.ts';
 
 const { signal } = new AbortController();
 
@@ -39,7 +39,7 @@ async function graft(
   }
   const { root, added } = await graftOutputs(await put(base), at, entries, blobReader(store), signal);
   for (const [digest, bytes] of added) await store.put(digest, bytes, signal);
-  const plan = await planTree(root, blobReader(store), {}, signal);
+  const plan = await planTree(root, blobReader(store), signal);
   return [
     ...plan.files.map((file) => `${file.path}${file.executable ? '*' : ''}`),
     ...plan.links.map((link) => `${link.path}->${link.target}`),

@@ -4,6 +4,7 @@ import type { ReadBlob } from '../blob-store.ts';
 import { EMPTY_DIGEST, digestOf, type Digest } from '../digest.ts';
 import { EMPTY_DIRECTORY, decodeDirectory, encodeDirectory, sortedDirectory, type Directory } from './directory.ts';
 import { joinPath } from './path.ts';
+import type { NodeProperties } from './properties.ts';
 
 export type Grafted = {
   readonly root: Digest;
@@ -11,7 +12,9 @@ export type Grafted = {
   readonly added: ReadonlyMap<Digest, Uint8Array>;
 };
 
-type Wanted = Exclude<OutputEntry, { kind: 'directory' }> | { readonly kind: 'directory'; readonly root: Digest };
+type Wanted =
+  | (Exclude<OutputEntry, { kind: 'directory' }> & { readonly properties?: NodeProperties })
+  | { readonly kind: 'directory'; readonly root: Digest };
 
 /** What is to be put at a place: a thing, or more below it, or (a directory that gets more inside) both. */
 type Place = { wanted: Wanted | undefined; readonly below: Map<string, Place> };
@@ -100,8 +103,11 @@ async function mergeChild(directory: Directory, name: string, place: Place, path
     throw clash(path, wanted.kind, there.kind);
   }
   if (wanted.kind === 'file')
-    return { ...directory, files: [...directory.files, { name, digest: wanted.digest, executable: wanted.executable }] };
-  return { ...directory, symlinks: [...directory.symlinks, { name, target: wanted.target }] };
+    return {
+      ...directory,
+      files: [...directory.files, { name, digest: wanted.digest, executable: wanted.executable, ...propertiesOf(wanted) }],
+    };
+  return { ...directory, symlinks: [...directory.symlinks, { name, target: wanted.target, ...propertiesOf(wanted) }] };
 }
 
 /** Both trees in one. */
@@ -129,6 +135,11 @@ async function union(left: Digest, right: Digest, path: string, context: Context
     directory = await mergeChild(directory, leaf.path, { wanted: leaf, below: new Map() }, below(leaf.path), context);
   }
   return store(directory, context);
+}
+
+/** Entries of a merged directory keep their properties; a step's own outputs have none. */
+function propertiesOf(wanted: Wanted): { readonly properties?: NodeProperties } {
+  return 'properties' in wanted && wanted.properties !== undefined ? { properties: wanted.properties } : {};
 }
 
 type There =

@@ -5,58 +5,70 @@ import { Fault, wrap } from '../../base/fault.ts';
 import { Turns } from '../../base/turns.ts';
 import type { BlobStore, ReadBlob } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
-import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../digest.ts';
+import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
-import { decodeDirectory, type Directory } from './directory.ts';
+import { DirectoryReader } from './directory-reader.ts';
+import type { Directory, FileNode } from './directory.ts';
+import { TREE_LIMITS, measureTree, type NameFolding, type TreeSize } from './measure.ts';
 import { linkEscapes } from './path.ts';
-import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeFile, type Modes } from './place.ts';
+import { WRITABLE_MODES, diskFault, mtimeOf, placeFile, type Modes } from './place.ts';
+import { hardLinkGroupOf, type NodeProperties } from './properties.ts';
 
 /** A file that is to be made. `path` is absolute; nothing is there yet, and its directory is. */
-export type FileToPlace = { readonly path: string; readonly digest: Digest; readonly executable: boolean; readonly mode: number };
+export type FileToPlace = {
+  readonly path: string;
+  readonly digest: Digest;
+  readonly executable: boolean;
+  readonly mode: number;
+  /** In seconds, as the file system's calls take it. @default FIXED_MTIME_S */
+  readonly mtimeS?: number;
+};
 
 /** Where a tree's blobs come from, and how a file comes to its path: written, copied or linked. */
 export interface FileSource {
   /** The bytes of a Directory message. They are checked by whoever asks. */
   readonly readDirectory: ReadBlob;
-  /**
-   * Makes the file, as `placeFile` does: it must be new, hold the digest's verified bytes, and have the mode and
-   * `FIXED_MTIME_S`.
-   */
+  /** Makes the file, as the function of that name does: it must be new, hold the digest's verified bytes, and have mode and time. */
   placeFile(file: FileToPlace, signal: AbortSignal): Promise<void>;
+  /** Makes many files, in an order of its own; where it is missing, they are made one by one, several at once. */
+  readonly placeFiles?: ((files: readonly FileToPlace[], signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 export type MaterialiseOptions = {
-  /** @default WRITABLE_MODES */
+  /** Of entries for which the tree says none. @default WRITABLE_MODES */
   readonly modes?: Modes;
   /** Links that lead out of the tree. They are never followed here. @default 'keep' */
   readonly escapingLinks?: 'refuse' | 'keep';
   /** Most files, directories and links. A tree of few bytes can stand for very many. @default 2 million */
   readonly entriesMax?: number;
+  /** How the file system tells names apart. @default found out where the tree is to lie */
+  readonly folding?: NameFolding;
 };
 
-const ENTRIES_MAX = 2_000_000;
-const DEPTH_MAX = 512;
 /** Bytes of files on their way at once, each counted with its overhead. */
 const IN_FLIGHT_BYTES = 64 * 1024 * 1024;
 const OVERHEAD_BYTES = 16 * 1024;
 /** Files or directories made between two turns of other work: some milliseconds of a slow disk. */
 const ENTRIES_PER_TURN = 32;
+/** Files and directories that are looked at together: enough to keep every source busy, few enough to hold. */
+const FILES_AT_ONCE = 8_192;
+const DIRECTORIES_AT_ONCE = 1_024;
 
 /** Writes files with bytes from `store`. */
 export function storeFileSource(store: BlobStore): FileSource {
   return {
     readDirectory: blobReader(store),
-    placeFile: ({ path: file, digest, mode }, signal) =>
-      placeFile(file, digest, mode, digest === EMPTY_DIGEST ? new Uint8Array(0) : store.get(digest, undefined, signal)),
+    placeFile: ({ path: file, digest, mode, mtimeS }, signal) =>
+      placeFile(file, digest, mode, digest === EMPTY_DIGEST ? new Uint8Array(0) : store.get(digest, undefined, signal), mtimeS),
   };
 }
 
 /**
  * Makes the tree at `into`, which must not exist (its parent must). It is built beside it under another name: directories
- * first, then files, links last, so that nothing can be written through a link; then it is renamed. On any error nothing is
- * left behind.
- * @throws {Fault} BAD_REQUEST for a directory that is not canonical; PATH_ESCAPES; TOO_LARGE; BLOB_UNKNOWN, BLOB_CORRUPT,
- * STORE_FULL and whatever `source` throws, with the path.
+ * first, then files, links last, so that nothing can be written through a link; then modes and times of directories; then it is
+ * renamed. On any error nothing is left behind. Memory goes with the number of directories and links, not with that of files.
+ * @throws {Fault} BAD_REQUEST for a directory that is not canonical or names that cannot be here; PATH_ESCAPES; TOO_LARGE; BLOB_UNKNOWN,
+ * BLOB_CORRUPT, STORE_FULL and whatever `source` throws, with the path.
  */
 export async function materialise(
   root: Digest,
@@ -64,113 +76,157 @@ export async function materialise(
   source: FileSource,
   signal: AbortSignal,
   options: MaterialiseOptions = {},
-): Promise<void> {
+): Promise<TreeSize> {
   const staging = `${into}.${randomBytes(6).toString('hex')}.partial`;
   try {
-    await fill(root, staging, source, signal, options);
+    const reader = new DirectoryReader(source.readDirectory);
+    const folding = options.folding ?? nameFolding(path.dirname(into));
+    const size = await measureTree(root, reader, { entriesMax: options.entriesMax ?? TREE_LIMITS.entries, folding }, signal);
+    await new TreeMaker({ staging, reader, source, options, signal }).make(root);
     // An empty directory would be replaced silently by rename.
     if (fs.lstatSync(into, { throwIfNoEntry: false }) !== undefined) throw new Fault('WRONG_STATE', `"${into}" exists already`);
     fs.renameSync(staging, into);
+    return size;
   } catch (error) {
     await fs.promises.rm(staging, { recursive: true, force: true }).catch(() => removeTree(staging));
     throw diskFault(error, into);
   }
 }
 
-async function fill(root: Digest, staging: string, source: FileSource, signal: AbortSignal, options: MaterialiseOptions): Promise<void> {
-  const modes = options.modes ?? WRITABLE_MODES;
-  const plan = await planTree(root, source.readDirectory, options, signal);
-  const turns = new Turns(ENTRIES_PER_TURN);
-  for (const directory of plan.directories) {
-    await turns.take();
-    signal.throwIfAborted();
-    fs.mkdirSync(path.join(staging, directory), { mode: 0o700 });
+/** Whether names that differ in case only are one here. Asked by looking: the directory itself is found under another case or not. */
+export function nameFolding(directory: string): NameFolding {
+  for (let at = path.resolve(directory); at !== path.dirname(at); at = path.dirname(at)) {
+    const name = path.basename(at);
+    const other = name === name.toLowerCase() ? name.toUpperCase() : name.toLowerCase();
+    if (other === name) continue;
+    const [one, two] = [at, path.join(path.dirname(at), other)].map((place) =>
+      fs.lstatSync(place, { throwIfNoEntry: false, bigint: true }),
+    );
+    return one !== undefined && two !== undefined && one.ino === two.ino && one.dev === two.dev ? 'folded' : 'bytes';
   }
-  await forEachWithin(
-    plan.files,
-    IN_FLIGHT_BYTES,
-    (file) => Math.min(sizeOf(file.digest), IN_FLIGHT_BYTES / 8) + OVERHEAD_BYTES,
-    async (file, stop) => {
-      const mode = file.executable ? modes.executable : modes.file;
-      await turns.take();
-      stop.throwIfAborted();
-      try {
-        await source.placeFile({ path: path.join(staging, file.path), digest: file.digest, executable: file.executable, mode }, stop);
-      } catch (error) {
-        throw error instanceof Fault ? wrap(error, `Making "${file.path}"`) : error;
-      }
-    },
-    signal,
-  );
-  for (const link of plan.links) fs.symlinkSync(link.target, path.join(staging, link.path));
-  for (const directory of plan.directories.toReversed()) {
-    await turns.take();
-    const absolute = path.join(staging, directory);
-    fs.chmodSync(absolute, modes.directory);
-    fs.utimesSync(absolute, FIXED_MTIME_S, FIXED_MTIME_S);
-  }
+  return 'bytes';
 }
 
-/** Everything in a tree by path. `directories` begins with '' and has parents before children. */
-export type TreePlan = {
-  readonly directories: readonly string[];
-  readonly files: readonly { readonly path: string; readonly digest: Digest; readonly executable: boolean }[];
-  readonly links: readonly { readonly path: string; readonly target: string }[];
+type Making = {
+  readonly staging: string;
+  readonly reader: DirectoryReader;
+  readonly source: FileSource;
+  readonly options: MaterialiseOptions;
+  readonly signal: AbortSignal;
 };
 
-/** Reads all directories of a tree, each once, and lays them out. @throws {Fault} as `materialise`. */
-export async function planTree(root: Digest, read: ReadBlob, options: MaterialiseOptions, signal: AbortSignal): Promise<TreePlan> {
-  const known = await readDirectories(root, read, options.entriesMax ?? ENTRIES_MAX, signal);
-  const plan = { directories: [''], files: [] as TreePlan['files'][number][], links: [] as TreePlan['links'][number][] };
-  let entries = 0;
-  const waiting = [{ at: '', digest: root, depth: 0 }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const directory = known.get(next.digest);
-    if (directory === undefined) throw new Fault('BLOB_UNKNOWN', `Directory ${next.digest} is not in the store`);
-    if (next.depth > DEPTH_MAX) throw new Fault('TOO_LARGE', `The tree ${root} is more than ${DEPTH_MAX} directories deep`);
-    entries += directory.files.length + directory.directories.length + directory.symlinks.length;
-    if (entries > (options.entriesMax ?? ENTRIES_MAX)) {
-      throw new Fault('TOO_LARGE', `The tree ${root} has more than ${options.entriesMax ?? ENTRIES_MAX} entries`);
+type Finished = { readonly at: string; readonly properties: NodeProperties | undefined };
+
+/** Makes one tree, some directories at a time. */
+class TreeMaker {
+  readonly #making: Making;
+  readonly #modes: Modes;
+  readonly #turns = new Turns(ENTRIES_PER_TURN);
+  readonly #directories: Finished[] = [];
+  readonly #links: { readonly at: string; readonly target: string }[] = [];
+  /** Names of a file beyond its first, and the first by group. */
+  readonly #otherNames: { readonly at: string; readonly group: string }[] = [];
+  readonly #firstNames = new Map<string, string>();
+
+  constructor(making: Making) {
+    this.#making = making;
+    this.#modes = making.options.modes ?? WRITABLE_MODES;
+  }
+
+  async make(root: Digest): Promise<void> {
+    const { signal, staging } = this.#making;
+    const waiting: { at: string; digest: Digest }[] = [{ at: '', digest: root }];
+    while (waiting.length > 0) await this.#makeSome(waiting);
+    for (const { at, group } of this.#otherNames)
+      fs.linkSync(path.join(staging, this.#firstNames.get(group) ?? at), path.join(staging, at));
+    for (const { at, target } of this.#links) {
+      await this.#turns.take();
+      signal.throwIfAborted();
+      fs.symlinkSync(target, path.join(staging, at));
     }
-    const below = (name: string) => (next.at === '' ? name : `${next.at}/${name}`);
-    for (const file of directory.files) plan.files.push({ path: below(file.name), digest: file.digest, executable: file.executable });
-    for (const link of directory.symlinks) {
-      if (options.escapingLinks === 'refuse' && linkEscapes(below(link.name), link.target)) {
-        throw new Fault('PATH_ESCAPES', `"${below(link.name)}" is a link to "${link.target}", which is out of the tree`);
-      }
-      plan.links.push({ path: below(link.name), target: link.target });
-    }
-    for (const child of directory.directories) {
-      plan.directories.push(below(child.name));
-      waiting.push({ at: below(child.name), digest: child.digest, depth: next.depth + 1 });
+    for (const { at, properties } of this.#directories.toReversed()) {
+      await this.#turns.take();
+      fs.chmodSync(path.join(staging, at), properties?.mode ?? this.#modes.directory);
+      const mtimeS = mtimeOf(properties?.mtimeUs);
+      fs.utimesSync(path.join(staging, at), mtimeS, mtimeS);
     }
   }
-  return plan;
-}
 
-/** Every directory of the tree by digest, level by level. */
-async function readDirectories(root: Digest, read: ReadBlob, limit: number, signal: AbortSignal): Promise<Map<Digest, Directory>> {
-  const known = new Map<Digest, Directory>();
-  let level = [root];
-  while (level.length > 0) {
-    const next = new Set<Digest>();
+  /** Takes directories from the end of `waiting`, makes them and their files, and adds those below them. */
+  async #makeSome(waiting: { at: string; digest: Digest }[]): Promise<void> {
+    const { reader, signal, staging } = this.#making;
+    const files: FileToPlace[] = [];
+    while (files.length < FILES_AT_ONCE && waiting.length > 0) {
+      const some = waiting.splice(-DIRECTORIES_AT_ONCE);
+      const read = new Map<Digest, Directory>();
+      const wanted = new Set(some.map(({ digest }) => digest));
+      await reader.each(wanted, (digest, directory) => read.set(digest, directory), signal);
+      for (const { at, digest } of some) {
+        const directory = read.get(digest);
+        if (directory === undefined) throw new Error(`Directory ${digest} was read and is not there`);
+        await this.#turns.take();
+        signal.throwIfAborted();
+        fs.mkdirSync(path.join(staging, at), { mode: 0o700 });
+        this.#directories.push({ at, properties: directory.properties });
+        for (const file of directory.files) this.#addFile(below(at, file.name), file, files);
+        for (const link of directory.symlinks) this.#addLink(below(at, link.name), link.target);
+        for (const child of directory.directories) waiting.push({ at: below(at, child.name), digest: child.digest });
+      }
+    }
+    await this.#place(files);
+  }
+
+  #addFile(at: string, file: FileNode, files: FileToPlace[]): void {
+    const mode = file.properties?.mode ?? (file.executable ? this.#modes.executable : this.#modes.file);
+    const named = hardLinkGroupOf(file.properties);
+    if (named !== undefined) {
+      // Only what is the same in all can be one file.
+      const group = JSON.stringify([named, file.digest, mode, file.properties?.mtimeUs]);
+      if (this.#firstNames.has(group)) {
+        this.#otherNames.push({ at, group });
+        return;
+      }
+      this.#firstNames.set(group, at);
+    }
+    const { digest, executable } = file;
+    files.push({ path: path.join(this.#making.staging, at), digest, executable, mode, mtimeS: mtimeOf(file.properties?.mtimeUs) });
+  }
+
+  #addLink(at: string, target: string): void {
+    if (this.#making.options.escapingLinks === 'refuse' && linkEscapes(at, target)) {
+      throw new Fault('PATH_ESCAPES', `"${at}" is a link to "${target}", which is out of the tree`);
+    }
+    this.#links.push({ at, target });
+  }
+
+  async #place(files: readonly FileToPlace[]): Promise<void> {
+    const { source, signal, staging } = this.#making;
+    if (files.length === 0) return;
+    if (source.placeFiles !== undefined) return source.placeFiles(files, signal);
     await forEachWithin(
-      level,
+      files,
       IN_FLIGHT_BYTES,
-      (digest) => sizeOf(digest) + OVERHEAD_BYTES,
-      async (digest, stop) => {
-        const bytes = digest === EMPTY_DIGEST ? new Uint8Array(0) : await read(digest, stop);
-        if (digestOf(bytes) !== digest) throw new Fault('BLOB_CORRUPT', `Directory ${digest}: other bytes came than its own`);
-        const directory = decodeDirectory(bytes);
-        known.set(digest, directory);
-        for (const child of directory.directories) next.add(child.digest);
+      (file) => Math.min(sizeOf(file.digest), IN_FLIGHT_BYTES / 8) + OVERHEAD_BYTES,
+      async (file, stop) => {
+        await this.#turns.take();
+        stop.throwIfAborted();
+        try {
+          await source.placeFile(file, stop);
+        } catch (error) {
+          throw error instanceof Fault ? wrap(error, `Making "${path.relative(staging, file.path)}"`) : error;
+        }
       },
       signal,
     );
-    if (known.size > limit) throw new Fault('TOO_LARGE', `The tree ${root} has more than ${limit} directories`);
-    level = [...next].filter((digest) => !known.has(digest));
   }
-  return known;
+}
+
+function below(at: string, name: string): string {
+  const joined = at === '' ? name : `${at}/${name}`;
+  if (joined.length > TREE_LIMITS.pathBytes / 4 && Buffer.byteLength(joined) > TREE_LIMITS.pathBytes) {
+    throw new Fault('TOO_LARGE', `"${joined.slice(0, 80)}…" is a longer path than there can be (${TREE_LIMITS.pathBytes} bytes)`);
+  }
+  return joined;
 }
 
 /** Removes a tree, whatever the modes of its directories. */

@@ -1,0 +1,48 @@
+import { Fault } from '../../base/fault.ts';
+import type { ReadBlob } from '../blob-store.ts';
+import { forEachWithin } from '../byte-budget.ts';
+import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../digest.ts';
+import { EMPTY_DIRECTORY, decodeDirectory, type Directory } from './directory.ts';
+
+const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+const OVERHEAD_BYTES = 16 * 1024;
+/** Encoded directories that are remembered; beyond it they are read once more. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Reads directories and checks them against their digests; remembers, encoded, as many as fit into a bound. */
+export class DirectoryReader {
+  readonly #read: ReadBlob;
+  readonly #kept = new Map<Digest, Uint8Array>();
+  #keptBytes = 0;
+
+  constructor(read: ReadBlob) {
+    this.#read = read;
+  }
+
+  /** @throws {Fault} BLOB_CORRUPT, BAD_REQUEST; whatever the source throws. */
+  async one(digest: Digest, signal: AbortSignal): Promise<Directory> {
+    if (digest === EMPTY_DIGEST) return EMPTY_DIRECTORY;
+    const kept = this.#kept.get(digest);
+    if (kept !== undefined) return decodeDirectory(kept);
+    const bytes = await this.#read(digest, signal);
+    if (digestOf(bytes) !== digest) throw new Fault('BLOB_CORRUPT', `Directory ${digest}: other bytes came than its own`);
+    const directory = decodeDirectory(bytes);
+    if (this.#keptBytes + bytes.byteLength <= KEPT_BYTES_MAX) {
+      // Copied: what comes from a store may be a slice of much more.
+      this.#kept.set(digest, Buffer.from(bytes));
+      this.#keptBytes += bytes.byteLength;
+    }
+    return directory;
+  }
+
+  /** Several at once; `use` gets each as it comes. Throws as `one`. */
+  async each(digests: Iterable<Digest>, use: (digest: Digest, directory: Directory) => void, signal: AbortSignal): Promise<void> {
+    await forEachWithin(
+      digests,
+      IN_FLIGHT_BYTES,
+      (digest) => sizeOf(digest) + OVERHEAD_BYTES,
+      async (digest, stop) => use(digest, await this.one(digest, stop)),
+      signal,
+    );
+  }
+}
