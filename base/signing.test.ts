@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { tempDir } from '../test/fixtures/temp-dir.ts';
-import { exchangeableKeyring, freshKeyring, keptKeyring, parseKeyring } from './signing.ts';
+import { exchangeableKeyring, freshKeyring, keptKeyring, parseKeyring, rememberingKeyring } from './signing.ts';
 
 const BYTES = Buffer.from('what is signed');
 const pem = (kind: 'private' | 'public', pair = generateKeyPairSync('ed25519')) =>
@@ -46,6 +46,24 @@ test('keys rotate: a new one in front signs, old ones, private or public, still 
   expect(ring.verify('entry', now.keyId, BYTES, signature)).toBe('unknown-key');
   ring.exchange(now);
   expect([ring.keyId, ring.verify('entry', now.keyId, BYTES, signature)]).toEqual([now.keyId, 'good']);
+});
+
+test('what was good is remembered, for those bytes alone and only while its key is here', () => {
+  const [first, second] = [freshKeyring(), freshKeyring()];
+  let verified = 0;
+  const counted = { ...first, verify: (...of: Parameters<typeof first.verify>) => ((verified += 1), first.verify(...of)) };
+  const inner = exchangeableKeyring(counted);
+  const keys = rememberingKeyring(inner, 2);
+  const messages = ['a', 'b', 'c'].map((text) => Buffer.from(text));
+  const check = (bytes: Buffer, signed = bytes) => keys.verify('entry', first.keyId, bytes, first.sign('entry', signed));
+  for (const bytes of messages) expect(check(bytes)).toBe('good');
+  for (const bytes of messages.slice(1)) expect(check(bytes)).toBe('good');
+  expect(verified).toBe(3);
+  expect(check(Buffer.from('d'), Buffer.from('c'))).toBe('bad');
+  expect(check(Buffer.from('a'))).toBe('good');
+  expect(verified).toBe(5);
+  inner.exchange(second);
+  expect(check(Buffer.from('c'))).toBe('unknown-key');
 });
 
 test('a file of keys is made once, for its owner alone, and kept', async () => {

@@ -21,6 +21,13 @@ export function kindOf(text: string): EntryKind {
   return kind;
 }
 
+/** Only dependency caches are looked up by prefix: for the others a near miss is a miss. @throws {Fault} BAD_REQUEST */
+export function checkPrefix(kind: EntryKind): void {
+  if (kind !== 'dependency') {
+    throw new Fault('BAD_REQUEST', `Entries of the kind "${kind}" are not looked up by prefix`, { field: 'kind' });
+  }
+}
+
 /** @throws {Fault} BAD_REQUEST naming the part of the name that cannot be */
 export function checkKey({ kind, owner, key }: EntryKey): void {
   kindOf(kind);
@@ -48,17 +55,7 @@ export function checkEntry({ at, value, parts, provenance }: Entry): void {
   }
 }
 
-/** Order of entries in lists: by project, scope, kind and key, each by its UTF-16 units. */
-export function compareKeys(a: EntryKey, b: EntryKey): number {
-  const [left, right] = [a, b].map(({ kind, owner, key }) => [owner.project, owner.scope, kind, key]);
-  for (const [index, text] of (left ?? []).entries()) {
-    const other = right?.[index] ?? '';
-    if (text !== other) return text < other ? -1 : 1;
-  }
-  return 0;
-}
-
-/** Whether two bytes are the same value. */
+/** Whether two entries stand for the same. */
 export function sameValue(a: Entry, b: Entry): boolean {
   return Buffer.compare(a.value, b.value) === 0;
 }

@@ -1,5 +1,5 @@
 import type { TimeMs } from '../../base/clock.ts';
-import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
+import type { EntryKey, EntryKind, Owner } from '../store-index/store-index.ts';
 
 /** A named part of what a key was made from, so that a miss can say what changed: `file package-lock.json` → its digest. */
 export type KeyPart = { readonly name: string; readonly value: string };
@@ -68,7 +68,10 @@ export type Put =
 export interface EntryStore {
   /** The entry in the nearest of `scopes`, which counts as used now. */
   get(kind: EntryKind, project: string, scopes: readonly string[], key: string, signal: AbortSignal): Promise<Entry | undefined>;
-  /** The newest entry whose key begins with `prefix`, of the nearest scope that has one. */
+  /**
+   * The newest entry whose key begins with `prefix`, of the nearest scope that has one; counts as used now.
+   * @throws {Fault} BAD_REQUEST for other kinds than `dependency`
+   */
   newest(kind: EntryKind, project: string, scopes: readonly string[], prefix: string, signal: AbortSignal): Promise<Entry | undefined>;
   /**
    * Keeps an entry unless its name is taken: the first write wins. `replace` (an executor's result over a client's, or over one that
@@ -77,7 +80,10 @@ export interface EntryStore {
    * one of them is not in its owner's reads
    */
   put(entry: Entry, options: { readonly replace: boolean }, signal: AbortSignal): Promise<Put>;
-  /** Entries in order of scope, kind and key, after `after`; at most `limit`. */
+  /**
+   * Entries in order of scope, kind and key (by the bytes of their UTF-8), after `after`; at most `limit`, and fewer only where there
+   * are no more. `producer`: the id of a build or agent or the name of a caller. Does not count as a use.
+   */
   list(
     project: string,
     filter: { readonly scope?: string; readonly kind?: EntryKind; readonly producer?: string },
@@ -87,4 +93,13 @@ export interface EntryStore {
   ): Promise<readonly Entry[]>;
   /** Takes it away; whether it was there. */
   drop(at: EntryKey, signal: AbortSignal): Promise<boolean>;
+  /** How many entries each owner has, in no order. */
+  usage(signal: AbortSignal): Promise<readonly EntryUsage[]>;
+}
+
+export type EntryUsage = { readonly owner: Owner; readonly entryCount: number };
+
+/** Whether a build, an agent or a caller of that name made it. */
+export function isProducedBy({ provenance }: Entry, producer: string): boolean {
+  return [provenance.build, provenance.agent, provenance.caller].includes(producer);
 }
