@@ -37,7 +37,7 @@ export type CallerOptions = {
    * Time that our own side takes does not count. @default none: the keepalive ends a stream whose other side has gone
    */
   readonly idleMs?: number;
-  /** Sent along with a unary call. @default none */
+  /** Sent along with the call. @default none */
   readonly metadata?: Readonly<Record<string, string>>;
 };
 
@@ -150,7 +150,7 @@ export async function* callServerStream<C extends Client, M extends keyof C & st
   type Start = (request: unknown, metadata: Metadata, options: CallOptions) => ClientReadableStream<Res>;
   if (options.signal.aborted) throw cancelled(options.signal);
   const start = client[method] as Start; // `M` names a server-streaming method, and this is its longest overload
-  const call = start.call(client, request, new Metadata(), callOptions(options));
+  const call = start.call(client, request, metadataOf(options), callOptions(options));
   yield* responsesOf(call, ended(call), options);
 }
 
@@ -178,7 +178,7 @@ export async function callClientStream<C extends Client, M extends keyof C & str
       call.cancel();
     });
     const start = client[method] as Start; // `M` names a client-streaming method, and this is its longest overload
-    const call = start.call(client, new Metadata(), callOptions(options), (error, response) => {
+    const call = start.call(client, metadataOf(options), callOptions(options), (error, response) => {
       signal.removeEventListener('abort', cancel);
       idle.pause();
       answered.abort();
@@ -212,7 +212,7 @@ export async function* callBidi<C extends Client, M extends keyof C & string>(
   type Start = (metadata: Metadata, options: CallOptions) => ClientDuplexStream<Req, Res>;
   if (options.signal.aborted) throw cancelled(options.signal);
   const start = client[method] as Start; // `M` names a bidirectional method, and this is its longest overload
-  const call = start.call(client, new Metadata(), callOptions(options));
+  const call = start.call(client, metadataOf(options), callOptions(options));
   const end = ended(call);
   let failure: { readonly error: unknown } | undefined;
   writeMessages(call, requests, end.over).then(

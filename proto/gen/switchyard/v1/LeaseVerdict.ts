@@ -25,9 +25,11 @@ export type _switchyard_v1_LeaseVerdict_Verdict__Output = typeof _switchyard_v1_
 export interface LeaseVerdict {
   'token'?: (string);
   'verdict'?: (_switchyard_v1_LeaseVerdict_Verdict);
+  'grant'?: (string);
 }
 
 export interface LeaseVerdict__Output {
   'token': (string);
   'verdict': (_switchyard_v1_LeaseVerdict_Verdict__Output);
+  'grant': (string);
 }

@@ -26,6 +26,7 @@ export interface Offer {
   'graceMs'?: (number | string | Long);
   'instanceName'?: (string);
   'dependencies'?: (_switchyard_v1_OfferedDependency)[];
+  'grant'?: (string);
 }
 
 export interface Offer__Output {
@@ -48,4 +49,5 @@ export interface Offer__Output {
   'graceMs': (string);
   'instanceName': (string);
   'dependencies': (_switchyard_v1_OfferedDependency__Output)[];
+  'grant': (string);
 }
