@@ -1,0 +1,62 @@
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { Fault } from '../../base/fault.ts';
+import type { Frame } from '../store-index/store-index.ts';
+import { FRAME_MAX_BYTES, type FooterFrame } from './format.ts';
+
+const compress = promisify<Uint8Array, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
+const decompress = promisify<Uint8Array, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+
+/** What compression must save for its price on reading: 3 %. */
+const WORTHWHILE = 0.97;
+const SAMPLE_BYTES = 8 * 1024;
+
+export type EncodedFrame = FooterFrame & { readonly bytes: Uint8Array };
+
+/** A frame of `raw`: zstd where that saves something, else as it is. `level` as zstd's; `try: false` spares the attempt. */
+export async function encodeFrame(raw: Uint8Array, options: { readonly level: number; readonly try: boolean }): Promise<EncodedFrame> {
+  const rawBytes = raw.byteLength;
+  if (options.try && rawBytes > 0) {
+    const bytes = await compress(raw, { params: { [zlib.constants.ZSTD_c_compressionLevel]: options.level } });
+    if (bytes.byteLength < rawBytes * WORTHWHILE) return { bytes, storedBytes: bytes.byteLength, rawBytes, encoding: 'zstd' };
+  }
+  return { bytes: raw, storedBytes: rawBytes, rawBytes, encoding: 'raw' };
+}
+
+/**
+ * The bytes of a frame. No frame decodes to more than its `rawBytes`, whatever the data says.
+ * @throws {Fault} BLOB_CORRUPT where the bytes are not such a frame.
+ */
+export async function decodeFrame(frame: Frame, stored: Uint8Array): Promise<Uint8Array> {
+  const { rawBytes, storedBytes } = frame;
+  if (rawBytes > FRAME_MAX_BYTES || storedBytes > FRAME_MAX_BYTES || stored.byteLength !== storedBytes) throw corrupt(frame);
+  if (frame.encoding === 'raw') {
+    if (storedBytes !== rawBytes) throw corrupt(frame);
+    return stored;
+  }
+  try {
+    const raw = await decompress(stored, { chunkSize: Math.max(1_024, rawBytes), maxOutputLength: Math.max(1, rawBytes) });
+    if (raw.byteLength === rawBytes) return raw;
+  } catch (error) {
+    throw corrupt(frame, error);
+  }
+  throw corrupt(frame);
+}
+
+/** Whether samples of `bytes` compress; where not (archives, images), neither compression nor cutting by content is worth its time. */
+export function looksCompressible(bytes: Uint8Array): boolean {
+  let sampled = 0;
+  let compressed = 0;
+  for (const part of [0, 1, 2]) {
+    const start = Math.floor((Math.max(0, bytes.byteLength - SAMPLE_BYTES) * part) / 2);
+    const sample = bytes.subarray(start, start + SAMPLE_BYTES);
+    sampled += sample.byteLength;
+    compressed += zlib.zstdCompressSync(sample, { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } }).byteLength;
+  }
+  return compressed < sampled * WORTHWHILE;
+}
+
+function corrupt(frame: Frame, cause?: unknown): Fault {
+  const message = `The frame at ${frame.offset} of pack ${frame.pack} is damaged: it does not decode to its ${frame.rawBytes} bytes`;
+  return new Fault('BLOB_CORRUPT', message, cause === undefined ? {} : { cause });
+}

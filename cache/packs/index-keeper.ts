@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Env } from '../../base/env.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import type { StoreIndex } from '../store-index/store-index.ts';
+import { rebuildIndex } from './rebuild.ts';
+import { unlessAborted } from './tries.ts';
+
+const TASK = 'rebuild';
+/** For so long nobody else begins a rebuild after its rebuilder was last heard of. */
+const CLAIM_MS = 60_000;
+
+export type IndexKeeperOptions = {
+  readonly objects: ObjectStore;
+  readonly index: StoreIndex;
+  readonly restoreEntries: (signal: AbortSignal) => Promise<void>;
+  readonly env: Env;
+  /** How often the index is asked whether it has forgotten something. */
+  readonly everyMs: number;
+};
+
+/**
+ * Sees to it that the index is open and complete: looks now and then whether it began another epoch, and rebuilds it where no other
+ * process does. Disposal ends a rebuild under way, which the next process takes up.
+ */
+export interface IndexKeeper extends AsyncDisposable {
+  /** Returns once the index has been seen open and complete; for the start of a process, and tests. */
+  ready(signal: AbortSignal): Promise<void>;
+}
+
+export function keepIndex(options: IndexKeeperOptions): IndexKeeper {
+  const { objects, index, restoreEntries, env } = options;
+  const closing = new AbortController();
+  const holder = randomBytes(12).toString('hex');
+  const complete = Promise.withResolvers<void>();
+  const look = async (signal: AbortSignal) => {
+    const state = await index.epoch(signal);
+    if (state.open && state.complete) {
+      complete.resolve();
+      return;
+    }
+    if (!(await index.claim(TASK, holder, CLAIM_MS, signal))) return;
+    const renewal = setInterval(() => void index.claim(TASK, holder, CLAIM_MS, signal).catch(() => {}), CLAIM_MS / 3);
+    try {
+      await rebuildIndex({ objects, index, restoreEntries, log: env.log }, signal);
+    } finally {
+      clearInterval(renewal);
+    }
+    complete.resolve();
+  };
+  const run = async () => {
+    while (!closing.signal.aborted) {
+      await look(closing.signal).catch((error: unknown) => {
+        if (!closing.signal.aborted) env.log.warn('index-not-ready', { error });
+      });
+      await sleep(options.everyMs, undefined, { signal: closing.signal }).catch(() => {});
+    }
+  };
+  const running = run();
+  return {
+    ready: (signal) => unlessAborted(complete.promise, signal),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await running;
+    },
+  };
+}
