@@ -282,10 +282,10 @@ function checkJournals(run: Run, witnessDir: string): { readonly journalLines: n
 function sayProgress(run: Run): Disposable {
   const timer = setInterval(() => {
     const minutes = Math.round((systemClock.monotonic() - run.originMs) / 60_000);
-    const { tally, faults, violations, open } = run;
-    run.env.say(
-      `${minutes} min: ${tally.builds} builds, ${tally.attempts} attempts, ${open.size} open, ${faults.length} faults, ${violations.length} violations`,
-    );
+    const { tally, faults, violations, open, yard } = run;
+    const falls = [...yard.coordinators, ...yard.agents].reduce((sum, member) => sum + member.falls.length, 0);
+    const counts = `${tally.builds} builds, ${tally.attempts} attempts, ${open.size} open, ${faults.length} faults`;
+    run.env.say(`${minutes} min: ${counts}, ${falls} processes ended by themselves, ${violations.length} violations`);
   }, PROGRESS_EVERY_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
