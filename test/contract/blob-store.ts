@@ -10,7 +10,7 @@ export type BlobStoreSubject = {
   /** Whether `damage` is there. */
   readonly damageable: boolean;
   /** Opens an empty store; what it holds is gone once it is disposed of. */
-  readonly open: () => Promise<{ readonly store: BlobStore; readonly damage?: (digest: Digest) => void } & AsyncDisposable>;
+  readonly open: () => Promise<{ readonly store: BlobStore; readonly damage?: (digest: Digest) => Promise<void> | void } & AsyncDisposable>;
 };
 
 const signal = new AbortController().signal;
@@ -188,7 +188,7 @@ function damages({ open }: BlobStoreSubject): void {
     const digest = digestOf(bytes);
     for (const range of [undefined, { offset: Math.floor(size / 2) }]) {
       await subject.store.put(digest, bytes, signal);
-      subject.damage?.(digest);
+      await subject.damage?.(digest);
       await expectFault('BLOB_CORRUPT', readAll(subject.store, digest, range));
       expect(await subject.store.findMissing([digest], signal)).toEqual([digest]);
     }
