@@ -5,7 +5,6 @@ import { Fault } from './fault.ts';
 /** 16 hex digits of the SHA-256 of a public key: which key a signature needs. */
 export type KeyId = string;
 
-export const KEY_ID = /^[0-9a-f]{16}$/;
 /** Bytes of an Ed25519 signature. */
 export const SIGNATURE_BYTES = 64;
 

@@ -3,7 +3,7 @@ import { rememberingKeyring, type Keyring } from '../../base/signing.ts';
 import type { EntryKey } from '../store-index/store-index.ts';
 import { entryText } from '../store-index/order.ts';
 import type { Entry } from './entry-store.ts';
-import { openRecord, sealEntry } from './record.ts';
+import { NO_GROUND, openRecord, sealEntry, type Ground } from './record.ts';
 
 /** Records whose signatures are remembered, some 100 bytes each. */
 const REMEMBERED = 20_000;
@@ -12,7 +12,10 @@ const REMEMBERED = 20_000;
  * What was found under a name. `unreadable`: not there for us, and not ours to remove (a newer version's, or signed by a key that is
  * not here). `bad`: damaged or forged; to be removed.
  */
-export type Found = { readonly kind: 'entry'; readonly entry: Entry } | { readonly kind: 'unreadable' } | { readonly kind: 'bad' };
+export type Found =
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly ground: Ground }
+  | { readonly kind: 'unreadable' }
+  | { readonly kind: 'bad' };
 
 /** Makes records, and takes none that a key of ours has not signed for just that name. Says once what cannot be read, and each time what was refused. */
 export class RecordCodec {
@@ -26,8 +29,8 @@ export class RecordCodec {
   }
 
   /** @throws {Fault} BAD_REQUEST, TOO_LARGE */
-  seal(entry: Entry): Uint8Array {
-    return sealEntry(entry, this.#keys);
+  seal(entry: Entry, ground: Ground = NO_GROUND): Uint8Array {
+    return sealEntry(entry, this.#keys, ground);
   }
 
   /** @param where file or object, for messages */
@@ -44,7 +47,7 @@ export class RecordCodec {
     const opened = openRecord(record, this.#keys);
     switch (opened.kind) {
       case 'entry':
-        return { kind: 'entry', entry: opened.entry };
+        return opened;
       case 'newer':
         this.#once(`version ${opened.version}`, 'entry-version-unknown', {
           where,

@@ -1,5 +1,5 @@
 import { Fault } from '../../base/fault.ts';
-import { KEY_ID, SIGNATURE_BYTES, type KeyId, type Keyring } from '../../base/signing.ts';
+import { SIGNATURE_BYTES, type KeyId, type Keyring } from '../../base/signing.ts';
 import type { Owner } from '../store-index/store-index.ts';
 import { WireReader, WireWriter } from '../wire.ts';
 import { checkEntry, kindOf } from './check.ts';
@@ -16,15 +16,25 @@ export const RECORD_VERSION = 1;
 const HEADER_BYTES = MAGIC.byteLength + 1 + 8 + SIGNATURE_BYTES;
 const PURPOSE = 'entry 1';
 
-const FIELDS = { project: 1, scope: 2, kind: 3, key: 4, value: 5, part: 6, provenance: 7, writtenAt: 8 } as const;
+const FIELDS = { project: 1, scope: 2, kind: 3, key: 4, value: 5, part: 6, provenance: 7, writtenAt: 8, pack: 9, bytes: 10 } as const;
 /** Fields of Provenance that are text, by their numbers from 1; the entries that were consumed come after them. */
 const PROVENANCE_TEXTS = ['build', 'step', 'attempt', 'agent', 'zone', 'caller', 'writer'] as const satisfies readonly (keyof Provenance)[];
 const CONSUMED_FIELD = 8;
 const CONSUMED_TEXTS = ['kind', 'scope', 'key', 'build', 'agent'] as const satisfies readonly (keyof Consumed)[];
 
+/** What an entry stood on in the store when it was written, so that an index can be made anew from records. */
+export type Ground = {
+  /** Names of the packs that it needs; none where the store has no packs. */
+  readonly packs: readonly string[];
+  /** Bytes of all blobs that it needs. */
+  readonly bytes: number;
+};
+
+export const NO_GROUND: Ground = { packs: [], bytes: 0 };
+
 /** What a record turned out to be. */
 export type Opened =
-  | { readonly kind: 'entry'; readonly entry: Entry; readonly keyId: KeyId }
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly ground: Ground; readonly keyId: KeyId }
   /** Of a version that this program does not know: whoever does may need it, so it stays. */
   | { readonly kind: 'newer'; readonly version: number }
   /** Signed by a key that is not here: see `Verdict`. */
@@ -32,10 +42,10 @@ export type Opened =
   /** Damaged, forged, or no record at all. */
   | { readonly kind: 'bad'; readonly why: string };
 
-/** The entry as a signed record. The same entry and key always give the same bytes. @throws {Fault} BAD_REQUEST, TOO_LARGE, as `checkEntry` */
-export function sealEntry(entry: Entry, keys: Keyring): Uint8Array {
+/** The entry as a signed record. The same entry, ground and key always give the same bytes. @throws {Fault} BAD_REQUEST, TOO_LARGE, as `checkEntry` */
+export function sealEntry(entry: Entry, keys: Keyring, ground: Ground = NO_GROUND): Uint8Array {
   checkEntry(entry);
-  const body = encodeBody(entry);
+  const body = encodeBody(entry, ground);
   const header = Buffer.alloc(HEADER_BYTES);
   MAGIC.copy(header);
   header[MAGIC.byteLength] = RECORD_VERSION;
@@ -58,19 +68,13 @@ export function openRecord(record: Uint8Array, keys: Keyring): Opened {
   if (verdict === 'unknown-key') return { kind: 'unknown-key', keyId };
   if (verdict === 'bad') return { kind: 'bad', why: `its signature is not one of the key ${keyId}` };
   try {
-    return { kind: 'entry', entry: decodeBody(body), keyId };
+    return { kind: 'entry', ...decodeBody(body), keyId };
   } catch (error) {
     return { kind: 'bad', why: error instanceof Error ? error.message : String(error) };
   }
 }
 
-/** The id of the key that a record says it was signed with; for messages. */
-export function signerOf(record: Uint8Array): KeyId | undefined {
-  const id = Buffer.from(record.subarray(MAGIC.byteLength + 1, MAGIC.byteLength + 9)).toString('hex');
-  return KEY_ID.test(id) ? id : undefined;
-}
-
-function encodeBody({ at, value, parts, provenance, writtenAt }: Entry): Uint8Array {
+function encodeBody({ at, value, parts, provenance, writtenAt }: Entry, ground: Ground): Uint8Array {
   const writer = new WireWriter(512 + value.byteLength);
   writer.string(FIELDS.project, at.owner.project).string(FIELDS.scope, at.owner.scope);
   writer.string(FIELDS.kind, at.kind).string(FIELDS.key, at.key).bytes(FIELDS.value, value);
@@ -79,20 +83,23 @@ function encodeBody({ at, value, parts, provenance, writtenAt }: Entry): Uint8Ar
     writeTexts(message, PROVENANCE_TEXTS, provenance);
     for (const one of provenance.consumed) message.message(CONSUMED_FIELD, (nested) => writeTexts(nested, CONSUMED_TEXTS, one));
   });
-  return writer.varint(FIELDS.writtenAt, Math.max(0, Math.round(writtenAt))).finish();
+  writer.varint(FIELDS.writtenAt, Math.max(0, Math.round(writtenAt)));
+  for (const pack of ground.packs) writer.bytes(FIELDS.pack, Buffer.from(pack, 'hex'));
+  return writer.varint(FIELDS.bytes, ground.bytes).finish();
 }
 
 function writeTexts<K extends string>(writer: WireWriter, names: readonly K[], from: Readonly<Record<K, string>>): void {
   for (const [index, name] of names.entries()) writer.string(index + 1, from[name]);
 }
 
-function decodeBody(bytes: Uint8Array): Entry {
+function decodeBody(bytes: Uint8Array): { readonly entry: Entry; readonly ground: Ground } {
   const owner: { -readonly [K in keyof Owner]: string } = { project: '', scope: '' };
   let [kind, key] = ['', ''];
   let value: Uint8Array = new Uint8Array(0);
   const parts: KeyPart[] = [];
   let provenance: Provenance | undefined;
-  let writtenAt = 0;
+  const packs: string[] = [];
+  let [writtenAt, needed] = [0, 0];
   const reader = new WireReader(bytes, 'entry');
   while (reader.next()) {
     if (reader.field === FIELDS.project) owner.project = reader.string();
@@ -103,9 +110,12 @@ function decodeBody(bytes: Uint8Array): Entry {
     else if (reader.field === FIELDS.part) parts.push(readPart(reader.bytes()));
     else if (reader.field === FIELDS.provenance) provenance = readProvenance(reader.bytes());
     else if (reader.field === FIELDS.writtenAt) writtenAt = reader.varint();
+    else if (reader.field === FIELDS.pack) packs.push(Buffer.from(reader.bytes()).toString('hex'));
+    else if (reader.field === FIELDS.bytes) needed = reader.varint();
   }
   if (provenance === undefined) throw new Fault('BAD_REQUEST', 'The entry does not say who made it');
-  return { at: { kind: kindOf(kind), owner, key }, value, parts, provenance, writtenAt };
+  const entry = { at: { kind: kindOf(kind), owner, key }, value, parts, provenance, writtenAt };
+  return { entry, ground: { packs, bytes: needed } };
 }
 
 function readPart(bytes: Uint8Array): KeyPart {

@@ -4,13 +4,16 @@ import { expectFault } from '../../test/contract/blob-store.ts';
 import { encodeStepResult } from '../action/action-result.ts';
 import { NO_USAGE, type StepResult } from '../action/result.ts';
 import { encodeTree } from '../action/tree-message.ts';
+import { silentLogger } from '../../base/log.ts';
 import type { BlobStore } from '../blob-store.ts';
+import { withCompleteEntries } from '../entries/complete.ts';
+import { memoryEntryStore } from '../entries/memory.ts';
+import { Needs } from '../entries/needs.ts';
 import { digestOf, type Digest } from '../digest.ts';
 import { memoryStore } from '../memory.ts';
 import { buildTree } from '../tree/build.ts';
 import type { ActionKey } from './action-cache.ts';
-import { memoryActionCache } from './memory.ts';
-import { withCompleteness } from './with-completeness.ts';
+import { entryActionCache } from './entries.ts';
 
 const { signal } = new AbortController();
 const key: ActionKey = { project: 'web', scope: 'main', action: digestOf(Buffer.from('action')) };
@@ -37,8 +40,10 @@ const RESULT: StepResult = {
 /** Everything that must be there. */
 const BLOBS: readonly Uint8Array[] = [bytesOf('file'), bytesOf('in tree'), bytesOf('log'), treeBytes, ...tree.encoded.values()];
 
+const completeCache = (store: BlobStore) => entryActionCache(withCompleteEntries(memoryEntryStore(), new Needs(() => store), silentLogger));
+
 async function cacheOver(store: BlobStore) {
-  const cache = withCompleteness(memoryActionCache(), () => store);
+  const cache = completeCache(store);
   await cache.put(key, { result: encodeStepResult(RESULT), writer: { kind: 'executor', name: 'w' }, writtenAt: 1 }, signal);
   return cache;
 }
@@ -95,9 +100,24 @@ describe('an entry', () => {
     await expectFault('STORE_UNAVAILABLE', (await cacheOver(broken)).get(key, signal));
   });
 
+  test('that is not complete any more gives its place to any other, a client’s too; a complete one does not', async () => {
+    const store = await storeWith(BLOBS.slice(1));
+    const cache = await cacheOver(store);
+    const mine = {
+      result: encodeStepResult({ ...RESULT, outputs: [], log: undefined }),
+      writer: { kind: 'client', name: 'me' },
+      writtenAt: 2,
+    } as const;
+    expect((await cache.put(key, mine, signal)).writer.kind).toBe('client');
+    expect((await cache.get(key, signal))?.writer.name).toBe('me');
+    await cache.put(key, { result: encodeStepResult(RESULT), writer: { kind: 'executor', name: 'w' }, writtenAt: 3 }, signal);
+    await store.put(digestOf(bytesOf('file')), bytesOf('file'), signal);
+    expect((await cache.put(key, mine, signal)).writer.kind).toBe('executor');
+  });
+
   test('whose tree is no tree is a miss', async () => {
     const store = await storeWith([bytesOf('file'), bytesOf('no tree')]);
-    const cache = withCompleteness(memoryActionCache(), () => store);
+    const cache = completeCache(store);
     const result = {
       ...RESULT,
       log: undefined,
