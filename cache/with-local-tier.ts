@@ -1,0 +1,109 @@
+import { Fault, isFault } from '../base/fault.ts';
+import type { Env } from '../base/env.ts';
+import type { BlobStore } from './blob-store.ts';
+import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
+import { Handoff } from './handoff.ts';
+import { partitionOf } from './owner.ts';
+import { unlessAborted } from './packs/tries.ts';
+import type { Owner } from './store-index/store-index.ts';
+import type { StoreOf, StoreView } from './store-view.ts';
+
+export type LocalTierOptions = {
+  /** Stores by view, which say whose a blob is: the nearest scope that has it. */
+  readonly remote: { readonly storeOf: StoreOf; ownerOf(view: StoreView, digest: Digest, signal: AbortSignal): Promise<Owner | undefined> };
+  /** The local store of an owner. */
+  readonly localOf: (owner: Owner) => BlobStore;
+  /** The local stores by view. */
+  readonly local: StoreOf;
+  /** Larger blobs are not kept locally: they would push everything else out. */
+  readonly blobBytesMax: number;
+  readonly env: Env;
+};
+
+/** Up to this size a blob is fetched as a whole before it is handed on, once for all who want it. */
+const WHOLE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Keeps what was read or written close by, by owner: what is local is read without asking anybody; what is not comes from the remote store
+ * and is kept on the way. Whether a blob is there, and whether it is stored, the remote store alone says. Trouble of the local tier
+ * is never the caller's.
+ */
+export function withLocalTier(options: LocalTierOptions): StoreOf {
+  const { remote, localOf, local, blobBytesMax, env } = options;
+  /** Blobs being fetched, by owner. */
+  const fills = new Map<string, Promise<void>>();
+  const troubled = (digest: Digest) => (error: unknown) => env.log.debug('blob-not-kept-locally', { digest, error });
+
+  /** Fetches the blob into the local store of its owner, once for all who want it. Whether it is there now. */
+  async function fill(view: StoreView, digest: Digest, signal: AbortSignal): Promise<boolean> {
+    const owner = await remote.ownerOf(view, digest, signal);
+    if (owner === undefined) return false;
+    const key = `${partitionOf(owner)}/${digest}`;
+    let filling = fills.get(key);
+    if (filling === undefined) {
+      // For all who wait, so that none of them can end it for the others.
+      const own = new AbortController().signal;
+      filling = localOf(owner)
+        .put(digest, remote.storeOf(view).get(digest, undefined, own), own)
+        .finally(() => fills.delete(key));
+      fills.set(key, filling);
+    }
+    const filled = filling.then(
+      () => true,
+      (error: unknown) => (troubled(digest)(error), false),
+    );
+    return await unlessAborted(filled, signal);
+  }
+
+  return (view) => {
+    const far = remote.storeOf(view);
+    const near = local(view);
+    const own = view.writes === undefined ? undefined : localOf({ project: view.project, scope: view.writes });
+
+    async function* getLocal(digest: Digest, range: Parameters<BlobStore['get']>[1], signal: AbortSignal) {
+      let isBegun = false;
+      try {
+        for await (const chunk of near.get(digest, range, signal)) {
+          isBegun = true;
+          yield chunk;
+        }
+        return true;
+      } catch (error) {
+        if (isBegun || isFault(error, 'OUT_OF_RANGE')) throw error;
+        signal.throwIfAborted();
+        if (!isFault(error, 'BLOB_UNKNOWN')) troubled(digest)(error);
+        return false;
+      }
+    }
+
+    async function* getThrough(digest: Digest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+      const owner = await remote.ownerOf(view, digest, signal);
+      if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+      yield* Handoff.tee(far.get(digest, undefined, signal), (copy) => localOf(owner).put(digest, copy, signal).catch(troubled(digest)));
+    }
+
+    return {
+      traits: far.traits,
+      async *get(digest, range, signal) {
+        signal.throwIfAborted();
+        if (yield* getLocal(digest, range, signal)) return;
+        const size = sizeOf(digest);
+        if (size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, digest, signal)) && (yield* getLocal(digest, range, signal)))
+          return;
+        if (range === undefined && size > WHOLE_BYTES && size <= blobBytesMax) yield* getThrough(digest, signal);
+        else yield* far.get(digest, range, signal);
+      },
+      async put(digest, source, signal) {
+        if (own === undefined || digest === EMPTY_DIGEST || sizeOf(digest) > blobBytesMax) await far.put(digest, source, signal);
+        else if (source instanceof Uint8Array) {
+          await far.put(digest, source, signal);
+          await own.put(digest, source, signal).catch(troubled(digest));
+        } else {
+          const copied = Handoff.tee(source, (copy) => own.put(digest, copy, signal).catch(troubled(digest)));
+          await far.put(digest, copied, signal);
+        }
+      },
+      findMissing: (digests, signal) => far.findMissing(digests, signal),
+    };
+  };
+}
