@@ -165,7 +165,7 @@ export class MemoryIndex implements StoreIndex {
   }
 
   async dropEntry(entry: Object, signal: AbortSignal): Promise<boolean> {
-    const state = this.#enter(signal);
+    const state = this.#enter(signal, false);
     const name = state.names.get(entryText(entry));
     const which = (['published', 'pending'] as const).find((part) => name?.[part]?.object === entry.object);
     if (name === undefined || which === undefined) return false;
@@ -213,16 +213,17 @@ export class MemoryIndex implements StoreIndex {
     limit: number,
     signal: AbortSignal,
   ): Promise<readonly EntryRow[]> {
-    const { project, scope, kind, producer, unusedSince } = filter;
+    const { project, scope, kind, producer, unusedSince, state } = filter;
     const afterText = after === undefined ? undefined : entryText(after);
     const fits = (row: EntryRow) =>
       (project === undefined || row.at.owner.project === project) &&
       (scope === undefined || row.at.owner.scope === scope) &&
       (kind === undefined || row.at.kind === kind) &&
       (producer === undefined || row.producer === producer) &&
-      (unusedSince === undefined || row.usedAt < unusedSince);
+      (unusedSince === undefined || row.usedAt < unusedSince) &&
+      (state === undefined || row.state === state);
     const found: (readonly EntryRow[])[] = [];
-    for (const { at, published, pending } of this.#enter(signal).sortedNames()) {
+    for (const { at, published, pending } of this.#enter(signal, false).sortedNames()) {
       if (found.length === limit) break;
       if (afterText !== undefined && compareText(entryText(at), afterText) <= 0) continue;
       const rows = [published, pending].filter((row) => row !== undefined).filter(fits);
@@ -233,7 +234,7 @@ export class MemoryIndex implements StoreIndex {
 
   async knownObjects(objects: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>> {
     const all = new Set<string>();
-    for (const { published, pending } of this.#enter(signal).names.values()) {
+    for (const { published, pending } of this.#enter(signal, false).names.values()) {
       for (const row of [published, pending]) if (row !== undefined) all.add(row.object);
     }
     return new Set(objects.filter((object) => all.has(object)));
@@ -310,7 +311,7 @@ export class MemoryIndex implements StoreIndex {
   }
 
   async claim(task: string, holder: string, ttlMs: number, signal: AbortSignal): Promise<boolean> {
-    const { claims } = this.#enter(signal);
+    const { claims } = this.#enter(signal, false);
     const now = this.#clock.now();
     const claim = claims.get(task);
     if (claim !== undefined && claim.holder !== holder && claim.until > now) return false;

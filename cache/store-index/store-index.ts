@@ -130,7 +130,8 @@ export interface StoreIndex extends AsyncDisposable {
 
   /**
    * Changes when the index may have forgotten something (made anew, another Redis history). An index of a new epoch is closed, and
-   * everything but `epoch`, `now`, `open`, `packs`, `replayCondemned`, `restoreEntry` and `addPack` without a hold throws, until `open`.
+   * everything throws until `open`, but for what a rebuild needs: `epoch`, `now`, `claim`, `open`, `replayCondemned`, `addPack` without a
+   * hold, `restoreEntry`, `dropEntry`, and the lists `packs`, `entries` and `knownObjects`.
    */
   epoch(signal: AbortSignal): Promise<EpochState>;
 
@@ -218,6 +219,7 @@ export interface StoreIndex extends AsyncDisposable {
       readonly kind?: EntryKind;
       readonly producer?: string;
       readonly unusedSince?: TimeMs;
+      readonly state?: EntryRow['state'];
     },
     after: EntryKey | undefined,
     limit: number,

@@ -88,6 +88,7 @@ export class SqliteEntries {
     if (filter.kind !== undefined) narrow('kind = ?', filter.kind);
     if (filter.producer !== undefined) narrow('producer = ?', filter.producer);
     if (filter.unusedSince !== undefined) narrow('used < ?', filter.unusedSince);
+    if (filter.state !== undefined) narrow('pending = ?', Number(filter.state === 'pending'));
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
     // A name has two rows at most.
     const sql = `SELECT * FROM entries ${where} ORDER BY project, scope, kind, key, pending LIMIT ?`;

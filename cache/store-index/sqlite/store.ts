@@ -86,7 +86,7 @@ export class SqliteStore {
   }
 
   dropEntry(_now: number, entry: Named): boolean {
-    return this.#write(true, undefined, () => this.#entries.drop(entry));
+    return this.#write(false, undefined, () => this.#entries.drop(entry));
   }
 
   entry(now: number, kind: EntryKind, project: string, scopes: readonly string[], key: string) {
@@ -98,11 +98,11 @@ export class SqliteStore {
   }
 
   entries(_now: number, filter: Parameters<StoreIndex['entries']>[0], after: EntryKey | undefined, limit: number) {
-    return this.#read(true, () => this.#entries.list(filter, after, limit));
+    return this.#read(false, () => this.#entries.list(filter, after, limit));
   }
 
   knownObjects(_now: number, objects: readonly string[]): ReadonlySet<string> {
-    return this.#read(true, () => this.#entries.known(objects));
+    return this.#read(false, () => this.#entries.known(objects));
   }
 
   usage(_now: number) {
@@ -141,7 +141,7 @@ export class SqliteStore {
   }
 
   claim(now: number, task: string, holder: string, ttlMs: number): boolean {
-    return this.#write(true, undefined, () => {
+    return this.#write(false, undefined, () => {
       const sql = `INSERT INTO claims (task, holder, until) VALUES (?, ?, ?) ON CONFLICT (task)
         DO UPDATE SET holder = excluded.holder, until = excluded.until WHERE holder = excluded.holder OR until <= ?`;
       return this.#file.run(sql, task, holder, now + ttlMs, now) > 0;

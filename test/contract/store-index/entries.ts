@@ -215,6 +215,8 @@ function lookupCases(subject: StoreIndexSubject): void {
       expect(await list({ project: 'apple', scope: 'main/pr-7' })).toEqual(['0']);
       expect(await list({ scope: 'main', kind: 'action' })).toEqual(['2', '4', '9?', '3']);
       expect(await list({ producer: 'build-3' })).toEqual(['3']);
+      expect(await list({ state: 'pending' })).toEqual(['9?']);
+      expect(await list({ state: 'published', kind: 'action' })).toEqual(['2', '4', '3']);
       expect(await list({ unusedSince: at.clock.now() - 300_000 })).toEqual(['1', '0']);
     });
 

@@ -25,6 +25,12 @@ export function epochCases(subject: StoreIndexSubject): void {
       await expect(index.mayDelete(a, epoch, 0, signal)).rejects.toMatchObject(closed);
       await expect(index.extend(hold, signal)).rejects.toMatchObject(closed);
       await index.addPack(newPack(a, [blob(1)]), undefined, signal);
+      const entry = newEntry(keyOf('k'), [a]);
+      expect(await index.restoreEntry(entry, signal)).toBe(true);
+      expect(await index.entries({}, undefined, 10, signal)).toHaveLength(1);
+      expect((await index.knownObjects([entry.object], signal)).size).toBe(1);
+      expect(await index.dropEntry({ ...entry.at, object: entry.object }, signal)).toBe(true);
+      expect(await index.claim('rebuild', 'x', 1_000, signal)).toBe(true);
       await expect(index.complete(epoch, signal)).rejects.toMatchObject({ code: 'WRONG_STATE' });
       await index.open(epoch, signal);
       await index.open(epoch, signal);
