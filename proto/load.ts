@@ -6,6 +6,7 @@ import type { ProtoGrpcType as AgentPackage } from './gen/agent.ts';
 import type { ProtoGrpcType as BuildPackage } from './gen/build.ts';
 import type { ProtoGrpcType as ByteStreamPackage } from './gen/bytestream.ts';
 import type { ProtoGrpcType as DataPackage } from './gen/data.ts';
+import type { ProtoGrpcType as CachePackage } from './gen/cache.ts';
 import type { ProtoGrpcType as ErrorDetailsPackage } from './gen/error_details.ts';
 import type { ProtoGrpcType as OperationsPackage } from './gen/operations.ts';
 import type { ProtoGrpcType as RemoteExecutionPackage } from './gen/remote_execution.ts';
@@ -21,6 +22,7 @@ const LOADER_OPTIONS = { longs: String, enums: String, oneofs: true, defaults: t
 /** Every package of ours and of the Remote Execution API, with client constructors and message codecs. */
 export type Proto = BuildPackage &
   AgentPackage &
+  CachePackage &
   DataPackage &
   TypesPackage &
   RemoteExecutionPackage &
