@@ -8,7 +8,6 @@ import { wrap } from '../base/fault.ts';
 import type { Environment } from '../base/options.ts';
 import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
-import type { BlobStore } from '../cache/blob-store.ts';
 import { openDataPlane, type MovableDataPlane } from '../cache/rpc/client.ts';
 import { openAttemptJournal } from './attempt-journal.ts';
 import { openLogPipes } from './attempt/log-pipe.ts';
@@ -18,7 +17,8 @@ import { openAgentMetrics } from './metrics.ts';
 import { serveAgentHealth } from './health.ts';
 import { detectHost } from './host.ts';
 import { sessionDialler } from './rpc/session-client.ts';
-import { startRunner } from './runner.ts';
+import { openGrants, type AttemptGrants } from './grants.ts';
+import { startRunner, type RunnerOptions } from './runner.ts';
 import { openSandbox } from './sandbox/open.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import type { AgentProfile } from './session/event.ts';
@@ -64,7 +64,8 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, canBind: sandbox.canBind, env });
   const measured = stack.use(openAgentMetrics({ clock: env.clock, version: versionOf() }));
   const breaker = storeBreaker(env);
-  const plane = stack.use(openPlane(token, breaker, env));
+  const grants = openGrants();
+  const plane = stack.use(openPlane(token, grants, breaker, env));
   const cordon = (reason: string | undefined) => {
     measured.cordoned(reason);
     session.cordon(reason);
@@ -91,9 +92,9 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     startSession({
       profile,
       prng,
-      dialler: measured.dialler(dialler),
+      dialler: measured.dialler(grants.dialler(dialler)),
       spool,
-      executor: measured.executor(executor),
+      executor: grants.executor(measured.executor(executor)),
       journal,
       onDataPlane,
       env,
@@ -143,9 +144,10 @@ function storeBreaker(env: Env): Breaker {
 /** The data plane of the coordinator that the agent is registered with. What began at an earlier one goes on at the next. */
 function openPlane(
   token: Secret | undefined,
+  grants: AttemptGrants,
   breaker: Breaker,
   env: Env,
-): AsyncDisposable & { readonly moveTo: (address: string) => void; readonly store: (instanceName: string) => BlobStore } {
+): AsyncDisposable & { readonly moveTo: (address: string) => void; readonly store: RunnerOptions['store'] } {
   let plane: MovableDataPlane | undefined;
   return {
     moveTo(address) {
@@ -154,7 +156,10 @@ function openPlane(
         plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard });
       } else plane.moveTo(address);
     },
-    store: (instanceName) => present(plane, 'offers come from a coordinator that named its data plane').withInstance(instanceName).store,
+    store: (instanceName, attempt) => {
+      const known = present(plane, 'offers come from a coordinator that named its data plane');
+      return known.withGrant(instanceName, () => grants.of(attempt)).store;
+    },
     [Symbol.asyncDispose]: async () => plane?.[Symbol.asyncDispose](),
   };
 }

@@ -7,10 +7,7 @@
 export const FAULTS = {
   BAD_REQUEST: { retry: 'never', about: 'The request is malformed; the message names the field and the fix.' },
   UNAUTHENTICATED: { retry: 'never', about: 'No valid credential came with the call.' },
-  GRANT_REFUSED: {
-    retry: 'caller',
-    about: "No live grant came with an agent's call: it has run out, its attempt has ended, or it is for something else.",
-  },
+  GRANT_EXPIRED: { retry: 'caller', about: "The grant of an agent's attempt has run out: the next renewal of its lease brings another." },
   FORBIDDEN: { retry: 'never', about: 'The caller is known but may not do this.' },
   BUILD_UNKNOWN: { retry: 'never', about: 'No build of that id is visible to the caller.' },
   STEP_UNKNOWN: { retry: 'never', about: 'The build has no step of that name.' },

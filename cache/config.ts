@@ -19,6 +19,10 @@ export const CACHE_OPTIONS = {
       help: 'What an answered upload survives: the end of the process, or loss of power too (two disk flushes a blob).',
     },
     tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
+    signingKeyFile: {
+      type: 'path',
+      help: 'PEM file of the keys that sign cache entries and grants, the same as the coordinators of the yard have; made where there is none. The first key signs, all verify. Without the option entries are signed by a key in --dir, and agents are refused.',
+    },
     allowLocal: { type: 'boolean', default: 'false', help: 'Whether a connection from loopback without a token is the local caller.' },
     localProject: { type: 'string', default: 'local', help: 'Project of the local caller.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local caller.' },

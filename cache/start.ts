@@ -1,11 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { isLoopback } from '../base/address.ts';
 import { exchangeable, parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
+import { grantKeyFrom } from '../base/grant.ts';
+import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
+import { openGrants } from './rpc/grants.ts';
 import { dataPlaneServices } from './rpc/services.ts';
 import { openDiskStack } from './stack.ts';
 
@@ -19,7 +23,7 @@ const DRAIN_MS = 3_000;
 
 /**
  * Opens the stores and listens.
- * @throws {Fault} CONFIG_INVALID for the address, the tokens, or an address off loopback without tokens; STORE_UNAVAILABLE.
+ * @throws {Fault} CONFIG_INVALID for the address, the tokens, the signing keys, or an address off loopback without tokens; STORE_UNAVAILABLE.
  */
 export async function startCache(config: CacheConfig, env: Env): Promise<RunningCache> {
   const authenticator = exchangeable(authenticatorOf(config));
@@ -35,11 +39,30 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     };
     stack.use(watchForChange(config.tokensFile, reread));
   }
-  const disk = stack.use(openDiskStack(config, env));
-  const served = stack.use(dataPlaneServices({ authenticator, storeOf: disk.storeOf, actionCache: disk.actionCache, env }));
+  const keys = keptSigningKeys(config, env, stack);
+  const disk = stack.use(openDiskStack({ ...config, keys }, env));
+  const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKeyFrom(keys), env.clock);
+  const served = stack.use(dataPlaneServices({ authenticator, grants, storeOf: disk.storeOf, actionCache: disk.actionCache, env }));
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
   const parts = stack.move();
   return { address: server.address, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** The keys in their file, also after it has changed. */
+function keptSigningKeys(config: CacheConfig, env: Env, stack: AsyncDisposableStack): Keyring {
+  const path = config.signingKeyFile ?? join(config.dir, 'signing-key.pem');
+  if (config.signingKeyFile === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const keys = exchangeableKeyring(keptKeyring(path));
+  const reread = () => {
+    try {
+      keys.exchange(keptKeyring(path));
+      env.log.info('signing-keys-reread', { path, key: keys.keyId, keys: keys.keyIds });
+    } catch (error) {
+      env.log.error('signing-keys-not-reread', { path, error });
+    }
+  };
+  stack.use(watchForChange(path, reread));
+  return keys;
 }
 
 function authenticatorOf(config: CacheConfig): Authenticator {

@@ -45,6 +45,12 @@ export const COORDINATOR_OPTIONS = {
       help: 'full: what was accepted survives loss of power; normal: only the end of the process, and commits are faster.',
     },
     tokensFile: { type: 'path', help: 'JSON file of hashed tokens of callers, agents and services.' },
+    signingKeyFile: {
+      type: 'path',
+      help:
+        'PEM file of the keys that sign cache entries and grants, where that is not <blobs dir>/signing-key.pem; made where there is none. ' +
+        'Coordinators on one Redis and their data planes share it.',
+    },
     allowLocal: {
       type: 'boolean',
       default: 'true',

@@ -5,11 +5,14 @@ import { join, resolve } from 'node:path';
 import { exchangeable, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
+import { grantKeyFrom } from '../base/grant.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
+import { keptKeyring } from '../base/signing.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
+import { openGrantControl } from '../cache/rpc/grant-control.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
 import { openBreaker, type Breaker } from '../base/breaker.ts';
@@ -29,6 +32,7 @@ import { agentService } from './rpc/agent-service.ts';
 import { buildService } from './rpc/build-service.ts';
 import { openForwarder } from './rpc/forward.ts';
 import type { LedgerReads } from './rpc/reads.ts';
+import type { GrantSource } from './rpc/session-grants.ts';
 import { openBuildReader } from './shell/build-reader.ts';
 import { openHintFeed } from './shell/hint-feed.ts';
 import type { Lead } from './shell/leadership.ts';
@@ -92,7 +96,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   let address = config.address ?? config.listen;
   const services = [
     buildService({ ...common, dependencies, reads, forwarder, archive, storeFor, address: () => address, version }),
-    agentService({ ...common, logLimits }),
+    agentService({ ...common, logLimits, grants: ground.grants }),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
   address = config.address ?? server.address;
@@ -176,6 +180,7 @@ type Ground = {
   readonly data: DataPlane;
   readonly archive: Archive;
   readonly tokens: Tokens;
+  readonly grants: GrantSource;
 };
 
 async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStack, env: Env): Promise<Ground> {
@@ -187,9 +192,11 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   if (isShared) stack.use(lockStateDir(stateDir));
   const localAgentsDir = isLocalOnly(config) ? (isShared ? blobsDir : stateDir) : undefined;
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgentsDir });
+  const signingKeyFile = resolve(config.signingKeyFile ?? join(blobsDir, 'signing-key.pem'));
+  const key = grantKeyFrom(keptKeyring(signingKeyFile)); // made before the data plane looks for it
   const planePlan = {
     listen: config.dataListen,
-    args: dataPlaneArgs(config, blobsDir, tokens.dataTokensFile),
+    args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, signingKeyFile }),
     prepare: tokens.writeDataTokens,
     meanwhile: () => void loadProto(),
     env,
@@ -204,7 +211,8 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const data = stack.use(openDataPlane({ link, instanceName: '', env, guard: { breaker, whileOpen: 'refuse' } }));
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
-  return { ledger, breaker, plane, data, archive, tokens };
+  const control = stack.use(openGrantControl(link, env));
+  return { ledger, breaker, plane, data, archive, tokens, grants: { key, control } };
 }
 
 /** Callers are not kept waiting for a store that is down: steps that need it wait in the scheduler, others are told when to come back. */
@@ -281,10 +289,13 @@ function localAdmin(config: CoordinatorConfig): Identity {
   return { kind: 'caller', caller: { name: 'local', role: 'admin', project, scope, zoneCeiling: 'trusted' } };
 }
 
-function dataPlaneArgs(config: CoordinatorConfig, blobsDir: string, tokensFile: string): readonly string[] {
+type DataPlaneFiles = { readonly blobsDir: string; readonly tokensFile: string; readonly signingKeyFile: string };
+
+function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readonly string[] {
   const local = isLocalOnly(config) && config.allowLocal;
   return [
-    ...['--dir', blobsDir, '--max-bytes', String(config.cacheBytes), '--tokens-file', tokensFile, '--log-level', config.logLevel],
+    ...['--dir', files.blobsDir, '--max-bytes', String(config.cacheBytes), '--log-level', config.logLevel],
+    ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
 }

@@ -7,7 +7,7 @@ import { loadProto } from './load.ts';
 export const STATUS: Readonly<Record<FaultCode, status>> = {
   BAD_REQUEST: status.INVALID_ARGUMENT,
   UNAUTHENTICATED: status.UNAUTHENTICATED,
-  GRANT_REFUSED: status.PERMISSION_DENIED,
+  GRANT_EXPIRED: status.PERMISSION_DENIED,
   FORBIDDEN: status.PERMISSION_DENIED,
   BUILD_UNKNOWN: status.NOT_FOUND,
   STEP_UNKNOWN: status.NOT_FOUND,

@@ -18,7 +18,16 @@ import type { LeaseVerdict__Output } from '../../proto/gen/switchyard/v1/LeaseVe
 import type { Offer__Output } from '../../proto/gen/switchyard/v1/Offer.ts';
 import type { Refused__Output } from '../../proto/gen/switchyard/v1/Refused.ts';
 import type { Registered__Output } from '../../proto/gen/switchyard/v1/Registered.ts';
-import type { AgentMessage, CoordinatorMessage, HeldLease, LeaseVerdict, Offer, Registered, ResultVerdict } from '../session/message.ts';
+import type {
+  AgentMessage,
+  CoordinatorMessage,
+  HeldLease,
+  LeaseVerdict,
+  LeaseWord,
+  Offer,
+  Registered,
+  ResultVerdict,
+} from '../session/message.ts';
 import type { ReadLog } from '../session/stream.ts';
 
 /** The message for the wire; undefined for a piece of a log that the spool has dropped since. */
@@ -115,6 +124,7 @@ function offerFromProto(offer: Offer__Output): Offer {
     runTimeoutMs: countFromProto(offer.runTimeoutMs, 'offer.run_timeout_ms'),
     graceMs: countFromProto(offer.graceMs, 'offer.grace_ms'),
     instanceName,
+    ...(offer.grant === '' ? {} : { grant: offer.grant }),
   };
 }
 
@@ -144,8 +154,9 @@ function registeredFromProto(message: Registered__Output): Registered {
 const LEASE_VERDICTS = { CONTINUE: 'continue', CANCEL: 'cancel', LOST: 'lost' } as const satisfies Record<string, LeaseVerdict>;
 
 /** A verdict that this agent does not know says nothing about the lease. */
-function verdictFromProto({ token, verdict }: LeaseVerdict__Output): readonly { readonly token: string; readonly verdict: LeaseVerdict }[] {
-  return verdict === 'VERDICT_UNSPECIFIED' || !Object.hasOwn(LEASE_VERDICTS, verdict) ? [] : [{ token, verdict: LEASE_VERDICTS[verdict] }];
+function verdictFromProto({ token, verdict, grant }: LeaseVerdict__Output): readonly LeaseWord[] {
+  if (verdict === 'VERDICT_UNSPECIFIED' || !Object.hasOwn(LEASE_VERDICTS, verdict)) return [];
+  return [{ token, verdict: LEASE_VERDICTS[verdict], ...(grant === '' ? {} : { grant }) }];
 }
 
 function resultVerdictFromProto({ verdict }: FinishedReply__Output): ResultVerdict {

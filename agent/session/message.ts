@@ -10,7 +10,7 @@ import type { Digest } from '../../cache/digest.ts';
  */
 
 /** Versions of the protocol that this agent speaks, both included. */
-export const PROTOCOL = { min: 1, max: 1 } as const;
+export const PROTOCOL = { min: 1, max: 2 } as const;
 
 /** How far an attempt has come, as the agent tells it when it registers. */
 export type HeldPhase =
@@ -48,7 +48,12 @@ export type Offer = {
   readonly graceMs: number;
   /** Where in the data plane its inputs are and its outputs go; also the partition of the agent's local tier that it may share. */
   readonly instanceName: string;
+  /** What opens the data plane for the attempt; absent from coordinators of before protocol 2. Secret. */
+  readonly grant?: string;
 };
+
+/** What the coordinator says of a lease; a grant takes the place of the one before. */
+export type LeaseWord = { readonly token: string; readonly verdict: LeaseVerdict; readonly grant?: string };
 
 /** What the agent says. */
 export type AgentMessage =
@@ -86,7 +91,7 @@ export type Registered = {
   readonly offerTtlMs: number;
   readonly logBytesMax: number;
   readonly logWindowBytes: number;
-  readonly held: readonly { readonly token: string; readonly verdict: LeaseVerdict }[];
+  readonly held: readonly LeaseWord[];
   /** From where the coordinator wants the logs of held leases. */
   readonly logs: readonly { readonly token: string; readonly offset: number }[];
   readonly serverTime: TimeMs;
@@ -101,7 +106,7 @@ export type CoordinatorMessage =
   | { readonly kind: 'refused'; readonly retry: boolean; readonly reason: string; readonly leaderAddress?: string }
   | Offer
   | { readonly kind: 'offer-withdrawn'; readonly token: string }
-  | { readonly kind: 'heartbeat-reply'; readonly leases: readonly { readonly token: string; readonly verdict: LeaseVerdict }[] }
+  | { readonly kind: 'heartbeat-reply'; readonly leases: readonly LeaseWord[] }
   | { readonly kind: 'cancel'; readonly token: string; readonly reason: string; readonly graceMs: number }
   | { readonly kind: 'log-ack'; readonly token: string; readonly offset: number }
   | { readonly kind: 'result-reply'; readonly token: string; readonly verdict: ResultVerdict }

@@ -1,49 +1,86 @@
+import { unreachable } from '../../base/assert.ts';
 import type { Authenticator, Identity } from '../../base/auth.ts';
 import { isProject, isScope, ROLES, scopeChain } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
+import type { Grant } from '../../base/grant.ts';
 import type { Call } from '../../proto/handlers.ts';
 import type { StoreView } from '../store-view.ts';
+import type { Grants, Instance } from './grants.ts';
 import { isInstanceName } from './resource-name.ts';
 
-/** What a call may touch, as worked out from the caller's identity; the instance name only narrows it. */
+/** What a call may touch, as worked out from verified facts; the instance name only narrows it. */
 export type Access = {
   readonly identity: Identity;
   /** The blobs: scopes that are read, nearest first, and the one that is written. Results are looked up in the same scopes. */
   readonly view: StoreView;
   /** The scope in which results may be kept; undefined where none may. */
   readonly results: string | undefined;
+  /** Of an agent: the attempt for which it acts. */
+  readonly attempt: string | undefined;
 };
+
+/** What tells who may do what. */
+export type Gate = { readonly authenticator: Authenticator; readonly grants: Grants };
 
 /**
  * Who calls, and what an instance name means for them. `project` or `project/scope`; callers may leave out what is their
  * own. Callers: their project; blobs and results are read in their scope and its ancestors, and written in their own scope only,
- * by submitters and above. Agents: blobs of every scope, results read only. Services: everything, with the name in full.
- * @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST
+ * by submitters and above. Agents: what the grant of an attempt says, and without one nothing; results are read only. Services:
+ * everything, with the name in full.
+ * @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST, GRANT_EXPIRED
  */
-export function accessOf(authenticator: Authenticator, instanceName: string, call: Pick<Call, 'evidence'>): Access {
-  const identity = authenticator.identify(call.evidence);
-  const { project, scope } = parseInstance(instanceName);
-  if (identity.kind !== 'caller') {
-    if (project === undefined || scope === undefined) throw badInstance(instanceName, 'name project and scope: <project>/<scope>');
-    const view = { project, reads: scopeChain(scope), writes: scope, producer: identity.name };
-    return { identity, view, results: identity.kind === 'service' ? scope : undefined };
+export function accessOf(gate: Gate, instanceName: string, call: Pick<Call, 'evidence' | 'metadata'>): Access {
+  const identity = gate.authenticator.identify(call.evidence);
+  const wanted = parseInstance(instanceName);
+  switch (identity.kind) {
+    case 'service':
+      return serviceAccess(identity, wanted, instanceName);
+    case 'agent':
+      return agentAccess(identity, gate.grants.grantOf(identity, call.metadata, wanted), wanted, instanceName);
+    case 'caller':
+      return callerAccess(identity, wanted, instanceName);
+    default:
+      return unreachable(identity);
   }
+}
+
+function serviceAccess(identity: Identity & { kind: 'service' }, { project, scope }: Instance, name: string): Access {
+  if (project === undefined || scope === undefined) throw badInstance(name, 'name project and scope: <project>/<scope>');
+  const view = { project, reads: scopeChain(scope), writes: scope, producer: identity.name };
+  return { identity, view, results: scope, attempt: undefined };
+}
+
+/** An attempt reads in its scope and above, and stores in its own. Its results are the coordinator's to keep. */
+function agentAccess(identity: Identity & { kind: 'agent' }, grant: Grant, { project, scope }: Instance, name: string): Access {
+  const { reads, writes, producer, token } = grant;
+  if ((project !== undefined && project !== grant.project) || (scope !== undefined && !reads.includes(scope))) {
+    throw new Fault('FORBIDDEN', `Instance "${name}": the attempt's grant is for ${grant.project}/${writes}`, {
+      field: 'instance_name',
+    });
+  }
+  const narrowed = scope === undefined ? reads : reads.slice(reads.indexOf(scope));
+  const view = { project: grant.project, reads: narrowed, writes: scope === undefined || scope === writes ? writes : undefined, producer };
+  return { identity, view, results: undefined, attempt: token };
+}
+
+function callerAccess(identity: Identity & { kind: 'caller' }, { project, scope }: Instance, name: string): Access {
   const { caller } = identity;
   if (project !== undefined && project !== caller.project) {
-    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential is for the project "${caller.project}"`, {
+    throw new Fault('FORBIDDEN', `Instance "${name}": your credential is for the project "${caller.project}"`, {
       field: 'instance_name',
     });
   }
   const own = scopeChain(caller.scope);
   const wanted = scope ?? caller.scope;
   if (!own.includes(wanted)) {
-    throw new Fault('FORBIDDEN', `Instance "${instanceName}": your credential reads the scopes ${own.join(', ')} only`, {
+    throw new Fault('FORBIDDEN', `Instance "${name}": your credential reads the scopes ${own.join(', ')} only`, {
       field: 'instance_name',
     });
   }
   const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter') && wanted === caller.scope;
   const writes = mayWrite ? wanted : undefined;
-  return { identity, view: { project: caller.project, reads: scopeChain(wanted), writes, producer: caller.name }, results: writes };
+  const view = { project: caller.project, reads: scopeChain(wanted), writes, producer: caller.name };
+  return { identity, view, results: writes, attempt: undefined };
 }
 
 /** @throws {Fault} FORBIDDEN for callers who may only read. */
@@ -54,7 +91,7 @@ export function requireUploads({ view }: Access): void {
   });
 }
 
-function parseInstance(name: string): { readonly project: string | undefined; readonly scope: string | undefined } {
+function parseInstance(name: string): Instance {
   if (name === '') return { project: undefined, scope: undefined };
   if (!isInstanceName(name)) throw badInstance(name, 'leave no segment empty and use no reserved word');
   const slash = name.indexOf('/');

@@ -29,7 +29,7 @@ export function actionCacheService(parts: DataPlaneParts): ServedService {
 }
 
 async function getResult(parts: DataPlaneParts, request: GetActionResultRequest__Output, call: Call): Promise<ActionResult> {
-  const access = accessOf(parts.authenticator, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const action = digestFromProto(request.actionDigest, 'action_digest');
   for (const scope of access.view.reads) {
@@ -79,7 +79,7 @@ async function inlined(
 }
 
 async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRequest__Output, call: Call): Promise<ActionResult> {
-  const access = accessOf(parts.authenticator, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const action = digestFromProto(request.actionDigest, 'action_digest');
   if (access.results === undefined) throw mayNotWrite(access);

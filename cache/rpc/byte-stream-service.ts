@@ -23,7 +23,7 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
     Write: clientStream(env, 'Write', (requests, call) => writeBlob(parts, uploads, requests, call)),
     QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => {
       const name = parseResourceName(request.resourceName, 'write');
-      const access = accessOf(parts.authenticator, name.instance, call);
+      const access = accessOf(parts, name.instance, call);
       const missing = await parts.storeOf(access.view).findMissing([name.digest], call.signal);
       if (missing.length === 0) return { committedSize: String(sizeOf(name.digest)), complete: true };
       // A compressed upload starts over: its bytes so far say nothing of the place in the blob.
@@ -40,7 +40,7 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
 
 async function* read(parts: DataPlaneParts, request: ReadRequest__Output, call: Call): AsyncGenerator<ReadResponse, void, undefined> {
   const { instance, digest, encoding } = parseResourceName(request.resourceName, 'read');
-  const access = accessOf(parts.authenticator, instance, call);
+  const access = accessOf(parts, instance, call);
   const offset = Number(request.readOffset);
   const limit = Number(request.readLimit);
   if (!Number.isSafeInteger(offset) || offset < 0 || offset > sizeOf(digest)) {

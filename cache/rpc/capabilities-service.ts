@@ -10,7 +10,7 @@ import type { DataPlaneParts } from './service.ts';
 export function capabilitiesService(parts: DataPlaneParts): ServedService {
   const handlers: CapabilitiesHandlers = {
     GetCapabilities: unary(parts.env, 'GetCapabilities', async (request, call) => {
-      const access = accessOf(parts.authenticator, request.instanceName, call);
+      const access = accessOf(parts, request.instanceName, call);
       return {
         cacheCapabilities: {
           digestFunctions: ['SHA256'],

@@ -42,7 +42,7 @@ async function notOffered(name: string): Promise<never> {
 }
 
 async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsRequest__Output, call: Call) {
-  const access = accessOf(parts.authenticator, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   if (request.blobDigests.length > DIGESTS_MAX) {
     throw new Fault('BAD_REQUEST', `blob_digests has ${request.blobDigests.length} entries; ask for at most ${DIGESTS_MAX} at once`, {
@@ -55,7 +55,7 @@ async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsReque
 }
 
 async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: BatchUpdateBlobsRequest__Output, call: Call) {
-  const access = accessOf(parts.authenticator, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   requireUploads(access);
   checkDigestFunction(request.digestFunction);
   const store = parts.storeOf(access.view);
@@ -81,7 +81,7 @@ function plainBytes(
 }
 
 async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: BatchReadBlobsRequest__Output, call: Call) {
-  const access = accessOf(parts.authenticator, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const digests = request.digests.map((digest, index) => digestFromProto(digest, `digests[${index}]`));
   const bytes = checkTotal([...new Set(digests)]);

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
+import { GRANT_METADATA } from '../../base/grant.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { digestToProto } from '../../proto/convert.ts';
 import { callUnary, dial, type Link } from '../../proto/dial.ts';
@@ -28,6 +29,8 @@ export interface DataPlane extends AsyncDisposable {
 export interface MovableDataPlane extends DataPlane {
   /** From now on calls, and further tries of those under way, go to another server with the same blobs. */
   moveTo(address: string): void;
+  /** As `withInstance`, for one attempt of an agent: `grant` is asked for the newest grant before each try of a call. */
+  withGrant(instanceName: string, grant: () => string | undefined): DataPlane;
 }
 
 export type DataPlaneOptions = {
@@ -50,6 +53,18 @@ export interface ActionResults {
   get(action: Digest, signal: AbortSignal): Promise<StepResult | undefined>;
   /** Keeps a result. @throws {Fault} FORBIDDEN for callers without the right; BLOB_UNKNOWN is never thrown: see `get`. */
   put(action: Digest, result: StepResult, signal: AbortSignal): Promise<void>;
+}
+
+/** What goes along with a call; asked before each try. */
+export type ShownMetadata = () => Readonly<Record<string, string>>;
+
+const NO_METADATA: ShownMetadata = () => ({});
+
+function grantShown(grant: () => string | undefined): ShownMetadata {
+  return () => {
+    const text = grant();
+    return text === undefined ? {} : { [GRANT_METADATA]: text };
+  };
 }
 
 /** Connections of their own for batches, for streams and for action results, so that none waits behind another. */
@@ -109,22 +124,23 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
   // Kept, so that calls under one name gather into the same batches.
   const views = new Map<string, DataPlane>();
   const idleMs = options.idleMs ?? IDLE_MS;
-  const view = (instanceName: string, dispose: () => void): DataPlane => ({
-    store: remoteStore({ clients, instanceName, retrier: tries, closing: closing.signal, idleMs }),
-    actions: actionResults(clients, instanceName, tries, closing.signal),
+  const view = (instanceName: string, metadata: ShownMetadata, dispose: () => void): DataPlane => ({
+    store: remoteStore({ clients, instanceName, metadata, retrier: tries, closing: closing.signal, idleMs }),
+    actions: actionResults(clients, instanceName, metadata, tries, closing.signal),
     withInstance(name) {
-      const kept = views.get(name) ?? view(name, () => {});
+      const kept = views.get(name) ?? view(name, NO_METADATA, () => {});
       if (views.size >= VIEWS_MAX) views.clear();
       views.set(name, kept);
       return kept;
     },
     [Symbol.asyncDispose]: async () => dispose(),
   });
-  const whole = view(options.instanceName, () => {
+  const whole = view(options.instanceName, NO_METADATA, () => {
     closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));
     closeAll(clients);
   });
-  return { ...whole, moveTo };
+  // Not kept: no two attempts share a batch.
+  return { ...whole, moveTo, withGrant: (name, grant) => view(name, grantShown(grant), () => {}) };
 }
 
 function clientsOf(link: Link): DataPlaneClients {
@@ -141,7 +157,13 @@ function closeAll({ cas, bytes, actions }: DataPlaneClients): void {
   for (const client of [cas, bytes, actions]) client.close();
 }
 
-function actionResults(clients: DataPlaneClients, instanceName: string, tries: Retrier, closing: AbortSignal): ActionResults {
+function actionResults(
+  clients: DataPlaneClients,
+  instanceName: string,
+  metadata: ShownMetadata,
+  tries: Retrier,
+  closing: AbortSignal,
+): ActionResults {
   const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
   return {
     async get(action, signal) {
@@ -151,7 +173,7 @@ function actionResults(clients: DataPlaneClients, instanceName: string, tries: R
           clients.actions,
           'getActionResult',
           { instanceName, actionDigest: digestToProto(action) },
-          { signal: either, deadlineMs: UNARY_DEADLINE_MS },
+          { signal: either, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() },
         );
       try {
         return decodeStepResult(codec.serialize(await tries.retrying(call, either)));
@@ -165,7 +187,12 @@ function actionResults(clients: DataPlaneClients, instanceName: string, tries: R
       const actionResult = codec.deserialize(Buffer.from(encodeStepResult(result)));
       const request = { instanceName, actionDigest: digestToProto(action), actionResult };
       await tries.retrying(
-        () => callUnary(clients.actions, 'updateActionResult', request, { signal: either, deadlineMs: UNARY_DEADLINE_MS }),
+        () =>
+          callUnary(clients.actions, 'updateActionResult', request, {
+            signal: either,
+            deadlineMs: UNARY_DEADLINE_MS,
+            metadata: metadata(),
+          }),
         either,
       );
     },

@@ -25,7 +25,7 @@ export async function* getTree(
   request: GetTreeRequest__Output,
   call: Call,
 ): AsyncGenerator<GetTreeResponse, void, undefined> {
-  const access = accessOf(parts.authenticator, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const root = digestFromProto(request.rootDigest, 'root_digest');
   const skip = parseToken(request.pageToken, root);

@@ -7,7 +7,7 @@ import { faultFromRpcStatus } from '../../proto/status.ts';
 import type { BlobStore, ByteRange } from '../blob-store.ts';
 import { EMPTY_DIGEST, digestOf, hashOf, sizeOf, type Digest } from '../digest.ts';
 import { Batcher } from './batcher.ts';
-import type { DataPlaneClients } from './client.ts';
+import type { DataPlaneClients, ShownMetadata } from './client.ts';
 import { readName, writeName } from './resource-name.ts';
 import type { Retrier } from './retry.ts';
 
@@ -25,6 +25,7 @@ export type RemoteStoreOptions = {
   /** Looked into for each try. */
   readonly clients: DataPlaneClients;
   readonly instanceName: string;
+  readonly metadata: ShownMetadata;
   readonly retrier: Retrier;
   readonly closing: AbortSignal;
   /** Longest wait for the server within a stream. */
@@ -33,15 +34,15 @@ export type RemoteStoreOptions = {
 
 /** The data plane's blobs under one instance name. Calls that a passing fault of the connection broke are made again. */
 export function remoteStore(options: RemoteStoreOptions): BlobStore {
-  const { clients, instanceName, retrier, closing } = options;
+  const { clients, instanceName, metadata, retrier, closing } = options;
   const updates = new Batcher<{ digest: Digest; bytes: Uint8Array }, void>(BATCH, (items) => batchUpdate(items));
   const reads = new Batcher<Digest, Uint8Array>(BATCH, (digests) => batchRead(digests));
-  const unaryOptions = { signal: closing, deadlineMs: UNARY_DEADLINE_MS };
+  const unaryOptions = () => ({ signal: closing, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() });
 
   async function batchUpdate(items: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<PromiseSettledResult<void>[]> {
     const requests = items.map(({ digest, bytes }) => ({ digest: digestToProto(digest), data: bytes }));
     const answer = await retrier.retrying(
-      () => callUnary(clients.cas, 'batchUpdateBlobs', { instanceName, requests }, unaryOptions),
+      () => callUnary(clients.cas, 'batchUpdateBlobs', { instanceName, requests }, unaryOptions()),
       closing,
     );
     const byHash = new Map(answer.responses.map((response) => [response.digest?.hash, response]));
@@ -54,7 +55,7 @@ export function remoteStore(options: RemoteStoreOptions): BlobStore {
 
   async function batchRead(digests: readonly Digest[]): Promise<PromiseSettledResult<Uint8Array>[]> {
     const request = { instanceName, digests: digests.map(digestToProto) };
-    const answer = await retrier.retrying(() => callUnary(clients.cas, 'batchReadBlobs', request, unaryOptions), closing);
+    const answer = await retrier.retrying(() => callUnary(clients.cas, 'batchReadBlobs', request, unaryOptions()), closing);
     const byHash = new Map(answer.responses.map((response) => [response.digest?.hash, response]));
     return digests.map((digest) => {
       const response = byHash.get(hashOf(digest));
@@ -89,12 +90,13 @@ export function remoteStore(options: RemoteStoreOptions): BlobStore {
       await updates.add(digest, { digest, bytes }, bytes.byteLength + BATCH_OVERHEAD_BYTES, either);
     },
     async findMissing(digests, signal) {
-      const callOptions = { signal: AbortSignal.any([signal, closing]), deadlineMs: UNARY_DEADLINE_MS };
+      const either = AbortSignal.any([signal, closing]);
+      const callOptions = () => ({ signal: either, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() });
       const unique = [...new Set(digests)].filter((digest) => digest !== EMPTY_DIGEST);
       const missing: Digest[] = [];
       for (let start = 0; start < unique.length; start += ASKED_AT_ONCE) {
         const request = { instanceName, blobDigests: unique.slice(start, start + ASKED_AT_ONCE).map(digestToProto) };
-        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, callOptions), callOptions.signal);
+        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, callOptions()), either);
         for (const [index, message] of answer.missingBlobDigests.entries())
           missing.push(digestFromProto(message, `missing_blob_digests[${index}]`));
       }
@@ -129,7 +131,7 @@ async function collect(digest: Digest, source: AsyncIterable<Uint8Array>): Promi
 
 /** Reads by ByteStream; goes on where it was when the connection breaks; checks the digest of what is read as a whole. */
 async function* readStream(
-  { clients, instanceName, retrier, idleMs }: RemoteStoreOptions,
+  { clients, instanceName, metadata, retrier, idleMs }: RemoteStoreOptions,
   digest: Digest,
   range: ByteRange | undefined,
   signal: AbortSignal,
@@ -144,7 +146,7 @@ async function* readStream(
     let end = (_error?: unknown): void => {};
     try {
       end = tries.begin();
-      for await (const { data } of callServerStream(clients.bytes, 'read', request, { signal, idleMs })) {
+      for await (const { data } of callServerStream(clients.bytes, 'read', request, { signal, idleMs, metadata: metadata() })) {
         if (done + data.byteLength > want) throw corrupt(digest);
         sum?.update(data);
         done += data.byteLength;
@@ -165,7 +167,7 @@ async function* readStream(
 
 /** Writes by ByteStream. Where the source can be read again and the connection breaks, it goes on where the server is. */
 async function writeStream(
-  { clients, instanceName, retrier, idleMs }: RemoteStoreOptions,
+  { clients, instanceName, metadata, retrier, idleMs }: RemoteStoreOptions,
   digest: Digest,
   source: AsyncIterable<Uint8Array> | Uint8Array,
   signal: AbortSignal,
@@ -179,7 +181,8 @@ async function writeStream(
     const again = !Object.is(reader, source); // a generator is its own iterator, and spent once it was read
     const sent: { error?: unknown } = {};
     try {
-      await callClientStream(clients.bytes, 'write', writeRequests(resourceName, digest, reader, offset, sent), { signal, idleMs });
+      const requests = writeRequests(resourceName, digest, reader, offset, sent);
+      await callClientStream(clients.bytes, 'write', requests, { signal, idleMs, metadata: metadata() });
       end();
       return;
     } catch (error) {
@@ -188,15 +191,25 @@ async function writeStream(
       if (!again) throw error;
       await tries.failed(error, signal);
       const before = offset;
-      offset = await writtenSoFar(clients, resourceName, signal);
+      offset = await writtenSoFar(clients, resourceName, metadata, signal);
       if (offset > before) tries.progress();
     }
   }
 }
 
-async function writtenSoFar(clients: DataPlaneClients, resourceName: string, signal: AbortSignal): Promise<number> {
+async function writtenSoFar(
+  clients: DataPlaneClients,
+  resourceName: string,
+  metadata: ShownMetadata,
+  signal: AbortSignal,
+): Promise<number> {
   try {
-    const answer = await callUnary(clients.bytes, 'queryWriteStatus', { resourceName }, { signal, deadlineMs: UNARY_DEADLINE_MS });
+    const answer = await callUnary(
+      clients.bytes,
+      'queryWriteStatus',
+      { resourceName },
+      { signal, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() },
+    );
     return Number(answer.committedSize);
   } catch (error) {
     if (isFault(error, 'CANCELLED')) throw error;

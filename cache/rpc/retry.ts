@@ -6,7 +6,14 @@ import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 
 const POLICY: BackoffPolicy = { initialMs: 50, maxMs: 2_000 };
-const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['PEER_UNAVAILABLE', 'STORE_UNAVAILABLE', 'DRAINING', 'DEADLINE']);
+/** A grant that has run out is soon followed by another, where the attempt still has its lease. */
+const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'PEER_UNAVAILABLE',
+  'STORE_UNAVAILABLE',
+  'DRAINING',
+  'DEADLINE',
+  'GRANT_EXPIRED',
+]);
 
 /** Whether the same call may succeed a little later. */
 export function isPassing(error: unknown): boolean {

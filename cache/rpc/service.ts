@@ -1,12 +1,11 @@
-import type { Authenticator } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
 import type { StoreOf } from '../store-view.ts';
+import type { Gate } from './access.ts';
 
 /** What the services of the data plane stand on. */
-export type DataPlaneParts = {
-  readonly authenticator: Authenticator;
+export type DataPlaneParts = Gate & {
   readonly storeOf: StoreOf;
   /** Complete entries only. */
   readonly actionCache: ActionCache;

@@ -30,7 +30,7 @@ export async function writeBlob(
     const first = await messages.next();
     if (first.done === true) throw new Fault('BAD_REQUEST', 'The write has no message');
     const name = parseResourceName(first.value.resourceName, 'write');
-    const access = accessOf(parts.authenticator, name.instance, call);
+    const access = accessOf(parts, name.instance, call);
     requireUploads(access);
     const write: Write = { parts, name, access, uploads, call, messages };
     const missing = await parts.storeOf(access.view).findMissing([name.digest], call.signal);
@@ -133,12 +133,18 @@ async function* dataOf(
     if (message.data.byteLength > 0) yield message.data;
     if (message.finishWrite) {
       await refuseMore(write);
+      refuseEnded(write);
       return;
     }
     const next = await write.messages.next();
     if (next.done === true) throw new Fault('BAD_REQUEST', 'The write ended without finish_write', { field: 'finish_write' });
     message = next.value;
   }
+}
+
+/** An attempt that ended while it wrote leaves nothing. @throws {Fault} FORBIDDEN */
+function refuseEnded({ parts, access: { attempt } }: Write): void {
+  if (attempt !== undefined && !parts.grants.isOpen(attempt)) throw new Fault('FORBIDDEN', 'The attempt ended while it stored this');
 }
 
 async function refuseMore({ messages }: Write): Promise<void> {

@@ -18,6 +18,7 @@ import type { LogAck, SessionMessage } from '../shell/sessions.ts';
 import type { Shell } from '../shell/shell.ts';
 import { bad, wholeField } from './fields.ts';
 import { registrationFromProto, reportOf, tokenField, type AgentIdentity, type Registration } from './registration.ts';
+import { sessionGrants, type GrantSource, type SessionGrants } from './session-grants.ts';
 import { sessionMessageToProto } from './session-message.ts';
 
 export type AgentServiceOptions = {
@@ -26,6 +27,8 @@ export type AgentServiceOptions = {
   readonly logLimits: LogLimits;
   /** Where agents find the data plane. */
   readonly dataAddress: () => string;
+  /** What lets agents use the data plane. @default nothing: for data planes that ask for no grants */
+  readonly grants?: GrantSource;
   readonly env: Env;
   /** How long a new stream may take to say who it is. @default 15 s */
   readonly registerMs?: number;
@@ -101,10 +104,16 @@ async function* runLedSession(
     );
     return;
   }
-  yield* serveSession({ ...options, session: reply.session, agent: registration.facts.agent, registration, outbox }, first, source, call);
+  yield* serveSession(
+    { ...options, identity, session: reply.session, agent: registration.facts.agent, registration, outbox },
+    first,
+    source,
+    call,
+  );
 }
 
 type Context = Leading & {
+  readonly identity: AgentIdentity;
   readonly session: SessionId;
   readonly agent: AgentId;
   readonly registration: Registration;
@@ -119,6 +128,7 @@ async function* serveSession(
 ): AsyncGenerator<CoordinatorBatch> {
   const { driver, env, session, outbox } = context;
   const log = env.log.with({ agent: context.agent, session });
+  const grants = grantsOf(context);
   log.info('agent-connected', { held: context.registration.held.length });
   const terms = () => ({
     protocol: context.registration.protocol,
@@ -137,7 +147,9 @@ async function* serveSession(
   });
   try {
     for await (const batch of outbox.batches(call.signal)) {
-      yield { messages: batch.map((message) => sessionMessageToProto(message, terms)) };
+      const first = grants?.leaving(batch);
+      if (first !== undefined) await first;
+      yield { messages: batch.map((message) => sessionMessageToProto(message, terms, (token) => grants?.of(token) ?? '')) };
     }
   } finally {
     context.sessions.detach(session, outbox);
@@ -145,6 +157,15 @@ async function* serveSession(
     log.info('agent-disconnected');
     void reading; // ends with the call: its errors are handled above
   }
+}
+
+/** The first version of the protocol whose agents show grants. */
+const GRANTS_SINCE = 2;
+
+function grantsOf({ grants: source, identity, registration, core, driver, env }: Context): SessionGrants | undefined {
+  if (source === undefined) return undefined;
+  const shown = registration.protocol >= GRANTS_SINCE;
+  return sessionGrants({ source, identity, shown, core, now: () => driver.now(), clock: env.clock });
 }
 
 async function readAll(context: Context, first: AgentBatch__Output, source: AsyncIterator<AgentBatch__Output>): Promise<void> {

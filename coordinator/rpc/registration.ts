@@ -13,7 +13,7 @@ import type { AgentFacts } from '../core/state.ts';
 import { bad, brief, sorted, textField, wholeField } from './fields.ts';
 
 /** Versions of the agent protocol that this coordinator speaks. It keeps the newest three, so agents may lag by two. */
-export const PROTOCOL = { min: 1, max: 1 } as const;
+export const PROTOCOL = { min: 1, max: 2 } as const;
 
 export type AgentIdentity = Extract<Identity, { kind: 'agent' }>;
 

@@ -3,7 +3,7 @@ import { digestToProto, resourcesToProto, sandboxTraitToProto } from '../../prot
 import type { CoordinatorMessage } from '../../proto/gen/switchyard/v1/CoordinatorMessage.ts';
 import type { LeaseVerdict as LeaseVerdictMessage } from '../../proto/gen/switchyard/v1/LeaseVerdict.ts';
 import type { Offer } from '../../proto/gen/switchyard/v1/Offer.ts';
-import { buildOf, nameOf } from '../core/ids.ts';
+import { buildOf, nameOf, type LeaseToken } from '../core/ids.ts';
 import type { LeaseVerdict, ResultVerdict } from '../core/outcome.ts';
 import type { FullOffer, LogAck, SessionMessage } from '../shell/sessions.ts';
 
@@ -23,21 +23,24 @@ const RESULT_VERDICTS = {
   fenced: 'FENCED',
 } as const satisfies Record<ResultVerdict, string>;
 
+/** Makes the grant for a lease; empty where there is none to give. */
+export type GrantOf = (token: LeaseToken) => string;
+
 /** A message to an agent. `terms` is asked for with `registered` only. */
-export function sessionMessageToProto(message: SessionMessage, terms: () => Terms): CoordinatorMessage {
+export function sessionMessageToProto(message: SessionMessage, terms: () => Terms, grantOf: GrantOf): CoordinatorMessage {
   switch (message.kind) {
     case 'registered':
-      return { registered: registered(message, terms()), kind: 'registered' };
+      return { registered: registered(message, terms(), grantOf), kind: 'registered' };
     case 'superseded':
       return { refused: { retry: false, reason: 'another agent has registered under the same id' }, kind: 'refused' };
     case 'offer':
-      return { offer: offerToProto(message), kind: 'offer' };
+      return { offer: offerToProto(message, grantOf), kind: 'offer' };
     case 'offer-withdrawn':
       return { withdrawn: { token: message.token }, kind: 'withdrawn' };
     case 'cancel':
       return { cancel: { token: message.token, reason: message.reason, graceMs: message.graceMs }, kind: 'cancel' };
     case 'heartbeat-reply':
-      return { heartbeatReply: { leases: message.leases.map(verdictToProto) }, kind: 'heartbeatReply' };
+      return { heartbeatReply: { leases: message.leases.map((lease) => verdictToProto(lease, grantOf)) }, kind: 'heartbeatReply' };
     case 'result-reply':
       return { finishedReply: { token: message.token, verdict: RESULT_VERDICTS[message.verdict] }, kind: 'finishedReply' };
     case 'drain':
@@ -49,27 +52,29 @@ export function sessionMessageToProto(message: SessionMessage, terms: () => Term
   }
 }
 
-function registered(message: Extract<SessionMessage, { kind: 'registered' }>, terms: Terms) {
+function registered(message: Extract<SessionMessage, { kind: 'registered' }>, terms: Terms, grantOf: GrantOf) {
   return {
     ...terms,
     epoch: message.epoch,
     leaseTtlMs: message.leaseTtlMs,
     heartbeatMs: message.heartbeatMs,
     offerTtlMs: message.offerTtlMs,
-    held: message.held.map(verdictToProto),
+    held: message.held.map((lease) => verdictToProto(lease, grantOf)),
     logs: message.logs.map(ackToProto),
   };
 }
 
-function verdictToProto(lease: { readonly token: string; readonly verdict: LeaseVerdict }): LeaseVerdictMessage {
-  return { token: lease.token, verdict: LEASE_VERDICTS[lease.verdict] };
+type Lease = { readonly token: LeaseToken; readonly verdict: LeaseVerdict };
+
+function verdictToProto({ token, verdict }: Lease, grantOf: GrantOf): LeaseVerdictMessage {
+  return { token, verdict: LEASE_VERDICTS[verdict], ...(verdict === 'lost' ? {} : { grant: grantOf(token) }) };
 }
 
 function ackToProto(ack: LogAck) {
   return { token: ack.token, offset: ack.offset };
 }
 
-function offerToProto(offer: FullOffer): Offer {
+function offerToProto(offer: FullOffer, grantOf: GrantOf): Offer {
   const { spec } = offer;
   return {
     token: offer.token,
@@ -90,5 +95,6 @@ function offerToProto(offer: FullOffer): Offer {
     runTimeoutMs: spec.runTimeoutMs,
     graceMs: spec.graceMs,
     instanceName: offer.instanceName,
+    grant: grantOf(offer.token),
   };
 }

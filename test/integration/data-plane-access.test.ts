@@ -85,6 +85,8 @@ const RPCS: Readonly<Record<string, Rpc>> = {
     ),
   'Capabilities.GetCapabilities': (who, instanceName) =>
     using(dial(v2.Capabilities, plane.link(who), 'control'), (client) => callUnary(client, 'getCapabilities', { instanceName }, options)),
+  'DataAccess.UpdateGrants': (who) =>
+    using(dial(proto.switchyard.v1.DataAccess, plane.link(who), 'control'), (client) => callUnary(client, 'updateGrants', {}, options)),
 };
 
 async function using<C extends { close(): void }>(client: C, work: (client: C) => Promise<unknown>): Promise<unknown> {
@@ -118,16 +120,17 @@ async function outcome(rpc: Rpc, who: Who, instanceName: string): Promise<'ok' |
 /** Columns: what the rpc answers to each caller. `web/main` but where said otherwise. */
 const MATRIX: Readonly<Record<keyof typeof RPCS, readonly ['ok' | FaultCode, ...('ok' | FaultCode)[]]>> = {
   // main, pr at web/main/pr-7, pr at web/main, viewer, agent, service, stranger at web/main, main at web/main/pr-7
-  'ContentAddressableStorage.FindMissingBlobs': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.BatchUpdateBlobs': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.BatchReadBlobs': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.GetTree': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.Read': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.Write': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.QueryWriteStatus': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ContentAddressableStorage.FindMissingBlobs': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ContentAddressableStorage.BatchUpdateBlobs': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ContentAddressableStorage.BatchReadBlobs': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ContentAddressableStorage.GetTree': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ByteStream.Read': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ByteStream.Write': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ByteStream.QueryWriteStatus': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
   'ActionCache.UpdateActionResult': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'Capabilities.GetCapabilities': ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'Capabilities.GetCapabilities': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'DataAccess.UpdateGrants': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
 };
 const COLUMNS: readonly (readonly [Who, string])[] = [
   ['main', 'web/main'],
@@ -142,7 +145,8 @@ const COLUMNS: readonly (readonly [Who, string])[] = [
 
 describe('access', () => {
   test('every rpc that is offered has a row in the matrix', () => {
-    const services = [v2.ContentAddressableStorage, proto.google.bytestream.ByteStream, v2.ActionCache, v2.Capabilities];
+    const { DataAccess } = proto.switchyard.v1;
+    const services = [v2.ContentAddressableStorage, proto.google.bytestream.ByteStream, v2.ActionCache, v2.Capabilities, DataAccess];
     const names = services.flatMap(({ service }) => Object.values(service).map(({ path }) => path.replace(/^.*\.([^.]+)\/(.+)$/, '$1.$2')));
     const notOffered = ['ContentAddressableStorage.SplitBlob', 'ContentAddressableStorage.SpliceBlob'];
     expect(Object.keys(MATRIX).toSorted()).toEqual(names.filter((name) => !notOffered.includes(name)).toSorted());
@@ -172,8 +176,9 @@ describe('access', () => {
     await plane.open('main', '').store.put(digestOf(bytes), bytes, signal);
     expect(await plane.open('pr', 'web').store.findMissing([digestOf(bytes)], signal)).toEqual([]);
     expect(await plane.open('stranger', 'other').store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
-    expect(await plane.open('agent', 'other/main').store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
-    expect((await readAll(plane.open('agent', 'web/main').store, digestOf(bytes))).equals(bytes)).toBe(true);
+    const other = plane.openWith(() => plane.grant({ project: 'other' }), 'other/main');
+    expect(await other.store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
+    expect((await readAll(plane.openWith(() => plane.grant(), 'web/main').store, digestOf(bytes))).equals(bytes)).toBe(true);
   });
 
   test('instance names that are malformed are refused', async () => {
@@ -181,8 +186,7 @@ describe('access', () => {
       const found = await outcome(RPCS['ContentAddressableStorage.FindMissingBlobs'] ?? (async () => {}), 'service', instanceName);
       expect([instanceName, found]).toEqual([instanceName, 'BAD_REQUEST']);
     }
-    for (const who of ['service', 'agent'] as const)
-      expect(await outcome(RPCS['ContentAddressableStorage.FindMissingBlobs'] ?? (async () => {}), who, 'web')).toBe('BAD_REQUEST');
+    expect(await outcome(RPCS['ContentAddressableStorage.FindMissingBlobs'] ?? (async () => {}), 'service', 'web')).toBe('BAD_REQUEST');
   });
 
   test('capabilities say who may store results', async () => {
@@ -196,7 +200,6 @@ describe('access', () => {
       ['main', '', true],
       ['pr', 'web/main', false],
       ['viewer', '', false],
-      ['agent', 'web/main', false],
     ] as const) {
       expect(await may(who, instanceName)).toMatchObject({
         cacheCapabilities: { actionCacheUpdateCapabilities: { updateEnabled: expected } },

@@ -1,0 +1,61 @@
+import type { Env } from '../../base/env.ts';
+import { callUnary, dial, type Link } from '../../proto/dial.ts';
+import { loadProto } from '../../proto/load.ts';
+
+/** A coordinator's word to its data plane about attempts. */
+export interface GrantControl extends AsyncDisposable {
+  /** The attempt's lease is over. Told soon; where that fails its grant ends by itself with the time of the lease. */
+  ended(token: string): void;
+  /** Lets agents that know no grants use this one; returns once the data plane has it, or has not answered in time. */
+  keep(grant: string): Promise<void>;
+}
+
+const DEADLINE_MS = 5_000;
+/** Most news of one call. */
+const BATCH_MAX = 10_000;
+
+/** One call is under way at a time: what comes meanwhile goes into the next one. */
+export function openGrantControl(link: Link, env: Env): GrantControl {
+  const client = dial(loadProto().switchyard.v1.DataAccess, link, 'control');
+  const closing = new AbortController();
+  let endedTokens: string[] = [];
+  let keptGrants: string[] = [];
+  let told = Promise.withResolvers<void>();
+  let running: Promise<void> | undefined;
+  const tell = async (): Promise<void> => {
+    await Promise.resolve(); // what comes in the same turn goes along
+    while ((endedTokens.length > 0 || keptGrants.length > 0) && !closing.signal.aborted) {
+      const request = { endedTokens: endedTokens.splice(0, BATCH_MAX), keptGrants: keptGrants.splice(0, BATCH_MAX) };
+      const all = told;
+      told = Promise.withResolvers();
+      try {
+        await callUnary(client, 'updateGrants', request, { signal: closing.signal, deadlineMs: DEADLINE_MS });
+      } catch (error) {
+        if (!closing.signal.aborted) env.log.debug('grants-not-updated', { ended: request.endedTokens.length, error });
+      }
+      all.resolve();
+    }
+    running = undefined;
+  };
+  const begin = () => {
+    running ??= tell();
+  };
+  return {
+    ended(token) {
+      endedTokens.push(token);
+      begin();
+    },
+    async keep(grant) {
+      keptGrants.push(grant);
+      const { promise } = told;
+      begin();
+      await promise;
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      told.resolve();
+      await running;
+      client.close();
+    },
+  };
+}

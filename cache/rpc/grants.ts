@@ -1,0 +1,117 @@
+import type { Metadata } from '@grpc/grpc-js';
+import type { Identity } from '../../base/auth.ts';
+import type { Clock, TimeMs } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
+import { GRANT_METADATA, GRANT_SKEW_MS, type Grant, type GrantKey } from '../../base/grant.ts';
+
+/** An instance name taken apart; undefined is what the caller left out. */
+export type Instance = { readonly project: string | undefined; readonly scope: string | undefined };
+
+type Agent = Identity & { readonly kind: 'agent' };
+
+/**
+ * Tells live grants from all others. A grant's signature and end say it all, so that any data plane with the key can: beside them
+ * it only remembers which attempts it was told have ended, and grants of agents that show none themselves.
+ */
+export interface Grants {
+  /** The live grant with which the agent acts. @throws {Fault} FORBIDDEN; GRANT_EXPIRED where a renewal may be on its way */
+  grantOf(agent: Agent, shown: Metadata, wanted: Instance): Grant;
+  /** Whether the attempt has not ended as far as is known here. Its grant may have expired: a renewal may be on its way. */
+  isOpen(token: string): boolean;
+  /** The attempts have ended: from now on nothing is done with their grants. */
+  end(tokens: readonly string[]): void;
+  /** Keeps the grants for agents that cannot show them. What is none of ours is left out. */
+  keep(grants: readonly string[]): void;
+}
+
+/** Attempts that are remembered as ended. Each is kept until its last grant has expired in any case. */
+const ENDED_MAX = 200_000;
+const KEPT_MAX = 100_000;
+/** No lease is granted for longer. */
+const GRANT_MS_MAX = 15 * 60_000;
+
+/** Without a key (a data plane that serves no coordinator) agents are refused altogether. */
+export function openGrants(key: GrantKey | undefined, clock: Clock): Grants {
+  /** By token, when it can be forgotten; oldest first. By monotonic time: the clock on the wall may jump. */
+  const ended = new Map<string, TimeMs>();
+  /** By credential, then by token: the newest grant. */
+  const kept = new Map<string, Map<string, Grant>>();
+  let keptCount = 0;
+  const open = (text: string): Grant => {
+    const verdict = key?.open(text, clock.now()) ?? { kind: 'bad' };
+    if (verdict.kind === 'bad')
+      throw refused(
+        'The grant that came with the call is none of this yard',
+        'Are its coordinator and this data plane given the same --signing-key-file?',
+      );
+    if (verdict.kind === 'expired') {
+      const hint = 'The next renewal of the lease brings another. Where it is refused at once, the clocks of the hosts differ.';
+      throw new Fault('GRANT_EXPIRED', 'The grant that came with the call has run out', { hint });
+    }
+    return verdict.grant;
+  };
+  const forget = (credential: string, token: string) => {
+    const own = kept.get(credential);
+    if (own?.delete(token) !== true) return;
+    keptCount -= 1;
+    if (own.size === 0) kept.delete(credential);
+  };
+  const keptFor = (agent: Agent, { project, scope }: Instance): Grant | undefined => {
+    for (const [token, grant] of kept.get(agent.name) ?? []) {
+      if (clock.now() >= grant.expiresAt + GRANT_SKEW_MS) forget(agent.name, token);
+      else if (grant.project === project && grant.writes === scope && grant.zone === agent.zone) return grant;
+    }
+    return undefined;
+  };
+  return {
+    grantOf(agent, shown, wanted) {
+      const [text] = shown.get(GRANT_METADATA);
+      if (typeof text !== 'string') {
+        const grant = keptFor(agent, wanted);
+        if (grant !== undefined) return grant;
+        throw refused(
+          'An agent’s credential alone opens nothing: the call must show the grant of an attempt that it runs now',
+          `The offer has it; it goes into the metadata "${GRANT_METADATA}". An agent too old to know it uses the leader's data plane.`,
+        );
+      }
+      const grant = open(text);
+      if (grant.agent !== agent.name || grant.zone !== agent.zone) throw refused('The grant that came with the call is another agent’s');
+      if (ended.has(grant.token)) throw refused('The attempt that the grant was for has ended');
+      return grant;
+    },
+    isOpen: (token) => !ended.has(token),
+    end(tokens) {
+      const now = clock.monotonic();
+      for (const [token, until] of ended) {
+        if (until > now && ended.size < ENDED_MAX) break;
+        ended.delete(token);
+      }
+      for (const token of tokens) {
+        ended.delete(token);
+        ended.set(token, now + GRANT_MS_MAX);
+        for (const credential of kept.keys()) forget(credential, token);
+      }
+    },
+    keep(grants) {
+      for (const text of grants) {
+        const verdict = key?.open(text, clock.now()) ?? { kind: 'bad' };
+        if (verdict.kind !== 'good' || ended.has(verdict.grant.token)) continue;
+        const { agent, token } = verdict.grant;
+        forget(agent, token);
+        const own = kept.get(agent) ?? new Map<string, Grant>();
+        own.set(token, verdict.grant);
+        kept.set(agent, own);
+        keptCount += 1;
+        for (const [credential, tokens] of kept) {
+          const [oldest] = tokens.keys();
+          if (keptCount <= KEPT_MAX || oldest === undefined) break;
+          forget(credential, oldest);
+        }
+      }
+    },
+  };
+}
+
+function refused(message: string, hint?: string): Fault {
+  return new Fault('FORBIDDEN', message, hint === undefined ? {} : { hint });
+}
