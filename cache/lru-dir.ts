@@ -19,7 +19,7 @@ export type LruDirOptions = {
   /** What a partition may hold at most; what it used least goes first, whatever room others leave. @default no bound of its own */
   readonly limitOf?: (partition: string) => PartitionLimit | undefined;
   /** Called for each file that is removed to make room or because nobody used it, not for those that somebody removes by name. */
-  readonly onEvicted?: (partition: string, name: string) => void;
+  readonly onEvicted?: (partition: string, name: string, why: 'room' | 'unused') => void;
   /**
    * `process`: a file that was written survives the end of the process, however it ends. `power`: it survives loss of power
    * too (fdatasync of the file, fsync of its directory), at the price of two disk flushes each.
@@ -126,7 +126,7 @@ export class LruDir implements AsyncDisposable {
       for (;;) {
         const oldest = this.#index.oldestIn(partition);
         if (oldest === undefined || oldest.usedMs >= sinceMs) break;
-        if (this.#evict(oldest)) count += 1;
+        if (this.#evict(oldest, 'unused')) count += 1;
         if (count % 64 === 0) await nextTurn();
       }
     }
@@ -214,12 +214,12 @@ export class LruDir implements AsyncDisposable {
 
   /** Whether there was something to remove. */
   #evictOne(oldest: Oldest | undefined): boolean {
-    if (oldest !== undefined) this.#evict(oldest);
+    if (oldest !== undefined) this.#evict(oldest, 'room');
     return oldest !== undefined;
   }
 
   /** Whether it was removed. What another process has used since goes to the end of the queue instead. */
-  #evict({ partition, name, usedMs }: Oldest): boolean {
+  #evict({ partition, name, usedMs }: Oldest, why: 'room' | 'unused'): boolean {
     const file = this.pathOf(partition, name);
     let removed = false;
     try {
@@ -234,7 +234,7 @@ export class LruDir implements AsyncDisposable {
       this.#options.env.log.warn('eviction-failed', { file, error });
     }
     this.#index.remove(partition, name);
-    if (removed) this.#options.onEvicted?.(partition, name);
+    if (removed) this.#options.onEvicted?.(partition, name, why);
     return removed;
   }
 

@@ -1,0 +1,57 @@
+import { isProject, isScope } from '../base/caller.ts';
+import { Fault } from '../base/fault.ts';
+import { parseSizeBytes } from '../base/quantity.ts';
+import { parseZone, type Zone } from '../base/zone.ts';
+import type { Owner } from './store-index/store-index.ts';
+
+/** Most that one owner may keep. */
+export type Quota = { readonly blobBytes: number; readonly entryCount: number };
+
+/** The quota of an owner; undefined where none was given. */
+export type QuotaOf = (owner: Owner) => Quota | undefined;
+
+/** The lowest zone whose agents' entries a scope takes and gives; undefined where none was given. */
+export type FloorOf = (owner: Owner) => Zone | undefined;
+
+/**
+ * Quotas of the form `<project>/<scope>=<bytes>:<entries>`, such as `web/main=20Gi:100000`. `web=...` is for each scope of the project
+ * that has none of its own, `*=...` for each scope of all projects; neither is a sum over scopes.
+ * @throws {Fault} CONFIG_INVALID
+ */
+export function parseQuotas(texts: readonly string[]): QuotaOf {
+  return byOwner(texts, '--scope-quota', '<bytes>:<entries>, such as 20Gi:100000', (text) => {
+    const [bytes = '', count = '', ...rest] = text.split(':');
+    const blobBytes = parseSizeBytes(bytes);
+    if (blobBytes === undefined || !/^[1-9][0-9]{0,11}$/.test(count) || rest.length > 0) return undefined;
+    return { blobBytes, entryCount: Number(count) };
+  });
+}
+
+/** Zones of the form `<project>/<scope>=<zone>`, for wider ones as with quotas. @throws {Fault} CONFIG_INVALID */
+export function parseFloors(texts: readonly string[]): FloorOf {
+  return byOwner(texts, '--scope-zone', 'one of untrusted, trusted, production', parseZone);
+}
+
+function byOwner<T>(
+  texts: readonly string[],
+  option: string,
+  form: string,
+  parse: (text: string) => T | undefined,
+): (owner: Owner) => T | undefined {
+  const known = new Map<string, T>();
+  for (const text of texts) {
+    const [owner = '', value = '', ...rest] = text.split('=');
+    const slash = owner.indexOf('/');
+    const [project, scope] = slash === -1 ? [owner, undefined] : [owner.slice(0, slash), owner.slice(slash + 1)];
+    const isOwner = owner === '*' || (isProject(project) && (scope === undefined || isScope(scope)));
+    const parsed = parse(value);
+    if (!isOwner || parsed === undefined || rest.length > 0) {
+      throw new Fault('CONFIG_INVALID', `${option} "${text}": want <project>/<scope>, <project> or *, then "=" and ${form}`, {
+        field: option,
+      });
+    }
+    if (known.has(owner)) throw new Fault('CONFIG_INVALID', `${option}: "${owner}" is given twice`, { field: option });
+    known.set(owner, parsed);
+  }
+  return ({ project, scope }) => known.get(`${project}/${scope}`) ?? known.get(project) ?? known.get('*');
+}
