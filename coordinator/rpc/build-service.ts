@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Authenticator } from '../../base/auth.ts';
 import type { Caller } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
@@ -176,6 +177,8 @@ async function submit(options: Leading, request: SubmitBuildRequest__Output, cal
   if (options.core.buildOfKey(caller, submission.idempotencyKey) === undefined)
     await refuseMissingInputs(options, submission, caller, call);
   const reply = await confirmed(options.driver, () => options.driver.submit({ kind: 'build-submitted', id, ...submission }));
+  // The offers that were durable with the build are written in this turn: they leave first, and the answer in the next.
+  await nextTurn();
   if (reply.kind !== 'build') throw refusalOf(reply);
   options.env.log.info('build-accepted', {
     build: reply.id,
@@ -203,6 +206,7 @@ async function refuseMissingInputs(options: Leading, { spec }: Submission, calle
   const firstUse = new Map(spec.steps.map((step, index) => [step.inputRoot, index] as const).toReversed());
   firstUse.delete(EMPTY_DIGEST);
   const roots = [...firstUse.keys()];
+  if (roots.length === 0) return;
   const signal = AbortSignal.any([call.signal, AbortSignal.timeout(STORE_MS)]);
   const store = options.storeFor(instanceNameOf(caller.project, caller.scope));
   for (let start = 0; start < roots.length; start += MISSING_BATCH) {

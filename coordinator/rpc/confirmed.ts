@@ -20,17 +20,23 @@ export async function confirmed<T>(driver: Pick<Driver, 'behindMs'>, begin: () =
     });
   }
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(
-      new Fault('LEDGER_UNAVAILABLE', `The ledger has not confirmed this within ${seconds(waitMs)}`, {
-        hint: 'Whether it counts is unknown: repeat it with the same key, or look.',
-        retryAfterMs: AGAIN_MS,
-      }),
-    );
-  }, waitMs);
+  let timer: NodeJS.Timeout | undefined;
+  const outcome = begin();
+  // In the next turn: what was begun is on its way to the ledger by then, and does not wait for timers.
+  const turn = setImmediate(() => {
+    timer = setTimeout(() => {
+      reject(
+        new Fault('LEDGER_UNAVAILABLE', `The ledger has not confirmed this within ${seconds(waitMs)}`, {
+          hint: 'Whether it counts is unknown: repeat it with the same key, or look.',
+          retryAfterMs: AGAIN_MS,
+        }),
+      );
+    }, waitMs);
+  });
   try {
-    return await Promise.race([begin(), late]);
+    return await Promise.race([outcome, late]);
   } finally {
+    clearImmediate(turn);
     clearTimeout(timer);
   }
 }

@@ -17,6 +17,22 @@ export function newBuildId(now: TimeMs): BuildId {
     time = `${DIGITS[rest % 32] ?? ''}${time}`;
     rest = Math.floor(rest / 32);
   }
-  const chance = Array.from(randomBytes(RANDOM_DIGITS), (byte) => DIGITS[byte % 32] ?? '').join('');
+  let chance = '';
+  for (let digit = 0; digit < RANDOM_DIGITS; digit += 1) chance += DIGITS[randomByte() % 32] ?? '';
   return present(parseBuildId(`b-${time}${chance}`), 'a made build id is valid');
+}
+
+/** Bytes of chance that are fetched at once: a fetch takes longer than all else that a new id takes. */
+const POOL_BYTES = 2_048;
+let pool = new Uint8Array(0);
+let used = 0;
+
+function randomByte(): number {
+  if (used === pool.byteLength) {
+    pool = randomBytes(POOL_BYTES);
+    used = 0;
+  }
+  const byte = pool[used] ?? 0;
+  used += 1;
+  return byte;
 }

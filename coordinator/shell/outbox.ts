@@ -29,6 +29,8 @@ export function openOutbox<T>(limits: OutboxLimits, onCut: () => void = () => {}
   let state: 'open' | 'closed' | 'cut' = 'open';
   let end: Fault | undefined;
   let wake: (() => void) | undefined;
+  /** Whether a batch has left in this turn of the event loop. */
+  let busy = false;
   const cut = Promise.withResolvers<Fault>();
   const stir = () => {
     wake?.();
@@ -50,8 +52,11 @@ export function openOutbox<T>(limits: OutboxLimits, onCut: () => void = () => {}
           const { promise, resolve } = Promise.withResolvers<void>();
           wake = resolve;
           await promise;
-          // One turn of the loop, so that messages that leave together travel together.
-          await new Promise<void>((next) => void setImmediate(next));
+          // What one commit brought is pushed without a break, so it is all there by now and leaves at once. What comes later
+          // in the same turn waits for its end, so that a flood does not travel message by message.
+          if (busy) await new Promise<void>((next) => void setImmediate(next));
+          busy = true;
+          setImmediate(() => (busy = false));
         }
       }
     } finally {
