@@ -1,4 +1,4 @@
-import type { Cluster, Redis } from 'ioredis';
+import { Redis, type Cluster } from 'ioredis';
 import type { Env } from '../../../base/env.ts';
 import type { TimeMs } from '../../../base/clock.ts';
 import { clientOf } from './client.ts';
@@ -124,21 +124,44 @@ async function send(client: Redis | Cluster, calls: readonly Call[]): Promise<re
   return final.map(([, answer]) => answer);
 }
 
+/** Calls that are written one by one. */
+const PLAIN_CALLS_MAX = 2;
+
 type Answers = readonly (readonly [Error | null, unknown])[];
 
 async function exec(client: Redis | Cluster, calls: readonly Call[], texts: boolean): Promise<Answers> {
+  // One connection keeps the order by itself, and a pipeline costs a commit more than its call: ioredis makes each with hundreds
+  // of methods. Many calls travel better in one, and in a cluster only a pipeline stays with one server.
+  if (client instanceof Redis && calls.length <= PLAIN_CALLS_MAX)
+    return Promise.all(calls.map((call) => settled(give(client, call, texts))));
   const pipeline = client.pipeline();
-  for (const call of calls) {
-    if (call.kind === 'script') {
-      const { script, keys, args } = call;
-      const head = texts ? (['EVAL', script.text] as const) : (['EVALSHA', script.sha] as const);
-      pipeline.call(head[0], head[1], keys.length, ...keys, ...args.map(wireOf));
-    } else if (call.bytes === true) pipeline.callBuffer(call.name, ...call.args.map(wireOf));
-    else pipeline.call(call.name, ...call.args.map(wireOf));
-  }
+  for (const call of calls) void give(pipeline, call, texts);
   const answers = await pipeline.exec();
   if (answers === null) throw new Error('Connection is closed.');
   return answers;
+}
+
+/** Where a call can be given to: it begins within the call. */
+type Taker = {
+  call(name: string, ...args: (string | number | Buffer)[]): unknown;
+  callBuffer(name: string, ...args: (string | number | Buffer)[]): unknown;
+};
+
+function give(taker: Taker, call: Call, texts: boolean): unknown {
+  if (call.kind === 'script') {
+    const { script, keys, args } = call;
+    const head = texts ? (['EVAL', script.text] as const) : (['EVALSHA', script.sha] as const);
+    return taker.call(head[0], head[1], keys.length, ...keys, ...args.map(wireOf));
+  }
+  return call.bytes === true ? taker.callBuffer(call.name, ...call.args.map(wireOf)) : taker.call(call.name, ...call.args.map(wireOf));
+}
+
+async function settled(answer: unknown): Promise<Answers[number]> {
+  try {
+    return [null, await answer];
+  } catch (error) {
+    return [error instanceof Error ? error : new Error(String(error)), undefined];
+  }
 }
 
 function wireOf(arg: Arg): string | number | Buffer {

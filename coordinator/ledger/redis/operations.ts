@@ -112,8 +112,10 @@ class Compiler {
   readonly #keys: RedisKeys;
   readonly #tokensOf: TokensOf;
   readonly #operations: Operation[] = [];
-  /** Builds that were written to and whose build record is not among the records. */
+  /** Builds that were written to. */
   readonly #touched = new Set<string>();
+  /** Builds whose build record is among the records. */
+  readonly #accepted = new Set<string>();
   /** Tokens that the records themselves bring, by build. */
   readonly #tokens = new Map<string, Set<string>>();
 
@@ -144,7 +146,7 @@ class Compiler {
   }
 
   finish(): readonly Operation[] {
-    for (const build of this.#touched) this.#push('P', undefined, build);
+    for (const build of this.#touched) if (!this.#accepted.has(build)) this.#push('P', undefined, build);
     return this.#operations;
   }
 
@@ -159,9 +161,8 @@ class Compiler {
         return this.#push('H', this.#tableOf(rowClass), key, body);
       case 'build':
         this.#push('H', this.#keys.rows(key), 'build', body);
-        this.#push('B', undefined, key);
-        this.#touched.delete(key);
-        return;
+        this.#accepted.add(key);
+        return this.#push('B', undefined, key);
       case 'build-state':
         this.#touched.add(key);
         return this.#push('H', this.#keys.rows(key), 'state', body);
@@ -186,6 +187,7 @@ class Compiler {
     for (const token of tokens) this.#push('U', this.#keys.log(token));
     for (const key of [this.#keys.tokens(build), this.#keys.events(build), this.#keys.rows(build)]) this.#push('U', key);
     this.#push('F', undefined, build);
+    this.#accepted.delete(build);
     this.#touched.delete(build);
     this.#tokens.delete(build);
   }
