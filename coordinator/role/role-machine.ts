@@ -105,14 +105,13 @@ class RunningRoles implements RoleMachine {
 
   async #run(): Promise<void> {
     const { ledger } = this.#options;
-    const stopListening = ledger.kind === 'shared' ? ledger.hints.onLeadership(() => this.#nudge()) : () => {};
     try {
       while (!this.#stop.signal.aborted) {
-        const lead = await this.#candidate();
+        const stopListening = ledger.kind === 'shared' ? ledger.hints.onLeadership(() => this.#nudge()) : () => {};
+        const lead = await this.#candidate().finally(stopListening);
         if (lead !== undefined) await this.#leadUntilOver(lead);
       }
     } finally {
-      stopListening();
       this.#become({ kind: 'following', leader: undefined });
     }
   }

@@ -12,7 +12,10 @@ export interface Ear extends Disposable {
   stirred(withinMs: number, signal: AbortSignal): Promise<void>;
 }
 
-/** The ledger's hints, heard once for the process. Hints may be lost: whoever waits for one looks now and then anyway. */
+/**
+ * The ledger's hints, heard once for the process, and only while somebody here wants them: for one that leads, and causes them,
+ * each would be an answer of the ledger more to wait for. Hints may be lost: whoever waits for one looks now and then anyway.
+ */
 export interface HintFeed extends AsyncDisposable {
   listen(builds: readonly BuildId[]): Ear;
   /** Calls `run` whenever the leadership may have changed, until the returned function is called. */
@@ -27,6 +30,17 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
   const byBuild = new Map<BuildId, Set<Listener>>();
   const ofLeadership = new Set<() => void>();
   const stop = new AbortController();
+  /** Ends the listening that is under way. */
+  let pause = new AbortController();
+  let wake = () => {};
+  const isWanted = () => byBuild.size > 0 || ofLeadership.size > 0;
+  const changed = () => {
+    if (isWanted()) wake();
+    else pause.abort();
+  };
+  const wanted = async (): Promise<void> => {
+    while (!isWanted() && !stop.signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
+  };
   const stir = (listeners: Iterable<Listener>) => {
     for (const listener of listeners) {
       listener.heard = true;
@@ -39,8 +53,12 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
   const hear = async (): Promise<void> => {
     const prng = prngFrom(randomInt(2 ** 47));
     for (let failures = 0; !stop.signal.aborted; failures += 1) {
+      await wanted();
+      pause = new AbortController();
       try {
-        for await (const builds of ledger.hints(stop.signal)) {
+        const hints = ledger.hints(AbortSignal.any([stop.signal, pause.signal]));
+        stirAll(); // what came before anybody listened was not heard
+        for await (const builds of hints) {
           failures = 0;
           if (builds.length === 0) {
             for (const run of ofLeadership) run();
@@ -49,10 +67,10 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
           for (const build of builds) stir(byBuild.get(build) ?? []);
         }
       } catch (error) {
-        if (!stop.signal.aborted && failures === 0) log.warn('hints-broke', { error });
+        if (!stop.signal.aborted && !pause.signal.aborted && failures === 0) log.warn('hints-broke', { error });
       }
-      await sleep(backoffMs(RETRY, failures, prng) + 50, stop.signal);
-      stirAll(); // what came meanwhile was not heard
+      if (pause.signal.aborted) failures = -1;
+      else await sleep(backoffMs(RETRY, failures, prng) + 50, stop.signal);
     }
   };
   const hearing = hear();
@@ -60,6 +78,7 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
     listen(builds) {
       const listener: Listener = { heard: false, wake: () => {} };
       for (const build of builds) byBuild.set(build, (byBuild.get(build) ?? new Set()).add(listener));
+      changed();
       return {
         async stirred(withinMs, signal) {
           if (!listener.heard) {
@@ -76,15 +95,21 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
             all?.delete(listener);
             if (all?.size === 0) byBuild.delete(build);
           }
+          changed();
         },
       };
     },
     onLeadership(run) {
       ofLeadership.add(run);
-      return () => void ofLeadership.delete(run);
+      changed();
+      return () => {
+        ofLeadership.delete(run);
+        changed();
+      };
     },
     async [Symbol.asyncDispose]() {
       stop.abort();
+      wake();
       await hearing;
     },
   };

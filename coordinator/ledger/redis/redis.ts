@@ -156,13 +156,23 @@ function leading(
   };
 }
 
-/** Hints as they come from Redis; the connection is made when the first listener comes. */
+/** Hints as they come from Redis; there is a connection while anybody listens. */
 function subscription(connect: () => Connection, channel: string): Pick<Hints, 'listen'> & { close(): void } {
   const hints = openHints();
   let connection: Connection | undefined;
+  let listeners = 0;
+  const leave = () => {
+    listeners -= 1;
+    if (listeners > 0) return;
+    connection?.close();
+    connection = undefined;
+  };
   return {
     listen(signal) {
       const listening = hints.listen(signal);
+      if (signal.aborted) return listening;
+      listeners += 1;
+      signal.addEventListener('abort', leave, { once: true });
       if (connection === undefined) {
         connection = connect();
         connection.subscribe(channel, (message) => hints.give(message.split(',').flatMap((text) => parseBuildId(text) ?? [])));
