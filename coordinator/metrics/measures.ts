@@ -37,17 +37,22 @@ export function shellMeasures(metrics: Metrics, clock: Clock): ShellMeasures {
     }
   };
   return {
-    async aroundCommit(count, commit) {
+    aroundCommit(count, commit) {
       const startedAt = clock.monotonic();
-      try {
-        await commit();
-        records.add(count, {});
-      } catch (error) {
-        failed.add(1, {});
-        throw error;
-      } finally {
-        commits.observe((clock.monotonic() - startedAt) / 1_000, {});
-      }
+      const committing = commit();
+      const note = (counter: typeof records, value: number) => {
+        const seconds = (clock.monotonic() - startedAt) / 1_000;
+        // In the next turn: agents and callers wait for what follows from the commit.
+        setImmediate(() => {
+          counter.add(value, {});
+          commits.observe(seconds, {});
+        });
+      };
+      committing.then(
+        () => note(records, count),
+        () => note(failed, 1),
+      );
+      return committing;
     },
     wrote(writes, core) {
       for (const write of writes) if (write.kind === 'event') note(write, core);
