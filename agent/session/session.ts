@@ -59,7 +59,8 @@ class LiveSession implements Session {
   #stream: SessionStream | undefined;
   #address = '';
   #terms: AttemptTerms | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #wakeAt: number | undefined;
+  #timer: { readonly at: number; readonly handle: NodeJS.Timeout } | undefined;
   #refused = false;
   #lastBreak: FaultCode | undefined;
 
@@ -120,21 +121,32 @@ class LiveSession implements Session {
   }
 
   #carryOut(outcome: SessionOutcome): void {
-    clearTimeout(this.#timer);
     for (const command of outcome.commands) this.#run(command);
     if (outcome.sends.length > 0) this.#stream?.send(outcome.sends);
-    if (outcome.ended !== undefined) {
-      this.#finish(outcome.ended);
-    } else if (outcome.wakeAt !== undefined) {
-      const delayMs = Math.max(0, Math.ceil(outcome.wakeAt - this.#env.clock.monotonic()));
-      this.#timer = setTimeout(() => this.post({ kind: 'woke' }), delayMs);
-    }
+    this.#wakeAt = outcome.wakeAt;
+    if (outcome.ended !== undefined) this.#finish(outcome.ended);
+    else this.#arm();
+  }
+
+  /** Sees to it that the timer rings at `#wakeAt` or before: one that rings too early arms itself again. Few events need a new one. */
+  #arm(): void {
+    const at = this.#wakeAt;
+    if (at === undefined || (this.#timer !== undefined && this.#timer.at <= at)) return;
+    clearTimeout(this.#timer?.handle);
+    const delayMs = Math.max(0, Math.ceil(at - this.#env.clock.monotonic()));
+    this.#timer = { at, handle: setTimeout(() => this.#ring(), delayMs) };
+  }
+
+  #ring(): void {
+    this.#timer = undefined;
+    if (this.#wakeAt !== undefined && this.#env.clock.monotonic() >= this.#wakeAt) this.post({ kind: 'woke' });
+    else this.#arm();
   }
 
   #finish(end: SessionEnd): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#timer?.handle);
     this.#env.log.info('session-ended', end);
     const flushed = this.#stream?.finish() ?? Promise.resolve();
     flushed.then(

@@ -14,13 +14,17 @@ export type JournalState = {
   readonly report: AttemptReport | undefined;
 };
 
+/** Most results are answered sooner, and are never flushed. */
+const FLUSH_AFTER_MS = 50;
+
 /** Rewritten once it is this long and most of it is of no use any more. */
 const COMPACT_BYTES = 256 * 1024;
 
 /**
  * The durable part of the spool: JSON lines, appended with one write each, rewritten by rename. It survives a kill -9 of
- * the agent at any moment: a torn last line is ignored. Results go to the disk itself a moment later, many with one flush,
- * and nobody waits for it: where power is lost in that moment, and for the coordinator too, a step runs once more.
+ * the agent at any moment: a torn last line is ignored. Results that nobody has answered go to the disk itself a moment later,
+ * many with one flush, and nobody waits for it: where power is lost in that moment, and for the coordinator too, a step runs
+ * once more.
  */
 export interface Journal extends Disposable {
   /** What is not forgotten, by token, oldest first. */
@@ -38,7 +42,14 @@ export function openJournal(dir: string): Journal {
   let fd = openSync(path, 'a');
   let bytes = 0;
   let closed = false;
+  let flushing: NodeJS.Timeout | undefined;
   const flush = coalesced((done) => (closed ? done() : fdatasync(fd, done)));
+  const flushSoon = () => {
+    flushing ??= setTimeout(() => {
+      flushing = undefined;
+      if ([...live.values()].some(({ report }) => report !== undefined)) flush();
+    }, FLUSH_AFTER_MS).unref();
+  };
   return {
     live,
     append(entry) {
@@ -46,7 +57,7 @@ export function openJournal(dir: string): Journal {
       apply(live, entry);
       appendFileSync(fd, line);
       bytes += line.length;
-      if (entry.kind === 'result') flush();
+      if (entry.kind === 'result') flushSoon();
       if (bytes < COMPACT_BYTES) return;
       rewrite(path, live);
       closeSync(fd);
@@ -55,6 +66,7 @@ export function openJournal(dir: string): Journal {
     },
     [Symbol.dispose]() {
       closed = true;
+      clearTimeout(flushing);
       closeSync(fd);
     },
   };

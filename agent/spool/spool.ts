@@ -52,8 +52,10 @@ export function openSpool({ dir, bytesMax, env }: SpoolOptions): Spool {
   const journal = openJournal(dir);
   const logs = new Map<string, { readonly log: AttemptLog; reserved: number }>();
   const old = sortOut(journal.live, (token) => sizeOf(pathOf(token)));
-  const keep = new Set(old.results.map(({ token }) => nameOf(token)));
-  for (const name of readdirSync(logDir)) if (!keep.has(name)) rmSync(join(logDir, name), { force: true });
+  /** Results of earlier lives: their logs are there under their names, and not open. */
+  const kept = new Set(old.results.map(({ token }) => token));
+  const names = new Set([...kept].map(nameOf));
+  for (const name of readdirSync(logDir)) if (!names.has(name)) rmSync(join(logDir, name), { force: true });
   for (const { token } of old.lost) journal.append({ kind: 'forgotten', token });
   let used = old.results.reduce((sum, { logBytes }) => sum + logBytes, 0);
 
@@ -68,9 +70,10 @@ export function openSpool({ dir, bytesMax, env }: SpoolOptions): Spool {
     keepLease: (lease) => journal.append({ kind: 'lease', ...lease }),
     keepResult: (token, report) => journal.append({ kind: 'result', token, report }),
     forget(token) {
-      const path = pathOf(token);
       const entry = logs.get(token);
-      used -= entry?.reserved ?? sizeOf(path);
+      // A token without a log is an attempt that never began one, or one of an earlier life.
+      const path = entry !== undefined || kept.delete(token) ? pathOf(token) : undefined;
+      used -= entry?.reserved ?? (path === undefined ? 0 : sizeOf(path));
       entry?.log.close();
       logs.delete(token);
       try {
@@ -80,7 +83,7 @@ export function openSpool({ dir, bytesMax, env }: SpoolOptions): Spool {
         // On a full disk the result is offered once more after a restart, which is harmless.
         env.log.warn('spool-not-updated', { token, error });
       }
-      rmSync(path, { force: true });
+      if (path !== undefined) rmSync(path, { force: true });
     },
     createLog(token, logBytesMax, onError) {
       const reserve = (bytes: number): number => {
