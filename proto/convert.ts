@@ -3,9 +3,10 @@ import { Fault } from '../base/fault.ts';
 import type { Resources } from '../base/resources.ts';
 import type { SandboxTrait } from '../base/sandbox-trait.ts';
 import type { Zone } from '../base/zone.ts';
-import type { AttemptReport, OutputEntry, StepResult, Usage } from '../cache/action/result.ts';
+import type { AttemptReport, DependencyReport, DirectoryOutput, OutputEntry, StepResult, Usage } from '../cache/action/result.ts';
 import { digestFrom, hashOf, sizeOf, type Digest } from '../cache/digest.ts';
 import type { AttemptReport__Output, AttemptReport as AttemptReportMessage } from './gen/switchyard/v1/AttemptReport.ts';
+import type { DependencyReport__Output, DependencyReport as DependencyReportMessage } from './gen/switchyard/v1/DependencyReport.ts';
 import type { FailureClass__Output } from './gen/switchyard/v1/FailureClass.ts';
 import type { OutputEntry__Output, OutputEntry as OutputEntryMessage } from './gen/switchyard/v1/OutputEntry.ts';
 import type { Resources__Output, Resources as ResourcesMessage } from './gen/switchyard/v1/Resources.ts';
@@ -248,20 +249,59 @@ export function stepResultToProto(result: StepResult): StepResultMessage {
 export function attemptReportFromProto(message: AttemptReport__Output | Absent, field: string): AttemptReport {
   if (message === null || message === undefined) throw bad(field, 'is missing');
   const failure = failureClassFromProto(message.failureClass, `${field}.failure_class`);
-  if (failure === undefined) return { kind: 'succeeded', result: stepResultFromProto(message.result, `${field}.result`) };
+  // Absent from agents that know nothing of dependency caches.
+  const said = message.dependencies.length === 0 ? {} : { dependencies: message.dependencies.map(dependencyReportFromProto) };
+  if (failure === undefined) return { kind: 'succeeded', result: stepResultFromProto(message.result, `${field}.result`), ...said };
   const result = message.result === null ? undefined : stepResultFromProto(message.result, `${field}.result`);
-  return { kind: 'failed', class: failure, message: message.message, result };
+  return { kind: 'failed', class: failure, message: message.message, result, ...said };
+}
+
+/** One that cannot be read is as good as none kept: it must not cost the step its result. */
+function dependencyReportFromProto(message: DependencyReport__Output, index: number): DependencyReport {
+  const { name } = message;
+  const placed = message.placeProblem === '' ? {} : { placeProblem: message.placeProblem };
+  if (message.save === 'SAVE_DROPPED') return { name, ...placed, save: { kind: 'dropped', problem: message.saveProblem } };
+  if (message.save !== 'SAVE_STORED') return { name, ...placed, save: { kind: 'none' } };
+  try {
+    return { name, ...placed, save: { kind: 'stored', trees: directoriesFromProto(message.stored, `dependencies[${index}].stored`) } };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { name, ...placed, save: { kind: 'dropped', problem: `the agent's report is malformed: ${error.message}` } };
+  }
+}
+
+function dependencyReportToProto({ name, placeProblem, save }: DependencyReport): DependencyReportMessage {
+  const placed = { name, placeProblem: placeProblem ?? '' };
+  switch (save.kind) {
+    case 'none':
+      return { ...placed, save: 'SAVE_UNSPECIFIED' };
+    case 'stored':
+      return { ...placed, save: 'SAVE_STORED', stored: save.trees.map(outputToProto) };
+    case 'dropped':
+      return { ...placed, save: 'SAVE_DROPPED', saveProblem: save.problem };
+  }
+}
+
+/** Outputs that must be directories. */
+export function directoriesFromProto(messages: readonly OutputEntry__Output[], field: string): readonly DirectoryOutput[] {
+  return messages.map((message, index) => {
+    const output = outputFromProto(message, `${field}[${index}]`);
+    if (output.kind !== 'directory') throw bad(`${field}[${index}]`, 'must be a directory');
+    return output;
+  });
 }
 
 export function attemptReportToProto(report: AttemptReport): AttemptReportMessage {
+  const said = report.dependencies === undefined ? {} : { dependencies: report.dependencies.map(dependencyReportToProto) };
   switch (report.kind) {
     case 'succeeded':
-      return { failureClass: 'FAILURE_CLASS_UNSPECIFIED', result: stepResultToProto(report.result) };
+      return { failureClass: 'FAILURE_CLASS_UNSPECIFIED', result: stepResultToProto(report.result), ...said };
     case 'failed':
       return {
         failureClass: failureClassToProto(report.class),
         message: report.message,
         ...(report.result === undefined ? {} : { result: stepResultToProto(report.result) }),
+        ...said,
       };
   }
 }

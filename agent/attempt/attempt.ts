@@ -9,6 +9,7 @@ import type { Deadline } from '../spawn/deadline.ts';
 import type { AttemptLog } from '../spool/attempt-log.ts';
 import { collectOutputs } from '../workspace/outputs.ts';
 import type { Workspace, Workspaces } from '../workspace/workspace.ts';
+import { prepareWorkspace, saveDependencies, unsaved } from './dependencies.ts';
 import type { LogPipe, LogPipes } from './log-pipe.ts';
 import { fullDisk, reportOf, type Stage } from './report.ts';
 
@@ -54,6 +55,8 @@ const NOT_RENEWED: AttemptReport = {
 
 /** How far the attempt came, for a report from any point of it. */
 type Progress = {
+  /** Why dependency caches are not in their places, by name. */
+  problems: ReadonlyMap<string, string>;
   stage: Stage;
   bytesIn: number;
   begunAt: number;
@@ -65,8 +68,16 @@ type Progress = {
 
 /** Carries one attempt out, from its inputs to its stored outputs. Never rejects; nothing of the step runs afterwards. */
 export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<AttemptReport> {
+  const { report, problems } = await carried(host, scope);
+  if (scope.offer.dependencies.length === 0 || report.dependencies !== undefined) return report;
+  return { ...report, dependencies: unsaved(scope.offer, problems) };
+}
+
+/** The attempt, and why dependency caches of it were not placed. */
+async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readonly report: AttemptReport } & Pick<Progress, 'problems'>> {
   const now = host.env.clock.monotonic();
   const progress: Progress = {
+    problems: new Map(),
     stage: 'prepare',
     bytesIn: 0,
     begunAt: now,
@@ -83,15 +94,15 @@ export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<
     if (exit.kind === 'cancelled') throw scope.signal.reason;
     if (exit.kind === 'overdue') {
       host.env.log.warn('attempt-overdue', { token: scope.offer.token });
-      return NOT_RENEWED;
+      return { report: NOT_RENEWED, problems: progress.problems };
     }
-    return await store(host, scope, workspace, exit, progress);
+    return { report: await store(host, scope, workspace, exit, progress), problems: progress.problems };
   } catch (error) {
     if (!scope.signal.aborted) {
       host.env.log.warn('attempt-error', { token: scope.offer.token, stage: progress.stage, error });
       host.onTrouble(error);
     }
-    return reportOf(error, progress.stage, scope.signal, undefined);
+    return { report: reportOf(error, progress.stage, scope.signal, undefined), problems: progress.problems };
   }
 }
 
@@ -102,19 +113,16 @@ async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progres
     scope.logged();
   });
   const [workspace, pipe] = await Promise.allSettled([
-    host.workspaces.prepare(
-      { inputRoot: offer.inputRoot, scope: offer.instanceName, workingDirectory: offer.workingDirectory, outputs: offer.outputs },
-      scope.store,
-      signal,
-    ),
+    prepareWorkspace(host.workspaces, offer, scope.store, host.env.log, signal),
     opening,
   ]);
-  if (workspace.status === 'fulfilled') leftovers.use(workspace.value);
+  if (workspace.status === 'fulfilled') leftovers.use(workspace.value.workspace);
   if (pipe.status === 'fulfilled') leftovers.use(pipe.value);
   if (workspace.status === 'rejected') throw workspace.reason;
   if (pipe.status === 'rejected') throw pipe.reason;
-  progress.bytesIn = workspace.value.bytesIn;
-  return { workspace: workspace.value, pipe: pipe.value };
+  progress.problems = workspace.value.problems;
+  progress.bytesIn = workspace.value.workspace.bytesIn;
+  return { workspace: workspace.value.workspace, pipe: pipe.value };
 }
 
 /** @throws {AttemptStopped} as soon as `signal` aborts. */
@@ -188,10 +196,15 @@ async function store(
   const full = verdict?.class === 'exit' ? fullDisk(workspace.root) : undefined;
   if (full !== undefined) throw full;
   const { signal } = scope;
-  const [collected, log] = await Promise.allSettled([collect(host, scope, workspace, exit, signal), storeLog(host, scope, signal)]);
+  const [collected, log, saved] = await Promise.allSettled([
+    collect(host, scope, workspace, exit, signal),
+    storeLog(host, scope, signal),
+    verdict === undefined ? save(host, scope, workspace, progress) : undefined,
+  ]);
   signal.throwIfAborted();
   const stored = collected.status === 'fulfilled' ? collected.value : NOTHING_STORED;
-  const usage = usageOf(host, exit, stored.bytesOut, progress);
+  const kept = saved.status === 'fulfilled' ? saved.value : undefined;
+  const usage = usageOf(host, exit, stored.bytesOut + (kept?.sentBytes ?? 0), progress);
   const result: StepResult = {
     exitCode: exit.kind === 'exited' ? exit.code : TIMED_OUT_CODE,
     outputs: stored.entries,
@@ -206,7 +219,14 @@ async function store(
     host.onTrouble(collected.reason);
     return reportOf(collected.reason, 'store', signal, result);
   }
-  return { kind: 'succeeded', result };
+  return { kind: 'succeeded', result, ...(kept === undefined ? {} : { dependencies: kept.reports }) };
+}
+
+/** What the step leaves for later runs; undefined where it leaves nothing. */
+async function save(host: AttemptHost, scope: AttemptScope, workspace: Workspace, { problems }: Progress) {
+  const { offer, signal } = scope;
+  if (offer.dependencies.length === 0) return undefined;
+  return saveDependencies({ offer, workspace, problems, onTrouble: host.onTrouble, log: host.env.log }, signal);
 }
 
 const NOTHING_STORED: { readonly entries: readonly OutputEntry[]; readonly bytesOut: number } = { entries: [], bytesOut: 0 };

@@ -6,6 +6,7 @@ import {
   countFromProto,
   demandFromProto,
   digestFromProto,
+  directoriesFromProto,
   resourcesToProto,
   sandboxTraitsFromProto,
   sandboxTraitToProto,
@@ -16,6 +17,7 @@ import type { FinishedReply__Output } from '../../proto/gen/switchyard/v1/Finish
 import type { HeldLease as HeldLeaseProto } from '../../proto/gen/switchyard/v1/HeldLease.ts';
 import type { LeaseVerdict__Output } from '../../proto/gen/switchyard/v1/LeaseVerdict.ts';
 import type { Offer__Output } from '../../proto/gen/switchyard/v1/Offer.ts';
+import type { OfferedDependency__Output } from '../../proto/gen/switchyard/v1/OfferedDependency.ts';
 import type { Refused__Output } from '../../proto/gen/switchyard/v1/Refused.ts';
 import type { Registered__Output } from '../../proto/gen/switchyard/v1/Registered.ts';
 import type {
@@ -25,6 +27,7 @@ import type {
   LeaseVerdict,
   LeaseWord,
   Offer,
+  OfferedDependency,
   Registered,
   ResultVerdict,
 } from '../session/message.ts';
@@ -125,7 +128,19 @@ function offerFromProto(offer: Offer__Output): Offer {
     graceMs: countFromProto(offer.graceMs, 'offer.grace_ms'),
     instanceName,
     ...(offer.grant === '' ? {} : { grant: offer.grant }),
+    dependencies: offer.dependencies.flatMap(dependencyFromProto),
   };
+}
+
+/** One that cannot be read is left out: the coordinator then says that nothing of it was kept. */
+function dependencyFromProto(message: OfferedDependency__Output, index: number): readonly OfferedDependency[] {
+  const { name, paths, save, exact } = message;
+  try {
+    return [{ name, paths, save, exact, placed: directoriesFromProto(message.placed, `offer.dependencies[${index}].placed`) }];
+  } catch (error) {
+    if (error instanceof Fault) return [];
+    throw error;
+  }
 }
 
 function registeredFromProto(message: Registered__Output): Registered {

@@ -1,7 +1,7 @@
 import type { Resources } from '../../base/resources.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { TimeMs } from '../../base/clock.ts';
-import type { AttemptReport } from '../../cache/action/result.ts';
+import type { AttemptReport, DirectoryOutput } from '../../cache/action/result.ts';
 import type { Digest } from '../../cache/digest.ts';
 
 /**
@@ -50,6 +50,19 @@ export type Offer = {
   readonly instanceName: string;
   /** What opens the data plane for the attempt; absent from coordinators of before protocol 2. Secret. */
   readonly grant?: string;
+  readonly dependencies: readonly OfferedDependency[];
+};
+
+/** A dependency cache of the step, as far as the agent has to do with it. */
+export type OfferedDependency = {
+  readonly name: string;
+  /** Below the working directory. */
+  readonly paths: readonly string[];
+  /** What is placed at some of the paths before the command. */
+  readonly placed: readonly DirectoryOutput[];
+  /** Whether to store what is at the paths after a success; where `exact`, only if it could not be placed. */
+  readonly save: boolean;
+  readonly exact: boolean;
 };
 
 /** What the coordinator says of a lease; a grant takes the place of the one before. */

@@ -7,6 +7,21 @@ export type OutputEntry =
   | { readonly kind: 'directory'; readonly path: string; readonly tree: Digest; readonly root: Digest; readonly bytes: number }
   | { readonly kind: 'symlink'; readonly path: string; readonly target: string };
 
+/** An output that is a directory. */
+export type DirectoryOutput = Extract<OutputEntry, { kind: 'directory' }>;
+
+/** What an attempt did with one of its step's dependency caches; nothing in it is the step's fault. */
+export type DependencyReport = {
+  readonly name: string;
+  /** Why what there was to place was not placed, for people. */
+  readonly placeProblem?: string;
+  /** `trees` are the directories that were there after the command, by their paths. */
+  readonly save:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'stored'; readonly trees: readonly DirectoryOutput[] }
+    | { readonly kind: 'dropped'; readonly problem: string };
+};
+
 /** Where an attempt's time and the host's resources went. Times in milliseconds, sizes in bytes. */
 export type Usage = {
   readonly cpuMs: number;
@@ -38,7 +53,7 @@ export type StepResult = {
 
 /** How an attempt ended, as its agent reports it. */
 export type AttemptReport =
-  | { readonly kind: 'succeeded'; readonly result: StepResult }
+  | { readonly kind: 'succeeded'; readonly result: StepResult; readonly dependencies?: readonly DependencyReport[] }
   | {
       readonly kind: 'failed';
       readonly class: FailureClass;
@@ -46,4 +61,5 @@ export type AttemptReport =
       readonly message: string;
       /** Present where the command ran to an end (`exit`, `timeout`, `oom`, `output`). */
       readonly result: StepResult | undefined;
+      readonly dependencies?: readonly DependencyReport[];
     };

@@ -34,17 +34,19 @@ test.for([
   expect(run(text)).toBe(value);
 });
 
-test('the parts of a value are the names and files that it is made of, however they are put together', () => {
-  const parts = partsOf(parseExpression("env.A == 'x' && !(git.count < 3) || startsWith(hash('f', git.branch), 'd')"), NAMES);
-  expect(parts).toEqual([
-    { name: 'env.A', value: '1' },
-    { name: 'git.count', value: '3' },
+test('the parts of a value are names, files, and expressions with their values; what is only compared is not told', () => {
+  const parts = (written: string) => partsOf(written, NAMES);
+  expect(parts(' env.A ')).toEqual([{ name: 'env.A', value: '1' }]);
+  expect(parts("hash('f', git.branch)")).toEqual([
     { name: 'file f', value: 'of f' },
     { name: 'file main', value: 'of main' },
   ]);
+  expect(parts("env.A == 'x' || startsWith(hash('f'), 'd')")).toEqual([
+    { name: "env.A == 'x' || startsWith(hash('f'), 'd')", value: 'true' },
+  ]);
   const many = Array.from({ length: 40 }, (_, index) => `'f${index}'`).join(', ');
-  expect(partsOf(parseExpression(`hash(${many})`), NAMES)).toMatchObject([{ value: 'd' }]);
-  expect(partsOf(parseExpression("'a' == 'b'"), NAMES)).toEqual([]);
+  expect(parts(`hash(${many})`)).toEqual([{ name: `files of hash(${many})`, value: 'd' }]);
+  expect(parts("'text'")).toEqual([]);
 });
 
 test('a hash of what is not there is a mistake', () => {

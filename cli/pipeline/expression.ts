@@ -215,31 +215,19 @@ function hashed({ patterns, at }: Extract<Expression, { kind: 'hash' }>, names: 
 const FILE_PARTS_MAX = 32;
 
 /**
- * The names and files that the value is made of, with their values: two values differ only where one of these does.
+ * What the value of an expression is made of: a name by itself, files by their digests, anything else as it is written, with its value.
+ * No part says more than the value does: a variable that is only compared is not told.
  * @throws {ExpressionError} as `evaluate`
  */
-export function partsOf(expression: Expression, names: Names): readonly KeyPart[] {
-  switch (expression.kind) {
-    case 'value':
-      return [];
-    case 'name':
-      return [{ name: expression.path, value: String(lookUp(expression.path, expression.at, names)) }];
-    case 'not':
-      return partsOf(expression.of, names);
-    case 'both':
-    case 'any':
-    case 'compare':
-    case 'call':
-      return [...partsOf(expression.left, names), ...partsOf(expression.right, names)];
-    case 'hash': {
-      const { digest, files } = hashed(expression, names);
-      if (files.length <= FILE_PARTS_MAX) return files.map((file) => ({ name: `file ${file.path}`, value: file.digest }));
-      const patterns = expression.patterns.map((pattern) => String(evaluate(pattern, names)));
-      return [{ name: `files ${patterns.join(', ')}`, value: digest }];
-    }
-    default:
-      return unreachable(expression);
-  }
+export function partsOf(written: string, names: Names): readonly KeyPart[] {
+  const expression = parseExpression(written);
+  const value = String(evaluate(expression, names));
+  if (expression.kind === 'value') return [];
+  if (expression.kind !== 'hash') return [{ name: written.trim(), value }];
+  const { files } = hashed(expression, names);
+  return files.length <= FILE_PARTS_MAX
+    ? files.map((file) => ({ name: `file ${file.path}`, value: file.digest }))
+    : [{ name: `files of ${written.trim()}`, value }];
 }
 
 function lookUp(path: string, at: number, { groups }: Names): Value {

@@ -23,7 +23,7 @@ export function interpolate(node: SourceNode, field: string, names: Names, probl
   const value = (expression: string): Value => {
     const found = valueOf(expression, node, field, names, problems);
     if (found === undefined) return '';
-    for (const part of partsOf(parseExpression(expression), names)) parts.set(part.name, part);
+    for (const part of partsOf(expression, names)) parts.set(part.name, part);
     return found;
   };
   const madeOf = (): MadeOf => ({ written: node.value, parts: [...parts.values()] });

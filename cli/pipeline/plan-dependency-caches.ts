@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import { tidyPath } from './tidy-path.ts';
 import type { DependencyCacheAsWritten } from './dependency-cache-type.ts';
@@ -55,10 +56,19 @@ function planOne(cache: DependencyCacheAsWritten, wrong: Wrong): PlannedDependen
     name: cache.name ?? nameAfter(paths[0] ?? ''),
     paths,
     key: cache.key?.key ?? '',
-    parts: [...(madeOf?.parts ?? []).slice(0, PARTS_MAX - 1), template],
+    parts: [...(madeOf?.parts ?? []).slice(0, PARTS_MAX - 1), template].map(briefPart),
     fallback,
     policy: cache.policy ?? 'both',
   };
+}
+
+/** Servers take names of 512 and values of 1,024 characters on one line. */
+function briefPart({ name, value }: KeyPart): KeyPart {
+  const line = (text: string, max: number) => {
+    const flat = text.replaceAll(/\p{Cc}+/gu, ' ');
+    return flat.length <= max ? flat : `${flat.slice(0, max - 80)}… (SHA-256 ${hash('sha256', text, 'hex')})`;
+  };
+  return { name: line(name, 512), value: line(value, 1_024) };
 }
 
 /** A path as a name: `packages/web/.cache` becomes `packages-web-.cache`. */

@@ -1,6 +1,7 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
+import type { DependencyResult } from './dependency.ts';
 import type { BuildSpec } from './spec.ts';
 import type { AgentFacts, ResolvedAction } from './state.ts';
 
@@ -39,6 +40,8 @@ export type Event =
   /** A person wants a step that ended without success, and those skipped because of it, to run again. */
   | { readonly kind: 'step-retried'; readonly step: StepId; readonly by: string }
   | { readonly kind: 'step-resolved'; readonly step: StepId; readonly resolution: Resolution }
+  /** Entries of what a step left in its dependency caches were written, or not. */
+  | { readonly kind: 'dependencies-kept'; readonly step: StepId; readonly results: readonly DependencyResult[] }
   /** A build that ended long enough ago may leave the ledger. */
   | { readonly kind: 'build-expired'; readonly id: BuildId }
   | {

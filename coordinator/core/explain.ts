@@ -2,6 +2,7 @@ import type { TimeMs } from '../../base/clock.ts';
 import { formatDurationMs, formatInstant, formatSizeBytes } from '../../base/quantity.ts';
 import { describe } from './build-end.ts';
 import { hasRoom, lacks, zoneFits } from './classes.ts';
+import { dependencyLines } from './dependency.ts';
 import type { AgentNode, RequirementClass, StepNode } from './nodes.ts';
 import { TERMS } from './placement.ts';
 import { budgetLeft } from './retry.ts';
@@ -35,6 +36,7 @@ export function explain(yard: Yard, step: StepNode, now: TimeMs): Explanation {
     nearest: queued ? nearest(yard, step, wanted, now) : [],
     placement: placementOf(step),
     cache: cacheOf(step),
+    dependencyCaches: dependencyLines(step.spec.dependencyCaches, step.record.action?.dependencies, step.record.kept),
   };
 }
 

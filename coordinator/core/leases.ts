@@ -1,5 +1,6 @@
 import type { AttemptReport } from '../../cache/action/result.ts';
 import { noteEnd } from './breaker.ts';
+import { keptOf, savesOf, withResults, type DependencyResult } from './dependency.ts';
 import { noteProbe } from './pool-breaker.ts';
 import type { LeaseToken } from './ids.ts';
 import type { AgentNode, StepNode } from './nodes.ts';
@@ -164,6 +165,9 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
   const ending = report.kind === 'failed' ? report.class : undefined;
   turn.send({ kind: 'close-log', token, step: step.id });
   noteEnd(turn, agent, step, ending, report.kind === 'failed' ? report.message : '');
+  const kept = keptOf(step.spec.dependencyCaches, report);
+  if (kept !== undefined) turn.change(step, { ...step.record, kept });
+  for (const { save } of kept ?? []) if (save.kind === 'dropped') turn.yard.tally.dependencySaves.dropped += 1;
   if (report.kind === 'failed' && state.cancelling !== undefined) return endCancelled(turn, step, state, report);
   if (report.kind === 'failed') {
     // Nobody here asked for a stop, so it was the agent's own doing.
@@ -176,7 +180,7 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
       agentLost: false,
     });
   }
-  rememberParts(turn, step, agent, report.result.outputs);
+  rememberParts(turn, step, agent, [...report.result.outputs, ...savesOf(kept).flatMap(({ trees }) => trees)]);
   turn.yard.tally.attempts.succeeded += 1;
   turn.say(step.build, {
     seq: nextSeq(step.build),
@@ -193,6 +197,15 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
   if (step.spec.cacheable && action !== undefined && report.result.exitCode === 0) {
     turn.send({ kind: 'publish', step: step.id, action: action.action, result: report.result });
   }
+  const saves = savesOf(kept);
+  if (saves.length > 0) turn.send({ kind: 'keep-dependencies', step: step.id, saves });
+}
+
+/** Entries of the step's dependency caches were written, or not: only what is told of it changes. */
+export function takeKept(turn: Turn, step: StepNode, results: readonly DependencyResult[]): void {
+  const { kept } = step.record;
+  for (const { outcome } of results) turn.yard.tally.dependencySaves[outcome] += 1;
+  if (kept !== undefined && savesOf(kept).length > 0) turn.change(step, { ...step.record, kept: withResults(kept, results) });
 }
 
 function endCancelled(turn: Turn, step: StepNode, state: Running, report: AttemptReport | undefined): void {

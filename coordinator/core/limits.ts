@@ -12,6 +12,12 @@ export const LIMITS = {
   /** Unfinished steps of one project; beyond it submissions are refused with LIMIT_EXCEEDED. */
   unfinishedStepsPerProject: 500_000,
   outputsPerStep: 1_000,
+  dependencyCachesPerStep: 16,
+  pathsPerDependencyCache: 16,
+  fallbacksPerDependencyCache: 10,
+  keyPartsPerDependencyCache: 64,
+  /** Longest key of a dependency cache; with name and paths it is the name of an entry, of at most 512 bytes. */
+  dependencyKeyBytes: 400,
   labelsPerAgent: 64,
   labelsPerBuild: 64,
   labelBytes: 256,

@@ -2,6 +2,7 @@ import type { FaultCode } from '../../base/fault.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
+import type { DependencySave } from './dependency.ts';
 import type { LedgerRecord } from './record.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 
@@ -38,6 +39,8 @@ export type Outbound =
   | { readonly kind: 'resolve'; readonly step: StepId }
   /** Write the action-cache entry into the build's scope. */
   | { readonly kind: 'publish'; readonly step: StepId; readonly action: Digest; readonly result: StepResult }
+  /** Write the entries of dependency caches into the build's scope, answer with `dependencies-kept`. */
+  | { readonly kind: 'keep-dependencies'; readonly step: StepId; readonly saves: readonly DependencySave[] }
   /** The lease is over: its log takes no more bytes. `kept` where a result refers to it. */
   | { readonly kind: 'close-log'; readonly token: LeaseToken; readonly step: StepId }
   /** Nothing refers to the build any more: drop its logs. */

@@ -18,6 +18,7 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
   switch (resolution.kind) {
     case 'ready':
       step.cacheNotes = resolution.cache;
+      for (const { found } of resolution.action.dependencies ?? []) turn.yard.tally.dependencyLookups[found.kind] += 1;
       return queueOrFollow(turn, step, resolution.action);
     case 'hit':
       return end(

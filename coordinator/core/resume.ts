@@ -1,5 +1,6 @@
 import { cancelStep } from './builds.ts';
 import { endBuildIfOver } from './build-end.ts';
+import { savesOf } from './dependency.ts';
 import { settleFollowers } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import { newestTime } from './queries.ts';
@@ -20,6 +21,10 @@ export function resume(turn: Turn): void {
   const absentMs = turn.now - newestTime(turn.yard);
   for (const agent of fleet.agents.values()) agent.disconnectedAt = turn.now;
   for (const build of builds.values()) {
+    for (const { id, record } of build.steps) {
+      const saves = record.state.kind === 'ended' ? savesOf(record.kept) : [];
+      if (saves.length > 0) turn.send({ kind: 'keep-dependencies', step: id, saves });
+    }
     if (build.state.kind === 'ended') continue;
     for (const step of build.steps) {
       freeze(turn, step, timings.leaseTtlMs, absentMs);

@@ -59,11 +59,16 @@ export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: 
   queue(turn, step, waitMs === 0 ? undefined : turn.now + waitMs, why, draft);
 }
 
-/** What is remembered of a report per attempt: the outputs are the outcome's to keep. */
-export function withoutOutputs(report: AttemptReport): AttemptReport {
+/** What is remembered of a report per attempt: the outputs are the outcome's to keep, dependency caches the step's. */
+export function withoutOutputs(reported: AttemptReport): AttemptReport {
+  const report = reported.dependencies === undefined ? reported : withoutDependencies(reported);
   if (report.result === undefined || report.result.outputs.length === 0) return report;
   const result = { ...report.result, outputs: [] };
   return report.kind === 'succeeded' ? { ...report, result } : { ...report, result };
+}
+
+function withoutDependencies({ dependencies: _, ...report }: AttemptReport): AttemptReport {
+  return report;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Event } from './event.ts';
 import { explain } from './explain.ts';
 import { liftHold, placeHold } from './holds.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from './ids.ts';
+import { takeKept } from './leases.ts';
 import { DEFAULT_TIMINGS, LIMITS, type Limits, type Timings } from './limits.ts';
 import type { Outcome } from './outcome.ts';
 import type { LedgerRecord } from './record.ts';
@@ -182,6 +183,10 @@ export class Scheduler {
       case 'step-resolved': {
         const step = this.#yard.steps.get(event.step);
         return step === undefined ? undefined : takeResolution(turn, step, event.resolution);
+      }
+      case 'dependencies-kept': {
+        const step = this.#yard.steps.get(event.step);
+        return step === undefined ? undefined : takeKept(turn, step, event.results);
       }
       case 'build-expired':
         return forgetBuild(turn, event);

@@ -3,6 +3,7 @@ import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { Zone } from '../../base/zone.ts';
+import type { KeyPart } from '../../cache/entries/entry-store.ts';
 
 /** How often each class is retried (attempts after the first), and how long to wait before. */
 export type RetryPolicy = {
@@ -29,6 +30,21 @@ export type Need = {
   readonly step: string;
   /** Whether its outputs become inputs, at the paths where it made them. */
   readonly outputs: boolean;
+};
+
+/** Directories that a step takes up as an earlier run left them, and leaves for later ones, under a key. */
+export type DependencyCache = {
+  /** Unique in the step. Entries are found under the same name and paths only. */
+  readonly name: string;
+  /** Below the working directory. */
+  readonly paths: readonly string[];
+  readonly key: string;
+  /** What the key was made of, for explaining misses. */
+  readonly parts: readonly KeyPart[];
+  /** Beginnings of keys that will do, best first. */
+  readonly fallback: readonly string[];
+  readonly pulls: boolean;
+  readonly pushes: boolean;
 };
 
 /** One step of a build as it was accepted: checked, with all defaults filled in. Immutable. */
@@ -58,6 +74,8 @@ export type StepSpec = {
   readonly cacheable: boolean;
   /** Anything else that keys the result: the same step with another salt is another action. */
   readonly salt: string;
+  /** Their names, paths and keys are part of the action's key; absent = none. */
+  readonly dependencyCaches?: readonly DependencyCache[];
   /** Whether a run changes the world outside of its outputs; then it is not retried after its agent was lost. */
   readonly sideEffects: boolean;
   readonly critical: boolean;

@@ -4,6 +4,7 @@ import type { Resources } from '../../base/resources.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentId, LeaseToken, SessionId, StepId } from './ids.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
+import type { DependencyKept, DependencyLookup } from './dependency.ts';
 import type { FailureClass } from '../../base/failure.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 
@@ -26,6 +27,8 @@ export type ResolvedAction = {
   readonly inputBytes: number;
   /** The trees that make up the input, with their sizes: what placement compares with what agents hold. */
   readonly parts: readonly { readonly root: Digest; readonly bytes: number }[];
+  /** What was found of its dependency caches, in their order; absent where it has none. */
+  readonly dependencies?: readonly DependencyLookup[];
 };
 
 /** How a step ended, for good. */
@@ -97,6 +100,8 @@ export type StepRecord = {
   readonly avoid: readonly AgentId[];
   /** `seq` of the newest of the build's events that is about this step; absent or 0 before the first. */
   readonly lastEventSeq?: number;
+  /** What became of its dependency caches after the newest attempt; absent where there is nothing to say. */
+  readonly kept?: readonly DependencyKept[] | undefined;
 };
 
 export type BuildOutcome = 'succeeded' | 'failed' | 'cancelled' | 'timed-out';

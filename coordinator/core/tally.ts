@@ -1,3 +1,4 @@
+import type { DependencyLookup, KeptOutcome } from './dependency.ts';
 import { FAILURE_CLASSES, type FailureClass } from '../../base/failure.ts';
 
 /** How attempts end: well, or by the class of their failure or error. */
@@ -30,6 +31,10 @@ export type Tally = {
   poolBreakersOpened: number;
   /** Times that a step's action could not be worked out because the cache could not be asked. */
   cacheUnavailable: number;
+  /** Entries of dependency caches by what writing them came to. */
+  readonly dependencySaves: Record<KeptOutcome, number>;
+  /** Lookups of dependency caches by what they came to. */
+  readonly dependencyLookups: Record<DependencyLookup['found']['kind'], number>;
 };
 
 export function newTally(): Tally {
@@ -46,5 +51,7 @@ export function newTally(): Tally {
     agentBreakersOpened: 0,
     poolBreakersOpened: 0,
     cacheUnavailable: 0,
+    dependencySaves: { kept: 0, same: 0, differs: 0, dropped: 0 },
+    dependencyLookups: { exact: 0, fallback: 0, nothing: 0, unknown: 0, unwanted: 0 },
   };
 }

@@ -126,6 +126,8 @@ export type Explanation = {
   readonly placement: readonly ScoreTerm[];
   /** Why the action cache had no answer. */
   readonly cache: readonly string[];
+  /** What was found of its dependency caches and what was kept, a line for each thing. */
+  readonly dependencyCaches: readonly string[];
 };
 
 export type ScoreTerm = { readonly term: string; readonly score: number; readonly why: string };

@@ -1,7 +1,7 @@
 import type { Identity } from '../../base/auth.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import { TRUSTED_LABELS, type Labels } from '../../base/labels.ts';
-import type { AttemptReport } from '../../cache/action/result.ts';
+import type { AttemptReport, DependencyReport } from '../../cache/action/result.ts';
 import { attemptReportFromProto, resourcesFromProto, sandboxTraitsFromProto } from '../../proto/convert.ts';
 import type { AttemptReport__Output } from '../../proto/gen/switchyard/v1/AttemptReport.ts';
 import type { HeldLease__Output } from '../../proto/gen/switchyard/v1/HeldLease.ts';
@@ -115,9 +115,20 @@ export function reportOf(message: AttemptReport__Output | null): AttemptReport {
     const count = report.result?.outputs.length ?? 0;
     if (count > LIMITS.outputsPerStep)
       throw bad('finished.report.result.outputs', `has ${count} entries, at most ${LIMITS.outputsPerStep} are taken`);
-    return report.kind === 'failed' ? { ...report, message: report.message.slice(0, MESSAGE_MAX) } : report;
+    const said = report.dependencies === undefined ? {} : { dependencies: briefDependencies(report.dependencies) };
+    if (report.kind === 'failed') return { ...report, ...said, message: report.message.slice(0, MESSAGE_MAX) };
+    return report.dependencies === undefined ? report : { ...report, ...said };
   } catch (error) {
     if (!isFault(error)) throw error;
     return { kind: 'failed', class: 'sandbox-error', message: `the agent's report is malformed: ${error.message}`, result: undefined };
   }
+}
+
+/** With problems as short as people read them, and no more of them than a step has dependency caches. */
+function briefDependencies(reports: readonly DependencyReport[]): readonly DependencyReport[] {
+  return reports.slice(0, LIMITS.dependencyCachesPerStep).map((report) => ({
+    ...report,
+    ...(report.placeProblem === undefined ? {} : { placeProblem: report.placeProblem.slice(0, MESSAGE_MAX) }),
+    save: report.save.kind === 'dropped' ? { kind: 'dropped', problem: report.save.problem.slice(0, MESSAGE_MAX) } : report.save,
+  }));
 }

@@ -1,5 +1,5 @@
 import { unreachable } from '../../base/assert.ts';
-import { digestToProto, resourcesToProto, sandboxTraitToProto } from '../../proto/convert.ts';
+import { digestToProto, outputToProto, resourcesToProto, sandboxTraitToProto } from '../../proto/convert.ts';
 import type { CoordinatorMessage } from '../../proto/gen/switchyard/v1/CoordinatorMessage.ts';
 import type { LeaseVerdict as LeaseVerdictMessage } from '../../proto/gen/switchyard/v1/LeaseVerdict.ts';
 import type { Offer } from '../../proto/gen/switchyard/v1/Offer.ts';
@@ -96,5 +96,10 @@ function offerToProto(offer: FullOffer, grantOf: GrantOf): Offer {
     graceMs: spec.graceMs,
     instanceName: offer.instanceName,
     grant: grantOf(offer.token),
+    dependencies: offer.dependencies.map(({ paths, placed, ...rest }) => ({
+      ...rest,
+      paths: [...paths],
+      placed: placed.map(outputToProto),
+    })),
   };
 }

@@ -10,6 +10,7 @@ import type { StepSpec__Output } from '../../proto/gen/switchyard/v1/StepSpec.ts
 import { isStepName } from '../core/ids.ts';
 import { LIMITS } from '../core/limits.ts';
 import { DEFAULT_RETRY, type Need, type OnLag, type RetryPolicy, type RunIf, type StepSpec } from '../core/spec.ts';
+import { dependencyCachesOf, textsOf } from './dependency-cache.ts';
 import { bad, brief, durationField, pathField, sorted, textField, variableField, wholeField } from './fields.ts';
 
 /** What a step gets where it says nothing; documented in build.proto. */
@@ -64,6 +65,9 @@ export function stepSpecFromProto(step: StepSpec__Output, at: string, zoneCeilin
     network: step.network,
     cacheable: step.cacheable,
     salt: textField(step.salt, `${at}.salt`, 0, 1_024),
+    ...(step.dependencyCaches.length === 0
+      ? {}
+      : { dependencyCaches: dependencyCachesOf(step.dependencyCaches, `${at}.dependency_caches`) }),
     sideEffects,
     critical,
     onLag: onLagOf(step.onLag, critical, `${at}.on_lag`),
@@ -87,6 +91,7 @@ function refuseLarge(step: StepSpec__Output, at: string): void {
     { field: 'resources.custom', bytes: count(Object.keys(step.resources?.custom ?? {})) },
     { field: 'outputs', bytes: count(step.outputs) },
     { field: 'selector', bytes: count([step.selector]) },
+    { field: 'dependency_caches', bytes: count(step.dependencyCaches.flatMap(textsOf)) },
   ];
   const total = parts.reduce((sum, part) => sum + part.bytes, 0);
   if (total <= LIMITS.stepSpecBytes) return;

@@ -1,10 +1,15 @@
 import { buildOf, stepIdOf, type BuildId, type StepId } from '../core/ids.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import type { StepOutcome } from '../core/state.ts';
+import type { StepView } from '../core/view.ts';
 import type { CoreView } from './core-view.ts';
 import { instanceNameOf } from './instance-name.ts';
+import { NO_PROVENANCE, type Consumed, type EntryStore } from '../../cache/entries/entry-store.ts';
+import type { Keepable } from './dependency-keeper.ts';
+import type { DependencyPlace } from './dependency-lookup.ts';
 import type { BuildCache, NeededOutputs, Resolvable } from './resolver.ts';
-import type { FullOffer } from './sessions.ts';
+import type { SeenEntries } from './seen-entries.ts';
+import type { FullOffer, OfferedDependency } from './sessions.ts';
 
 /** The instance name under which a build's blobs and results are kept; undefined where the build has gone. */
 export function instanceOf(core: CoreView, build: BuildId): string | undefined {
@@ -12,13 +17,20 @@ export function instanceOf(core: CoreView, build: BuildId): string | undefined {
   return spec === undefined ? undefined : instanceNameOf(spec.project, spec.scope);
 }
 
+/** Where blobs and results are, and entries of dependency caches. */
+export type DescribedStores = {
+  readonly cacheOf: (instanceName: string) => BuildCache;
+  readonly entries: Pick<EntryStore, 'get' | 'newest'> | undefined;
+  readonly seen: SeenEntries;
+};
+
 /** What a step's action is made of, now that its needs have ended; undefined where the step has gone. */
-export function describeStep(core: CoreView, step: StepId, cacheOf: (instanceName: string) => BuildCache): Resolvable | undefined {
+export function describeStep(core: CoreView, step: StepId, { cacheOf, entries, seen }: DescribedStores): Resolvable | undefined {
   const build = buildOf(step);
   const spec = core.step(step)?.spec;
-  const scope = core.build(build)?.record.spec.scope;
+  const { project, scope } = core.build(build)?.record.spec ?? {};
   const instanceName = instanceOf(core, build);
-  if (spec === undefined || scope === undefined || instanceName === undefined) return undefined;
+  if (spec === undefined || project === undefined || scope === undefined || instanceName === undefined) return undefined;
   const needed: NeededOutputs[] = [];
   for (const need of spec.needs) {
     const view = need.outputs ? core.step(stepIdOf(build, need.step)) : undefined;
@@ -28,7 +40,9 @@ export function describeStep(core: CoreView, step: StepId, cacheOf: (instanceNam
       needed.push({ step: need.step, workingDirectory: view.spec.workingDirectory, result });
     }
   }
-  return { spec, scope, needed, cache: cacheOf(instanceName) };
+  const hasCaches = spec.dependencyCaches !== undefined && spec.dependencyCaches.length > 0;
+  const dependencies: DependencyPlace | undefined = hasCaches ? { entries, project, scope, seen } : undefined;
+  return { spec, scope, needed, cache: cacheOf(instanceName), dependencies };
 }
 
 /** What a step left behind: a step that failed may have outputs too, such as reports. */
@@ -37,10 +51,64 @@ function resultOf(outcome: StepOutcome): StepResult | undefined {
 }
 
 /** The shell's part of an offer; undefined where step or action have gone. */
-export function describeOffer(core: CoreView, step: StepId): Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName'> | undefined {
+export function describeOffer(
+  core: CoreView,
+  step: StepId,
+): Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName' | 'dependencies'> | undefined {
   const view = core.step(step);
   const build = core.build(buildOf(step));
   if (view?.record.action === undefined || build === undefined) return undefined;
   const { project, scope } = build.record.spec;
-  return { spec: view.spec, inputRoot: view.record.action.inputRoot, instanceName: instanceNameOf(project, scope) };
+  const dependencies = offeredOf(view);
+  return { spec: view.spec, inputRoot: view.record.action.inputRoot, instanceName: instanceNameOf(project, scope), dependencies };
+}
+
+function offeredOf({ spec, record }: StepView): readonly OfferedDependency[] {
+  return (spec.dependencyCaches ?? []).map(({ name, paths, pushes }) => {
+    const found = record.action?.dependencies?.find((lookup) => lookup.name === name)?.found;
+    const placed = found?.kind === 'exact' || found?.kind === 'fallback' ? found.trees : [];
+    return { name, paths, placed, save: pushes, exact: found?.kind === 'exact' };
+  });
+}
+
+/** What entries of the step's dependency caches say of where they come from; undefined where step or build have gone. */
+export function describeKeepable(core: CoreView, step: StepId): Keepable | undefined {
+  const view = core.step(step);
+  const build = core.build(buildOf(step));
+  if (view === undefined || build === undefined) return undefined;
+  const { project, scope, submittedBy } = build.record.spec;
+  const attempt = view.record.attempts.at(-1);
+  const agent = attempt === undefined ? undefined : core.agent(attempt.agent);
+  return {
+    project,
+    scope,
+    caches: view.spec.dependencyCaches ?? [],
+    provenance: {
+      ...NO_PROVENANCE,
+      build: build.record.id,
+      step: view.spec.name,
+      attempt: String(attempt?.attempt ?? 0),
+      agent: attempt?.agent ?? '',
+      zone: agent?.facts.labels['zone'] ?? '',
+      caller: submittedBy,
+      writer: 'executor',
+      consumed: consumedBy(core, view, scope),
+    },
+  };
+}
+
+/** The entries that went into what a step has made: what its dependency caches began with, and results of the steps that it needed. */
+export function consumedBy(core: CoreView, { id, spec, record }: StepView, scope: string): readonly Consumed[] {
+  const caches = (record.action?.dependencies ?? []).flatMap(({ found }): readonly Consumed[] => {
+    if (found.kind !== 'exact' && found.kind !== 'fallback') return [];
+    return [{ kind: 'dependency', scope: found.scope, key: found.entry, build: found.build, agent: found.agent }];
+  });
+  const build = buildOf(id);
+  const results = spec.needs.flatMap((need): readonly Consumed[] => {
+    const needed = need.outputs ? core.step(stepIdOf(build, need.step)) : undefined;
+    const result = needed?.record.state.kind === 'ended' ? resultOf(needed.record.state.outcome) : undefined;
+    if (result === undefined || needed?.record.action === undefined || !needed.spec.cacheable) return [];
+    return [{ kind: 'action', scope, key: needed.record.action.action, build, agent: result.agent }];
+  });
+  return [...caches, ...results];
 }

@@ -11,10 +11,13 @@ import { EMPTY_DIGEST, sizeOf, type Digest } from '../../cache/digest.ts';
 import { blobReader } from '../../cache/read-blob.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { graftOutputs } from '../../cache/tree/graft.ts';
+import type { DependencyLookup } from '../core/dependency.ts';
 import type { Event, Resolution } from '../core/event.ts';
 import type { StepId } from '../core/ids.ts';
 import type { StepSpec } from '../core/spec.ts';
 import type { ResolvedAction } from '../core/state.ts';
+import { saltOf } from './dependency-key.ts';
+import { lookUpAll, type DependencyPlace } from './dependency-lookup.ts';
 
 /** What the coordinator uses of the data plane for one build: blobs, and results of its scope and the scope's ancestors. */
 export type BuildCache = Pick<DataPlane, 'store' | 'actions'>;
@@ -28,6 +31,8 @@ export type Resolvable = {
   readonly scope: string;
   readonly needed: readonly NeededOutputs[];
   readonly cache: BuildCache;
+  /** Where its dependency caches are looked up; undefined where it has none. */
+  readonly dependencies?: DependencyPlace | undefined;
 };
 
 /** Works out steps' actions and looks them up. Answers each `resolve` with one `step-resolved`. */
@@ -93,7 +98,7 @@ export function openResolver(options: ResolverOptions): Resolver {
     resolve(step) {
       const resolvable = options.describe(step);
       if (resolvable === undefined) return;
-      if (resolvable.spec.cacheable || resolvable.needed.length > 0) {
+      if (resolvable.spec.cacheable || resolvable.needed.length > 0 || resolvable.dependencies !== undefined) {
         void remote.add(() => runRemote(step, resolvable));
         return;
       }
@@ -132,20 +137,37 @@ async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise
   const grafted = await graftAll(resolvable, signal);
   const parts = [{ root: spec.inputRoot, bytes: spec.inputBytes }, ...resolvable.needed.flatMap((needed) => partsOf(needed.result))];
   const inputBytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  const { action, blobs } = actionOf({ ...spec, inputRoot: grafted.root });
+  const { action, blobs } = actionOf({ ...spec, salt: saltOf(spec), inputRoot: grafted.root });
   const resolved: ResolvedAction = { action, inputRoot: grafted.root, inputBytes, parts: parts.filter((part) => part.bytes > 0) };
   if (!spec.cacheable) {
     await putAll(grafted.added, cache.store, signal);
-    return { kind: 'ready', action: resolved };
+    return { kind: 'ready', action: await withDependencies(resolved, resolvable, signal) };
   }
   const result = await cache.actions.get(action, signal);
   if (result !== undefined && result.exitCode === 0) return { kind: 'hit', action: resolved, result };
   await putAll(new Map([...grafted.added, ...blobs]), cache.store, signal);
   return {
     kind: 'ready',
-    action: resolved,
+    action: await withDependencies(resolved, resolvable, signal),
     cache: [`no complete result of action ${action} in the scopes ${scopeChain(scope).join(', ')}`],
   };
+}
+
+/** With what is found of the step's dependency caches: agents that have it are as good as those that have inputs. */
+async function withDependencies(action: ResolvedAction, { spec, dependencies }: Resolvable, signal: AbortSignal): Promise<ResolvedAction> {
+  if (dependencies === undefined) return action;
+  const lookups = await lookUpAll(spec.dependencyCaches ?? [], dependencies, signal);
+  const found = lookups.flatMap(treesOf);
+  return {
+    ...action,
+    inputBytes: action.inputBytes + found.reduce((sum, { bytes }) => sum + bytes, 0),
+    parts: [...action.parts, ...found.filter(({ bytes }) => bytes > 0).map(({ root, bytes }) => ({ root, bytes }))],
+    dependencies: lookups,
+  };
+}
+
+function treesOf({ found }: DependencyLookup) {
+  return found.kind === 'exact' || found.kind === 'fallback' ? found.trees : [];
 }
 
 /** The action of a step that nothing is grafted into and nothing looked up for: it needs no store. */

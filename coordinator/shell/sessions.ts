@@ -1,3 +1,4 @@
+import type { DirectoryOutput } from '../../cache/action/result.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { Logger } from '../../base/log.ts';
 import type { LeaseToken, SessionId, StepId } from '../core/ids.ts';
@@ -7,12 +8,24 @@ import { openOutbox, type Outbox } from './outbox.ts';
 
 type CoreMessage<K extends AgentMessage['kind']> = Extract<AgentMessage, { kind: K }>;
 
+/** A dependency cache as its agent has to do with it. */
+export type OfferedDependency = {
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** What is placed at some of the paths before the command. */
+  readonly placed: readonly DirectoryOutput[];
+  /** Whether what is there after a success is stored; where `exact`, only if it could not be placed. */
+  readonly save: boolean;
+  readonly exact: boolean;
+};
+
 /** An offer with everything that an agent needs to run it. */
 export type FullOffer = CoreMessage<'offer'> & {
   readonly spec: StepSpec;
   /** Root of the whole input tree. */
   readonly inputRoot: Digest;
   readonly instanceName: string;
+  readonly dependencies: readonly OfferedDependency[];
 };
 
 /** A durable log offset: what is below it can be served by any coordinator. */
@@ -44,7 +57,7 @@ export interface Sessions {
 
 export type SessionsOptions = {
   /** Completes an offer; undefined where step or action have gone meanwhile. */
-  readonly complete: (step: StepId) => Pick<FullOffer, 'spec' | 'inputRoot' | 'instanceName'> | undefined;
+  readonly complete: (step: StepId) => Omit<FullOffer, keyof CoreMessage<'offer'>> | undefined;
   readonly log: Logger;
   readonly limits?: { readonly waitingMax: number; readonly batchMax: number };
 };

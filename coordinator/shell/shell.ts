@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../../base/env.ts';
 import type { SealedLog } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import type { EntryStore } from '../../cache/entries/entry-store.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { present, unreachable } from '../../base/assert.ts';
 import { buildOf, type BuildId, type LeaseToken, type StepId } from '../core/ids.ts';
@@ -13,12 +14,14 @@ import type { LedgerRecord } from '../core/record.ts';
 import { groupCommit, type AroundCommit } from '../ledger/group-commit.ts';
 import type { Ledger, Term } from '../ledger/ledger.ts';
 import type { CoreView } from './core-view.ts';
-import { describeOffer, describeStep, instanceOf } from './describe.ts';
+import { openDependencyKeeper, type DependencyKeeper } from './dependency-keeper.ts';
+import { describeKeepable, describeOffer, describeStep, instanceOf } from './describe.ts';
 import { startDriver, type Driver, type Receivers } from './driver.ts';
 import { logOf } from './log-target.ts';
 import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
 import { openPublisher, type Publisher } from './publisher.ts';
 import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
+import { seenEntries } from './seen-entries.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { steadyClock } from './steady-clock.ts';
 import { openWatch, type Watch } from './watch.ts';
@@ -53,6 +56,8 @@ export type ShellOptions = {
   /** The term that this coordinator leads. */
   readonly term: Term;
   readonly data: Pick<DataPlane, 'withInstance'>;
+  /** Where entries of dependency caches are. @default none: steps begin without, and nothing is kept */
+  readonly entries?: EntryStore | undefined;
   readonly timings: Partial<Timings>;
   readonly logLimits: LogLimits;
   readonly signOfLifeMs: number;
@@ -100,7 +105,7 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
       return receiversOf(parts, options.measures);
     },
   });
-  const { logs, publisher, resolver } = present(parts, 'a started driver has made its receivers');
+  const { logs, publisher, keeper, resolver } = present(parts, 'a started driver has made its receivers');
   return {
     core,
     driver,
@@ -116,16 +121,18 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
         return resolver.waiting;
       },
       get publishing() {
-        return publisher.waiting;
+        return publisher.waiting + keeper.waiting;
       },
     },
     async drain() {
       await resolver[Symbol.asyncDispose]();
+      await keeper[Symbol.asyncDispose](); // while what it tells can still be written down
       await driver[Symbol.asyncDispose]();
     },
     async [Symbol.asyncDispose]() {
       sessions.closeAll();
       await resolver[Symbol.asyncDispose]();
+      await keeper[Symbol.asyncDispose]();
       await driver[Symbol.asyncDispose]();
       await logs[Symbol.asyncDispose]();
       await publisher[Symbol.asyncDispose]();
@@ -145,14 +152,16 @@ type Common = {
 type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
   readonly resolver: Resolver;
   readonly publisher: Publisher;
+  readonly keeper: DependencyKeeper;
   readonly logs: LogStore;
 };
 
 /** The parts that answer the core's sends. */
-function openParts({ env, ledger, logLimits, term }: ShellOptions, common: Common): Parts {
+function openParts({ env, ledger, logLimits, term, entries }: ShellOptions, common: Common): Parts {
   const { core, driver, sessions, watch, cacheOf, storeOf } = common;
+  const seen = seenEntries(env.clock);
   const resolver = openResolver({
-    describe: (step) => describeStep(core, step, cacheOf),
+    describe: (step) => describeStep(core, step, { cacheOf, entries, seen }),
     post: (event) => driver.post(event),
     log: env.log,
     ...RESOLVER_DEFAULTS,
@@ -166,7 +175,15 @@ function openParts({ env, ledger, logLimits, term }: ShellOptions, common: Commo
     limits: logLimits,
     log: env.log,
   });
-  return { core, sessions, watch, resolver, publisher, logs };
+  const keeper = openDependencyKeeper({
+    entries,
+    describe: (step) => describeKeepable(core, step),
+    post: (event) => driver.post(event),
+    seen,
+    clock: env.clock,
+    log: env.log,
+  });
+  return { core, sessions, watch, resolver, publisher, keeper, logs };
 }
 
 /** Who carries out which send. */
@@ -184,6 +201,8 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
           return parts.resolver.resolve(send.step);
         case 'publish':
           return parts.publisher.publish(send.step, send.action, send.result);
+        case 'keep-dependencies':
+          return parts.keeper.keep(send.step, send.saves);
         case 'close-log':
           return parts.logs.close(buildOf(send.step), send.token, sealedLog(parts.core, send.step, send.token));
         case 'forget-build':

@@ -6,6 +6,7 @@ import { digestOf, type Digest } from '../../cache/digest.ts';
 import { SessionCore } from '../../agent/session/core.ts';
 import type { SessionCommand, SessionEvent } from '../../agent/session/event.ts';
 import type { CoordinatorMessage, Offer } from '../../agent/session/message.ts';
+import { reportedOf } from './dependencies.ts';
 import { LeaseView } from './lease-view.ts';
 import type { Link, Network } from './network.ts';
 import type { AgentPlan } from './plan.ts';
@@ -250,8 +251,9 @@ export class SimAgent {
       startedAt: now,
       endedAt: now,
     };
-    if (end === 'succeeded') return { kind: 'succeeded', result };
-    return { kind: 'failed', class: end, message: `drawn to end with ${end}`, result };
+    const said = offer.dependencies.length === 0 ? {} : { dependencies: reportedOf(offer.dependencies, end === 'succeeded', offer.token) };
+    if (end === 'succeeded') return { kind: 'succeeded', result, ...said };
+    return { kind: 'failed', class: end, message: `drawn to end with ${end}`, result, ...said };
   }
 }
 

@@ -222,6 +222,12 @@ export class SimCoordinator {
         return;
       case 'publish':
         return resolver.publish(send.step, send.action, send.result, this.lead.decided);
+      case 'keep-dependencies':
+        process.after(resolver.keepDelayMs(), () => {
+          const results = resolver.keep(send.step, send.saves, this.lead.decided);
+          if (results !== undefined) this.#driver.post({ kind: 'dependencies-kept', step: send.step, results });
+        });
+        return;
       case 'close-log':
       case 'forget-build':
         return;
@@ -249,7 +255,15 @@ export class SimCoordinator {
         if (inputRoot === undefined) return undefined;
         const { command, env, passEnv, workingDirectory, outputs, resources, network, sandbox, sideEffects, runTimeoutMs, graceMs } = spec;
         const rest = { command, env, passEnv, workingDirectory, outputs, resources, network, sandbox, sideEffects, runTimeoutMs, graceMs };
-        return { ...told, ...rest, build: buildOf(told.step), step: nameOf(told.step), inputRoot, instanceName: 'sim' };
+        return {
+          ...told,
+          ...rest,
+          build: buildOf(told.step),
+          step: nameOf(told.step),
+          inputRoot,
+          instanceName: 'sim',
+          dependencies: resolver.offeredOf(told.step, this.lead.decided),
+        };
       }
       default:
         return told;

@@ -1,15 +1,21 @@
+import type { OfferedDependency } from '../../agent/session/message.ts';
 import { present } from '../../base/assert.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import { actionOf } from '../../cache/action/action.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
+import type { DependencyResult, DependencySave } from '../../coordinator/core/dependency.ts';
 import type { Resolution } from '../../coordinator/core/event.ts';
 import { buildOf, stepIdOf, type StepId } from '../../coordinator/core/ids.ts';
+import { saltOf } from '../../coordinator/shell/dependency-key.ts';
+import { SimDependencies } from './dependencies.ts';
 import type { Image } from './image.ts';
 import type { StepPlan } from './workload.ts';
 
 export type ResolverOptions = {
   readonly prng: Prng;
+  /** Draws what becomes of dependency caches. */
+  readonly dependencies: Prng;
   readonly stepPlan: (step: StepId) => StepPlan;
   /** Chance that the cache cannot be asked. */
   readonly down: () => number;
@@ -22,9 +28,11 @@ export type ResolverOptions = {
 export class Resolver {
   readonly #options: ResolverOptions;
   readonly #cache = new Map<string, StepResult>();
+  readonly #dependencies: SimDependencies;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
+    this.#dependencies = new SimDependencies(options.dependencies);
   }
 
   delayMs(): number {
@@ -38,8 +46,9 @@ export class Resolver {
     if (prng.next() < down()) return { kind: 'unavailable', message: 'drawn to be down' };
     if (plan.invalid) return { kind: 'invalid', message: 'drawn to contradict itself' };
     const inputRoot = present(this.#inputRoot(step, decided), 'the step is known');
-    const { action } = actionOf({ ...plan.spec, inputRoot });
-    const resolved = { action, inputRoot, inputBytes: 1_000, parts: [{ root: inputRoot, bytes: 1_000 }] };
+    const { action } = actionOf({ ...plan.spec, salt: saltOf(plan.spec), inputRoot });
+    const found = this.#dependencies.lookUp(plan.spec, this.#scopeOf(step, decided));
+    const resolved = { action, inputRoot, inputBytes: 1_000, parts: [{ root: inputRoot, bytes: 1_000 }], ...found };
     const hit = plan.spec.cacheable ? this.#cache.get(this.#key(step, action, decided)) : undefined;
     return hit === undefined ? { kind: 'ready', action: resolved } : { kind: 'hit', action: resolved, result: hit };
   }
@@ -51,6 +60,25 @@ export class Resolver {
   /** Root of the whole input, as it was worked out for the step; undefined where the step has gone. */
   inputRootOf(step: StepId, decided: Image): Digest | undefined {
     return decided.steps.get(step)?.action?.inputRoot;
+  }
+
+  keepDelayMs(): number {
+    return this.#dependencies.delayMs();
+  }
+
+  /** Writes entries of dependency caches; undefined where the step has gone. */
+  keep(step: StepId, saves: readonly DependencySave[], decided: Image): readonly DependencyResult[] | undefined {
+    if (decided.steps.get(step) === undefined) return undefined;
+    return this.#dependencies.keep(this.#options.stepPlan(step).spec, this.#scopeOf(step, decided), saves);
+  }
+
+  offeredOf(step: StepId, decided: Image): readonly OfferedDependency[] {
+    return this.#dependencies.offered(this.#options.stepPlan(step).spec, decided.steps.get(step)?.action?.dependencies ?? []);
+  }
+
+  #scopeOf(step: StepId, decided: Image): string {
+    const { project, scope } = present(decided.builds.get(buildOf(step)), 'the build of a step').spec;
+    return `${project}/${scope}`;
   }
 
   #key(step: StepId, action: Digest, decided: Image): string {

@@ -187,7 +187,7 @@ class Simulation {
     const world = this.#world;
     const stepPlan = (step: StepId) => this.#stepPlan(step);
     const down = () => (this.#faulty ? this.#plan.cacheDown : 0);
-    const resolver = new Resolver({ prng: world.prng('resolver'), stepPlan, down });
+    const resolver = new Resolver({ prng: world.prng('resolver'), dependencies: world.prng('dependencies'), stepPlan, down });
     return Array.from(
       { length: this.#plan.coordinators },
       (_, index) =>

@@ -6,6 +6,7 @@ import { atLeast, ZONES, type Zone } from '../../base/zone.ts';
 import { digestOf } from '../../cache/digest.ts';
 import { DEFAULT_RETRY, type BuildSpec, type Need, type StepSpec } from '../../coordinator/core/spec.ts';
 import { PLAIN_STEP } from '../fixtures/plain-step.ts';
+import { dependencyCachesOf } from './dependencies.ts';
 import type { AgentPlan, Plan } from './plan.ts';
 
 /** How a step's attempts go, and what its selector means in words of the simulation's own. */
@@ -123,6 +124,7 @@ function drawStep(plan: Plan, prng: Prng, index: number, build: number, ceiling:
     name: `s${index}`,
     command: poison ? ['poison', ...command] : command,
     inputRoot: inputOf(cacheable ? 'shared' : `${build}/${index}`),
+    ...dependencyCachesOf(build, index),
     needs: plain && prng.below(2) === 0 ? [] : drawNeeds(prng, earlier),
     selector: wish.selector,
     resources: {

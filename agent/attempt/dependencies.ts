@@ -1,0 +1,111 @@
+import type { DependencyReport, DirectoryOutput } from '../../cache/action/result.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import { joinPath } from '../../cache/tree/path.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Offer, OfferedDependency } from '../session/message.ts';
+import type { Workspace, WorkspaceRequest, Workspaces } from '../workspace/workspace.ts';
+
+/** Longest time that an attempt is held up by storing what it leaves for later runs. */
+const SAVE_MS = 10 * 60_000;
+
+/** A workspace, and by name why dependency caches that were to be placed are not in it. */
+export type Prepared = { readonly workspace: Workspace; readonly problems: ReadonlyMap<string, string> };
+
+/**
+ * Makes the workspace ready with the step's dependency caches in their places, or without any of them where that cannot be done.
+ * @throws {Fault} as `Workspaces.prepare`, where it is not their fault.
+ */
+export async function prepareWorkspace(
+  workspaces: Workspaces,
+  offer: Offer,
+  store: BlobStore,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { inputRoot, instanceName: scope, workingDirectory, dependencies } = offer;
+  // What is saved later must be found in the workspace itself, as outputs must.
+  const outputs = [...offer.outputs, ...dependencies.flatMap((one) => (one.save ? one.paths : []))];
+  const request: WorkspaceRequest = { inputRoot, scope, workingDirectory, outputs };
+  const placed = dependencies.flatMap((one) => one.placed.map(({ path, root }) => ({ path: joinPath(workingDirectory, path), root })));
+  if (placed.length === 0) return { workspace: await workspaces.prepare(request, store, signal), problems: new Map() };
+  try {
+    return { workspace: await workspaces.prepare({ ...request, placed }, store, signal), problems: new Map() };
+  } catch (error) {
+    signal.throwIfAborted();
+    // Where this fails too, it was not for the dependency caches.
+    const workspace = await workspaces.prepare(request, store, signal);
+    const names = dependencies.filter((one) => one.placed.length > 0).map(({ name }) => name);
+    log.warn('dependencies-not-placed', { token: offer.token, names, error });
+    return { workspace, problems: new Map(names.map((name) => [name, textOf(error)])) };
+  }
+}
+
+/** What an attempt has to say of dependency caches when its command has not succeeded: nothing is kept. */
+export function unsaved(offer: Offer, problems: ReadonlyMap<string, string>): readonly DependencyReport[] {
+  return offer.dependencies.map(({ name }) => ({ ...said(name, problems), save: { kind: 'none' } }));
+}
+
+export type SaveContext = {
+  readonly offer: Offer;
+  readonly workspace: Workspace;
+  readonly problems: ReadonlyMap<string, string>;
+  /** Something that may be the host's fault. */
+  readonly onTrouble: (error: unknown) => void;
+  readonly log: Logger;
+};
+
+/**
+ * Stores what a command that succeeded left in the paths of its dependency caches, where that is wanted and was not there before under
+ * the very key. Never rejects: what cannot be stored is said to be dropped.
+ */
+export async function saveDependencies(
+  context: SaveContext,
+  signal: AbortSignal,
+): Promise<{ readonly reports: readonly DependencyReport[]; readonly sentBytes: number }> {
+  const { offer, problems } = context;
+  const either = AbortSignal.any([signal, AbortSignal.timeout(SAVE_MS)]);
+  const reports: DependencyReport[] = [];
+  let sentBytes = 0;
+  for (const dependency of offer.dependencies) {
+    const { name, save, exact } = dependency;
+    if (!save || (exact && !problems.has(name))) {
+      reports.push({ ...said(name, problems), save: { kind: 'none' } });
+      continue;
+    }
+    const saved = await saveOne(context, dependency, either);
+    sentBytes += saved.sentBytes;
+    reports.push({ ...said(name, problems), save: saved.save });
+  }
+  return { reports, sentBytes };
+}
+
+async function saveOne(
+  { offer, workspace, onTrouble, log }: SaveContext,
+  { name, paths }: OfferedDependency,
+  signal: AbortSignal,
+): Promise<{ readonly save: DependencyReport['save']; readonly sentBytes: number }> {
+  const trees: DirectoryOutput[] = [];
+  let sentBytes = 0;
+  try {
+    for (const path of paths) {
+      const saved = await workspace.save(joinPath(offer.workingDirectory, path), signal);
+      if (saved === undefined) continue;
+      trees.push({ kind: 'directory', path, tree: saved.tree, root: saved.root, bytes: saved.bytes });
+      sentBytes += saved.sentBytes;
+    }
+    return { save: { kind: 'stored', trees }, sentBytes };
+  } catch (error) {
+    onTrouble(error);
+    log.warn('dependency-not-saved', { token: offer.token, name, error });
+    return { save: { kind: 'dropped', problem: textOf(error) }, sentBytes };
+  }
+}
+
+function said(name: string, problems: ReadonlyMap<string, string>): Omit<DependencyReport, 'save'> {
+  const placeProblem = problems.get(name);
+  return { name, ...(placeProblem === undefined ? {} : { placeProblem }) };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,35 @@
+import { hash } from 'node:crypto';
+import type { KeyPart } from '../../cache/entries/entry-store.ts';
+import type { DependencyCache, StepSpec } from '../core/spec.ts';
+
+/**
+ * What the stored keys of a dependency cache begin with: its name, and a digest of its paths, so that an entry is never placed where
+ * it was not made. What follows is the key as people write it.
+ */
+export function keyPrefixOf({ name, paths }: Pick<DependencyCache, 'name' | 'paths'>): string {
+  return `${name}/${hash('sha256', [...paths].toSorted().join('\0'), 'hex').slice(0, 12)}/`;
+}
+
+/** The key under which entries are stored: at most 63 + 14 + `LIMITS.dependencyKeyBytes` bytes. */
+export function entryKeyOf(cache: Pick<DependencyCache, 'name' | 'paths' | 'key'>): string {
+  return keyPrefixOf(cache) + cache.key;
+}
+
+/** The key as people wrote it, of an entry with the same name. */
+export function writtenKeyOf(entryKey: string): string {
+  return entryKey.split('/').slice(2).join('/');
+}
+
+/** What is kept with an entry to explain later misses. */
+export function partsOf({ parts, paths }: DependencyCache): readonly KeyPart[] {
+  return [...parts, { name: 'paths', value: [...paths].toSorted().join(', ') }];
+}
+
+/**
+ * The salt of the step's action. Names, paths and keys of dependency caches are in it, what is found under them is not: two runs
+ * that could begin with different content have the same action where their keys are the same.
+ */
+export function saltOf({ salt, dependencyCaches }: Pick<StepSpec, 'salt' | 'dependencyCaches'>): string {
+  if (dependencyCaches === undefined || dependencyCaches.length === 0) return salt;
+  return JSON.stringify([salt, ...dependencyCaches.map(({ name, paths, key }) => ({ name, paths: [...paths].toSorted(), key }))]);
+}
