@@ -80,15 +80,7 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
       for (const build of builds) byBuild.set(build, (byBuild.get(build) ?? new Set()).add(listener));
       changed();
       return {
-        async stirred(withinMs, signal) {
-          if (!listener.heard) {
-            const over = new AbortController();
-            listener.wake = () => over.abort();
-            await sleep(withinMs, AbortSignal.any([signal, over.signal]));
-            listener.wake = () => {};
-          }
-          listener.heard = false;
-        },
+        stirred: (withinMs, signal) => stirred(listener, withinMs, signal),
         [Symbol.dispose]() {
           for (const build of builds) {
             const all = byBuild.get(build);
@@ -113,4 +105,15 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
       await hearing;
     },
   };
+}
+
+/** As `Ear.stirred`. */
+async function stirred(listener: Listener, withinMs: number, signal: AbortSignal): Promise<void> {
+  if (!listener.heard) {
+    const over = new AbortController();
+    listener.wake = () => over.abort();
+    await sleep(withinMs, AbortSignal.any([signal, over.signal]));
+    listener.wake = () => {};
+  }
+  listener.heard = false;
 }
