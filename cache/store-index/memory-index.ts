@@ -36,18 +36,24 @@ export class MemoryIndex implements StoreIndex {
     this.#state = new MemoryState(newEpoch(), ready);
   }
 
-  /** Everything as it is now, for `failOver`. */
+  /** Everything as it is now, for `fork`. */
   snapshot(): MemoryState {
     return this.#state.copy();
   }
 
-  /** Becomes what it was at a snapshot, or empty: a new epoch, closed. What losing the last writes, or all of them, comes to. */
-  failOver(to: MemoryState | undefined): void {
-    this.#state = to?.copy() ?? new MemoryState('', false);
-    this.#state.epoch = this.#newEpoch();
-    this.#state.open = false;
-    this.#state.complete = false;
-    this.#state.claims.clear();
+  /**
+   * Another index of what this one knew at a snapshot, or of nothing: of a new epoch, closed. What losing the last writes, or all of
+   * them, comes to. This one goes on, as a server does that has not noticed that another took over.
+   */
+  fork(from: MemoryState | undefined): MemoryIndex {
+    const index = new MemoryIndex(this.#clock, false, this.#newEpoch);
+    if (from !== undefined) {
+      const { epoch } = index.#state;
+      index.#state = from.copy();
+      Object.assign(index.#state, { epoch, open: false, complete: false });
+    }
+    index.#state.claims.clear();
+    return index;
   }
 
   async now(signal: AbortSignal): Promise<number> {

@@ -13,9 +13,9 @@ test('losing its last writes closes it, with what it knew then and no hold valid
   await index.addPack(newPack(packName(1), [blob(1)]), holdOf('h', epoch), signal);
   const before = index.snapshot();
   await index.addPack(newPack(packName(2), [blob(2)]), undefined, signal);
-  index.failOver(before);
-  await expect(index.locate('apple', ['main'], [blob(1)], undefined, signal)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-  expect(await makeReady(index)).not.toBe(epoch);
-  expect((await index.locate('apple', ['main'], [blob(1), blob(2)], undefined, signal)).size).toBe(1);
-  await expect(index.extend(holdOf('h', epoch), signal)).rejects.toMatchObject({ code: 'HOLD_LOST' });
+  await using next = index.fork(before);
+  await expect(next.locate('apple', ['main'], [blob(1)], undefined, signal)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  expect(await makeReady(next)).not.toBe(epoch);
+  expect((await next.locate('apple', ['main'], [blob(1), blob(2)], undefined, signal)).size).toBe(1);
+  await expect(next.extend(holdOf('h', epoch), signal)).rejects.toMatchObject({ code: 'HOLD_LOST' });
 });

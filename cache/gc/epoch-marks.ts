@@ -1,0 +1,42 @@
+import { Fault } from '../../base/fault.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+
+/**
+ * Marks of epochs: `g/<number>-<epoch>`, one for each epoch of the index that was ever opened, in their order. The store itself
+ * says by them which index it belongs to: who finds another epoch than its own in the last one deletes nothing any more.
+ */
+export type EpochMark = { readonly number: number; readonly epoch: string; readonly key: string };
+
+const PREFIX = 'g/';
+const FORM = /^g\/([0-9]{12})-([0-9a-f]{32})$/;
+
+/** All marks, in their order. */
+export async function epochMarks(objects: ObjectStore, signal: AbortSignal): Promise<readonly EpochMark[]> {
+  const marks: EpochMark[] = [];
+  for await (const { key } of objects.list(PREFIX, {}, signal)) {
+    const [, number, epoch] = FORM.exec(key) ?? [];
+    if (number !== undefined && epoch !== undefined) marks.push({ number: Number(number), epoch, key });
+  }
+  return marks;
+}
+
+/** The epoch that was opened last; undefined where none ever was. */
+export async function lastEpoch(objects: ObjectStore, signal: AbortSignal): Promise<string | undefined> {
+  return (await epochMarks(objects, signal)).at(-1)?.epoch;
+}
+
+/**
+ * Makes the epoch the last one, durably. Idempotent while it is.
+ * @throws {Fault} WRONG_STATE where another one is opened at the same time
+ */
+export async function markEpoch(objects: ObjectStore, epoch: string, signal: AbortSignal): Promise<void> {
+  const last = (await epochMarks(objects, signal)).at(-1);
+  if (last?.epoch === epoch) return;
+  const number = String((last?.number ?? 0) + 1).padStart(12, '0');
+  await objects.put(`${PREFIX}${number}-${epoch}`, Buffer.from(`opened ${epoch}\n`), { ifAbsent: false }, signal);
+  const now = await lastEpoch(objects, signal);
+  if (now === epoch) return;
+  throw new Fault('WRONG_STATE', `Another index of the same bucket was opened at the same time (epoch ${now})`, {
+    hint: 'A bucket and prefix belong to one index: check that all data planes have the same --redis-url and --redis-prefix.',
+  });
+}
