@@ -30,17 +30,7 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
   const byBuild = new Map<BuildId, Set<Listener>>();
   const ofLeadership = new Set<() => void>();
   const stop = new AbortController();
-  /** Ends the listening that is under way. */
-  let pause = new AbortController();
-  let wake = () => {};
-  const isWanted = () => byBuild.size > 0 || ofLeadership.size > 0;
-  const changed = () => {
-    if (isWanted()) wake();
-    else pause.abort();
-  };
-  const wanted = async (): Promise<void> => {
-    while (!isWanted() && !stop.signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
-  };
+  const demand = openDemand(() => byBuild.size > 0 || ofLeadership.size > 0, stop.signal);
   const stir = (listeners: Iterable<Listener>) => {
     for (const listener of listeners) {
       listener.heard = true;
@@ -53,10 +43,9 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
   const hear = async (): Promise<void> => {
     const prng = prngFrom(randomInt(2 ** 47));
     for (let failures = 0; !stop.signal.aborted; failures += 1) {
-      await wanted();
-      pause = new AbortController();
+      const over = await demand.wanted();
       try {
-        const hints = ledger.hints(AbortSignal.any([stop.signal, pause.signal]));
+        const hints = ledger.hints(AbortSignal.any([stop.signal, over]));
         stirAll(); // what came before anybody listened was not heard
         for await (const builds of hints) {
           failures = 0;
@@ -67,9 +56,9 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
           for (const build of builds) stir(byBuild.get(build) ?? []);
         }
       } catch (error) {
-        if (!stop.signal.aborted && !pause.signal.aborted && failures === 0) log.warn('hints-broke', { error });
+        if (!stop.signal.aborted && !over.aborted && failures === 0) log.warn('hints-broke', { error });
       }
-      if (pause.signal.aborted) failures = -1;
+      if (over.aborted) failures = -1;
       else await sleep(backoffMs(RETRY, failures, prng) + 50, stop.signal);
     }
   };
@@ -78,7 +67,7 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
     listen(builds) {
       const listener: Listener = { heard: false, wake: () => {} };
       for (const build of builds) byBuild.set(build, (byBuild.get(build) ?? new Set()).add(listener));
-      changed();
+      demand.changed();
       return {
         stirred: (withinMs, signal) => stirred(listener, withinMs, signal),
         [Symbol.dispose]() {
@@ -87,21 +76,21 @@ export function openHintFeed(ledger: Pick<SharedLedger, 'hints'>, log: Logger): 
             all?.delete(listener);
             if (all?.size === 0) byBuild.delete(build);
           }
-          changed();
+          demand.changed();
         },
       };
     },
     onLeadership(run) {
       ofLeadership.add(run);
-      changed();
+      demand.changed();
       return () => {
         ofLeadership.delete(run);
-        changed();
+        demand.changed();
       };
     },
     async [Symbol.asyncDispose]() {
       stop.abort();
-      wake();
+      demand.changed();
       await hearing;
     },
   };
@@ -116,4 +105,23 @@ async function stirred(listener: Listener, withinMs: number, signal: AbortSignal
     listener.wake = () => {};
   }
   listener.heard = false;
+}
+
+/** Tells the loop that hears whether anybody wants it to. */
+function openDemand(isWanted: () => boolean, stop: AbortSignal) {
+  let over = new AbortController();
+  let wake = () => {};
+  return {
+    /** To be called after a listener came or went, and after the stop. */
+    changed(): void {
+      wake();
+      if (!isWanted()) over.abort();
+    },
+    /** Returns once there is a listener, or the stop, with what fires when there is none any more. */
+    async wanted(): Promise<AbortSignal> {
+      while (!isWanted() && !stop.aborted) await new Promise<void>((resolve) => (wake = resolve));
+      over = new AbortController();
+      return over.signal;
+    },
+  };
 }
