@@ -20,6 +20,25 @@ test('messages of one turn travel in one batch, in order, up to its bound', asyn
   expect(await reading).toEqual([[1, 2, 3], [4]]);
 });
 
+test('what one commit brings leaves in its turn; what comes later in that turn leaves together after it', async () => {
+  const outbox = openOutbox<number>(LIMITS);
+  const batches: (readonly number[])[] = [];
+  const reading = (async () => {
+    for await (const batch of outbox.batches(never)) batches.push(batch);
+  })();
+  await Promise.resolve();
+  outbox.push(1);
+  for (let microtask = 0; microtask < 10; microtask += 1) await Promise.resolve();
+  expect(batches).toEqual([[1]]);
+  outbox.push(2);
+  for (let microtask = 0; microtask < 10; microtask += 1) await Promise.resolve();
+  outbox.push(3);
+  expect(batches).toEqual([[1]]);
+  outbox.close();
+  await reading;
+  expect(batches).toEqual([[1], [2, 3]]);
+});
+
 test('a reader that does not keep up is cut off, and holds no memory any more', async () => {
   const outbox = openOutbox<number>(LIMITS);
   for (const message of [1, 2, 3, 4, 5]) outbox.push(message);
