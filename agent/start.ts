@@ -61,7 +61,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env),
   );
   const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, env }));
-  const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, canBind: sandbox.canBind, env });
+  const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, overlays: sandbox.overlays, env });
   const measured = stack.use(openAgentMetrics({ clock: env.clock, version: versionOf() }));
   const breaker = storeBreaker(env);
   const grants = openGrants();

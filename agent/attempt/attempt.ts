@@ -262,7 +262,7 @@ async function collect(
   const { offer } = scope;
   if (exit.kind !== 'exited' || offer.outputs.length === 0) return NOTHING_STORED;
   try {
-    return await collectOutputs(workspace.root, offer.workingDirectory, offer.outputs, scope.store, signal);
+    return await collectOutputs(workspace.view, offer.workingDirectory, offer.outputs, scope.store, signal);
   } catch (error) {
     if (exit.code === 0 || signal.aborted) throw error;
     host.env.log.warn('outputs-of-failure-lost', { token: offer.token, error });

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
-import { quoteAll } from '../spawn/words.ts';
 import { INNERMOST, withVariables, type AttemptPlan, type Scratch } from './attempt.ts';
 import { resolverBinds } from './host-files.ts';
-import type { Bind, SandboxRun } from './sandbox.ts';
+import { inOverlay, type OverlayMode } from './overlay.ts';
+import type { SandboxRun } from './sandbox.ts';
 import { stepEnv } from './step-env.ts';
 
 /** Where the input root appears: the same everywhere, so that results do not depend on the host's paths. */
@@ -14,9 +14,6 @@ const INSIDE_USER_ID = '1000';
 
 /** Names that a shell passes on. */
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-/** How overlays are mounted: by the agent's own right, or inside a user namespace. */
-export type OverlayMode = 'root' | 'user-namespace';
 
 export type BubblewrapOptions = {
   /** The program. */
@@ -53,7 +50,7 @@ export function bubblewrapPlan(options: BubblewrapOptions, spec: SandboxRun, scr
   ];
   const command = [...bwrap, '--json-status-fd', '3', '--', '/bin/sh', '-c', INNERMOST, 'sh', ...inner];
   return {
-    command: spec.binds.length === 0 ? command : withOverlays(options, spec, scratch, command),
+    command: spec.binds.length === 0 ? command : withOverlays(options, spec, command),
     directory: '/',
     namespaced: true,
     // Bubblewrap tells an exit code only of a command that it started: without one, it could not, or was killed by others.
@@ -90,29 +87,10 @@ function variablesOf(options: BubblewrapOptions, spec: SandboxRun): Readonly<Rec
   return stepEnv(spec.env, { home: INSIDE_HOME, tmp: '/tmp', pathPrefix });
 }
 
-/**
- * Mounts, in a mount namespace that only this attempt sees, an overlay of each bind's directory at its place in the
- * input root, with writes going to the scratch directory; then bubblewrap takes the root with everything mounted in it.
- */
-function withOverlays(options: BubblewrapOptions, spec: SandboxRun, scratch: Scratch, command: readonly string[]): readonly string[] {
+/** Overlays are mounted in a mount namespace that only this attempt sees; bubblewrap then takes the root with what is mounted there. */
+function withOverlays(options: BubblewrapOptions, spec: SandboxRun, command: readonly string[]): readonly string[] {
   if (options.unshare === undefined || options.overlays === undefined) {
     throw new Fault('SANDBOX_UNAVAILABLE', 'This sandbox cannot bind directories: overlays do not work here');
   }
-  const mounts = spec.binds.map((bind, index) => overlayMount(bind, join(scratch.directory, `bind-${index}`), spec.root, options.overlays));
-  const script = [...mounts, 'exec "$@"'].join(' && ');
-  const user = options.overlays === 'user-namespace' ? ['--user', '--map-root-user'] : [];
-  return [options.unshare, ...user, '--mount', '--', '/bin/sh', '-c', script, 'sh', ...command];
-}
-
-function overlayMount(bind: Bind, writes: string, root: string, mode: OverlayMode | undefined): string {
-  const upper = join(writes, 'upper');
-  const work = join(writes, 'work');
-  for (const path of [upper, work]) mkdirSync(path, { recursive: true });
-  for (const path of [bind.from, upper, work]) {
-    // These separate the options of a mount, and no way of quoting them works everywhere.
-    if (/[,:\\]/.test(path)) throw new Fault('SANDBOX_UNAVAILABLE', `Cannot bind ${path}: "," ":" and "\\" do not work in its path`);
-  }
-  const extra = mode === 'user-namespace' ? ',userxattr' : '';
-  const fileSystem = ['mount', '-t', 'overlay', '-o', `lowerdir=${bind.from},upperdir=${upper},workdir=${work}${extra}`];
-  return quoteAll([...fileSystem, 'overlay', join(root, bind.to)]);
+  return inOverlay({ unshare: options.unshare, mode: options.overlays }, spec.root, spec.binds, command);
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
@@ -7,13 +7,14 @@ import { openSpawner } from '../spawn/spawner.ts';
 import { findProgram, findPrograms } from '../spawn/tools.ts';
 import { removeTree } from '../workspace/remove.ts';
 import { runAttempt, type AttemptHost } from './attempt.ts';
-import { bubblewrapPlan, type BubblewrapOptions, type OverlayMode } from './bubblewrap.ts';
+import { bubblewrapPlan, type BubblewrapOptions } from './bubblewrap.ts';
 import { openCgroups } from './cgroup.ts';
 import { isVisible, kernelSettingsBinds, makeStepEtc, systemBinds } from './host-files.ts';
 import { limitTraits, PIDS_COUNT_MAX } from './limits.ts';
 import type { SandboxOptions } from './open.ts';
+import { openOverlays, type OverlayMode } from './overlay.ts';
 import { probe } from './probe.ts';
-import type { Sandbox, SandboxRun } from './sandbox.ts';
+import type { Overlays, Sandbox, SandboxRun } from './sandbox.ts';
 
 /** Programs that builds commonly start with, and that are sometimes installed where steps do not look. */
 const COMMON_PROGRAMS = ['node', 'npm', 'python3', 'go', 'cargo', 'java'];
@@ -47,40 +48,66 @@ export async function openBubblewrapSandbox(options: SandboxOptions, env: Env): 
 
   const failure = await probe(join(options.dir, 'probe'), { command: ['true'], network: false }, runner({ ...base, overlays: undefined }));
   if (failure !== undefined) throw new Fault('SANDBOX_UNAVAILABLE', failure);
-  const overlays = await findOverlays(options.dir, base, runner);
+  const found = await findOverlays(options.dir, base, runner);
   const limits = limitTraits(cgroups, reason);
   const traits: readonly SandboxTrait[] = ['isolatesFiles', 'isolatesNetwork', 'isolatesProcesses', ...limits.traits];
-  const missing = [...limits.missing, ...unseenPrograms(options)];
+  const missing = [...limits.missing, ...(found.mode === undefined ? [found.reason] : []), ...unseenPrograms(options)];
   const owned = undo.move();
   return {
     name: 'bubblewrap',
     traits,
     missing,
-    canBind: overlays !== undefined,
-    run: runner({ ...base, overlays }),
+    overlays: found.mode === undefined ? undefined : found.overlays,
+    run: runner({ ...base, overlays: found.mode }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-/** Tries to change a file in a bound directory, which must not change the directory. */
+type FoundOverlays = { readonly mode: OverlayMode; readonly overlays: Overlays } | { readonly mode: undefined; readonly reason: string };
+
+const PROBED = 'bound/kept';
+
+/** Tries to change a bound directory: it must stay as it was, and what was made and removed must be told afterwards. */
 async function findOverlays(
   dir: string,
   base: Omit<BubblewrapOptions, 'overlays'>,
   runner: (settings: BubblewrapOptions) => Sandbox['run'],
-): Promise<OverlayMode | undefined> {
-  if (base.unshare === undefined) return undefined;
-  const bindFrom = join(dir, 'overlay-probe');
-  mkdirSync(bindFrom);
-  writeFileSync(join(bindFrom, 'file'), 'as it was\n');
-  const command = ['sh', '-c', 'grep -q "as it was" bound/file && echo changed >bound/file && mkdir bound/new && rm bound/file'];
+): Promise<FoundOverlays> {
+  const { unshare } = base;
+  const without = (why: string) => ({
+    mode: undefined,
+    reason: `overlays: ${why}; large inputs and caches are copied for each step, which takes seconds where a mount takes milliseconds.`,
+  });
+  if (unshare === undefined) return without('the program unshare (util-linux) is missing');
+  const bindFrom = join(dir, 'overlay-probe', 'bound');
+  const command = [
+    'sh',
+    '-c',
+    `grep -q "as it was" ${PROBED} && echo changed >${PROBED} && rm -r bound/gone && mkdir bound/gone && echo new >bound/gone/new`,
+  ];
+  let failure: string | undefined;
   try {
     for (const mode of ['root', 'user-namespace'] as const) {
-      const failure = await probe(join(dir, 'probe'), { command, network: false, bindFrom }, runner({ ...base, overlays: mode }));
-      if (failure === undefined && existsSync(join(bindFrom, 'file')) && !existsSync(join(bindFrom, 'new'))) return mode;
+      mkdirSync(join(bindFrom, 'gone'), { recursive: true });
+      for (const file of ['kept', 'gone/file']) writeFileSync(join(bindFrom, file), 'as it was\n');
+      const overlays = openOverlays({ unshare, mode });
+      const told = async (root: string) => {
+        const never = new AbortController().signal;
+        const paths = [PROBED, 'bound/gone/new', 'bound/gone/file'];
+        const there = await overlays.present(root, [{ from: bindFrom, to: 'bound' }], paths, never);
+        return there.join() === 'true,true,false' ? undefined : 'what a step removed is not told';
+      };
+      failure = await probe(join(dir, 'probe'), { command, network: false, bindFrom, after: told }, runner({ ...base, overlays: mode }));
+      if (
+        failure === undefined &&
+        readFileSync(join(bindFrom, 'kept'), 'utf8') === 'as it was\n' &&
+        existsSync(join(bindFrom, 'gone/file'))
+      )
+        return { mode, overlays };
     }
-    return undefined;
+    return without(`the host does not let this user mount them (${failure ?? 'a bound directory was changed'})`);
   } finally {
-    await removeTree(bindFrom);
+    await removeTree(join(dir, 'overlay-probe'));
   }
 }
 

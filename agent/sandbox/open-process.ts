@@ -45,7 +45,7 @@ export async function openProcessSandbox(options: SandboxOptions, known: readonl
     name: 'process',
     traits,
     missing,
-    canBind: false,
+    overlays: undefined,
     // A variable that differs from attempt to attempt could end up in an output: only where nothing else finds the processes.
     run: runner(namespaces, !namespaces.pid && cgroups === undefined),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

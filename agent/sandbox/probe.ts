@@ -7,7 +7,14 @@ import type { Bind, SandboxExit, SandboxRun } from './sandbox.ts';
 
 const PROBE_TIMEOUT_MS = 10_000;
 
-export type Probe = { readonly command: readonly string[]; readonly network: boolean; readonly bindFrom?: string };
+export type Probe = {
+  readonly command: readonly string[];
+  readonly network: boolean;
+  /** A directory of the name `bound`, which the command finds there. */
+  readonly bindFrom?: string;
+  /** Looks at the root that the command leaves; what it returns is a failure. */
+  readonly after?: (root: string) => Promise<string | undefined>;
+};
 
 /**
  * Runs a command through `run`, as a step would be run. Undefined where it ended with 0, else what it said last, for people.
@@ -28,7 +35,8 @@ export async function probe(
     try {
       const exit = await run({ ...spec, runTimeoutMs: PROBE_TIMEOUT_MS, graceMs: 0 }, new AbortController().signal);
       if (exit.kind !== 'exited') return `it did not end within ${PROBE_TIMEOUT_MS / 1000} s`;
-      return exit.code === 0 ? undefined : lastLine() || `it ended with ${exit.code}`;
+      if (exit.code === 0) return await wanted.after?.(root);
+      return lastLine() || `it ended with ${exit.code}`;
     } catch (error) {
       return lastLine() || (error instanceof Error ? error.message : String(error));
     }

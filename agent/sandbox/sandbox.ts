@@ -3,15 +3,21 @@ import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Deadline } from '../spawn/deadline.ts';
 
 /**
- * A directory of the host that a step sees at a place of its own, without a copy. Whatever the step writes there stays
- * private to the attempt and is dropped with it: `from` is never changed.
+ * A directory of the host that a step sees at a place of its own, without a copy. `from` is never changed: what the step writes
+ * or removes there lands in the input root on the host, as the upper side of an overlay (see `cache/layer/overlay.ts`).
  */
 export type Bind = {
-  /** Absolute path on the host; must not change while the step runs. */
+  /** Absolute path on the host that ends with `/` and `to`; must not change while the step runs. */
   readonly from: string;
-  /** Where it appears, relative to the input root; an empty directory there. */
+  /** Where it appears, relative to the input root; an empty directory, or nothing, is there. */
   readonly to: string;
 };
+
+/** Answers for what a step saw through binds, once nothing of it runs any more. */
+export interface Overlays {
+  /** Whether something is at each of the paths, relative to `root`, as the step left it. @throws {Fault} SANDBOX_UNAVAILABLE */
+  present(root: string, binds: readonly Bind[], paths: readonly string[], signal: AbortSignal): Promise<readonly boolean[]>;
+}
 
 /** One command to run. Every path is absolute on the host, unless said otherwise. */
 export type SandboxRun = {
@@ -32,7 +38,7 @@ export type SandboxRun = {
   /** From the start of the command. Then its tree gets TERM, and KILL after `graceMs` more. */
   readonly runTimeoutMs: number;
   readonly graceMs: number;
-  /** Only where the sandbox `canBind`. */
+  /** Only where the sandbox has `overlays`. */
   readonly binds: readonly Bind[];
   /** When its whole tree is killed by another process, should this one stand still. @default never */
   readonly deadline?: Deadline | undefined;
@@ -68,8 +74,8 @@ export interface Sandbox extends AsyncDisposable {
   readonly traits: readonly SandboxTrait[];
   /** What this host withholds and why, a sentence each, for people. */
   readonly missing: readonly string[];
-  /** Whether `SandboxRun.binds` can be honoured. */
-  readonly canBind: boolean;
+  /** Where `SandboxRun.binds` can be honoured. */
+  readonly overlays: Overlays | undefined;
 
   /**
    * Runs one command to its end. Aborting `signal` cancels it: TERM to the step, KILL to the whole tree after `graceMs`.

@@ -1,13 +1,25 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { Fault, wrap } from '../../base/fault.ts';
+import { Turns } from '../../base/turns.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { forEachWithin } from '../../cache/byte-budget.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../../cache/digest.ts';
-import { materialise, type FileToPlace } from '../../cache/tree/materialise.ts';
-import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeFile } from '../../cache/tree/place.ts';
-import type { TierState, TierView, TierLease } from './tier.ts';
+import { BULK_BLOB_BYTES_MAX, bulkSourceOf } from '../../cache/layer/bulk-source.ts';
+import { fetchFiles } from '../../cache/layer/place-files.ts';
+import type { FileToPlace } from '../../cache/tree/materialise.ts';
+import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeBytes, placeFile } from '../../cache/tree/place.ts';
+import { linkOrRotate } from './link.ts';
+import type { TierLease, TierState, TierView, TreeLease } from './tier.ts';
+import { TierTrees } from './trees.ts';
 
+/** From this size on a copy shares blocks where the file system can; below, that costs more than the bytes. */
+const SHARED_BLOCKS_BYTES = 64 * 1024;
 /** Larger files are copied off the main thread. */
 const COPY_HERE_BYTES = 1024 * 1024;
+const COPIED_BYTES = 64 * 1024 * 1024;
+const OVERHEAD_BYTES = 16 * 1024;
+const FILES_PER_TURN = 32;
 
 /** The view of one partition at `home`. */
 export function openTierSource(home: string, store: BlobStore, state: TierState): TierView {
@@ -18,12 +30,15 @@ class TierSource implements TierView {
   readonly #home: string;
   readonly #store: BlobStore;
   readonly #state: TierState;
+  readonly #trees: TierTrees;
+  readonly #turns = new Turns(FILES_PER_TURN);
   #bytesIn = 0;
 
   constructor(home: string, store: BlobStore, state: TierState) {
     this.#home = home;
     this.#store = store;
     this.#state = state;
+    this.#trees = new TierTrees(path.join(home, 'trees'), state);
   }
 
   get bytesIn(): number {
@@ -42,52 +57,10 @@ class TierSource implements TierView {
   };
 
   async placeFile(file: FileToPlace, signal: AbortSignal): Promise<void> {
-    await this.#place(file, signal, false);
-  }
-
-  async tree(root: Digest, signal: AbortSignal): Promise<TierLease> {
-    const { index } = this.#state;
-    const trees = path.join(this.#home, 'trees');
-    for (;;) {
-      const name = fs.existsSync(trees) ? fs.readdirSync(trees).find((one) => one.startsWith(`${root}.`)) : undefined;
-      const target = path.join(trees, name ?? root);
-      if (index.use(target)) return leaseOf(target, index.pin(target));
-      const made = await this.#once(path.join(trees, root), signal, () => this.#makeTree(root, trees, signal));
-      if (made !== undefined) return made;
-    }
-  }
-
-  /** Builds the tree aside, of links to blobs that the tier has and of new files; then it appears, with its size. */
-  async #makeTree(root: Digest, trees: string, signal: AbortSignal): Promise<TierLease> {
-    let bytes = 0;
-    const aside = this.#state.newPath();
-    const source = {
-      readDirectory: this.readDirectory,
-      placeFile: async (file: FileToPlace, stop: AbortSignal) => {
-        bytes += sizeOf(file.digest);
-        await this.#place(file, stop, true);
-      },
-    };
-    await materialise(root, aside, source, signal);
-    fs.mkdirSync(trees, { recursive: true, mode: 0o700 });
-    const target = path.join(trees, `${root}.${bytes}`);
-    fs.renameSync(aside, target);
-    return leaseOf(target, this.#state.added(target, bytes));
-  }
-
-  /** `shared`: the file may share its bytes with the tier, since nobody will write it. */
-  async #place(file: FileToPlace, signal: AbortSignal, shared: boolean): Promise<void> {
-    if (file.digest === EMPTY_DIGEST) return placeFile(file.path, file.digest, file.mode, new Uint8Array(0));
-    // What comes for a tree is kept in the tree only: making a file twice costs more than fetching it twice.
-    if (shared && !this.#state.index.has(this.#blobPath(file.digest))) {
-      await placeFile(file.path, file.digest, file.mode, this.#store.get(file.digest, undefined, signal));
-      this.#bytesIn += sizeOf(file.digest);
-      return;
-    }
+    if (file.digest === EMPTY_DIGEST) return placeFile(file.path, file.digest, file.mode, new Uint8Array(0), file.mtimeS);
     for (let tries = 0; ; tries += 1) {
       using blob = await this.#blob(file.digest, signal);
       try {
-        if (shared && file.mode === WRITABLE_MODES.file && linked(blob.path, file.path)) return;
         await copy(blob.path, file);
         return;
       } catch (error) {
@@ -95,6 +68,92 @@ class TierSource implements TierView {
         if (tries > 0 || fs.existsSync(blob.path)) throw diskFault(error, file.path);
         this.#state.index.remove(blob.path);
       }
+    }
+  }
+
+  /** Copies of blobs that the tier has or gets. */
+  readonly placeFiles = async (files: readonly FileToPlace[], signal: AbortSignal): Promise<void> => {
+    await this.#bring(files, signal);
+    await forEachWithin(
+      files,
+      COPIED_BYTES,
+      (file) => Math.min(sizeOf(file.digest), COPIED_BYTES / 8) + OVERHEAD_BYTES,
+      async (file, stop) => {
+        await this.#turns.take();
+        stop.throwIfAborted();
+        await this.placeFile(file, stop).catch((error: unknown) => {
+          throw error instanceof Fault ? wrap(error, `Making "${file.path}"`) : error;
+        });
+      },
+      signal,
+    );
+  };
+
+  tree(root: Digest, at: string, signal: AbortSignal): Promise<TreeLease> {
+    const parts = {
+      readDirectory: this.readDirectory,
+      placeFiles: this.#placeShared,
+      salvage: (file: string, digest: Digest) => this.keep(file, digest),
+      bytesIn: () => this.#bytesIn,
+    };
+    return this.#trees.lease(root, at, parts, signal);
+  }
+
+  adopt(directory: string, root: Digest, at: string, bytes: number): Promise<void> {
+    return this.#trees.adopt(directory, root, at, bytes);
+  }
+
+  keep(file: string, digest: Digest): void {
+    const target = this.#blobPath(digest);
+    if (digest === EMPTY_DIGEST || this.#state.index.has(target)) return;
+    try {
+      if (fs.lstatSync(file).size !== sizeOf(digest)) return;
+      fs.chmodSync(file, WRITABLE_MODES.file);
+      fs.utimesSync(file, FIXED_MTIME_S, FIXED_MTIME_S);
+      fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
+      fs.renameSync(file, target);
+    } catch {
+      return; // it costs fetching it once more
+    }
+    this.#state.added(target, sizeOf(digest))[Symbol.dispose]();
+  }
+
+  /**
+   * Files that share their bytes with the tier, since nobody will write them: links to blobs that it has. What it has not is fetched
+   * straight into place, and is in the tree only: making a file twice costs more than fetching it twice.
+   */
+  readonly #placeShared = async (files: readonly FileToPlace[], signal: AbortSignal): Promise<void> => {
+    const fetched: FileToPlace[] = [];
+    for (const file of files) {
+      await this.#turns.take();
+      signal.throwIfAborted();
+      if (file.digest === EMPTY_DIGEST) placeBytes(file.path, file.digest, file.mode, new Uint8Array(0), file.mtimeS ?? FIXED_MTIME_S);
+      else if (!this.#state.index.use(this.#blobPath(file.digest))) fetched.push(file);
+      else if (!isPlain(file) || !linkOrRotate(this.#blobPath(file.digest), file.path, this.#state.newPath))
+        await this.placeFile(file, signal);
+    }
+    this.#bytesIn += await fetchFiles(fetched, this.#store, this.#state.writers, signal);
+  };
+
+  /** Fetches the small blobs that the tier lacks, in bulk. */
+  async #bring(files: readonly FileToPlace[], signal: AbortSignal): Promise<void> {
+    const lacking = new Set<Digest>();
+    for (const { digest } of files) {
+      if (digest === EMPTY_DIGEST || sizeOf(digest) > BULK_BLOB_BYTES_MAX) continue;
+      const target = this.#blobPath(digest);
+      if (!this.#state.index.has(target) && !this.#state.making.has(target)) lacking.add(digest);
+    }
+    if (lacking.size === 0) return;
+    for await (const { digest, bytes } of bulkSourceOf(this.#store).getMany([...lacking], signal)) {
+      const target = this.#blobPath(digest);
+      await this.#turns.take();
+      if (this.#state.index.has(target) || this.#state.making.has(target)) continue;
+      const aside = this.#state.newPath();
+      placeBytes(aside, digest, WRITABLE_MODES.file, bytes, FIXED_MTIME_S);
+      fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
+      fs.renameSync(aside, target);
+      this.#bytesIn += bytes.byteLength;
+      this.#state.added(target, bytes.byteLength)[Symbol.dispose]();
     }
   }
 
@@ -137,30 +196,36 @@ function leaseOf(target: string, pin: Disposable): TierLease {
   return { path: target, [Symbol.dispose]: () => pin[Symbol.dispose]() };
 }
 
-/** Whether a hard link could be made; not where the blob has as many as the file system allows, or is on another one. */
-function linked(blob: string, target: string): boolean {
-  try {
-    fs.linkSync(blob, target);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'EMLINK' || error.code === 'EXDEV' || error.code === 'EPERM'))
-      return false;
-    throw error;
-  }
+/** Whether the file has the mode and time that blobs have: then it can be one with them. */
+function isPlain(file: FileToPlace): boolean {
+  return file.mode === WRITABLE_MODES.file && (file.mtimeS ?? FIXED_MTIME_S) === FIXED_MTIME_S;
 }
 
-/** A copy of its own, sharing blocks where the file system can (reflink). A blob of another size than its digest says is damaged. */
+/**
+ * A copy of its own. Small ones are read and verified on the way; large ones share blocks where the file system can (reflink), and one of
+ * another size than its digest says is damaged.
+ */
 async function copy(blob: string, file: FileToPlace): Promise<void> {
-  const mode = fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE;
-  if (sizeOf(file.digest) > COPY_HERE_BYTES) await fs.promises.copyFile(blob, file.path, mode);
-  else fs.copyFileSync(blob, file.path, mode);
-  if (fs.statSync(file.path).size !== sizeOf(file.digest)) {
-    fs.rmSync(file.path);
+  const { digest, mode, mtimeS = FIXED_MTIME_S } = file;
+  const damaged = () => {
     fs.rmSync(blob, { force: true });
-    throw new Error(`${blob} is damaged`);
+    return new Error(`${blob} is damaged`);
+  };
+  if (sizeOf(digest) < SHARED_BLOCKS_BYTES) {
+    const bytes = fs.readFileSync(blob);
+    if (digestOf(bytes) !== digest) throw damaged();
+    placeBytes(file.path, digest, mode, bytes, mtimeS);
+    return;
   }
-  if (file.mode !== WRITABLE_MODES.file) fs.chmodSync(file.path, file.mode);
-  fs.utimesSync(file.path, FIXED_MTIME_S, FIXED_MTIME_S);
+  const how = fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE;
+  if (sizeOf(digest) > COPY_HERE_BYTES) await fs.promises.copyFile(blob, file.path, how);
+  else fs.copyFileSync(blob, file.path, how);
+  if (fs.statSync(file.path).size !== sizeOf(digest)) {
+    fs.rmSync(file.path);
+    throw damaged();
+  }
+  if (mode !== WRITABLE_MODES.file) fs.chmodSync(file.path, mode);
+  fs.utimesSync(file.path, mtimeS, mtimeS);
 }
 
 function readWhole(blob: string): Uint8Array | undefined {

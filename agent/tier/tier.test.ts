@@ -146,7 +146,7 @@ describe('the local tier', () => {
     const store = countingStore();
     const root = await putTree(store, ['deep/er/file', 'run!', 'top']);
     const view = tier.view('main', store);
-    const [first, second] = await Promise.all([view.tree(root, never), view.tree(root, never)]);
+    const [first, second] = await Promise.all([view.tree(root, 'deps', never), view.tree(root, 'deps', never)]);
     expect(second.path).toBe(first.path);
     expect(fs.readFileSync(path.join(first.path, 'deep/er/file'), 'utf8')).toBe('contents of deep/er/file');
     expect(fs.statSync(path.join(first.path, 'run!')).mode & 0o777).toBe(0o755);
@@ -166,9 +166,9 @@ describe('the local tier', () => {
     const root = await putTree(store, ['a', 'b']);
     const lacking = memoryStore();
     const view = tier.view('main', lacking);
-    await expect(view.tree(root, never)).rejects.toMatchObject({ code: 'BLOB_UNKNOWN' });
+    await expect(view.tree(root, 'deps', never)).rejects.toMatchObject({ code: 'BLOB_UNKNOWN' });
     expect(fs.readdirSync(path.join(dir.path, 'tier/incoming'))).toEqual([]);
-    using tree = await tier.view('main', store).tree(root, never);
+    using tree = await tier.view('main', store).tree(root, 'deps', never);
     expect(fs.readdirSync(tree.path)).toEqual(['a', 'b']);
   });
 
@@ -181,7 +181,7 @@ describe('the local tier', () => {
     {
       await using tier = openIn(dir.path);
       const view = tier.view('main', store);
-      (await view.tree(root, never))[Symbol.dispose]();
+      (await view.tree(root, 'deps', never))[Symbol.dispose]();
       await view.placeFile(place(path.join(dir.path, 'x'), single), never);
       used = tier.usedBytes;
     }
@@ -191,7 +191,7 @@ describe('the local tier', () => {
       await using tier = openIn(dir.path);
       expect(tier.usedBytes).toBe(used);
       const view = tier.view('main', store);
-      using tree = await view.tree(root, never);
+      using tree = await view.tree(root, 'deps', never);
       expect(fs.readdirSync(tree.path)).toEqual(['a', 'b']);
       await view.placeFile(place(path.join(dir.path, 'y'), single), never);
       expect([...store.reads]).toEqual([]);

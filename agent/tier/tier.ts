@@ -4,15 +4,20 @@ import path from 'node:path';
 import type { Env } from '../../base/env.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { parseDigest, type Digest } from '../../cache/digest.ts';
+import { openFileWriters, type FileWriters } from '../../cache/layer/file-writers.ts';
 import type { FileSource } from '../../cache/tree/materialise.ts';
 import { removeTree } from '../workspace/remove.ts';
-import { TierIndex } from './tier-index.ts';
+import { RungCounts, type Rung } from './rung.ts';
 import { openTierSource } from './source.ts';
+import { TierIndex } from './tier-index.ts';
+import { treeBytes } from './trees.ts';
 
 /** What an agent keeps of the data plane on its own disk, for the next step. */
 export interface LocalTier extends AsyncDisposable {
   /** Bytes that blobs and trees take; a blob that is also in a tree counts twice though its bytes are shared. */
   readonly usedBytes: number;
+  /** How trees came to their places. */
+  readonly restores: RungCounts;
   /** The tier of one scope in front of `store`, for one attempt. Scopes share nothing. */
   view(scope: string, store: BlobStore): TierView;
 }
@@ -22,15 +27,26 @@ export interface TierView extends FileSource {
   /** Bytes fetched from the store so far. */
   readonly bytesIn: number;
   /**
-   * The materialised tree of a directory, made if it is not there, kept until the lease is disposed of. Nobody may write
-   * into it: its files share their bytes with the tier's blobs.
+   * The tree of a directory, at a path that ends with `at` (not ''), made if it is not there, kept until the lease is disposed of. Nobody
+   * may write into it: its files share their bytes with the tier's blobs. A similar local tree that nobody uses becomes it; one that is in
+   * use lends its files as links.
    * @throws {Fault} as `materialise`.
    */
-  tree(root: Digest, signal: AbortSignal): Promise<TierLease>;
+  tree(root: Digest, at: string, signal: AbortSignal): Promise<TreeLease>;
+  /**
+   * Takes over a directory that a step has left: it holds the tree `root`, with `bytes` in files, and is gone from where it was. Only for
+   * directories that nothing can write any more.
+   */
+  adopt(directory: string, root: Digest, at: string, bytes: number): Promise<void>;
+  /** Takes over a file that a step has left and that holds the blob; without effect where the tier has it. */
+  keep(file: string, digest: Digest): void;
 }
 
 /** Something in the tier that stays at `path` until the lease is disposed of. */
 export type TierLease = Disposable & { readonly path: string };
+
+/** A whole tree, and how it came to be there. */
+export type TreeLease = TierLease & { readonly rung: Rung };
 
 export type TierOptions = {
   /** Made if missing. One process uses it at a time. */
@@ -50,6 +66,8 @@ export type TierState = {
   readonly added: (target: string, bytes: number) => Disposable;
   /** Takes a thing out that turned out bad. */
   readonly drop: (target: string) => void;
+  /** Writes many files beside the main thread. */
+  readonly writers: FileWriters;
 };
 
 /**
@@ -61,6 +79,7 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
   const trash = path.join(dir, 'trash');
   const index = new TierIndex();
   const removals = new Set<Promise<void>>();
+  const writers = openFileWriters(env.clock);
   const removeSoon = (target: string) => {
     const removal: Promise<void> = removeTree(target)
       .catch((error: unknown) => env.log.warn('tier-not-removed', { path: target, error }))
@@ -103,13 +122,16 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
       index.remove(target);
       throwAway(target);
     },
+    writers,
   };
   return {
     get usedBytes() {
       return index.totalBytes;
     },
+    restores: new RungCounts(),
     view: (scope, store) => openTierSource(path.join(dir, 'scopes', scopeName(scope)), store, state),
     async [Symbol.asyncDispose]() {
+      await writers[Symbol.asyncDispose]();
       await Promise.all(removals);
     },
   };
@@ -120,7 +142,7 @@ function scopeName(scope: string): string {
   return createHash('sha256').update(scope).digest('hex').slice(0, 32);
 }
 
-/** Blobs are `blobs/<2 hex>/<digest>`; trees `trees/<digest>.<bytes>`. The names say all that the index needs. */
+/** Blobs are `blobs/<2 hex>/<digest>`; trees are as `trees.ts` says. The names say all that the index needs. */
 function loadIndex(scopes: string, index: TierIndex, remove: (target: string) => void): void {
   for (const scope of listNames(scopes)) {
     const blobs = path.join(scopes, scope, 'blobs');
@@ -131,9 +153,9 @@ function loadIndex(scopes: string, index: TierIndex, remove: (target: string) =>
     }
     const trees = path.join(scopes, scope, 'trees');
     for (const name of listNames(trees)) {
-      const bytes = /^[0-9a-f]{64}-[0-9]+\.([0-9]+)$/.exec(name)?.[1];
+      const bytes = treeBytes(name);
       if (bytes === undefined) remove(path.join(trees, name));
-      else index.add(path.join(trees, name), Number(bytes));
+      else index.add(path.join(trees, name), bytes);
     }
   }
 }

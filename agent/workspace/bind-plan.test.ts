@@ -25,9 +25,15 @@ function treeOf(counts: Readonly<Record<string, number>>, extra: readonly TreeEn
   return { ...tree, read };
 }
 
-async function plan(tree: ReturnType<typeof treeOf>, written: readonly string[] = [], workingDirectory = '') {
+async function plan(
+  tree: ReturnType<typeof treeOf>,
+  written: readonly string[] = [],
+  workingDirectory = '',
+  replaced: readonly string[] = [],
+  canBind = true,
+) {
   const shapeOf = await new Shapes().below(tree.root, tree.read, never);
-  return planBinds(tree.root, shapeOf, written, workingDirectory);
+  return planBinds(tree.root, shapeOf, { written, workingDirectory, replaced, canBind });
 }
 
 async function bound(...args: Parameters<typeof plan>) {
@@ -52,13 +58,24 @@ describe('which input directories are bound', () => {
     ]);
   });
 
-  test('never one in which an output is made, or which is made anew, or which the step runs in', async () => {
+  test('never one in which an output is made, or which the step runs in, but one that is an output', async () => {
     const tree = treeOf({ node_modules: 1000, vendor: 1000 });
     expect(await bound(tree, ['node_modules/.cache/result'])).toEqual(['vendor']);
-    expect(await bound(tree, ['node_modules'])).toEqual(['vendor']);
-    expect(await bound(tree, [''])).toEqual([]);
+    expect(await bound(tree, ['node_modules'])).toEqual(['node_modules', 'vendor']);
+    expect(await bound(tree, [''])).toEqual(['node_modules', 'vendor']);
     expect(await bound(tree, [], 'vendor/deep')).toEqual(['node_modules']);
     expect(await bound(tree, [], 'vendor')).toEqual(['node_modules']);
+  });
+
+  test('where other trees go, nothing of the inputs is left, whether anything is bound or not', async () => {
+    const tree = treeOf({ node_modules: 1000, 'web/node_modules': 500, 'web/src': 20 });
+    for (const canBind of [true, false]) {
+      const { bound, root, made } = await plan(tree, [], '', ['web/node_modules', 'not/there'], canBind);
+      expect(bound.map((one) => one.path)).toEqual(canBind ? ['node_modules'] : []);
+      const rest = await planTree(root, async (digest) => made.get(digest) ?? (await tree.read(digest)), never);
+      expect(rest.files.some((file) => file.path.startsWith('web/node_modules'))).toBe(false);
+      expect(rest.directories).toContain('web/node_modules');
+    }
   });
 
   test('the rest is the input tree with an empty directory in each place', async () => {

@@ -13,6 +13,14 @@ const BINDS_COUNT_MAX = 16;
 /** A large subdirectory that a step can share with others. */
 export type BoundTree = { readonly path: string; readonly root: Digest };
 
+export type BindsWanted = {
+  readonly written: readonly string[];
+  readonly workingDirectory: string;
+  readonly replaced: readonly string[];
+  /** Where false, nothing is bound. */
+  readonly canBind: boolean;
+};
+
 export type BindPlan = {
   readonly bound: readonly BoundTree[];
   /** The root of the rest: the input tree with an empty directory in the place of each bound one. */
@@ -22,30 +30,28 @@ export type BindPlan = {
 };
 
 /**
- * Chooses the large subdirectories of an input tree that are to be bound. A directory that holds, is, or lies in one of
- * `written` (outputs) is copied, so that outputs are found where they are made; so is one that holds `workingDirectory`.
+ * Chooses the large subdirectories of an input tree that are to be bound, and empties those at `replaced`, where other trees go. A directory
+ * that holds one of `written` (outputs), of `replaced` or `workingDirectory` is taken apart, so that these are found on the host;
+ * one that is an output, or lies in one, can be bound.
  */
-export function planBinds(
-  root: Digest,
-  shapeOf: (digest: Digest) => Shape,
-  written: readonly string[],
-  workingDirectory: string,
-): BindPlan {
-  const copied = (path: string) =>
-    written.some((output) => isWithin(path, output) || isWithin(output, path)) || isWithin(workingDirectory, path);
+export function planBinds(root: Digest, shapeOf: (digest: Digest) => Shape, wanted: BindsWanted): BindPlan {
+  const { written, workingDirectory, replaced, canBind } = wanted;
+  const holds = (path: string) =>
+    [...written, ...replaced].some((other) => other !== path && isWithin(other, path)) || isWithin(workingDirectory, path);
   const bound: BoundTree[] = [];
   const visit = (path: string, digest: Digest): void => {
     const shape = shapeOf(digest);
     if (!isLarge(shape) || bound.length >= BINDS_COUNT_MAX) return;
     const large = shape.directory.directories.filter((child) => isLarge(shapeOf(child.digest)));
     const held = large.reduce((sum, child) => sum + shapeOf(child.digest).fileCount, 0);
-    const apart = path === '' || copied(path) || (large.length > 0 && held >= APART_SHARE * shape.fileCount);
+    if (replaced.includes(path)) return;
+    const apart = path === '' || holds(path) || (large.length > 0 && held >= APART_SHARE * shape.fileCount);
     if (!apart) bound.push({ path, root: digest });
     else for (const child of large) visit(path === '' ? child.name : `${path}/${child.name}`, child.digest);
   };
-  visit('', root);
+  if (canBind) visit('', root);
   const made = new Map<Digest, Uint8Array>();
-  return { bound, root: without(root, new Set(bound.map((tree) => tree.path)), '', shapeOf, made), made };
+  return { bound, root: without(root, new Set([...bound.map((tree) => tree.path), ...replaced]), '', shapeOf, made), made };
 }
 
 function isLarge(shape: Shape): boolean {

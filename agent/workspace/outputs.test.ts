@@ -9,6 +9,7 @@ import { blobReader } from '../../cache/read-blob.ts';
 import { fetchOutputs } from '../../cache/tree/fetch.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
 import { collectOutputs } from './outputs.ts';
+import { plainView } from './view.ts';
 
 const never = new AbortController().signal;
 
@@ -28,7 +29,13 @@ describe('collecting outputs', () => {
     fs.symlinkSync('app.js', path.join(root, 'web/latest'));
     fs.chmodSync(path.join(root, 'web/app.js'), 0o755);
     const store = memoryStore();
-    const { entries, bytesOut } = await collectOutputs(root, 'web', ['app.js', 'dist', 'latest', 'missing', 'no/where'], store, never);
+    const { entries, bytesOut } = await collectOutputs(
+      plainView(root),
+      'web',
+      ['app.js', 'dist', 'latest', 'missing', 'no/where'],
+      store,
+      never,
+    );
     expect(entries.map((entry) => [entry.kind, entry.path])).toEqual([
       ['file', 'app.js'],
       ['directory', 'dist'],
@@ -52,10 +59,10 @@ describe('collecting outputs', () => {
     await using dir = await tempDir();
     write(path.join(dir.path, 'out/a'), 'a');
     const store = memoryStore();
-    await collectOutputs(dir.path, '', ['out'], store, never);
-    expect((await collectOutputs(dir.path, '', ['out'], store, never)).bytesOut).toBe(0);
+    await collectOutputs(plainView(dir.path), '', ['out'], store, never);
+    expect((await collectOutputs(plainView(dir.path), '', ['out'], store, never)).bytesOut).toBe(0);
     write(path.join(dir.path, 'out/b'), 'bbb');
-    const { entries, bytesOut } = await collectOutputs(dir.path, '', ['out'], store, never);
+    const { entries, bytesOut } = await collectOutputs(plainView(dir.path), '', ['out'], store, never);
     const [out] = entries;
     if (out?.kind !== 'directory') throw new Error('no directory');
     expect(bytesOut).toBe(3 + sizeOf(out.root) + sizeOf(out.tree));
@@ -64,7 +71,7 @@ describe('collecting outputs', () => {
   test('the whole working directory can be an output', async () => {
     await using dir = await tempDir();
     write(path.join(dir.path, 'a'), 'a');
-    expect((await collectOutputs(dir.path, '', ['.'], memoryStore(), never)).entries).toMatchObject([
+    expect((await collectOutputs(plainView(dir.path), '', ['.'], memoryStore(), never)).entries).toMatchObject([
       { kind: 'directory', path: '.', bytes: 1 },
     ]);
   });
@@ -79,9 +86,9 @@ describe('collecting outputs', () => {
     fs.symlinkSync('../secret', path.join(root, 'away'));
     const store = memoryStore();
     for (const output of ['out', 'absolute', 'away', 'away/file', '../secret/file', '/etc/passwd']) {
-      await expect(collectOutputs(root, '', [output], store, never)).rejects.toMatchObject({ code: 'PATH_ESCAPES' });
+      await expect(collectOutputs(plainView(root), '', [output], store, never)).rejects.toMatchObject({ code: 'PATH_ESCAPES' });
     }
-    await expect(collectOutputs(root, '', ['out'], store, never)).rejects.toThrow(/Output "out".*"link"/);
+    await expect(collectOutputs(plainView(root), '', ['out'], store, never)).rejects.toThrow(/Output "out".*"out\/link"/);
     expect(await store.findMissing([digestOf(Buffer.from('secret'))], never)).toHaveLength(1);
   });
 
@@ -90,14 +97,14 @@ describe('collecting outputs', () => {
     write(path.join(dir.path, 'src/a'), 'a');
     fs.mkdirSync(path.join(dir.path, 'out/deep'), { recursive: true });
     fs.symlinkSync('../../src/a', path.join(dir.path, 'out/deep/link'));
-    expect((await collectOutputs(dir.path, '', ['out'], memoryStore(), never)).entries).toHaveLength(1);
+    expect((await collectOutputs(plainView(dir.path), '', ['out'], memoryStore(), never)).entries).toHaveLength(1);
   });
 
   test('refuses pipes, sockets and devices', async () => {
     await using dir = await tempDir();
     fs.mkdirSync(path.join(dir.path, 'out'));
     execFileSync('mkfifo', [path.join(dir.path, 'out/pipe'), path.join(dir.path, 'pipe')]);
-    await expect(collectOutputs(dir.path, '', ['pipe'], memoryStore(), never)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
-    await expect(collectOutputs(dir.path, '', ['out'], memoryStore(), never)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    await expect(collectOutputs(plainView(dir.path), '', ['pipe'], memoryStore(), never)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    await expect(collectOutputs(plainView(dir.path), '', ['out'], memoryStore(), never)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
   });
 });

@@ -1,26 +1,25 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
-import { encodeTree } from '../../cache/action/tree-message.ts';
 import type { OutputEntry } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { digestOf, type Digest } from '../../cache/digest.ts';
+import type { Digest } from '../../cache/digest.ts';
 import type { BlobSource } from '../../cache/tree/build.ts';
 import { hashFile } from '../../cache/tree/hash-file.ts';
 import { joinPath, linkEscapes } from '../../cache/tree/path.ts';
-import { scanTree } from '../../cache/tree/scan.ts';
 import { uploadTree } from '../../cache/tree/upload.ts';
+import { storeDirectory, type WorkspaceView } from './view.ts';
 
 export type CollectedOutputs = { readonly entries: readonly OutputEntry[]; readonly bytesOut: number };
 
 /**
- * Finds a step's outputs in its workspace and stores what `store` lacks. Nothing of the step may run any more. An output
+ * Finds a step's outputs in its workspace and stores what `store` lacks; what was put there and was not changed is not read. Nothing of the step may run any more. An output
  * that is not there is left out. Links are kept as links, and only where they stay inside of the input root.
  * @throws {Fault} BAD_REQUEST or PATH_ESCAPES, naming the output, where it or something in it is no file, directory or
  * link that may be; whatever the store throws.
  */
 export async function collectOutputs(
-  root: string,
+  view: WorkspaceView,
   workingDirectory: string,
   outputs: readonly string[],
   store: BlobStore,
@@ -28,47 +27,53 @@ export async function collectOutputs(
 ): Promise<CollectedOutputs> {
   const blobs = new Map<Digest, BlobSource>();
   const entries: OutputEntry[] = [];
+  let bytesOut = 0;
   for (const output of new Set(outputs)) {
     const at = joinPath(workingDirectory, output);
     try {
-      const entry = await collectOne(root, at, output, blobs, signal);
-      if (entry !== undefined) entries.push(entry);
+      const entry = await collectOne(view, at, output, { store, blobs }, signal);
+      if (entry === undefined) continue;
+      entries.push(entry.entry);
+      bytesOut += entry.sentBytes;
     } catch (error) {
       throw isFault(error) ? wrap(error, `Output "${output}"`) : error;
     }
   }
   const { sentBytes } = await uploadTree({ blobs }, store, signal);
-  return { entries, bytesOut: sentBytes };
+  return { entries, bytesOut: bytesOut + sentBytes };
 }
 
+type Found = { readonly entry: OutputEntry; readonly sentBytes: number };
+
 async function collectOne(
-  root: string,
+  view: WorkspaceView,
   at: string,
   output: string,
-  blobs: Map<Digest, BlobSource>,
+  { store, blobs }: { readonly store: BlobStore; readonly blobs: Map<Digest, BlobSource> },
   signal: AbortSignal,
-): Promise<OutputEntry | undefined> {
-  const absolute = path.join(root, at);
-  if (!isParentInside(root, absolute)) return undefined;
+): Promise<Found | undefined> {
+  const absolute = path.join(view.root, at);
+  if (!isParentInside(view.root, absolute)) return undefined;
   const stat = fs.lstatSync(absolute, { throwIfNoEntry: false });
-  if (stat === undefined) return undefined;
+  if (stat === undefined || isWhiteout(view, stat)) return undefined;
   if (stat.isSymbolicLink()) {
     const target = fs.readlinkSync(absolute);
     if (linkEscapes(at, target)) throw new Fault('PATH_ESCAPES', `it is a link to "${target}", which is out of the tree`);
-    return { kind: 'symlink', path: output, target };
+    return { entry: { kind: 'symlink', path: output, target }, sentBytes: 0 };
   }
   if (stat.isFile()) {
     const { digest } = await hashFile(absolute, undefined, signal);
     blobs.set(digest, { kind: 'file', path: absolute });
-    return { kind: 'file', path: output, digest, executable: (stat.mode & 0o100) !== 0 };
+    return { entry: { kind: 'file', path: output, digest, executable: (stat.mode & 0o100) !== 0 }, sentBytes: 0 };
   }
   if (!stat.isDirectory()) throw new Fault('BAD_REQUEST', 'it is a socket, a pipe or a device');
-  const scanned = await scanTree(absolute, { within: at }, signal);
-  for (const [digest, source] of scanned.blobs) blobs.set(digest, source);
-  const message = encodeTree(scanned.directories);
-  const tree = digestOf(message);
-  blobs.set(tree, { kind: 'bytes', bytes: message });
-  return { kind: 'directory', path: output, tree, root: scanned.root, bytes: scanned.bytes };
+  const { root, tree, bytes, sentBytes } = await storeDirectory(view, at, store, { escapingLinks: 'refuse' }, signal);
+  return { entry: { kind: 'directory', path: output, tree, root, bytes }, sentBytes };
+}
+
+/** What an overlay leaves where something of the inputs was removed. */
+function isWhiteout(view: WorkspaceView, stat: fs.Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === 0 && view.bases.size > 0;
 }
 
 /**

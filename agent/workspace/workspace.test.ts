@@ -8,6 +8,7 @@ import { digestOf, type Digest } from '../../cache/digest.ts';
 import { memoryStore } from '../../cache/memory.ts';
 import { buildTree, type TreeEntry } from '../../cache/tree/build.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
+import type { Overlays } from '../sandbox/sandbox.ts';
 import { openTier } from '../tier/tier.ts';
 import { openWorkspaces, type Workspaces } from './workspace.ts';
 
@@ -16,10 +17,13 @@ const env = { log: memoryLogger(), clock: systemClock };
 
 type Place = { readonly dir: string; readonly store: BlobStore; readonly workspaces: Workspaces } & AsyncDisposable;
 
+/** Answers as the kernel would where nothing was made anew. */
+const untouched: Overlays = { present: async (_root, _binds, paths) => paths.map(() => true) };
+
 async function openPlace(canBind = false): Promise<Place> {
   const dir = await tempDir();
   const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, env });
-  const workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, canBind, env });
+  const workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: canBind ? untouched : undefined, env });
   return {
     dir: dir.path,
     store: memoryStore(),
@@ -156,7 +160,7 @@ describe('workspaces', () => {
     fs.chmodSync(left, 0o500);
     fs.chmodSync(path.dirname(left), 0);
     await using tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 1, env });
-    await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, canBind: false, env });
+    await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: undefined, env });
     expect(fs.readdirSync(path.join(dir.path, 'ws'))).toEqual([]);
   });
 });

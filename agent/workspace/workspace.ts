@@ -1,23 +1,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Env } from '../../base/env.ts';
-import { Fault } from '../../base/fault.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import type { Digest } from '../../cache/digest.ts';
-import { materialise, type FileSource } from '../../cache/tree/materialise.ts';
 import { joinPath } from '../../cache/tree/path.ts';
-import type { Bind } from '../sandbox/sandbox.ts';
-import type { LocalTier, TierView } from '../tier/tier.ts';
-import { planBinds, type BindPlan } from './bind-plan.ts';
+import type { Bind, Overlays } from '../sandbox/sandbox.ts';
+import type { LocalTier } from '../tier/tier.ts';
+import { Filling } from './filling.ts';
 import { removeTree } from './remove.ts';
-import { saveDirectory, type SavedTree } from './saved.ts';
+import { saveDirectory, type Save, type SaveOptions, type SavedTree } from './saved.ts';
 import { Shapes } from './shape.ts';
+import type { WorkspaceView } from './view.ts';
 
 /** A tree that a step gets beside its inputs and may change: a dependency cache, a layer. */
 export type PlacedTree = {
   /** Relative to the input root, at most a directory there in the inputs, whose place the tree takes. */
   readonly path: string;
-  readonly root: Digest;
+  /** Undefined where nothing is to be put there, but what the step makes there is to be saved. */
+  readonly root: Digest | undefined;
 };
 
 export type WorkspaceRequest = {
@@ -36,16 +36,18 @@ export type WorkspaceRequest = {
 export interface Workspace extends AsyncDisposable {
   /** The input root on the host. Without what `binds` bring. */
   readonly root: string;
-  /** Large input directories that are not copied: to be passed on to the sandbox. */
+  /** Large directories that are not copied: to be passed on to the sandbox. What the step changes in them is found in `root`. */
   readonly binds: readonly Bind[];
   /** Bytes that had to be fetched. */
   readonly bytesIn: number;
+  /** For `collectOutputs`, once nothing of the step runs any more. */
+  readonly view: WorkspaceView;
   /**
    * Stores the directory at `path`, relative to the input root, as it is now, whether it was placed or the step made it; undefined where
-   * there is nothing. Nothing of the step may run any more.
+   * there is nothing. Reads only what the step may have changed. Nothing of the step may run any more.
    * @throws {Fault} BAD_REQUEST or PATH_ESCAPES for what cannot be part of a tree; whatever the store throws.
    */
-  save(path: string, signal: AbortSignal): Promise<SavedTree | undefined>;
+  save(path: string, signal: AbortSignal, options?: SaveOptions): Promise<SavedTree | undefined>;
 }
 
 export interface Workspaces {
@@ -61,12 +63,12 @@ export type WorkspacesOptions = {
   /** For workspaces only: what is there when it is opened was left behind and is removed. */
   readonly dir: string;
   readonly tier: LocalTier;
-  /** Whether the sandbox takes binds, and keeps steps from writing into what is bound (`Sandbox.canBind`). */
-  readonly canBind: boolean;
+  /** Where the sandbox takes binds, and keeps steps from writing into what is bound (`Sandbox.overlays`). */
+  readonly overlays: Overlays | undefined;
   readonly env: Env;
 };
 
-export async function openWorkspaces({ dir, tier, canBind, env }: WorkspacesOptions): Promise<Workspaces> {
+export async function openWorkspaces({ dir, tier, overlays, env }: WorkspacesOptions): Promise<Workspaces> {
   await removeTree(dir);
   fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
   const shapes = new Shapes();
@@ -77,90 +79,29 @@ export async function openWorkspaces({ dir, tier, canBind, env }: WorkspacesOpti
       fs.mkdirSync(home, { mode: 0o700 });
       await using undo = new AsyncDisposableStack();
       undo.defer(() => removeTree(home).catch((error: unknown) => env.log.warn('workspace-left-behind', { path: home, error })));
-      const placed = checkPlaced(request.placed ?? []);
-      const written = [...request.outputs.map((output) => joinPath(request.workingDirectory, output)), ...placed.map((tree) => tree.path)];
-      const plan = canBind ? await planOf(request, written, shapes, view, signal) : undefined;
-      const binds = plan === undefined ? [] : await leaseTrees(plan, view, undo, signal);
-      const root = path.join(home, 'root');
-      await materialise(plan?.root ?? request.inputRoot, root, plan === undefined ? view : withMade(view, plan), signal);
-      for (const tree of placed) {
-        makeDirectory(root, path.posix.dirname(tree.path), 'placed');
-        await removeTree(path.join(root, tree.path));
-        await materialise(tree.root, path.join(root, tree.path), view, signal);
-      }
-      makeDirectory(root, joinPath('', request.workingDirectory), 'workingDirectory');
-      for (const output of written) makeDirectory(root, path.posix.dirname(output), 'outputs');
+      const filling = new Filling({ root: path.join(home, 'root'), tier, view, overlays, env }, undo);
+      await filling.fill(request, shapes, signal);
+      const saves: Save[] = [];
+      const after = async () => {
+        for (const save of saves) {
+          await save.giveToTier(view).catch((error: unknown) => env.log.warn('layer-not-kept', { path: home, error }));
+        }
+      };
       const owned = undo.move();
+      owned.defer(after); // before the leases end and the directory goes
+      const found = filling.found();
       return {
-        root,
-        binds,
+        root: found.root,
+        binds: filling.binds,
         bytesIn: view.bytesIn,
-        save: (at, stop) => saveDirectory(root, joinPath('', at), store, stop),
+        view: found,
+        async save(at, stop, options = {}) {
+          const save = await saveDirectory(found, joinPath('', at), store, options, stop);
+          if (save !== undefined && overlays !== undefined) saves.push(save);
+          return save?.saved;
+        },
         [Symbol.asyncDispose]: () => owned.disposeAsync(),
       };
     },
   };
-}
-
-async function planOf(
-  request: WorkspaceRequest,
-  written: readonly string[],
-  shapes: Shapes,
-  view: TierView,
-  signal: AbortSignal,
-): Promise<BindPlan | undefined> {
-  const shapeOf = await shapes.below(request.inputRoot, view.readDirectory, signal);
-  const plan = planBinds(request.inputRoot, shapeOf, written, joinPath('', request.workingDirectory));
-  return plan.bound.length === 0 ? undefined : plan;
-}
-
-/** The bound trees, kept in the tier until the workspace is gone. */
-async function leaseTrees(plan: BindPlan, view: TierView, undo: AsyncDisposableStack, signal: AbortSignal): Promise<readonly Bind[]> {
-  const binds: Bind[] = [];
-  for (const tree of plan.bound) binds.push({ from: undo.use(await view.tree(tree.root, signal)).path, to: tree.path });
-  return binds;
-}
-
-/** The view, which also knows the directories that exist in the plan only. */
-function withMade(view: TierView, plan: BindPlan): FileSource {
-  return {
-    readDirectory: async (digest, signal) => plan.made.get(digest) ?? view.readDirectory(digest, signal),
-    placeFile: (file, signal) => view.placeFile(file, signal),
-  };
-}
-
-/** The trees with their paths in the shortest form. @throws {Fault} BAD_REQUEST, PATH_ESCAPES */
-function checkPlaced(trees: readonly PlacedTree[]): readonly PlacedTree[] {
-  const placed = trees.map((tree) => ({ ...tree, path: joinPath('', tree.path) }));
-  for (const [index, tree] of placed.entries()) {
-    if (tree.path === '') throw new Fault('BAD_REQUEST', 'placed: a tree cannot take the place of the input root', { field: 'placed' });
-    const other = placed.find((one, at) => at !== index && `${tree.path}/`.startsWith(`${one.path}/`));
-    if (other === undefined) continue;
-    throw new Fault('BAD_REQUEST', `placed: "${tree.path}" lies in "${other.path}"; two trees cannot share a place`, { field: 'placed' });
-  }
-  return placed;
-}
-
-/** Makes the directory and those above it. The inputs may hold links: one that leads out of the root is refused. */
-function makeDirectory(root: string, relative: string, field: string): void {
-  let at = root;
-  for (const name of relative.split('/')) {
-    if (name === '' || name === '.') continue;
-    at = path.join(at, name);
-    const stat = fs.statSync(at, { throwIfNoEntry: false });
-    if (stat === undefined && fs.lstatSync(at, { throwIfNoEntry: false }) === undefined) fs.mkdirSync(at);
-    else if (stat?.isDirectory() !== true) {
-      throw new Fault('BAD_REQUEST', `${field}: ${JSON.stringify(relative)} needs a directory where the inputs have something else`, {
-        field,
-      });
-    }
-    const real = fs.realpathSync(at);
-    if (!isBelow(real, fs.realpathSync(root))) {
-      throw new Fault('PATH_ESCAPES', `${field}: ${JSON.stringify(relative)} leads out of the input root through a link`, { field });
-    }
-  }
-}
-
-function isBelow(real: string, root: string): boolean {
-  return real === root || real.startsWith(root + path.sep);
 }

@@ -84,7 +84,8 @@ export async function scanEntries(root: string, options: ScanOptions, signal: Ab
   return found;
 }
 
-function listDirectory(absolute: string, relative: string): fs.Dirent[] {
+/** What is in a directory. @throws {Fault} BAD_REQUEST naming `relative` where it cannot be read or holds a name that is not UTF-8. */
+export function listDirectory(absolute: string, relative: string): fs.Dirent[] {
   let entries: fs.Dirent[];
   try {
     entries = fs.readdirSync(absolute, { withFileTypes: true });
@@ -116,7 +117,8 @@ function kindOf(entry: fs.Dirent, at: string): EntryKind | undefined {
   throw new Fault('BAD_REQUEST', `"${at}": the file system does not say what it is`);
 }
 
-function special(at: string): Fault {
+/** The refusal of what no tree can hold. */
+export function special(at: string): Fault {
   return new Fault('BAD_REQUEST', `"${at}" is a socket, a pipe or a device: a tree holds files, directories and links only`, {
     hint: 'Remove or ignore it.',
   });
@@ -160,7 +162,8 @@ async function scanFile(
   }
 }
 
-function unreadable(at: string, error: unknown): Fault {
+/** The refusal of what cannot be read. */
+export function unreadable(at: string, error: unknown): Fault {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
   return new Fault('BAD_REQUEST', `"${at}" cannot be read (${code})`, { cause: error });
 }

@@ -356,29 +356,41 @@ describe.runIf(needs('bubblewrap'))('only the bubblewrap sandbox', () => {
     if (fs.existsSync('/etc/resolv.conf')) expect(said()).toContain('resolver');
   });
 
-  test('bound directories can be changed by the step without being changed', async (context) => {
-    if (!bench.sandbox.canBind) return context.skip('overlays do not work here');
-    const from = path.join(bench.dir, 'bound');
+  test('bound directories can be changed by the step without being changed, and what it did is found in its root', async (context) => {
+    const { overlays } = bench.sandbox;
+    if (overlays === undefined) return context.skip('overlays do not work here');
+    const from = path.join(bench.dir, 'bound/a/b');
     fs.mkdirSync(path.join(from, 'sub'), { recursive: true });
     for (const name of ['kept', 'changed', 'removed', 'sub/inner']) fs.writeFileSync(path.join(from, name), name);
-    fs.mkdirSync(path.join(bench.root, 'a/b'), { recursive: true });
-    const binds = [{ from, to: 'a/b' }];
+    const root = path.join(bench.dir, 'overlaid');
+    fs.mkdirSync(path.join(root, 'a/b'), { recursive: true });
+    const other = path.join(bench.dir, 'other/dist');
+    fs.mkdirSync(other, { recursive: true });
+    fs.writeFileSync(path.join(other, 'old'), 'old');
+    const binds = [
+      { from, to: 'a/b' },
+      { from: other, to: 'dist' },
+    ];
     const script =
       'cd a/b && cat kept sub/inner && echo x >changed && rm removed && rm -r sub && mkdir sub && ' +
-      'echo n >sub/new && mv kept moved && ls -R';
-    expect(await bench.sh(script, { binds })).toMatchObject({ code: 0 });
+      'echo n >sub/new && mv kept moved && ls -R && rm -r /build/dist && mkdir /build/dist && echo d >/build/dist/new';
+    expect(await bench.sh(script, { binds, root })).toMatchObject({ code: 0 });
     expect(said()).toBe('keptsub/inner.:\nchanged\nmoved\nsub\n\n./sub:\nnew\n');
     expect(new Set(fs.readdirSync(from, { recursive: true, encoding: 'utf8' }).map(String))).toEqual(
       new Set(['changed', 'kept', 'removed', 'sub', 'sub/inner']),
     );
     expect(fs.readFileSync(path.join(from, 'changed'), 'utf8')).toBe('changed');
+    expect(fs.readFileSync(path.join(root, 'a/b/changed'), 'utf8')).toBe('x\n');
+    expect(fs.readFileSync(path.join(root, 'dist/new'), 'utf8')).toBe('d\n');
+    const asked = ['a/b/moved', 'a/b/kept', 'a/b/removed', 'a/b/sub/new', 'a/b/sub/inner', 'dist/new', 'dist/old', '$(touch x)\n"'];
+    expect(await overlays.present(root, binds, asked, never)).toEqual([true, false, false, true, false, true, false, false]);
+    expect(await overlays.present(root, binds, [], never)).toEqual([]);
     await bench.sh('cat a/b/changed; ls a/b | wc -l', { binds });
     expect(said()).toBe('changed4\n');
-    expect(fs.readdirSync(path.join(bench.root, 'a/b'))).toEqual([]);
   });
 
   test('a sandbox that cannot be set up for a step is an error, not an exit code of the step', async () => {
-    const binds = [{ from: path.join(bench.dir, 'not-there'), to: '' }];
+    const binds = [{ from: path.join(bench.dir, 'not/there'), to: 'there' }];
     await expect(bench.sh('true', { binds })).rejects.toMatchObject({ code: 'SANDBOX_UNAVAILABLE' });
   });
 });

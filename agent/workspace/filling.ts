@@ -1,0 +1,155 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Env } from '../../base/env.ts';
+import { Fault } from '../../base/fault.ts';
+import type { Digest } from '../../cache/digest.ts';
+import type { Base } from '../../cache/layer/save.ts';
+import { statTree, type StatTable } from '../../cache/layer/stat-table.ts';
+import { DirectoryReader } from '../../cache/tree/directory-reader.ts';
+import { materialise, type FileSource } from '../../cache/tree/materialise.ts';
+import { joinPath } from '../../cache/tree/path.ts';
+import type { Bind, Overlays } from '../sandbox/sandbox.ts';
+import type { LocalTier, TierView } from '../tier/tier.ts';
+import { planBinds, type BindPlan } from './bind-plan.ts';
+import { checkPlaced, makeDirectory } from './places.ts';
+import { removeTree } from './remove.ts';
+import type { Shapes } from './shape.ts';
+import type { WorkspaceView } from './view.ts';
+import type { PlacedTree, WorkspaceRequest } from './workspace.ts';
+
+/** Directories of inputs that are outputs too are worth a table of their files from this size on. */
+const TABLED_FILES_MIN = 64;
+
+export type FillingPlace = {
+  /** Does not exist yet. */
+  readonly root: string;
+  readonly tier: LocalTier;
+  readonly view: TierView;
+  readonly overlays: Overlays | undefined;
+  readonly env: Env;
+};
+
+/** Puts the inputs and placed trees of one attempt where they belong, and knows afterwards what it put there. */
+export class Filling {
+  readonly binds: Bind[] = [];
+  readonly #place: FillingPlace;
+  readonly #leases: AsyncDisposableStack;
+  readonly #bases = new Map<string, Base>();
+  readonly #tables: StatTable[] = [];
+
+  /** Trees of the tier that are bound stay leased until `leases` is disposed of. */
+  constructor(place: FillingPlace, leases: AsyncDisposableStack) {
+    this.#place = place;
+    this.#leases = leases;
+  }
+
+  /** What is there, for whoever looks when the step has ended. */
+  found(): WorkspaceView {
+    const { root, view, overlays } = this.#place;
+    return {
+      root,
+      bases: this.#bases,
+      readDirectory: view.readDirectory,
+      present: async (paths, signal) => {
+        if (overlays === undefined) throw new Error('there are no overlays');
+        return overlays.present(root, this.binds, paths, signal);
+      },
+    };
+  }
+
+  /** @throws {Fault} as `Workspaces.prepare`. */
+  async fill(request: WorkspaceRequest, shapes: Shapes, signal: AbortSignal): Promise<void> {
+    const { root, view, env } = this.#place;
+    const placed = checkPlaced(request.placed ?? []);
+    const outputs = request.outputs.map((output) => joinPath(request.workingDirectory, output));
+    const workingDirectory = joinPath('', request.workingDirectory);
+    const plan = await this.#plan(request.inputRoot, [...outputs, ...unplaced(placed)], workingDirectory, placed, shapes, signal);
+    await materialise(plan?.root ?? request.inputRoot, root, plan === undefined ? view : withMade(view, plan), signal);
+    for (const tree of plan?.bound ?? []) await this.#bind(tree.path, tree.root, signal);
+    for (const tree of placed) if (tree.root !== undefined) await this.#put(tree.path, tree.root, signal);
+    makeDirectory(root, workingDirectory, 'workingDirectory');
+    for (const output of outputs) makeDirectory(root, path.posix.dirname(output), 'outputs');
+    for (const tree of placed) makeDirectory(root, path.posix.dirname(tree.path), 'placed');
+    for (const output of new Set(outputs)) await this.#table(plan?.root ?? request.inputRoot, output, plan, signal);
+    for (const table of this.#tables) table.seal(env.clock.now());
+  }
+
+  /** What of the inputs is bound; undefined where they are all copied and nothing has to make room. */
+  async #plan(
+    inputRoot: Digest,
+    written: readonly string[],
+    workingDirectory: string,
+    placed: readonly PlacedTree[],
+    shapes: Shapes,
+    signal: AbortSignal,
+  ): Promise<BindPlan | undefined> {
+    const replaced = placed.filter((tree) => tree.root !== undefined).map((tree) => tree.path);
+    if (this.#place.overlays === undefined && replaced.length === 0) return undefined;
+    const shapeOf = await shapes.below(inputRoot, this.#place.view.readDirectory, signal);
+    const plan = planBinds(inputRoot, shapeOf, { written, workingDirectory, replaced, canBind: this.#place.overlays !== undefined });
+    return plan.bound.length === 0 && replaced.length === 0 ? undefined : plan;
+  }
+
+  /** Puts a tree where at most an empty directory is. */
+  async #put(at: string, root: Digest, signal: AbortSignal): Promise<void> {
+    const { root: top, tier, view, overlays } = this.#place;
+    makeDirectory(top, path.posix.dirname(at), 'placed');
+    const absolute = path.join(top, at);
+    const there = fs.lstatSync(absolute, { throwIfNoEntry: false });
+    if (there !== undefined && !there.isDirectory()) {
+      throw new Fault('BAD_REQUEST', `placed: "${at}" is a file or link in the inputs; a tree cannot take its place`, { field: 'placed' });
+    }
+    if (overlays !== undefined) return this.#bind(at, root, signal);
+    if (there !== undefined) await removeTree(absolute);
+    const before = view.bytesIn;
+    await materialise(root, absolute, view, signal);
+    tier.restores.add(view.bytesIn > before ? 'fetch' : 'copy');
+    const table = await statTree(absolute, root, new DirectoryReader(view.readDirectory), signal);
+    this.#tables.push(table);
+    this.#bases.set(at, { kind: 'stats', root, table });
+  }
+
+  async #bind(at: string, root: Digest, signal: AbortSignal): Promise<void> {
+    const { root: top, tier, view } = this.#place;
+    const lease = this.#leases.use(await view.tree(root, at, signal));
+    tier.restores.add(lease.rung);
+    fs.mkdirSync(path.join(top, at), { recursive: true });
+    this.binds.push({ from: lease.path, to: at });
+    this.#bases.set(at, { kind: 'overlay', root });
+  }
+
+  /** Remembers what the files of inputs are like that are in an output's place, so that only changed ones are read afterwards. */
+  async #table(inputRoot: Digest, output: string, plan: BindPlan | undefined, signal: AbortSignal): Promise<void> {
+    const { root, view } = this.#place;
+    if ([...this.#bases.keys()].some((base) => isWithin(base, output) || isWithin(output, base))) return;
+    const reader = new DirectoryReader(async (digest, stop) => plan?.made.get(digest) ?? view.readDirectory(digest, stop));
+    let digest = inputRoot;
+    for (const name of output.split('/').filter((part) => part !== '')) {
+      const child = (await reader.one(digest, signal)).directories.find((directory) => directory.name === name);
+      if (child === undefined) return;
+      digest = child.digest;
+    }
+    const table = await statTree(path.join(root, output), digest, reader, signal);
+    if (table.fileCount < TABLED_FILES_MIN) return;
+    this.#tables.push(table);
+    this.#bases.set(output, { kind: 'stats', root: digest, table });
+  }
+}
+
+/** Paths at which only something may be found afterwards. */
+function unplaced(placed: readonly PlacedTree[]): readonly string[] {
+  return placed.filter((tree) => tree.root === undefined).map((tree) => tree.path);
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return directory === '' || path === directory || path.startsWith(`${directory}/`);
+}
+
+/** The view, which also knows the directories that exist in the plan only. */
+function withMade(view: TierView, plan: BindPlan): FileSource {
+  return {
+    readDirectory: async (digest, signal) => plan.made.get(digest) ?? view.readDirectory(digest, signal),
+    placeFile: (file, signal) => view.placeFile(file, signal),
+    placeFiles: view.placeFiles,
+  };
+}
