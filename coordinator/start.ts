@@ -9,9 +9,12 @@ import { grantKeyFrom } from '../base/grant.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
+import { parseScopeZones } from '../base/scope-zones.ts';
 import { keptKeyring } from '../base/signing.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
+import type { EntryFinder } from '../cache/entries/finder.ts';
+import { openEntryClient } from '../cache/rpc/entry-client.ts';
 import { openGrantControl } from '../cache/rpc/grant-control.ts';
 import { loadProto } from '../proto/load.ts';
 import { serve } from '../proto/serve.ts';
@@ -95,7 +98,17 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
-    buildService({ ...common, dependencies, reads, forwarder, archive, storeFor, address: () => address, version }),
+    buildService({
+      ...common,
+      scopeZones: parseScopeZones(config.scopeZones ?? ''),
+      dependencies,
+      reads,
+      forwarder,
+      archive,
+      storeFor,
+      address: () => address,
+      version,
+    }),
     agentService({ ...common, logLimits, grants: ground.grants }),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
@@ -178,6 +191,7 @@ type Ground = {
   readonly breaker: Breaker;
   readonly plane: DataPlaneProcess;
   readonly data: DataPlane;
+  readonly entries: EntryFinder;
   readonly archive: Archive;
   readonly tokens: Tokens;
   readonly grants: GrantSource;
@@ -212,7 +226,8 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
-  return { ledger, breaker, plane, data, archive, tokens, grants: { key, control } };
+  const entries = stack.use(openEntryClient({ link, breaker }));
+  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control } };
 }
 
 /** Callers are not kept waiting for a store that is down: steps that need it wait in the scheduler, others are told when to come back. */
@@ -252,7 +267,7 @@ async function openLedger(
 /** What a coordinator does once it leads. */
 function leading(
   config: CoordinatorConfig,
-  { ledger: { ledger, claim }, data, archive }: Ground,
+  { ledger: { ledger, claim }, data, entries, archive }: Ground,
   logLimits: LogLimits,
   measured: CoordinatorMetrics,
   env: Env,
@@ -261,9 +276,10 @@ function leading(
   return {
     startShell: async (lead: Lead, signal: AbortSignal): Promise<Shell> => {
       await claim(signal); // a ledger that was emptied knows the store no more
-      const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, timings, logLimits, env };
+      const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, entries, timings, logLimits, env };
       const startedAt = env.clock.monotonic();
-      const shell = await startShell({ ...common, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
+      const scopeZones = parseScopeZones(config.scopeZones ?? '');
+      const shell = await startShell({ ...common, scopeZones, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
       measured.tookOver(lead.term.counter, env.clock.monotonic() - startedAt);
       return shell;
     },

@@ -1,19 +1,19 @@
 import { randomInt } from 'node:crypto';
 import PQueue from 'p-queue';
 import { backoffMs } from '../../base/backoff.ts';
-import { isFault } from '../../base/fault.ts';
+import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { decodeStepResult, encodeStepResult } from '../../cache/action/action-result.ts';
 import { NO_USAGE, type DirectoryOutput } from '../../cache/action/result.ts';
-import type { Entry, EntryStore, Provenance } from '../../cache/entries/entry-store.ts';
+import type { Entry, Provenance } from '../../cache/entries/entry-store.ts';
+import type { EntryFinder } from '../../cache/entries/finder.ts';
 import type { DependencyResult, DependencySave } from '../core/dependency.ts';
 import type { Event } from '../core/event.ts';
 import type { StepId } from '../core/ids.ts';
 import type { DependencyCache } from '../core/spec.ts';
 import { entryKeyOf, partsOf } from './dependency-key.ts';
-import type { SeenEntries } from './seen-entries.ts';
 import { sleep } from './sleep.ts';
 
 /** What the entries of one step's dependency caches are made of beside their trees. */
@@ -33,11 +33,10 @@ export interface DependencyKeeper extends AsyncDisposable {
 }
 
 export type DependencyKeeperOptions = {
-  readonly entries: Pick<EntryStore, 'get' | 'put'> | undefined;
+  readonly entries: Pick<EntryFinder, 'put'> | undefined;
   /** Undefined where the step has gone. */
   readonly describe: (step: StepId) => Keepable | undefined;
   readonly post: (event: Event) => void;
-  readonly seen: SeenEntries;
   readonly clock: Clock;
   readonly log: Logger;
   readonly deadlineMs?: number;
@@ -48,6 +47,8 @@ export type DependencyKeeperOptions = {
 const CONCURRENCY = 8;
 const WAITING_MAX = 2_000;
 const DEADLINE_MS = 120_000;
+/** Faults of a store that may be back soon. */
+const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['STORE_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DRAINING', 'DEADLINE']);
 const CLOSING_MS = 500;
 const TRY_AGAIN = { initialMs: 250, maxMs: 10_000 };
 const NEXT_BEGINS = 'so the next run begins with what there was before';
@@ -66,7 +67,7 @@ export function openDependencyKeeper(options: DependencyKeeperOptions): Dependen
       try {
         return await write();
       } catch (error) {
-        if (!isFault(error, 'STORE_UNAVAILABLE') || signal.aborted) throw error;
+        if (!isFault(error) || !PASSING.has(error.code) || signal.aborted) throw error;
         await sleep(waitMs(error, tries), signal);
       }
     }
@@ -114,25 +115,20 @@ function dropped(step: StepId, name: string, why: string, log: Logger): Dependen
   return { name, outcome: 'dropped', warning: `its entry could not be written, ${NEXT_BEGINS}: ${why}` };
 }
 
-/** Writes one entry: the first write wins, but for one that is not whole any more. */
+/** Writes one entry: the first write wins. */
 async function writeEntry(
   keepable: Keepable,
   save: DependencySave,
   options: DependencyKeeperOptions,
   signal: AbortSignal,
 ): Promise<DependencyResult> {
-  const { entries, clock, seen, log } = options;
+  const { entries, clock, log } = options;
   const cache = keepable.caches.find(({ name }) => name === save.name);
   if (entries === undefined || cache === undefined) throw new Error('there is no store for dependency caches here');
   const { project, scope, provenance } = keepable;
   const at = { kind: 'dependency', owner: { project, scope }, key: entryKeyOf(cache) } as const;
   const entry: Entry = { at, value: valueOf(save.trees), parts: partsOf(cache), provenance, writtenAt: clock.now() };
-  let put = await entries.put(entry, { replace: false }, signal);
-  if (put.kind !== 'kept' && (await entries.get('dependency', project, [scope], at.key, signal)) === undefined) {
-    // What is there names blobs that are gone: nobody can use it.
-    put = await entries.put(entry, { replace: true }, signal);
-  }
-  seen.note(project, scope, at.key);
+  const put = await entries.put(entry, { replace: false }, signal);
   if (put.kind !== 'differs' || sameTrees(put.entry.value, save.trees))
     return { name: save.name, outcome: put.kind === 'kept' ? 'kept' : 'same' };
   const other = put.entry.provenance;

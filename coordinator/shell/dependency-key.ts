@@ -21,8 +21,8 @@ export function writtenKeyOf(entryKey: string): string {
 }
 
 /** What is kept with an entry to explain later misses. */
-export function partsOf({ parts, paths }: DependencyCache): readonly KeyPart[] {
-  return [...parts, { name: 'paths', value: [...paths].toSorted().join(', ') }];
+export function partsOf({ name, parts, paths }: DependencyCache): readonly KeyPart[] {
+  return [...parts, { name: 'paths', value: [...paths].toSorted().join(', ') }, { name: 'dependency cache', value: name }];
 }
 
 /**

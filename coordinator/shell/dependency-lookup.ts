@@ -1,94 +1,99 @@
 import { scopeChain } from '../../base/caller.ts';
 import { isFault } from '../../base/fault.ts';
-import { formatDurationMs, formatInstant } from '../../base/quantity.ts';
+import { formatDurationMs } from '../../base/quantity.ts';
 import { decodeStepResult } from '../../cache/action/action-result.ts';
 import type { DirectoryOutput } from '../../cache/action/result.ts';
-import type { Entry, EntryStore } from '../../cache/entries/entry-store.ts';
+import type { Entry } from '../../cache/entries/entry-store.ts';
+import type { EntryFinder } from '../../cache/entries/finder.ts';
 import type { DependencyLookup } from '../core/dependency.ts';
 import type { DependencyCache } from '../core/spec.ts';
 import { entryKeyOf, keyPrefixOf, partsOf, writtenKeyOf } from './dependency-key.ts';
-import { changesBetween } from './key-changes.ts';
-import type { SeenEntries } from './seen-entries.ts';
+import { changesBetween, linesOf } from './key-changes.ts';
 
-/** Where a step's dependency caches are looked up: its build's project and scope, and what this coordinator has seen there before. */
+/** Where a step's dependency caches are looked up: its build's project and scope. */
 export type DependencyPlace = {
   /** Undefined where this coordinator has no store for them. */
-  readonly entries: Pick<EntryStore, 'get' | 'newest'> | undefined;
+  readonly entries: Pick<EntryFinder, 'find' | 'explain'> | undefined;
   readonly project: string;
   readonly scope: string;
-  readonly seen: SeenEntries;
 };
 
-/** How long steps wait for all of their lookups: beginning without costs less than waiting for a store that is in trouble. */
-export const LOOKUP_MS = 5_000;
+/** How long a step waits for its lookups, and for what explains a miss: beginning without costs less than a store in trouble. */
+export type LookupTimes = { readonly lookupMs: number; readonly explainMs: number };
+const TIMES: LookupTimes = { lookupMs: 5_000, explainMs: 1_000 };
 
-/** Looks a step's dependency caches up. Never throws, but for `signal`: what cannot be looked up is said to be so. */
+/** Looks a step's dependency caches up. Throws for `signal` only: what cannot be looked up is said to be so. */
 export async function lookUpAll(
   caches: readonly DependencyCache[],
   place: DependencyPlace,
   signal: AbortSignal,
-  lookupMs = LOOKUP_MS,
+  times = TIMES,
 ): Promise<readonly DependencyLookup[]> {
-  const timeout = AbortSignal.timeout(lookupMs);
+  const timeout = AbortSignal.timeout(times.lookupMs);
   const either = AbortSignal.any([signal, timeout]);
-  const lookups = await Promise.all(
-    caches.map((cache) => lookUp(cache, place, either).catch((error: unknown) => failed(cache, place, error, timeout, lookupMs))),
-  );
+  const late = `no answer within ${formatDurationMs(times.lookupMs)}`;
+  const one = (cache: DependencyCache) =>
+    lookUp(cache, place, either, times.explainMs).catch((error: unknown) =>
+      failed(cache, place, timeout.aborted ? new Error(late) : error),
+    );
+  const lookups = await Promise.all(caches.map(one));
   signal.throwIfAborted();
   return lookups;
 }
 
-function failed(cache: DependencyCache, place: DependencyPlace, error: unknown, timeout: AbortSignal, lookupMs: number): DependencyLookup {
-  const cause = isFault(error, 'FORBIDDEN') ? `the scopes ${scopesText(place)} may not be read` : 'the store could not be asked';
-  const message = timeout.aborted
-    ? `no answer within ${formatDurationMs(lookupMs)}`
-    : error instanceof Error
-      ? error.message
-      : String(error);
-  return { name: cache.name, found: { kind: 'unknown' }, why: [], warning: `${cause}, so the step begins without: ${message}` };
+function failed({ name }: DependencyCache, { scope }: DependencyPlace, error: unknown): DependencyLookup {
+  const cause = isFault(error, 'FORBIDDEN') ? `the scopes ${scopesText(scope)} may not be read` : 'the store could not be asked';
+  const message = error instanceof Error ? error.message : String(error);
+  return { name, found: { kind: 'unknown' }, why: [], warning: `${cause}, so the step begins without: ${message}` };
 }
 
-/** The key itself in the own scope and its ancestors; then each fallback, there the nearest scope's newest entry. */
-async function lookUp(cache: DependencyCache, place: DependencyPlace, signal: AbortSignal): Promise<DependencyLookup> {
+async function lookUp(cache: DependencyCache, place: DependencyPlace, signal: AbortSignal, explainMs: number): Promise<DependencyLookup> {
   const { name } = cache;
   if (!cache.pulls) return { name, found: { kind: 'unwanted' }, why: [] };
-  const { entries, project } = place;
+  const { entries, project, scope } = place;
   if (entries === undefined) throw new Error('this coordinator has none for dependency caches');
-  const scopes = scopeChain(place.scope);
-  const key = entryKeyOf(cache);
-  const exact = await entries.get('dependency', project, scopes, key, signal);
-  const exactTrees = exact === undefined ? undefined : treesOf(exact, cache);
-  if (exact !== undefined && exactTrees !== undefined) {
-    place.seen.note(project, exact.at.owner.scope, key);
-    return { name, found: foundOf('exact', exact, exactTrees), why: [] };
-  }
-  const cause = exact === undefined ? causeOf(place, key) : ['the entry of the key cannot be read'];
-  for (const prefix of cache.fallback) {
-    const entry = await entries.newest('dependency', project, scopes, keyPrefixOf(cache) + prefix, signal);
-    const trees = entry === undefined ? undefined : treesOf(entry, cache);
-    if (entry === undefined || trees === undefined) continue;
-    return { name, found: foundOf('fallback', entry, trees), why: [...cause, ...changesSince(cache, entry)] };
-  }
-  const nearest = await entries.newest('dependency', project, scopes, `${name}/`, signal);
-  const nothing = `nothing is kept under the name "${name}" yet in the scopes ${scopesText(place)}`;
-  const why = nearest === undefined ? [...cause, nothing] : [...cause, ...changesSince(cache, nearest)];
-  return { name, found: { kind: 'nothing' }, why };
+  const begin = keyPrefixOf(cache);
+  const prefixes = cache.fallback.map((prefix) => begin + prefix);
+  const found = await entries.find('dependency', { project, scope }, entryKeyOf(cache), prefixes, signal);
+  const trees = found === undefined ? undefined : treesOf(found.entry, cache);
+  if (found?.prefix === undefined && found !== undefined && trees !== undefined)
+    return { name, found: foundOf('exact', found.entry, trees), why: [] };
+  const miss = await whyMissed(cache, place, entries, AbortSignal.any([signal, AbortSignal.timeout(explainMs)]));
+  if (found === undefined || trees === undefined) return { name, found: { kind: 'nothing' }, why: [...miss.causes, ...miss.nearest] };
+  return {
+    name,
+    found: foundOf('fallback', found.entry, trees),
+    why: [...miss.causes, ...changesBetween(found.entry.parts, partsOf(cache))],
+  };
 }
 
-/** A cause beside the key: it was there. */
-function causeOf({ project, scope, seen }: DependencyPlace, key: string): readonly string[] {
-  for (const one of scopeChain(scope)) {
-    const at = seen.seenAt(project, one, key);
-    if (at === undefined) continue;
-    return [`it was in the scope ${one} at ${formatInstant(at)} and is gone: evicted, purged, or a part of it was lost`];
+/** Causes beside the key, and how the key differs from the nearest entry of the same name. Never throws: it only explains. */
+async function whyMissed(
+  cache: DependencyCache,
+  { project, scope }: DependencyPlace,
+  entries: Pick<EntryFinder, 'explain'>,
+  signal: AbortSignal,
+): Promise<{ readonly causes: readonly string[]; readonly nearest: readonly string[] }> {
+  try {
+    const { causes, nearest, differences } = await entries.explain(
+      'dependency',
+      { project, scope },
+      entryKeyOf(cache),
+      partsOf(cache),
+      signal,
+    );
+    if (nearest === undefined || !nearest.key.startsWith(`${cache.name}/`))
+      return {
+        causes,
+        nearest: [`nothing is kept under the name "${cache.name}" yet in the scopes ${scopesText(scope)}, which are read here`],
+      };
+    return {
+      causes,
+      nearest: [`the nearest is ${writtenKeyOf(nearest.key)} in the scope ${nearest.owner.scope}`, ...linesOf(differences)],
+    };
+  } catch (error) {
+    return { causes: [], nearest: [`why could not be found out: ${error instanceof Error ? error.message : String(error)}`] };
   }
-  return [];
-}
-
-function changesSince(cache: DependencyCache, entry: Entry): readonly string[] {
-  const { build } = entry.provenance;
-  const from = `the nearest is ${writtenKeyOf(entry.at.key)} in the scope ${entry.at.owner.scope}${build === '' ? '' : `, of build ${build}`}`;
-  return [from, ...changesBetween(entry.parts, partsOf(cache))];
 }
 
 function foundOf(kind: 'exact' | 'fallback', entry: Entry, trees: readonly DirectoryOutput[]): DependencyLookup['found'] {
@@ -99,15 +104,14 @@ function foundOf(kind: 'exact' | 'fallback', entry: Entry, trees: readonly Direc
 /** The directories of an entry, as far as they are the cache's; undefined where the entry is none that we wrote. */
 function treesOf(entry: Entry, { paths }: DependencyCache): readonly DirectoryOutput[] | undefined {
   try {
-    return decodeStepResult(entry.value).outputs.flatMap((output) =>
-      output.kind === 'directory' && paths.includes(output.path) ? [output] : [],
-    );
+    const { outputs } = decodeStepResult(entry.value);
+    return outputs.flatMap((output) => (output.kind === 'directory' && paths.includes(output.path) ? [output] : []));
   } catch (error) {
     if (isFault(error, 'BAD_REQUEST')) return undefined;
     throw error;
   }
 }
 
-function scopesText({ scope }: DependencyPlace): string {
+function scopesText(scope: string): string {
   return scopeChain(scope).join(', ');
 }

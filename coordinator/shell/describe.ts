@@ -4,11 +4,10 @@ import type { StepOutcome } from '../core/state.ts';
 import type { StepView } from '../core/view.ts';
 import type { CoreView } from './core-view.ts';
 import { instanceNameOf } from './instance-name.ts';
-import { NO_PROVENANCE, type Consumed, type EntryStore } from '../../cache/entries/entry-store.ts';
+import { NO_PROVENANCE, type Consumed } from '../../cache/entries/entry-store.ts';
 import type { Keepable } from './dependency-keeper.ts';
 import type { DependencyPlace } from './dependency-lookup.ts';
 import type { BuildCache, NeededOutputs, Resolvable } from './resolver.ts';
-import type { SeenEntries } from './seen-entries.ts';
 import type { FullOffer, OfferedDependency } from './sessions.ts';
 
 /** The instance name under which a build's blobs and results are kept; undefined where the build has gone. */
@@ -20,12 +19,11 @@ export function instanceOf(core: CoreView, build: BuildId): string | undefined {
 /** Where blobs and results are, and entries of dependency caches. */
 export type DescribedStores = {
   readonly cacheOf: (instanceName: string) => BuildCache;
-  readonly entries: Pick<EntryStore, 'get' | 'newest'> | undefined;
-  readonly seen: SeenEntries;
+  readonly entries: DependencyPlace['entries'];
 };
 
 /** What a step's action is made of, now that its needs have ended; undefined where the step has gone. */
-export function describeStep(core: CoreView, step: StepId, { cacheOf, entries, seen }: DescribedStores): Resolvable | undefined {
+export function describeStep(core: CoreView, step: StepId, { cacheOf, entries }: DescribedStores): Resolvable | undefined {
   const build = buildOf(step);
   const spec = core.step(step)?.spec;
   const { project, scope } = core.build(build)?.record.spec ?? {};
@@ -41,7 +39,7 @@ export function describeStep(core: CoreView, step: StepId, { cacheOf, entries, s
     }
   }
   const hasCaches = spec.dependencyCaches !== undefined && spec.dependencyCaches.length > 0;
-  const dependencies: DependencyPlace | undefined = hasCaches ? { entries, project, scope, seen } : undefined;
+  const dependencies: DependencyPlace | undefined = hasCaches ? { entries, project, scope } : undefined;
   return { spec, scope, needed, cache: cacheOf(instanceName), dependencies };
 }
 

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../../base/env.ts';
+import { ANY_ZONE, type ScopeZones } from '../../base/scope-zones.ts';
 import type { SealedLog } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import type { EntryStore } from '../../cache/entries/entry-store.ts';
+import type { EntryFinder } from '../../cache/entries/finder.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { present, unreachable } from '../../base/assert.ts';
 import { buildOf, type BuildId, type LeaseToken, type StepId } from '../core/ids.ts';
@@ -21,10 +22,10 @@ import { logOf } from './log-target.ts';
 import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
 import { openPublisher, type Publisher } from './publisher.ts';
 import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
-import { seenEntries } from './seen-entries.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { steadyClock } from './steady-clock.ts';
 import { openWatch, type Watch } from './watch.ts';
+import { zoneGate } from './zone-gate.ts';
 
 /**
  * Everything around the core: what turns its outcomes into deeds, and what the services ask. Disposal ends the agents' streams
@@ -57,11 +58,13 @@ export type ShellOptions = {
   readonly term: Term;
   readonly data: Pick<DataPlane, 'withInstance'>;
   /** Where entries of dependency caches are. @default none: steps begin without, and nothing is kept */
-  readonly entries?: EntryStore | undefined;
+  readonly entries?: EntryFinder | undefined;
   readonly timings: Partial<Timings>;
   readonly logLimits: LogLimits;
   readonly signOfLifeMs: number;
   readonly env: Env;
+  /** From which zone on each scope takes results. @default any */
+  readonly scopeZones?: ScopeZones;
   /** As `DriverOptions.holds`. @default always */
   readonly holds?: () => boolean;
   /** Gives up the recovery, where the term is over before it has ended. @default never */
@@ -154,14 +157,15 @@ type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
   readonly publisher: Publisher;
   readonly keeper: DependencyKeeper;
   readonly logs: LogStore;
+  /** Whether what the step made may be kept in its scope. */
+  readonly mayKeep: (step: StepId) => boolean;
 };
 
 /** The parts that answer the core's sends. */
-function openParts({ env, ledger, logLimits, term, entries }: ShellOptions, common: Common): Parts {
+function openParts({ env, ledger, logLimits, term, entries, scopeZones = ANY_ZONE }: ShellOptions, common: Common): Parts {
   const { core, driver, sessions, watch, cacheOf, storeOf } = common;
-  const seen = seenEntries(env.clock);
   const resolver = openResolver({
-    describe: (step) => describeStep(core, step, { cacheOf, entries, seen }),
+    describe: (step) => describeStep(core, step, { cacheOf, entries }),
     post: (event) => driver.post(event),
     log: env.log,
     ...RESOLVER_DEFAULTS,
@@ -179,11 +183,11 @@ function openParts({ env, ledger, logLimits, term, entries }: ShellOptions, comm
     entries,
     describe: (step) => describeKeepable(core, step),
     post: (event) => driver.post(event),
-    seen,
     clock: env.clock,
     log: env.log,
   });
-  return { core, sessions, watch, resolver, publisher, keeper, logs };
+  const mayKeep = zoneGate({ core, zoneOf: scopeZones, log: env.log });
+  return { core, sessions, watch, resolver, publisher, keeper, logs, mayKeep };
 }
 
 /** Who carries out which send. */
@@ -200,9 +204,9 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
         case 'resolve':
           return parts.resolver.resolve(send.step);
         case 'publish':
-          return parts.publisher.publish(send.step, send.action, send.result);
+          return parts.mayKeep(send.step) ? parts.publisher.publish(send.step, send.action, send.result) : undefined;
         case 'keep-dependencies':
-          return parts.keeper.keep(send.step, send.saves);
+          return parts.mayKeep(send.step) ? parts.keeper.keep(send.step, send.saves) : undefined;
         case 'close-log':
           return parts.logs.close(buildOf(send.step), send.token, sealedLog(parts.core, send.step, send.token));
         case 'forget-build':

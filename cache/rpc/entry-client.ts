@@ -1,0 +1,57 @@
+import type { Breaker } from '../../base/breaker.ts';
+import { scopeChain } from '../../base/caller.ts';
+import { Fault } from '../../base/fault.ts';
+import { callUnary, dial, type Link } from '../../proto/dial.ts';
+import { loadProto } from '../../proto/load.ts';
+import { causesOf, type EntryFinder } from '../entries/finder.ts';
+import type { Owner } from '../store-index/store-index.ts';
+import { entryFromProto, entryToProto, kindToProto, nameFromProto } from './entry-convert.ts';
+
+/** Longest time of one call; who asks for an answer sooner says so with a signal. */
+const DEADLINE_MS = 30_000;
+
+const OUTCOMES = { OUTCOME_UNSPECIFIED: undefined, OUTCOME_KEPT: 'kept', OUTCOME_SAME: 'same', OUTCOME_DIFFERS: 'differs' } as const;
+
+export type EntryClientOptions = {
+  readonly link: Link;
+  /** Stands before every call: while it is open calls fail at once. */
+  readonly breaker: Breaker;
+};
+
+/** Named entries of a data plane, over a connection of its own. A call is made once. Disposal ends calls under way. */
+export function openEntryClient({ link, breaker }: EntryClientOptions): EntryFinder & AsyncDisposable {
+  const client = dial(loadProto().switchyard.v1.EntryCache, link, 'control');
+  const closing = new AbortController();
+  const options = (signal: AbortSignal) => ({ signal: AbortSignal.any([signal, closing.signal]), deadlineMs: DEADLINE_MS });
+  const instanceOf = ({ project, scope }: Owner) => `${project}/${scope}`;
+  return {
+    async find(kind, owner, key, prefixes, signal) {
+      const request = { instanceName: instanceOf(owner), kind: kindToProto(kind), key, prefixes: [...prefixes] };
+      const { entry, prefix } = await breaker.run(() => callUnary(client, 'findEntry', request, options(signal)));
+      return entry === null
+        ? undefined
+        : { entry: entryFromProto(owner.project, entry, 'entry'), prefix: prefix === '' ? undefined : prefix };
+    },
+    async explain(kind, owner, key, parts, signal) {
+      const request = { instanceName: instanceOf(owner), kind: kindToProto(kind), key, parts: [...parts] };
+      const { nearest, differences, causes } = await breaker.run(() => callUnary(client, 'explainEntry', request, options(signal)));
+      return {
+        nearest: nearest === null ? undefined : nameFromProto(owner.project, nearest, 'nearest'),
+        differences: differences.map(({ name, before, now }) => ({ name, before: before || undefined, now: now || undefined })),
+        causes: causesOf(causes, scopeChain(owner.scope)),
+      };
+    },
+    async put(entry, { replace }, signal) {
+      const request = { instanceName: instanceOf(entry.at.owner), entry: entryToProto(entry, true), replace };
+      const answer = await breaker.run(() => callUnary(client, 'putEntry', request, options(signal)));
+      const kind = OUTCOMES[answer.outcome];
+      if (kind === undefined) throw new Fault('INTERNAL', `The data plane answered ${answer.outcome} to an entry`);
+      // What was kept comes back without the value that was sent.
+      return kind === 'kept' ? { kind, entry } : { kind, entry: entryFromProto(entry.at.owner.project, answer.entry, 'entry') };
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));
+      client.close();
+    },
+  };
+}
