@@ -1,6 +1,8 @@
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
+import { parseFloors, parseQuotas, SCOPE_OPTIONS } from './quotas.ts';
+import { STORE_OPTIONS } from './store-options.ts';
 
 /** The options of the data plane's process. */
 export const CACHE_OPTIONS = {
@@ -9,7 +11,11 @@ export const CACHE_OPTIONS = {
   about: 'Keeps blobs and action results on disk and serves them over the Remote Execution API. A coordinator starts it by itself.',
   options: {
     listen: { type: 'string', default: '127.0.0.1:7411', help: 'Address to listen on, host:port; port 0 takes a free one.' },
-    dir: { type: 'path', default: '.switchyard/blobs', help: 'Where blobs and action results are kept. Several processes may share it.' },
+    dir: {
+      type: 'path',
+      default: '.switchyard/blobs',
+      help: 'Where blobs and action results are kept, or with --store s3 the local tier. Several processes may share it.',
+    },
     maxBytes: { type: 'size', default: '20Gi', min: 65_536, help: 'Most bytes of blobs; what was used least goes first.' },
     maxResultBytes: { type: 'size', default: '512Mi', min: 65_536, help: 'Most bytes of action results; what was used least goes first.' },
     durability: {
@@ -18,6 +24,8 @@ export const CACHE_OPTIONS = {
       default: 'process',
       help: 'What an answered upload survives: the end of the process, or loss of power too (two disk flushes a blob).',
     },
+    ...STORE_OPTIONS,
+    ...SCOPE_OPTIONS,
     tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
     signingKeyFile: {
       type: 'path',
@@ -42,6 +50,8 @@ export function parseCacheConfig(environment: Environment, argv: readonly string
   const config = parseOptions(CACHE_OPTIONS, environment, argv);
   if (!isProject(config.localProject)) throw invalid('--local-project', 'must be 1 to 63 letters, digits, ".", "_" or "-"');
   if (!isScope(config.localScope)) throw invalid('--local-scope', 'must be a path such as main or main/pr-7');
+  parseQuotas(config.scopeQuota);
+  parseFloors(config.scopeZone);
   return config;
 }
 

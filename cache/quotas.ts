@@ -1,8 +1,25 @@
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
+import type { OptionSpec } from '../base/options.ts';
 import { parseSizeBytes } from '../base/quantity.ts';
 import { parseZone, type Zone } from '../base/zone.ts';
 import type { Owner } from './store-index/store-index.ts';
+
+/** The options that bound what scopes keep, for the tables of the data plane and of the coordinator that starts one. */
+export const SCOPE_OPTIONS = {
+  scopeQuota: {
+    type: 'list',
+    help:
+      'Most that scopes keep, as <project>/<scope>=<bytes of blobs>:<entries>, such as web/main=20Gi:100000; <project>= for each other scope ' +
+      'of a project, *= for each of all others. Beyond it a scope loses what it used least. Without one scopes share the room.',
+  },
+  scopeZone: {
+    type: 'list',
+    help:
+      'The lowest zone whose agents may make what a scope keeps, as <project>/<scope>=<zone>, such as web/release=production; <project>= ' +
+      'and *= as with quotas.',
+  },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
 
 /** Most that one owner may keep. */
 export type Quota = { readonly blobBytes: number; readonly entryCount: number };

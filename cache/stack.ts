@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import type { Env } from '../base/env.ts';
 import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
-import { entryActionCache } from './action-cache/entries.ts';
 import { diskStores } from './disk.ts';
-import { withCompleteEntries } from './entries/complete.ts';
-import { diskEntryStore } from './entries/disk.ts';
-import type { EntryStore } from './entries/entry-store.ts';
-import { Needs } from './entries/needs.ts';
-import { LruDir } from './lru-dir.ts';
-import { groupsOf } from './owner.ts';
+import type { EntryParts } from './entries/entry-parts.ts';
+import { openDiskEntries } from './entry-stack.ts';
+import type { S3Config } from './objects/s3-options.ts';
+import { openOwnedDir, type Holding } from './owned-dir.ts';
+import type { FloorOf, QuotaOf } from './quotas.ts';
+import { openS3Blobs } from './s3-stack.ts';
+import type { Owner } from './store-index/store-index.ts';
 import type { StoreOf } from './store-view.ts';
 
 export type StackOptions = {
@@ -19,33 +19,59 @@ export type StackOptions = {
   readonly durability: 'process' | 'power';
   /** Signs entries, and says which are believed. */
   readonly keys: Keyring;
+  /** @default no owner has a bound of its own */
+  readonly quotaOf?: QuotaOf;
+  /** @default no scope demands a zone */
+  readonly floorOf?: FloorOf;
 };
 
 /** What the data plane keeps. */
 export interface DiskStack extends AsyncDisposable {
   /** The blobs of a view; owners (a project's scopes) share the space and nothing else. */
   readonly storeOf: StoreOf;
-  /** Complete entries only, but in lists. */
-  readonly entries: EntryStore;
+  readonly entries: EntryParts;
+  /** Complete entries only. */
   readonly actionCache: ActionCache;
 }
 
-/** Composes the data plane's stores; nothing else does. */
+/** Composes the data plane's stores over files; with `openStack` and `openS3Blobs`, nothing else does. */
 export function openDiskStack(options: StackOptions, env: Env): DiskStack {
-  const { durability, keys } = options;
-  const shared = { durability, groupsOf, env };
-  const blobs = LruDir.open({ ...shared, dir: join(options.dir, 'cas'), limitBytes: options.maxBytes });
-  const records = LruDir.open({ ...shared, dir: join(options.dir, 'entries'), limitBytes: options.maxResultBytes });
-  const storeOf = diskStores(blobs, durability); // hashes what comes in and goes out
-  const signed = diskEntryStore(records, keys, env); // believes no record that was not signed for its name
-  const entries = withCompleteEntries(signed, new Needs(storeOf), env.log); // outermost: what is not complete is not seen
+  const { durability, quotaOf, maxBytes: limitBytes } = options;
+  const limitOf = (owner: Owner) => {
+    const quota = quotaOf?.(owner);
+    return quota === undefined ? undefined : { bytes: quota.blobBytes, fileCount: Number.POSITIVE_INFINITY };
+  };
+  const blobs = openOwnedDir({ dir: join(options.dir, 'cas'), limitBytes, durability, limitOf }, env);
+  const storeOf = diskStores(blobs.files, durability); // hashes what comes in and goes out
+  return withEntries(storeOf, blobs, () => blobs.holdings(), options, env);
+}
+
+/**
+ * Composes the data plane's stores: over files, or over a bucket where one is given.
+ * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE
+ */
+export async function openStack(options: StackOptions & { readonly bucket: S3Config | undefined }, env: Env): Promise<DiskStack> {
+  const { bucket, dir, maxBytes } = options;
+  if (bucket === undefined) return openDiskStack(options, env);
+  const blobs = await openS3Blobs({ bucket, dir, maxBytes }, env);
+  return withEntries(blobs.storeOf, blobs, async () => [], options, env);
+}
+
+function withEntries(
+  storeOf: StoreOf,
+  blobs: AsyncDisposable,
+  blobHoldings: () => Promise<readonly Holding[]>,
+  { quotaOf = () => undefined, floorOf = () => undefined, ...options }: StackOptions,
+  env: Env,
+): DiskStack {
+  const entries = openDiskEntries({ ...options, quotaOf, floorOf, storeOf, blobHoldings }, env);
   return {
     storeOf,
-    entries,
-    actionCache: entryActionCache(entries),
+    entries: entries.parts,
+    actionCache: entries.actionCache,
     async [Symbol.asyncDispose]() {
       await blobs[Symbol.asyncDispose]();
-      await records[Symbol.asyncDispose]();
+      await entries[Symbol.asyncDispose]();
     },
   };
 }

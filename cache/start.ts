@@ -9,9 +9,11 @@ import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.
 import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
+import { parseFloors, parseQuotas } from './quotas.ts';
 import { openGrants } from './rpc/grants.ts';
 import { dataPlaneServices } from './rpc/services.ts';
-import { openDiskStack } from './stack.ts';
+import { openStack } from './stack.ts';
+import { bucketFrom } from './store-options.ts';
 
 /** The data plane, serving. Disposal lets calls under way finish for a few seconds. */
 export interface RunningCache extends AsyncDisposable {
@@ -40,9 +42,16 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     stack.use(watchForChange(config.tokensFile, reread));
   }
   const keys = keptSigningKeys(config, env, stack);
-  const disk = stack.use(openDiskStack({ ...config, keys }, env));
+  const disk = stack.use(
+    await openStack(
+      { ...config, keys, quotaOf: parseQuotas(config.scopeQuota), floorOf: parseFloors(config.scopeZone), bucket: bucketFrom(config) },
+      env,
+    ),
+  );
   const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKeyFrom(keys), env.clock);
-  const served = stack.use(dataPlaneServices({ authenticator, grants, storeOf: disk.storeOf, actionCache: disk.actionCache, env }));
+  const served = stack.use(
+    dataPlaneServices({ authenticator, grants, storeOf: disk.storeOf, actionCache: disk.actionCache, entries: disk.entries, env }),
+  );
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
   const parts = stack.move();
   return { address: server.address, [Symbol.asyncDispose]: () => parts.disposeAsync() };

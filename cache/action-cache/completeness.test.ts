@@ -4,9 +4,11 @@ import { expectFault } from '../../test/contract/blob-store.ts';
 import { encodeStepResult } from '../action/action-result.ts';
 import { NO_USAGE, type StepResult } from '../action/result.ts';
 import { encodeTree } from '../action/tree-message.ts';
+import { systemClock } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { withCompleteEntries } from '../entries/complete.ts';
+import { Departures } from '../entries/departures.ts';
 import { memoryEntryStore } from '../entries/memory.ts';
 import { Needs } from '../entries/needs.ts';
 import { digestOf, type Digest } from '../digest.ts';
@@ -40,7 +42,8 @@ const RESULT: StepResult = {
 /** Everything that must be there. */
 const BLOBS: readonly Uint8Array[] = [bytesOf('file'), bytesOf('in tree'), bytesOf('log'), treeBytes, ...tree.encoded.values()];
 
-const completeCache = (store: BlobStore) => entryActionCache(withCompleteEntries(memoryEntryStore(), new Needs(() => store), silentLogger));
+const completeCache = (store: BlobStore) =>
+  entryActionCache(withCompleteEntries(memoryEntryStore(), new Needs(() => store), new Departures(systemClock), silentLogger));
 
 async function cacheOver(store: BlobStore) {
   const cache = completeCache(store);

@@ -1,4 +1,5 @@
 import type { Logger } from '../../base/log.ts';
+import type { Departures } from './departures.ts';
 import type { Entry, EntryStore } from './entry-store.ts';
 import type { Needs } from './needs.ts';
 
@@ -11,7 +12,7 @@ const PREFIX_TRIES = 16;
  * next older one is found. Costs one `findMissing` per tree and one for the rest. Outermost: nothing that is not complete may be seen,
  * but in lists.
  */
-export function withCompleteEntries(next: EntryStore, needs: Needs, log: Logger): EntryStore {
+export function withCompleteEntries(next: EntryStore, needs: Needs, departures: Departures, log: Logger): EntryStore {
   const isComplete = (entry: Entry, signal: AbortSignal) => needs.areThere(entry.at.owner, entry.value, signal);
   return {
     async get(kind, project, scopes, key, signal) {
@@ -27,6 +28,7 @@ export function withCompleteEntries(next: EntryStore, needs: Needs, log: Logger)
         if (entry === undefined || (await isComplete(entry, signal))) return entry;
         log.info('entry-incomplete', { ...entry.at, writtenAt: entry.writtenAt });
         await next.drop(entry.at, signal);
+        departures.note(entry.at, 'incomplete');
       }
       return undefined;
     },

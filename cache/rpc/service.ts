@@ -1,6 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
+import type { EntryParts } from '../entries/entry-parts.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Gate } from './access.ts';
 
@@ -9,6 +10,7 @@ export type DataPlaneParts = Gate & {
   readonly storeOf: StoreOf;
   /** Complete entries only. */
   readonly actionCache: ActionCache;
+  readonly entries: EntryParts;
   readonly env: Env;
 };
 

@@ -4,13 +4,21 @@ import { byteStreamService } from './byte-stream-service.ts';
 import { capabilitiesService } from './capabilities-service.ts';
 import { casService } from './cas-service.ts';
 import { dataAccessService } from './data-access-service.ts';
+import { entryService } from './entry-service.ts';
 import type { DataPlaneParts } from './service.ts';
 
 /** All services of the data plane. Dispose of it after the server. */
 export function dataPlaneServices(parts: DataPlaneParts): { readonly services: readonly ServedService[] } & Disposable {
   const bytes = byteStreamService(parts);
   return {
-    services: [casService(parts), bytes, actionCacheService(parts), capabilitiesService(parts), dataAccessService(parts)],
+    services: [
+      casService(parts),
+      bytes,
+      actionCacheService(parts),
+      capabilitiesService(parts),
+      dataAccessService(parts),
+      entryService(parts),
+    ],
     [Symbol.dispose]: () => bytes[Symbol.dispose](),
   };
 }
