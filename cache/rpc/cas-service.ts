@@ -11,7 +11,7 @@ import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
 import { faultToRpcStatus } from '../../proto/status.ts';
 import type { BlobStore } from '../blob-store.ts';
-import { ByteBudget } from '../byte-budget.ts';
+import { ByteBudget, forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
 import { decompressZstdSync } from '../zstd.ts';
@@ -36,6 +36,9 @@ export function casService(parts: DataPlaneParts): ServedService {
   };
   return { definition: loadProto().build.bazel.remote.execution.v2.ContentAddressableStorage.service, handlers };
 }
+
+/** Blobs of a batch that are stored or read at once: each may hold a file open. */
+const BATCH_AT_ONCE = 512;
 
 async function notOffered(name: string): Promise<never> {
   throw new Fault('UNIMPLEMENTED', `${name} is not offered, as GetCapabilities says`);
@@ -62,11 +65,22 @@ async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: B
   const blobs = request.requests.map((one, index) => ({ ...one, digest: digestFromProto(one.digest, `requests[${index}].digest`) }));
   const bytes = checkTotal(blobs.map(({ digest }) => digest));
   using _ = await budget.take(bytes, call.signal);
-  const responses: BatchUpdateBlobsResponse['responses'] = [];
-  for (const { digest, data, compressor } of blobs) {
-    const status = await statusOf(() => store.put(digest, plainBytes(digest, data, compressor), call.signal));
-    responses.push({ digest: digestToProto(digest), status: status ?? OK });
-  }
+  const responses: NonNullable<BatchUpdateBlobsResponse['responses']> = blobs.map(({ digest }) => ({
+    digest: digestToProto(digest),
+    status: OK,
+  }));
+  // Side by side: a store may make many of them durable at once.
+  const putOne = async ({ digest, data, compressor }: (typeof blobs)[number], index: number, signal: AbortSignal) => {
+    const status = await statusOf(async () => await store.put(digest, plainBytes(digest, data, compressor), signal));
+    if (status !== undefined) responses[index] = { digest: digestToProto(digest), status };
+  };
+  await forEachWithin(
+    blobs.entries(),
+    BATCH_AT_ONCE,
+    () => 1,
+    ([index, blob], signal) => putOne(blob, index, signal),
+    call.signal,
+  );
   return { responses };
 }
 
@@ -96,6 +110,11 @@ async function readBlobs(
   signal: AbortSignal,
 ): Promise<NonNullable<BatchReadBlobsResponse['responses']>> {
   const read = blobReader(store, BATCH_BYTES_MAX);
+  const found = new Map<Digest, Uint8Array | { readonly error: unknown }>();
+  const readOne = async (digest: Digest, either: AbortSignal) => {
+    found.set(digest, await read(digest, either).catch((error: unknown) => ({ error })));
+  };
+  await forEachWithin(new Set(digests), BATCH_AT_ONCE, () => 1, readOne, signal);
   const responses: NonNullable<BatchReadBlobsResponse['responses']> = [];
   let messageBytes = 0;
   for (const digest of digests) {
@@ -104,7 +123,9 @@ async function readBlobs(
     const status = await statusOf(async () => {
       if (messageBytes > CLIENT_MESSAGE_BYTES)
         throw new Fault('LIMIT_EXCEEDED', `No room in this answer: ask for ${digest} in another call`);
-      data = await read(digest, signal);
+      const bytes = found.get(digest) ?? data;
+      if (!(bytes instanceof Uint8Array)) throw bytes.error;
+      data = bytes;
     });
     if (status !== undefined) messageBytes -= sizeOf(digest);
     responses.push({ digest: digestToProto(digest), data, status: status ?? OK, compressor: 'IDENTITY' });
