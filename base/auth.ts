@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Fault } from './fault.ts';
-import { isProject, isScope, ROLES, type Caller } from './caller.ts';
+import { isOpenScope, isProject, ROLES, type Caller } from './caller.ts';
 import { parseZone, type Zone } from './zone.ts';
 
 /** Who is at the other end of a connection, as verified. */
@@ -113,7 +113,7 @@ export function parseTokens(text: string): readonly TokenEntry[] {
     const role = ROLES.find((known) => known === entry.get('role'));
     if (role === undefined) throw bad(`${at}, "role"`, `must be one of ${ROLES.join(', ')}`);
     const project = word('project', isProject, 'must name the project');
-    const scope = word('scope', isScope, 'must be a path such as main or main/pr-7');
+    const scope = word('scope', isOpenScope, 'must be a path such as main or main/pr-7, and no part of it begin with a dot');
     return { sha256, identity: { kind, caller: { name, role, project, scope, zoneCeiling: zoneAt('zoneCeiling') } } };
   });
 }

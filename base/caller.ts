@@ -38,3 +38,8 @@ const SCOPE_LENGTH_MAX = 180;
 export function isScope(path: string): boolean {
   return path.length <= SCOPE_LENGTH_MAX && /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+){0,7}$/.test(path);
 }
+
+/** Whether callers and builds may have the scope: those with a part that begins with a dot are for processes of ours. */
+export function isOpenScope(path: string): boolean {
+  return isScope(path) && !/(^|\/)\./.test(path);
+}

@@ -69,6 +69,8 @@ function addBuildCommands(program: Command, runner: Runner): void {
     .addOption(sandbox())
     .option('--detach', 'only submit')
     .option('--idempotency-key <key>', 'submit at most one build under this key')
+    .option('--scope <scope>', 'cache scope of the build: that of your credential, or one below it')
+    .addOption(words('--untrusted-input <what>', 'what others had in their hands before: it lowers the scope; may be repeated'))
     .addOption(tail())
     .action((options) => runner(async (session) => (await import('./commands/run.ts')).runCommand(session, options), options));
   withServer(program.command('exec'))

@@ -2,6 +2,7 @@ import { parseOptions, type Environment, type Options, type OptionTable } from '
 import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
+import { parseScopeZones } from '../base/scope-zones.ts';
 import { REDIS_OPTIONS } from './ledger/redis/config.ts';
 
 /** Every option of `switchyard coordinator`. */
@@ -58,6 +59,12 @@ export const COORDINATOR_OPTIONS = {
     },
     localProject: { type: 'string', default: 'local', help: 'Project of the local administrator.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local administrator.' },
+    scopeZones: {
+      type: 'string',
+      help:
+        'Scopes that keep only what agents of a zone or a higher one made: <project>/<scope>=<zone>, with commas between them; * is every ' +
+        'project. Steps of such a scope run there only. Without it a scope takes results of any zone.',
+    },
     cacheBytes: {
       type: 'size',
       default: '20Gi',
@@ -137,6 +144,7 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
       ? [`--retention-count-max is ${config.retentionCountMax}, but must be at least --retention-count, ${config.retentionCount}`]
       : []),
     ...nameProblems(config),
+    ...zoneProblems(config),
     ...sharingProblems(config),
   ];
   if (problems.length > 0) {
@@ -185,6 +193,15 @@ function sharingProblems(config: CoordinatorConfig): readonly string[] {
 /** Whether it stands for every address of the host, and so for none that others could dial. */
 function isWildcard(address: string): boolean {
   return /^(0\.0\.0\.0|\[::\]|\[::0\]|\*)$/.test(hostOf(address) ?? '');
+}
+
+function zoneProblems({ scopeZones }: CoordinatorConfig): readonly string[] {
+  try {
+    parseScopeZones(scopeZones ?? '');
+    return [];
+  } catch (error) {
+    return [error instanceof Fault ? error.message : String(error)];
+  }
 }
 
 function nameProblems(config: CoordinatorConfig): readonly string[] {

@@ -10,7 +10,7 @@ describe('registration', () => {
       agentId: 'edge-1',
       bootId: 'boot-1',
       protocolMin: 1,
-      protocolMax: 1,
+      protocolMax: 2,
       labels: { class: 'edge' },
       capacity: PROFILE.capacity,
       sandbox: ['isolatesFiles'],
@@ -73,7 +73,7 @@ describe('registration', () => {
   });
 
   test('a protocol that the agent does not speak ends it', () => {
-    const rig = new Rig().connect({ protocol: 2 });
+    const rig = new Rig().connect({ protocol: 3 });
     expect(rig.ended?.ok).toBe(false);
   });
 

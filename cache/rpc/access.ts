@@ -23,10 +23,10 @@ export type Access = {
 export type Gate = { readonly authenticator: Authenticator; readonly grants: Grants };
 
 /**
- * Who calls, and what an instance name means for them. `project` or `project/scope`; callers may leave out what is their
- * own. Callers: their project; blobs and results are read in their scope and its ancestors, and written in their own scope only,
- * by submitters and above. Agents: what the grant of an attempt says, and without one nothing; results are read only. Services:
- * everything, with the name in full.
+ * Who calls, and what an instance name means for them: `project` or `project/scope`; callers may leave out what is their own.
+ * Callers: in their project, blobs and results are read in the scope that they name and in its ancestors, and written in it by
+ * submitters and above. It is their own or one below it; one above it is for reading only. Agents: what the grant of an attempt says,
+ * and without one nothing; results are read only. Services: everything, with the name in full.
  * @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST, GRANT_EXPIRED
  */
 export function accessOf(gate: Gate, instanceName: string, call: Pick<Call, 'evidence' | 'metadata'>): Access {
@@ -72,12 +72,13 @@ function callerAccess(identity: Identity & { kind: 'caller' }, { project, scope 
   }
   const own = scopeChain(caller.scope);
   const wanted = scope ?? caller.scope;
-  if (!own.includes(wanted)) {
-    throw new Fault('FORBIDDEN', `Instance "${name}": your credential reads the scopes ${own.join(', ')} only`, {
+  const isBelow = scopeChain(wanted).includes(caller.scope);
+  if (!isBelow && !own.includes(wanted)) {
+    throw new Fault('FORBIDDEN', `Instance "${name}": your credential reads ${own.join(', ')} and what is below ${caller.scope}`, {
       field: 'instance_name',
     });
   }
-  const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter') && wanted === caller.scope;
+  const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter') && isBelow;
   const writes = mayWrite ? wanted : undefined;
   const view = { project: caller.project, reads: scopeChain(wanted), writes, producer: caller.name };
   return { identity, view, results: writes, attempt: undefined };

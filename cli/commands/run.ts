@@ -29,6 +29,9 @@ export type RunOptions = {
   readonly sandbox: string;
   readonly detach?: boolean;
   readonly idempotencyKey?: string;
+  /** The build's cache scope: the caller's own or one below it. @default the caller's own */
+  readonly scope?: string;
+  readonly untrustedInput: readonly string[];
   readonly tail: number;
 };
 
@@ -95,11 +98,11 @@ type Status = ReturnType<typeof status>;
 async function submitAndFollow(session: Session, server: BuildServer, doing: Status, submission: Submission): Promise<number> {
   const { plan, prepared, root, options, ownYard } = submission;
   doing.say('Sending inputs …');
-  const sent = () => uploadInputs(session, server, prepared);
+  const sent = () => uploadInputs(session, server, prepared, options.scope);
   const upload = await (ownYard ? patiently(session, sent) : sent());
   doing.say('Submitting …');
   const note = noteFor(submission, server, root);
-  const request = submitRequestOf(plan, prepared.inputs, options.idempotencyKey ?? note.key);
+  const request = { ...submitRequestOf(plan, prepared.inputs, options.idempotencyKey ?? note.key), ...placeOf(options) };
   const { id, existing } = await submitSurely(session, server, request);
   submission.submitted();
   doing.say('');
@@ -121,17 +124,27 @@ async function submitAndFollow(session: Session, server: BuildServer, doing: Sta
   return code;
 }
 
+/** Where the build is to run, as far as the command line says. */
+function placeOf({ scope, untrustedInput }: RunOptions): Pick<SubmitBuildRequest, 'scope' | 'untrustedInputs'> {
+  return { ...(scope === undefined ? {} : { scope }), ...(untrustedInput.length === 0 ? {} : { untrustedInputs: [...untrustedInput] }) };
+}
+
 /** A note only where the key is ours to choose. */
 function noteFor({ plan, prepared, options }: Submission, server: BuildServer, root: string): ResumeNote {
   if (options.idempotencyKey !== undefined) return { key: options.idempotencyKey, resumed: false, clear: () => {} };
   const stateDir = stateDirIn(root);
   if (stateDir === undefined) return { key: randomUUID(), resumed: false, clear: () => {} };
-  return resumeNote(stateDir, server.link.address, submitRequestOf(plan, prepared.inputs, ''));
+  return resumeNote(stateDir, server.link.address, { ...submitRequestOf(plan, prepared.inputs, ''), ...placeOf(options) });
 }
 
-/** The data plane of the server, wherever it is: that of another coordinator where this one goes away. */
-export async function openServersData(session: Session, server: BuildServer): Promise<DataPlane> {
-  const { dataAddress, instanceName } = await server.server(session.signal);
+/**
+ * The data plane of the server, wherever it is: that of another coordinator where this one goes away. `scope` is the caller's own where
+ * it is undefined.
+ */
+export async function openServersData(session: Session, server: BuildServer, scope?: string): Promise<DataPlane> {
+  const view = await server.server(session.signal);
+  const { dataAddress } = view;
+  const instanceName = scope === undefined ? view.instanceName : `${view.project}/${scope}`;
   const link = { address: dataAddress, token: server.link.token };
   const env = { log: session.terminal.log, clock: session.terminal.clock };
   const locate = async (signal: AbortSignal) => (await server.server(signal)).dataAddress;
@@ -139,9 +152,14 @@ export async function openServersData(session: Session, server: BuildServer): Pr
 }
 
 /** Sends what the server lacks of the inputs. */
-export async function uploadInputs(session: Session, server: BuildServer, prepared: Pick<PreparedInputs, 'blobs'>): Promise<UploadCount> {
+export async function uploadInputs(
+  session: Session,
+  server: BuildServer,
+  prepared: Pick<PreparedInputs, 'blobs'>,
+  scope?: string,
+): Promise<UploadCount> {
   if (prepared.blobs.size === 0) return { sentBytes: 0, totalBytes: 0 };
-  await using data = await openServersData(session, server);
+  await using data = await openServersData(session, server, scope);
   // Awaited here: the connection closes when this function is left.
   return await uploadTree(prepared, data.store, session.signal);
 }

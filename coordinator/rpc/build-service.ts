@@ -5,6 +5,7 @@ import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import type { BreakerView } from '../../base/breaker.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
+import type { ScopeZones } from '../../base/scope-zones.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST } from '../../cache/digest.ts';
 import type { BuildHandlers } from '../../proto/gen/switchyard/v1/Build.ts';
@@ -62,6 +63,8 @@ export type BuildServiceOptions = {
   readonly archive: Pick<Archive, 'find'>;
   /** Where a caller's inputs are. */
   readonly storeFor: (instanceName: string) => BlobStore;
+  /** From which zone on each scope takes results. @default any */
+  readonly scopeZones?: ScopeZones;
   /** Breakers of what this coordinator needs itself. @default none */
   readonly dependencies?: () => readonly BreakerView[];
   readonly authenticator: Authenticator;
@@ -169,13 +172,13 @@ async function timeOf({ role, reads, env }: BuildServiceOptions, signal: AbortSi
 }
 
 async function submit(options: Leading, request: SubmitBuildRequest__Output, caller: Caller, call: Call): Promise<SubmitBuildResponse> {
-  const submission = submissionFromProto(request, caller);
+  const submission = submissionFromProto(request, caller, options.scopeZones);
   if (options.driver.backlog > BACKLOG_MAX) {
     throw new Fault('LIMIT_EXCEEDED', 'The ledger has fallen behind: no new builds for a moment', { retryAfterMs: 2_000 });
   }
   const id = newBuildId(options.driver.now());
-  if (options.core.buildOfKey(caller, submission.idempotencyKey) === undefined)
-    await refuseMissingInputs(options, submission, caller, call);
+  if (options.core.buildOfKey(submission.spec, submission.idempotencyKey) === undefined)
+    await refuseMissingInputs(options, submission, call);
   const reply = await confirmed(options.driver, () => options.driver.submit({ kind: 'build-submitted', id, ...submission }));
   // The offers that were durable with the build are written in this turn: they leave first, and the answer in the next.
   await nextTurn();
@@ -186,7 +189,7 @@ async function submit(options: Leading, request: SubmitBuildRequest__Output, cal
     steps: request.steps.length,
     existing: reply.existing,
   });
-  return { buildId: reply.id, existing: reply.existing };
+  return { buildId: reply.id, existing: reply.existing, scope: submission.spec.scope };
 }
 
 /** Faults of a store that is away; CANCELLED where our own patience was over. */
@@ -202,13 +205,13 @@ function unchecked(error: unknown): Fault {
 }
 
 /** @throws {Fault} WRONG_STATE naming the first step whose input tree is not in the store. */
-async function refuseMissingInputs(options: Leading, { spec }: Submission, caller: Caller, call: Call): Promise<void> {
+async function refuseMissingInputs(options: Leading, { spec }: Submission, call: Call): Promise<void> {
   const firstUse = new Map(spec.steps.map((step, index) => [step.inputRoot, index] as const).toReversed());
   firstUse.delete(EMPTY_DIGEST);
   const roots = [...firstUse.keys()];
   if (roots.length === 0) return;
   const signal = AbortSignal.any([call.signal, AbortSignal.timeout(STORE_MS)]);
-  const store = options.storeFor(instanceNameOf(caller.project, caller.scope));
+  const store = options.storeFor(instanceNameOf(spec.project, spec.scope));
   for (let start = 0; start < roots.length; start += MISSING_BATCH) {
     const batch = roots.slice(start, start + MISSING_BATCH);
     const missing = await store.findMissing(batch, signal).catch((error: unknown) => {

@@ -28,8 +28,9 @@ test.for(['cluster', 'pool', 'zone'])('an agent that claims another %s is refuse
 
 test.for<[number, number, number | undefined]>([
   [1, 1, 1],
-  [1, 3, 1],
-  [2, 5, undefined],
+  [1, 3, 2],
+  [2, 5, 2],
+  [3, 5, undefined],
   [0, 0, undefined],
 ])('protocol %i to %i is answered with %s', ([protocolMin, protocolMax, chosen]) => {
   if (chosen === undefined)

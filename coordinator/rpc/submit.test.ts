@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Caller } from '../../base/caller.ts';
+import { parseScopeZones, type ScopeZones } from '../../base/scope-zones.ts';
 import type { StepSpec } from '../../proto/gen/switchyard/v1/StepSpec.ts';
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -9,9 +10,9 @@ const CALLER: Caller = { name: 'ci', role: 'submitter', project: 'shop', scope: 
 const codec = loadProto().switchyard.v1.SubmitBuildRequest;
 
 /** The request as it arrives: over the wire and back. */
-function submission(over: SubmitBuildRequest = {}) {
+function submission(over: SubmitBuildRequest = {}, zoneOf?: ScopeZones) {
   const request = { idempotencyKey: 'k', name: 'a build', steps: [{ name: 'one', command: ['true'] }], ...over };
-  return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER);
+  return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER, zoneOf);
 }
 
 const withStep = (step: StepSpec) =>
@@ -155,4 +156,44 @@ test('100,001 steps are refused before any of them is looked at', () => {
   expect(() => submission({ steps })).toThrow(
     expect.objectContaining({ code: 'TOO_LARGE', field: 'steps', message: 'steps has 100001 entries, at most 100000 are taken' }),
   );
+});
+
+test.for(['main/pr-7', 'main/pr-7/try', 'main/pr-7/a/b'])('a caller of main/pr-7 may submit to %s', (scope) => {
+  expect(submission({ scope }).spec).toMatchObject({ scope, zoneCeiling: 'trusted' });
+});
+
+test.for(['main', 'main/pr-8', 'main/pr-70', 'release', 'main/pr'])('a caller of main/pr-7 cannot submit to %s', (scope) => {
+  expect(() => submission({ scope })).toThrow(expect.objectContaining({ code: 'FORBIDDEN', field: 'scope' }));
+});
+
+test.for([
+  'main/pr-7/',
+  '/main/pr-7',
+  'main/pr-7/../..',
+  'main/pr-7/.archive',
+  '.archive',
+  `main/pr-7/${'x'.repeat(200)}`,
+  'main/pr-7/a b',
+])('"%s" is no scope', (scope) => {
+  expect(() => submission({ scope })).toThrow(expect.objectContaining({ code: 'BAD_REQUEST', field: 'scope' }));
+});
+
+test('untrusted inputs lower scope and zone, in the same way whatever their order', () => {
+  const tainted = submission({ untrustedInputs: ['fork a/b@1', 'artifact of run 7'] }).spec;
+  expect(tainted.scope).toMatch(/^main\/pr-7\/untrusted-[0-9a-f]{16}$/);
+  expect(tainted.zoneCeiling).toBe('untrusted');
+  expect(submission({ untrustedInputs: ['artifact of run 7', 'fork a/b@1'] }).spec.scope).toBe(tainted.scope);
+  expect(submission({ untrustedInputs: ['fork a/b@2', 'artifact of run 7'] }).spec.scope).not.toBe(tainted.scope);
+  expect(() => submission({ untrustedInputs: ['x'], steps: [{ name: 'one', command: ['true'], zone: 'ZONE_TRUSTED' }] })).toThrow(
+    expect.objectContaining({ code: 'FORBIDDEN' }),
+  );
+  expect(() => submission({ untrustedInputs: [''] })).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+});
+
+test('steps of a scope that takes results from a zone on run in that zone or a higher one', () => {
+  const zoneOf = parseScopeZones('shop/main/pr-7=trusted');
+  expect(submission({}, zoneOf).spec.steps.map(({ zone }) => zone)).toEqual(['trusted']);
+  expect(submission({ scope: 'main/pr-7/try' }, zoneOf).spec.steps.map(({ zone }) => zone)).toEqual(['untrusted']);
+  const tooHigh = parseScopeZones('*/main/pr-7=production');
+  expect(() => submission({}, tooHigh)).toThrow(expect.objectContaining({ code: 'FORBIDDEN', field: 'scope' }));
 });

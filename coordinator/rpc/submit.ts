@@ -1,10 +1,12 @@
-import type { Caller } from '../../base/caller.ts';
+import { isOpenScope, scopeChain, type Caller } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
+import { ANY_ZONE, type ScopeZones } from '../../base/scope-zones.ts';
+import { atLeast, ZONES, type Zone } from '../../base/zone.ts';
 import { digestOf, hashOf } from '../../cache/digest.ts';
 import type { SubmitBuildRequest__Output } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { BuildSpec } from '../core/spec.ts';
-import { bad, durationField, labelsField, textField } from './fields.ts';
+import type { BuildSpec, StepSpec } from '../core/spec.ts';
+import { bad, brief, durationField, labelsField, textField } from './fields.ts';
 import { stepSpecFromProto } from './step-spec.ts';
 
 /** A build as the core takes it, with what tells a repeat of the request from another one. */
@@ -12,12 +14,13 @@ export type Submission = { readonly spec: BuildSpec; readonly idempotencyKey: st
 
 const WEIGHT_MIN = 0.01;
 const WEIGHT_MAX = 100;
+const UNTRUSTED_INPUTS_MAX = 64;
 
 /**
  * Checks a request field by field and fills in the defaults. What concerns several steps at once (unknown needs, cycles,
  * bounds of the whole) is the core's to refuse. @throws {Fault} BAD_REQUEST, TOO_LARGE, PATH_ESCAPES, FORBIDDEN
  */
-export function submissionFromProto(request: SubmitBuildRequest__Output, caller: Caller): Submission {
+export function submissionFromProto(request: SubmitBuildRequest__Output, caller: Caller, zoneOf: ScopeZones = ANY_ZONE): Submission {
   const { steps } = request;
   if (steps.length === 0) throw bad('steps', 'must have at least one step');
   if (steps.length > LIMITS.stepsPerBuild) {
@@ -27,21 +30,54 @@ export function submissionFromProto(request: SubmitBuildRequest__Output, caller:
   const weight = request.weight === 0 ? 1 : request.weight;
   if (!(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX))
     throw bad('weight', `must be from ${WEIGHT_MIN} to ${WEIGHT_MAX}, but is ${request.weight}`);
+  const { scope, zoneCeiling } = placeOf(request, caller);
+  const floor = zoneOf(caller.project, scope);
   const spec: BuildSpec = {
     name: textField(request.name, 'name', 1, 128),
     project: caller.project,
-    scope: caller.scope,
-    zoneCeiling: caller.zoneCeiling,
+    scope,
+    zoneCeiling,
     submittedBy: caller.name,
     labels: labelsField(request.labels, 'labels'),
     weight,
     timeoutMs: durationField(request.timeoutMs, 'timeout_ms', undefined),
     failFast: request.failFast,
-    steps: steps.map((step, index) => stepSpecFromProto(step, `steps[${index}]`, caller.zoneCeiling)),
+    steps: steps.map((step, index) => within(floor, stepSpecFromProto(step, `steps[${index}]`, zoneCeiling))),
   };
+  if (!atLeast(zoneCeiling, floor)) {
+    throw new Fault(
+      'FORBIDDEN',
+      `The scope ${scope} takes results from the zone ${floor} on, and the build may run in ${zoneCeiling} at most`,
+      {
+        field: 'scope',
+        hint: 'Submit to a scope below it, or with a credential whose zoneCeiling is high enough.',
+      },
+    );
+  }
   refuseRepeatedNames(spec);
   const idempotencyKey = textField(request.idempotencyKey, 'idempotency_key', 1, 128);
   return { spec, idempotencyKey, requestDigest: hashOf(digestOf(Buffer.from(JSON.stringify(spec)))) };
+}
+
+/** Where the build belongs: at the caller's own place or below. Nothing that a request says leads up or sideways. */
+function placeOf({ scope: wanted, untrustedInputs }: SubmitBuildRequest__Output, caller: Caller): Pick<Caller, 'scope' | 'zoneCeiling'> {
+  const scope = wanted === '' ? caller.scope : wanted;
+  if (!isOpenScope(scope)) throw bad('scope', `must be a path such as ${caller.scope}/pr-7, but is "${brief(scope)}"`);
+  if (!scopeChain(scope).includes(caller.scope)) {
+    throw new Fault('FORBIDDEN', `scope is ${scope}, and your credential is for ${caller.scope} and below`, { field: 'scope' });
+  }
+  if (untrustedInputs.length === 0) return { scope, zoneCeiling: caller.zoneCeiling };
+  if (untrustedInputs.length > UNTRUSTED_INPUTS_MAX)
+    throw bad('untrusted_inputs', `has ${untrustedInputs.length} entries, at most ${UNTRUSTED_INPUTS_MAX} are taken`);
+  const words = untrustedInputs.map((text, index) => textField(text, `untrusted_inputs[${index}]`, 1, 512));
+  const tainted = `${scope}/untrusted-${hashOf(digestOf(Buffer.from(JSON.stringify(words.toSorted())))).slice(0, 16)}`;
+  if (!isOpenScope(tainted)) throw bad('scope', 'has no room for another part below it, which untrusted inputs need');
+  return { scope: tainted, zoneCeiling: ZONES[0] };
+}
+
+/** The step, in no lower a zone than its scope takes results from. */
+function within(floor: Zone, step: StepSpec): StepSpec {
+  return atLeast(step.zone, floor) ? step : { ...step, zone: floor };
 }
 
 function refuseRepeatedNames(spec: BuildSpec): void {

@@ -120,16 +120,16 @@ async function outcome(rpc: Rpc, who: Who, instanceName: string): Promise<'ok' |
 /** Columns: what the rpc answers to each caller. `web/main` but where said otherwise. */
 const MATRIX: Readonly<Record<keyof typeof RPCS, readonly ['ok' | FaultCode, ...('ok' | FaultCode)[]]>> = {
   // main, pr at web/main/pr-7, pr at web/main, viewer, agent, service, stranger at web/main, main at web/main/pr-7
-  'ContentAddressableStorage.FindMissingBlobs': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.BatchUpdateBlobs': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.BatchReadBlobs': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ContentAddressableStorage.GetTree': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.Read': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.Write': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ByteStream.QueryWriteStatus': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ActionCache.UpdateActionResult': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
-  'Capabilities.GetCapabilities': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'ContentAddressableStorage.FindMissingBlobs': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ContentAddressableStorage.BatchUpdateBlobs': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ContentAddressableStorage.BatchReadBlobs': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ContentAddressableStorage.GetTree': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ByteStream.Read': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ByteStream.Write': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ByteStream.QueryWriteStatus': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ActionCache.UpdateActionResult': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'Capabilities.GetCapabilities': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
   'DataAccess.UpdateGrants': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
 };
 const COLUMNS: readonly (readonly [Who, string])[] = [

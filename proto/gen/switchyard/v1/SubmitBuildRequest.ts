@@ -11,6 +11,8 @@ export interface SubmitBuildRequest {
   'timeoutMs'?: (number | string | Long);
   'failFast'?: (boolean);
   'steps'?: (_switchyard_v1_StepSpec)[];
+  'scope'?: (string);
+  'untrustedInputs'?: (string)[];
 }
 
 export interface SubmitBuildRequest__Output {
@@ -21,4 +23,6 @@ export interface SubmitBuildRequest__Output {
   'timeoutMs': (string);
   'failFast': (boolean);
   'steps': (_switchyard_v1_StepSpec__Output)[];
+  'scope': (string);
+  'untrustedInputs': (string)[];
 }

@@ -4,9 +4,11 @@
 export interface SubmitBuildResponse {
   'buildId'?: (string);
   'existing'?: (boolean);
+  'scope'?: (string);
 }
 
 export interface SubmitBuildResponse__Output {
   'buildId': (string);
   'existing': (boolean);
+  'scope': (string);
 }
