@@ -51,6 +51,25 @@ export type StepView = {
   readonly mergedInto: string | undefined;
   /** Wanted outputs that were not there after a run that succeeded; servers from before it was told say nothing. */
   readonly missingOutputs?: readonly string[];
+  /** Once they were looked up; servers from before there were any say nothing. */
+  readonly dependencyCaches?: readonly DependencyCacheView[];
+};
+
+export const DEPENDENCY_FOUND = ['exact', 'fallback', 'nothing', 'unknown'] as const;
+export const DEPENDENCY_SAVES = ['pending', 'kept', 'same', 'differs', 'dropped'] as const;
+
+/** What became of one of a step's dependency caches. */
+export type DependencyCacheView = {
+  readonly name: string;
+  readonly key: string;
+  /** Undefined where the policy takes nothing up. */
+  readonly found: (typeof DEPENDENCY_FOUND)[number] | undefined;
+  readonly foundKey: string | undefined;
+  readonly foundScope: string | undefined;
+  readonly why: readonly string[];
+  /** Undefined where nothing was to be kept. */
+  readonly save: (typeof DEPENDENCY_SAVES)[number] | undefined;
+  readonly warnings: readonly string[];
 };
 
 export type BuildView = {
@@ -100,6 +119,7 @@ export type ExplanationView = {
   readonly nearest: readonly { readonly agent: string; readonly lacks: readonly string[] }[];
   readonly placement: readonly { readonly term: string; readonly score: number; readonly why: string }[];
   readonly cache: readonly string[];
+  readonly dependencyCaches: readonly string[];
 };
 
 export type AgentView = {

@@ -86,5 +86,6 @@ function explanationLines(found: ExplanationView, style: Style): readonly string
       found.placement.map(({ term, score, why }) => `${score.toFixed(2).padStart(7)}  ${term}: ${printable(why)}`),
     ),
     ...section('Cache', found.cache.map(printable)),
+    ...section('Dependency caches', found.dependencyCaches.map(printable)),
   ];
 }

@@ -4,6 +4,7 @@ import { EXIT } from '../exit.ts';
 import { serverClock } from '../server-clock.ts';
 import { openServer, printJson, printLines, resolveBuild, type Session } from '../session.ts';
 import { stepUnknown } from '../step-name.ts';
+import { dependencyLines } from '../view/dependency.ts';
 import { frame } from '../view/frame.ts';
 import { formatBytes, formatTime, printable } from '../view/format.ts';
 import { BuildModel, type StepProgress } from '../view/model.ts';
@@ -76,5 +77,6 @@ function stepLines(step: StepProgress, { style }: Session): readonly string[] {
     ...(usage === undefined ? [] : row('moved', `${formatBytes(usage.bytesIn)} in, ${formatBytes(usage.bytesOut)} out`)),
     ...(step.result?.outputs ?? []).map((output) => `output     ${output.path}${output.kind === 'directory' ? '/' : ''}`),
     ...(step.missingOutputs ?? []).map((path) => `output     ${printable(path)}: ${style.warn(missingText(path))}`),
+    ...(step.dependencyCaches ?? []).flatMap((cache) => dependencyLines(cache, style)),
   ];
 }

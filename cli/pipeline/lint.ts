@@ -11,7 +11,7 @@ export const LINT_RULES = {
   'no-timeout': 'A step has no timeout: when it hangs, it holds its agent for an hour.',
   'dependency-cache-key-constant': 'A dependency cache has a key that never changes: what the first run left is used for ever.',
   'pattern-in-dependency-cache': 'A path of a dependency cache has characters of a pattern, but its paths are literal.',
-  'inputs-hold-dependency-cache': "A step's inputs match a path of its dependency cache, which then cannot be placed.",
+  'inputs-hold-dependency-cache': "A step's inputs match a path of its dependency cache, which takes their place where it is found.",
   'inputs-hold-outputs': "A step's inputs match its own outputs, so that its own result changes its key.",
   'pattern-in-outputs': 'An output has characters of a pattern, but outputs are literal paths: nothing will be found there.',
   'cache-without-inputs': 'A cached step reads nothing: its first result is used for ever.',

@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { AgentStatus__Output } from '../../proto/gen/switchyard/v1/AgentStatus.ts';
 import type { BreakerStatus__Output } from '../../proto/gen/switchyard/v1/BreakerStatus.ts';
+import type { DependencyCacheState__Output } from '../../proto/gen/switchyard/v1/DependencyCacheState.ts';
 import type { DependencyStatus__Output } from '../../proto/gen/switchyard/v1/DependencyStatus.ts';
 import type { PoolStatus__Output } from '../../proto/gen/switchyard/v1/PoolStatus.ts';
 import type { BuildSummary__Output } from '../../proto/gen/switchyard/v1/BuildSummary.ts';
@@ -18,6 +19,8 @@ import {
 import {
   BUILD_PHASES,
   BUILD_VERDICTS,
+  DEPENDENCY_FOUND,
+  DEPENDENCY_SAVES,
   RESULT_SOURCES,
   STEP_PHASES,
   STEP_VERDICTS,
@@ -25,6 +28,7 @@ import {
   type BreakerView,
   type BuildEvent,
   type BuildView,
+  type DependencyCacheView,
   type DependencyView,
   type ExplanationView,
   type HoldView,
@@ -94,6 +98,7 @@ export function stepFromProto(message: Step__Output): StepView {
     action: optionalDigestFromProto(message.action, 'action'),
     mergedInto: message.mergedInto === '' ? undefined : message.mergedInto,
     missingOutputs: message.missingOutputs,
+    dependencyCaches: message.dependencyCaches.map(dependencyCacheFromProto),
   };
 }
 
@@ -137,7 +142,7 @@ function needed<T>(value: T | undefined, written: string): T {
 }
 
 export function explanationFromProto(message: ExplainStepResponse__Output): ExplanationView {
-  const { summary, reasons, queuePosition, nearest, placement, cache } = message;
+  const { summary, reasons, queuePosition, nearest, placement, cache, dependencyCaches } = message;
   return {
     phase: wordOf(STEP_PHASES, 'STEP_PHASE_', message.phase) ?? 'blocked',
     summary,
@@ -146,6 +151,21 @@ export function explanationFromProto(message: ExplainStepResponse__Output): Expl
     nearest,
     placement,
     cache,
+    dependencyCaches,
+  };
+}
+
+function dependencyCacheFromProto(message: DependencyCacheState__Output): DependencyCacheView {
+  const { name, key, foundKey, foundScope, why, warnings } = message;
+  return {
+    name,
+    key,
+    found: wordOf(DEPENDENCY_FOUND, 'DEPENDENCY_FOUND_', message.found),
+    foundKey: foundKey || undefined,
+    foundScope: foundScope || undefined,
+    why,
+    save: wordOf(DEPENDENCY_SAVES, 'DEPENDENCY_SAVE_', message.save),
+    warnings,
   };
 }
 

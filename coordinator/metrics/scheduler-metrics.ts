@@ -174,6 +174,20 @@ function tallyMetrics(metrics: Metrics, shell: ShellOf): void {
     labels: ['class'],
     values: led(shell, ({ core }) => byLabel('class', () => core.tally.attempts)()),
   });
+  metrics.read({
+    name: 'switchyard_dependency_cache_lookups_total',
+    help: 'Lookups of dependency caches by what they came to. `unknown`: the store could not be asked, and the step began without.',
+    kind: 'counter',
+    labels: ['found'],
+    values: led(shell, ({ core }) => byLabel('found', () => core.tally.dependencyLookups)()),
+  });
+  metrics.read({
+    name: 'switchyard_dependency_cache_saves_total',
+    help: 'What steps left in dependency caches, by what became of it. `differs`: the same key led to other content before; `dropped`: lost.',
+    kind: 'counter',
+    labels: ['outcome'],
+    values: led(shell, ({ core }) => byLabel('outcome', () => core.tally.dependencySaves)()),
+  });
   for (const [key, { name, help }] of Object.entries(SUMS))
     metrics.read({ name, help, kind: 'counter', values: led(shell, ({ core }) => just(core.tally[key as Sum])) }); // a key of the table
 }

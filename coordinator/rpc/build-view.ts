@@ -1,4 +1,5 @@
 import { unreachable } from '../../base/assert.ts';
+import { dependencyCachesToProto } from './dependency-view.ts';
 import { digestToProto, failureClassToProto, stepResultToProto } from '../../proto/convert.ts';
 import type { Attempt } from '../../proto/gen/switchyard/v1/Attempt.ts';
 import type { BuildPhase } from '../../proto/gen/switchyard/v1/BuildPhase.ts';
@@ -82,6 +83,7 @@ function stepToProto(view: StepView): Step {
     action: record.action === undefined ? null : digestToProto(record.action.action),
     mergedInto: state.kind === 'merged' ? state.into : '',
     missingOutputs: [...missingOutputs(view)],
+    dependencyCaches: dependencyCachesToProto(view),
   };
 }
 
@@ -180,5 +182,6 @@ export function explanationToProto(explanation: Explanation) {
     nearest: explanation.nearest.map((fit) => ({ agent: fit.agent, lacks: [...fit.lacks] })),
     placement: explanation.placement.map((term) => ({ ...term })),
     cache: [...explanation.cache],
+    dependencyCaches: [...explanation.dependencyCaches],
   };
 }
