@@ -1,20 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Env } from '../../base/env.ts';
-import type { ObjectStore } from '../objects/object-store.ts';
-import type { StoreIndex } from '../store-index/store-index.ts';
-import { rebuildIndex } from './rebuild.ts';
+import { openEpoch } from '../gc/open-epoch.ts';
+import { fillIndex, type RebuildOptions } from './rebuild.ts';
 import { unlessAborted } from './tries.ts';
 
 const TASK = 'rebuild';
 /** For so long nobody else begins a rebuild after its rebuilder was last heard of. */
 const CLAIM_MS = 60_000;
 
-export type IndexKeeperOptions = {
-  readonly objects: ObjectStore;
-  readonly index: StoreIndex;
-  readonly restoreEntries: (signal: AbortSignal) => Promise<void>;
-  readonly env: Env;
+export type IndexKeeperOptions = RebuildOptions & {
   /** How often the index is asked whether it has forgotten something. */
   readonly everyMs: number;
 };
@@ -24,25 +18,32 @@ export type IndexKeeperOptions = {
  * process does. Disposal ends a rebuild under way, which the next process takes up.
  */
 export interface IndexKeeper extends AsyncDisposable {
-  /** Returns once the index has been seen open and complete; for the start of a process, and tests. */
-  ready(signal: AbortSignal): Promise<void>;
+  /** Returns once the index has been seen open: readers and writers are let in. */
+  opened(signal: AbortSignal): Promise<void>;
+  /** Returns once the index has been seen complete. */
+  completed(signal: AbortSignal): Promise<void>;
 }
 
 export function keepIndex(options: IndexKeeperOptions): IndexKeeper {
-  const { objects, index, restoreEntries, env } = options;
+  const { objects, index, restoreEntries, env, graceMs } = options;
   const closing = new AbortController();
   const holder = randomBytes(12).toString('hex');
+  const open = Promise.withResolvers<void>();
   const complete = Promise.withResolvers<void>();
   const look = async (signal: AbortSignal) => {
     const state = await index.epoch(signal);
     if (state.open && state.complete) {
+      open.resolve();
       complete.resolve();
       return;
     }
+    const rebuild = { objects, index, restoreEntries, env, graceMs };
+    await openEpoch(rebuild, signal);
+    open.resolve();
     if (!(await index.claim(TASK, holder, CLAIM_MS, signal))) return;
     const renewal = setInterval(() => void index.claim(TASK, holder, CLAIM_MS, signal).catch(() => {}), CLAIM_MS / 3);
     try {
-      await rebuildIndex({ objects, index, restoreEntries, log: env.log }, signal);
+      await fillIndex(rebuild, signal);
     } finally {
       clearInterval(renewal);
     }
@@ -58,7 +59,8 @@ export function keepIndex(options: IndexKeeperOptions): IndexKeeper {
   };
   const running = run();
   return {
-    ready: (signal) => unlessAborted(complete.promise, signal),
+    opened: (signal) => unlessAborted(open.promise, signal),
+    completed: (signal) => unlessAborted(complete.promise, signal),
     async [Symbol.asyncDispose]() {
       closing.abort();
       await running;

@@ -1,0 +1,61 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Env } from '../base/env.ts';
+import { diskStore, diskStores } from './disk.ts';
+import { GC_SETTINGS } from './gc/settings.ts';
+import { LruDir } from './lru-dir.ts';
+import { openS3Objects } from './objects/s3.ts';
+import type { S3Config } from './objects/s3-options.ts';
+import { groupsOf, partitionOf } from './owner.ts';
+import { keepIndex } from './packs/index-keeper.ts';
+import { openPackStore, type PackStore } from './packs/open.ts';
+import { openSqliteStoreIndex } from './store-index/sqlite/sqlite.ts';
+import type { StoreOf } from './store-view.ts';
+import { withLocalTier } from './with-local-tier.ts';
+
+export type S3StackOptions = {
+  readonly bucket: S3Config;
+  /** Of the local tier and, where that is a file, of the index. */
+  readonly dir: string;
+  readonly maxBytes: number;
+};
+
+/** Blobs in a bucket, behind a local tier. */
+export interface S3Blobs extends AsyncDisposable {
+  readonly storeOf: StoreOf;
+  readonly packs: PackStore;
+}
+
+/** How often the index is asked whether it has forgotten something. */
+const INDEX_EVERY_MS = 5_000;
+/** How long a start waits for the index; what comes before it is open is told to come back. */
+const OPEN_MS = 5_000;
+/** Of the local tier, which one blob may take. */
+const LARGEST_SHARE = 8;
+
+/**
+ * Opens the bucket, its index and the local tier. An endpoint that is away is no reason not to start: calls then throw STORE_UNAVAILABLE.
+ * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE for the directory
+ */
+export async function openS3Blobs({ bucket, dir, maxBytes }: S3StackOptions, env: Env): Promise<S3Blobs> {
+  await using stack = new AsyncDisposableStack();
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const objects = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
+  const index = stack.use(await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }));
+  const keeper = stack.use(
+    keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries: async () => {} }),
+  );
+  const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
+  const packs = stack.use(openPackStore({ objects, index, env })); // hashes what comes in and what comes out of the bucket
+  const storeOf = withLocalTier({
+    remote: packs,
+    localOf: (owner) => diskStore(files, partitionOf(owner), 'process'),
+    local: diskStores(files, 'process'), // hashes what it gives out
+    blobBytesMax: Math.floor(maxBytes / LARGEST_SHARE),
+    env,
+  });
+  // A new index is open after a look through the bucket's records, and filled beside the first work.
+  await keeper.opened(AbortSignal.timeout(OPEN_MS)).catch(() => env.log.warn('index-opens-later'));
+  const parts = stack.move();
+  return { storeOf, packs, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
