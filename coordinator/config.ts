@@ -2,7 +2,7 @@ import { parseOptions, type Environment, type Options, type OptionTable } from '
 import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
-import { parseScopeZones } from '../base/scope-zones.ts';
+import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
 import { REDIS_OPTIONS } from './ledger/redis/config.ts';
 
 /** Every option of `switchyard coordinator`. */
@@ -59,12 +59,7 @@ export const COORDINATOR_OPTIONS = {
     },
     localProject: { type: 'string', default: 'local', help: 'Project of the local administrator.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local administrator.' },
-    scopeZones: {
-      type: 'string',
-      help:
-        'Scopes that keep only what agents of a zone or a higher one made: <project>/<scope>=<zone>, with commas between them; * is every ' +
-        'project. Steps of such a scope run there only. Without it a scope takes results of any zone.',
-    },
+    ...SCOPE_OPTIONS,
     cacheBytes: {
       type: 'size',
       default: '20Gi',
@@ -144,7 +139,7 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
       ? [`--retention-count-max is ${config.retentionCountMax}, but must be at least --retention-count, ${config.retentionCount}`]
       : []),
     ...nameProblems(config),
-    ...zoneProblems(config),
+    ...scopeProblems(config),
     ...sharingProblems(config),
   ];
   if (problems.length > 0) {
@@ -195,13 +190,15 @@ function isWildcard(address: string): boolean {
   return /^(0\.0\.0\.0|\[::\]|\[::0\]|\*)$/.test(hostOf(address) ?? '');
 }
 
-function zoneProblems({ scopeZones }: CoordinatorConfig): readonly string[] {
-  try {
-    parseScopeZones(scopeZones ?? '');
-    return [];
-  } catch (error) {
-    return [error instanceof Fault ? error.message : String(error)];
-  }
+function scopeProblems({ scopeQuota, scopeZone }: CoordinatorConfig): readonly string[] {
+  return [() => parseQuotas(scopeQuota), () => parseFloors(scopeZone)].flatMap((parse) => {
+    try {
+      parse();
+      return [];
+    } catch (error) {
+      return [error instanceof Fault ? error.message : String(error)];
+    }
+  });
 }
 
 function nameProblems(config: CoordinatorConfig): readonly string[] {

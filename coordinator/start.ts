@@ -9,9 +9,9 @@ import { grantKeyFrom } from '../base/grant.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
-import { parseScopeZones } from '../base/scope-zones.ts';
 import { keptKeyring } from '../base/signing.ts';
 import { watchForChange } from '../base/watch-file.ts';
+import { parseFloors } from '../cache/quotas.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import type { EntryFinder } from '../cache/entries/finder.ts';
 import { openEntryClient } from '../cache/rpc/entry-client.ts';
@@ -100,7 +100,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const services = [
     buildService({
       ...common,
-      scopeZones: parseScopeZones(config.scopeZones ?? ''),
+      floorOf: parseFloors(config.scopeZone),
       dependencies,
       reads,
       forwarder,
@@ -278,8 +278,8 @@ function leading(
       await claim(signal); // a ledger that was emptied knows the store no more
       const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, entries, timings, logLimits, env };
       const startedAt = env.clock.monotonic();
-      const scopeZones = parseScopeZones(config.scopeZones ?? '');
-      const shell = await startShell({ ...common, scopeZones, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
+      const floorOf = parseFloors(config.scopeZone);
+      const shell = await startShell({ ...common, floorOf, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
       measured.tookOver(lead.term.counter, env.clock.monotonic() - startedAt);
       return shell;
     },
@@ -312,6 +312,8 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
   return [
     ...['--dir', files.blobsDir, '--max-bytes', String(config.cacheBytes), '--log-level', config.logLevel],
     ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
+    ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
+    ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
 }

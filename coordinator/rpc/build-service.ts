@@ -5,9 +5,9 @@ import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import type { BreakerView } from '../../base/breaker.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
-import type { ScopeZones } from '../../base/scope-zones.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST } from '../../cache/digest.ts';
+import type { FloorOf } from '../../cache/quotas.ts';
 import type { BuildHandlers } from '../../proto/gen/switchyard/v1/Build.ts';
 import type { CancelBuildRequest__Output } from '../../proto/gen/switchyard/v1/CancelBuildRequest.ts';
 import type { ExplainStepRequest__Output } from '../../proto/gen/switchyard/v1/ExplainStepRequest.ts';
@@ -64,7 +64,7 @@ export type BuildServiceOptions = {
   /** Where a caller's inputs are. */
   readonly storeFor: (instanceName: string) => BlobStore;
   /** From which zone on each scope takes results. @default any */
-  readonly scopeZones?: ScopeZones;
+  readonly floorOf?: FloorOf;
   /** Breakers of what this coordinator needs itself. @default none */
   readonly dependencies?: () => readonly BreakerView[];
   readonly authenticator: Authenticator;
@@ -172,7 +172,7 @@ async function timeOf({ role, reads, env }: BuildServiceOptions, signal: AbortSi
 }
 
 async function submit(options: Leading, request: SubmitBuildRequest__Output, caller: Caller, call: Call): Promise<SubmitBuildResponse> {
-  const submission = submissionFromProto(request, caller, options.scopeZones);
+  const submission = submissionFromProto(request, caller, options.floorOf);
   if (options.driver.backlog > BACKLOG_MAX) {
     throw new Fault('LIMIT_EXCEEDED', 'The ledger has fallen behind: no new builds for a moment', { retryAfterMs: 2_000 });
   }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Caller } from '../../base/caller.ts';
-import { parseScopeZones, type ScopeZones } from '../../base/scope-zones.ts';
+import { parseFloors, type FloorOf } from '../../cache/quotas.ts';
 import type { StepSpec } from '../../proto/gen/switchyard/v1/StepSpec.ts';
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -10,9 +10,9 @@ const CALLER: Caller = { name: 'ci', role: 'submitter', project: 'shop', scope: 
 const codec = loadProto().switchyard.v1.SubmitBuildRequest;
 
 /** The request as it arrives: over the wire and back. */
-function submission(over: SubmitBuildRequest = {}, zoneOf?: ScopeZones) {
+function submission(over: SubmitBuildRequest = {}, floorOf?: FloorOf) {
   const request = { idempotencyKey: 'k', name: 'a build', steps: [{ name: 'one', command: ['true'] }], ...over };
-  return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER, zoneOf);
+  return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER, floorOf);
 }
 
 const withStep = (step: StepSpec) =>
@@ -191,9 +191,9 @@ test('untrusted inputs lower scope and zone, in the same way whatever their orde
 });
 
 test('steps of a scope that takes results from a zone on run in that zone or a higher one', () => {
-  const zoneOf = parseScopeZones('shop/main/pr-7=trusted');
-  expect(submission({}, zoneOf).spec.steps.map(({ zone }) => zone)).toEqual(['trusted']);
-  expect(submission({ scope: 'main/pr-7/try' }, zoneOf).spec.steps.map(({ zone }) => zone)).toEqual(['untrusted']);
-  const tooHigh = parseScopeZones('*/main/pr-7=production');
+  const floorOf = parseFloors(['shop/main/pr-7=trusted']);
+  expect(submission({}, floorOf).spec.steps.map(({ zone }) => zone)).toEqual(['trusted']);
+  expect(submission({ scope: 'main/pr-7/try' }, floorOf).spec.steps.map(({ zone }) => zone)).toEqual(['untrusted']);
+  const tooHigh = parseFloors(['shop=production']);
   expect(() => submission({}, tooHigh)).toThrow(expect.objectContaining({ code: 'FORBIDDEN', field: 'scope' }));
 });

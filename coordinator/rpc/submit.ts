@@ -1,8 +1,8 @@
 import { isOpenScope, scopeChain, type Caller } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
-import { ANY_ZONE, type ScopeZones } from '../../base/scope-zones.ts';
 import { atLeast, ZONES, type Zone } from '../../base/zone.ts';
 import { digestOf, hashOf } from '../../cache/digest.ts';
+import type { FloorOf } from '../../cache/quotas.ts';
 import type { SubmitBuildRequest__Output } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { BuildSpec, StepSpec } from '../core/spec.ts';
@@ -20,7 +20,7 @@ const UNTRUSTED_INPUTS_MAX = 64;
  * Checks a request field by field and fills in the defaults. What concerns several steps at once (unknown needs, cycles,
  * bounds of the whole) is the core's to refuse. @throws {Fault} BAD_REQUEST, TOO_LARGE, PATH_ESCAPES, FORBIDDEN
  */
-export function submissionFromProto(request: SubmitBuildRequest__Output, caller: Caller, zoneOf: ScopeZones = ANY_ZONE): Submission {
+export function submissionFromProto(request: SubmitBuildRequest__Output, caller: Caller, floorOf: FloorOf = () => undefined): Submission {
   const { steps } = request;
   if (steps.length === 0) throw bad('steps', 'must have at least one step');
   if (steps.length > LIMITS.stepsPerBuild) {
@@ -31,7 +31,7 @@ export function submissionFromProto(request: SubmitBuildRequest__Output, caller:
   if (!(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX))
     throw bad('weight', `must be from ${WEIGHT_MIN} to ${WEIGHT_MAX}, but is ${request.weight}`);
   const { scope, zoneCeiling } = placeOf(request, caller);
-  const floor = zoneOf(caller.project, scope);
+  const floor = floorOf({ project: caller.project, scope }) ?? ZONES[0];
   const spec: BuildSpec = {
     name: textField(request.name, 'name', 1, 128),
     project: caller.project,

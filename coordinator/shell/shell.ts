@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../../base/env.ts';
-import { ANY_ZONE, type ScopeZones } from '../../base/scope-zones.ts';
 import type { SealedLog } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import type { FloorOf } from '../../cache/quotas.ts';
 import type { EntryFinder } from '../../cache/entries/finder.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { present, unreachable } from '../../base/assert.ts';
@@ -64,7 +64,7 @@ export type ShellOptions = {
   readonly signOfLifeMs: number;
   readonly env: Env;
   /** From which zone on each scope takes results. @default any */
-  readonly scopeZones?: ScopeZones;
+  readonly floorOf?: FloorOf;
   /** As `DriverOptions.holds`. @default always */
   readonly holds?: () => boolean;
   /** Gives up the recovery, where the term is over before it has ended. @default never */
@@ -162,7 +162,7 @@ type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
 };
 
 /** The parts that answer the core's sends. */
-function openParts({ env, ledger, logLimits, term, entries, scopeZones = ANY_ZONE }: ShellOptions, common: Common): Parts {
+function openParts({ env, ledger, logLimits, term, entries, floorOf = () => undefined }: ShellOptions, common: Common): Parts {
   const { core, driver, sessions, watch, cacheOf, storeOf } = common;
   const resolver = openResolver({
     describe: (step) => describeStep(core, step, { cacheOf, entries }),
@@ -186,7 +186,7 @@ function openParts({ env, ledger, logLimits, term, entries, scopeZones = ANY_ZON
     clock: env.clock,
     log: env.log,
   });
-  const mayKeep = zoneGate({ core, zoneOf: scopeZones, log: env.log });
+  const mayKeep = zoneGate({ core, floorOf, log: env.log });
   return { core, sessions, watch, resolver, publisher, keeper, logs, mayKeep };
 }
 

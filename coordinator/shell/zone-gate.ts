@@ -1,12 +1,12 @@
 import type { Logger } from '../../base/log.ts';
-import type { ScopeZones } from '../../base/scope-zones.ts';
 import { atLeast, parseZone, ZONES } from '../../base/zone.ts';
+import type { FloorOf } from '../../cache/quotas.ts';
 import { buildOf, type StepId } from '../core/ids.ts';
 import type { CoreView } from './core-view.ts';
 
 export type ZoneGateOptions = {
   readonly core: Pick<CoreView, 'agent' | 'build' | 'step'>;
-  readonly zoneOf: ScopeZones;
+  readonly floorOf: FloorOf;
   readonly log: Logger;
 };
 
@@ -15,14 +15,14 @@ export type ZoneGateOptions = {
  * and the scope ask for, by the agent's credential. Placement has seen to it; this holds whatever became of the demands, of the agent's
  * credential or of placement meanwhile.
  */
-export function zoneGate({ core, zoneOf, log }: ZoneGateOptions): (step: StepId) => boolean {
+export function zoneGate({ core, floorOf, log }: ZoneGateOptions): (step: StepId) => boolean {
   return (step) => {
     const view = core.step(step);
     const spec = core.build(buildOf(step))?.record.spec;
     const agent = view?.record.attempts.at(-1)?.agent;
     if (view === undefined || spec === undefined || agent === undefined) return false;
     const zone = parseZone(core.agent(agent)?.facts.labels['zone'] ?? '') ?? ZONES[0];
-    const wanted = zoneOf(spec.project, spec.scope);
+    const wanted = floorOf(spec) ?? ZONES[0];
     if (atLeast(zone, wanted) && atLeast(zone, view.spec.zone)) return true;
     log.error('result-of-low-zone', { step, agent, zone, scope: spec.scope, wanted, stepZone: view.spec.zone });
     return false;
