@@ -12,18 +12,10 @@ export const STORE_OPTIONS = {
       'Where blobs are kept: in files of the directory; or in an S3-compatible bucket, with the directory as its local tier. ' +
       'What is uploaded is acknowledged once it is there.',
   },
-  storeIndex: {
-    type: 'choice',
-    choices: ['sqlite', 'redis'],
-    default: 'sqlite',
-    help:
-      'With --store s3, what knows which blobs and packs are in the bucket: a file of the directory, for one data plane or several on one ' +
-      'host; or a Redis, for data planes on several hosts. It can be rebuilt from the bucket.',
-  },
   ...S3_OPTIONS,
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
-export type StoreOptionValues = S3OptionValues & { readonly store: 'disk' | 's3'; readonly storeIndex: 'sqlite' | 'redis' };
+export type StoreOptionValues = S3OptionValues & { readonly store: 'disk' | 's3' };
 
 /**
  * The bucket's configuration with --store s3, else undefined.
@@ -33,7 +25,5 @@ export function bucketFrom(values: StoreOptionValues): S3Config | undefined {
   if (values.store === 's3') return s3ConfigFrom(values);
   const given = values.s3Bucket !== undefined ? '--s3-bucket' : values.s3Endpoint !== undefined ? '--s3-endpoint' : undefined;
   if (given !== undefined) throw new Fault('CONFIG_INVALID', `${given} is given, but --store is not s3`, { field: 'store' });
-  if (values.storeIndex !== 'sqlite')
-    throw new Fault('CONFIG_INVALID', '--store-index is given, but --store is not s3', { field: 'storeIndex' });
   return undefined;
 }

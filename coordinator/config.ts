@@ -4,6 +4,7 @@ import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
 import { REDIS_OPTIONS } from './ledger/redis/config.ts';
+import { DATA_STORE_OPTIONS } from './store-args.ts';
 
 /** Every option of `switchyard coordinator`. */
 export const COORDINATOR_OPTIONS = {
@@ -66,6 +67,7 @@ export const COORDINATOR_OPTIONS = {
       min: 1_048_576,
       help: 'Most bytes that the data plane keeps on disk; the least used go first.',
     },
+    ...DATA_STORE_OPTIONS,
     leaseTtl: { type: 'duration', default: '15s', min: 1_000, max: 600_000, help: 'How long a lease lasts without a heartbeat.' },
     heartbeat: {
       type: 'duration',

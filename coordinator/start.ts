@@ -22,6 +22,7 @@ import { openBreaker, type Breaker } from '../base/breaker.ts';
 import { openArchive, type Archive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
+import { storeArgs } from './store-args.ts';
 import { watchHealth, type Verdict } from './health.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
 import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics/metrics.ts';
@@ -314,6 +315,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
     ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
     ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
+    ...storeArgs(config),
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
 }

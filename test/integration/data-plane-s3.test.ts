@@ -12,7 +12,7 @@ import { openDataPlane, type DataPlane } from '../../cache/rpc/client.ts';
 import { chunked, readAll } from '../contract/blob-store.ts';
 import { startFakeS3, type FakeS3 } from '../fixtures/fake-s3.ts';
 import { ROOT } from '../fixtures/root.ts';
-import { startNode, type RunningProcess } from '../fixtures/run-process.ts';
+import { startNode, startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -129,6 +129,19 @@ describe('a data plane over a bucket', () => {
     );
     expect((await readAll(again.plane.store, digest)).equals(bytes)).toBe(true);
     expect(gets(s3)).toBeGreaterThan(before);
+  });
+
+  test('a coordinator hands its bucket on to the data plane that it starts, and the secret with the environment', async () => {
+    await using s3 = await startFakeS3();
+    await using dir = await tempDir();
+    const where = ['--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0', '--state-dir', dir.path];
+    const store = ['--store', 's3', '--s3-endpoint', s3.endpoint, '--s3-bucket', s3.bucket];
+    await using coordinator = startSwitchyard(['coordinator', ...where, ...store, '--s3-access-key-id', s3.traits.keys.accessKeyId], {
+      env: { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: s3.traits.keys.secretAccessKey },
+    });
+    await coordinator.ready();
+    // The index of its data plane has marked the bucket as its own.
+    expect([...s3.objects.keys()].some((key) => key.startsWith('g/'))).toBe(true);
   });
 
   test('refuses to start where the bucket cannot be used, and says which option is wrong', async () => {
