@@ -1,0 +1,123 @@
+import { forEachWithin } from '../byte-budget.ts';
+import { Fault } from '../../base/fault.ts';
+import { parsePackName } from '../packs/names.ts';
+import { sizeOf } from '../digest.ts';
+import type { NewEntry } from '../store-index/store-index.ts';
+import { VALUE_BYTES_MAX } from './check.ts';
+import { viewOf } from './needs.ts';
+import { ENTRY_PREFIX, objectPrefixOf, prefixOfObject } from './object-name.ts';
+import { INDEXED_BYTES, readObject, type ObjectEntryOptions } from './objects.ts';
+import { RecordCodec, type Found } from './reader.ts';
+
+/** Names that are looked at in one go, and objects that are read at once. */
+const NAMES_AT_ONCE = 256;
+const READS_AT_ONCE = 16;
+
+export type Restored = {
+  /** Entries that are in the index now. */
+  readonly restored: number;
+  /** Those of which something is gone: they are misses. */
+  readonly incomplete: number;
+  /** Objects that are no records of ours for their names: damaged, forged, of another key or a newer version. They are left alone. */
+  readonly refused: number;
+};
+
+/**
+ * Takes up all entries from their signed objects, for an index that begins anew and knows the packs already. Of several objects of one
+ * name (a replaced one that was not removed any more) the first counts, as the first write does; for results of actions the last. An
+ * entry is taken up only if all of its packs are there: those that its record names or, where they were packed anew since, those that
+ * have its blobs now.
+ * @throws {Fault} STORE_UNAVAILABLE
+ */
+export async function restoreEntries(options: ObjectEntryOptions, signal: AbortSignal): Promise<Restored> {
+  const codec = new RecordCodec(options.keys, options.env.log);
+  const sums = { restored: 0, incomplete: 0, refused: 0 };
+  let names: { readonly prefix: string; readonly objects: string[] }[] = [];
+  const takeUp = async () => {
+    const batch = names;
+    names = [];
+    const one = async ({ prefix, objects }: { prefix: string; objects: string[] }, either: AbortSignal) => {
+      const inTurn = prefix.split('/').at(-2) === 'action' ? objects.toReversed() : objects;
+      for (const object of inTurn) if (await restoreOne(options, codec, object, sums, either)) return;
+    };
+    await forEachWithin(batch, READS_AT_ONCE, () => 1, one, signal);
+  };
+  for await (const { key } of options.objects.list(ENTRY_PREFIX, {}, signal)) {
+    const prefix = prefixOfObject(key);
+    const last = names.at(-1);
+    if (last?.prefix === prefix) last.objects.push(key);
+    else {
+      if (names.length >= NAMES_AT_ONCE) await takeUp();
+      names.push({ prefix, objects: [key] });
+    }
+  }
+  await takeUp();
+  options.env.log.info('entries-restored', sums);
+  return sums;
+}
+
+/** Whether the entry of the object is in the index now. */
+async function restoreOne(
+  options: ObjectEntryOptions,
+  codec: RecordCodec,
+  object: string,
+  sums: { -readonly [K in keyof Restored]: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { objects, index } = options;
+  let record: Uint8Array;
+  try {
+    record = await readObject(objects, object, VALUE_BYTES_MAX * 2, signal);
+  } catch (error) {
+    if (!(error instanceof Fault) || (error.code !== 'OBJECT_UNKNOWN' && error.code !== 'TOO_LARGE')) throw error;
+    sums.refused += 1;
+    return false;
+  }
+  const found = codec.open(record, object);
+  if (found.kind !== 'entry' || objectPrefixOf(found.entry.at) !== prefixOfObject(object)) {
+    sums.refused += 1;
+    return false;
+  }
+  const listed = entryOf(
+    object,
+    record,
+    found,
+    found.ground.packs.flatMap((name) => parsePackName(name) ?? []),
+  );
+  const isIn = (await index.restoreEntry(listed, signal)) || (await restoreElsewhere(options, object, record, found, signal));
+  sums[isIn ? 'restored' : 'incomplete'] += 1;
+  return isIn;
+}
+
+/** As its record says it is not there: perhaps it is in other packs. */
+async function restoreElsewhere(
+  { index, needsOf, packsOf }: ObjectEntryOptions,
+  object: string,
+  record: Uint8Array,
+  found: Found & { kind: 'entry' },
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const needs = await needsOf(found.entry.at, found.entry.value, signal);
+    const { packs, missing } = await packsOf(viewOf(found.entry.at.owner), needs, undefined, signal);
+    if (missing.length > 0) return false;
+    const bytes = needs.reduce((sum, digest) => sum + sizeOf(digest), 0);
+    return await index.restoreEntry(entryOf(object, record, { ...found, ground: { packs: [], bytes } }, [...packs].toSorted()), signal);
+  } catch (error) {
+    if (error instanceof Fault && ['BLOB_UNKNOWN', 'BLOB_CORRUPT', 'BAD_REQUEST', 'TOO_LARGE'].includes(error.code)) return false;
+    throw error;
+  }
+}
+
+function entryOf(object: string, record: Uint8Array, { entry, ground }: Found & { kind: 'entry' }, packs: NewEntry['packs']): NewEntry {
+  const { build, agent, caller } = entry.provenance;
+  return {
+    at: entry.at,
+    object,
+    record: record.byteLength <= INDEXED_BYTES ? record : new Uint8Array(0),
+    packs,
+    bytes: ground.bytes,
+    producer: build || agent || caller,
+    replace: false,
+  };
+}
