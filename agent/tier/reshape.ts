@@ -64,19 +64,23 @@ function fileToPlace(at: string, file: FileNode): FileToPlace {
 export async function normalise(top: string): Promise<void> {
   const turns = new Turns(ENTRIES_PER_TURN);
   const fixed = mtimeOf(undefined);
+  const give = (at: string, stat: fs.Stats, mode: number): void => {
+    // Only what is different: a change of either makes a file look changed.
+    if ((stat.mode & 0o7777) !== mode) fs.chmodSync(at, mode);
+    if (stat.mtimeMs !== fixed * 1_000) fs.utimesSync(at, fixed, fixed);
+  };
   const visit = async (at: string): Promise<void> => {
+    if ((fs.lstatSync(at).mode & 0o700) !== 0o700) fs.chmodSync(at, 0o700); // to look into it
     for (const entry of fs.readdirSync(at, { withFileTypes: true })) {
       await turns.take();
       const below = path.join(at, entry.name);
       if (entry.isDirectory()) await visit(below);
       else if (entry.isFile()) {
-        const executable = (fs.lstatSync(below).mode & 0o100) !== 0;
-        fs.chmodSync(below, executable ? WRITABLE_MODES.executable : WRITABLE_MODES.file);
-        fs.utimesSync(below, fixed, fixed);
+        const stat = fs.lstatSync(below);
+        give(below, stat, (stat.mode & 0o100) !== 0 ? WRITABLE_MODES.executable : WRITABLE_MODES.file);
       }
     }
-    fs.chmodSync(at, WRITABLE_MODES.directory);
-    fs.utimesSync(at, fixed, fixed);
+    give(at, fs.lstatSync(at), WRITABLE_MODES.directory);
   };
   await visit(top);
 }

@@ -9,6 +9,7 @@ import { BULK_BLOB_BYTES_MAX, bulkSourceOf } from '../../cache/layer/bulk-source
 import { fetchFiles } from '../../cache/layer/place-files.ts';
 import type { FileToPlace } from '../../cache/tree/materialise.ts';
 import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeBytes, placeFile } from '../../cache/tree/place.ts';
+import type { CopyOfTree, CopyParts, TakenCopy, TierCopies } from './copies.ts';
 import { linkOrRotate } from './link.ts';
 import type { TierLease, TierState, TierView, TreeLease } from './tier.ts';
 import { TierTrees } from './trees.ts';
@@ -22,8 +23,8 @@ const OVERHEAD_BYTES = 16 * 1024;
 const FILES_PER_TURN = 32;
 
 /** The view of one partition at `home`. */
-export function openTierSource(home: string, store: BlobStore, state: TierState): TierView {
-  return new TierSource(home, store, state);
+export function openTierSource(home: string, store: BlobStore, state: TierState, copies: TierCopies): TierView {
+  return new TierSource(home, store, state, copies);
 }
 
 class TierSource implements TierView {
@@ -31,11 +32,13 @@ class TierSource implements TierView {
   readonly #store: BlobStore;
   readonly #state: TierState;
   readonly #trees: TierTrees;
+  readonly #copies: TierCopies;
   readonly #turns = new Turns(FILES_PER_TURN);
   #bytesIn = 0;
 
-  constructor(home: string, store: BlobStore, state: TierState) {
+  constructor(home: string, store: BlobStore, state: TierState, copies: TierCopies) {
     this.#home = home;
+    this.#copies = copies;
     this.#store = store;
     this.#state = state;
     this.#trees = new TierTrees(path.join(home, 'trees'), state);
@@ -90,13 +93,24 @@ class TierSource implements TierView {
   };
 
   tree(root: Digest, at: string, signal: AbortSignal): Promise<TreeLease> {
-    const parts = {
-      readDirectory: this.readDirectory,
-      placeFiles: this.#placeShared,
-      salvage: (file: string, digest: Digest) => this.keep(file, digest),
-      bytesIn: () => this.#bytesIn,
-    };
+    const parts = { ...this.#parts(), placeFiles: this.#placeShared, bytesIn: () => this.#bytesIn };
     return this.#trees.lease(root, at, parts, signal);
+  }
+
+  park(directory: string, at: string, copy: CopyOfTree, saved: boolean, signal: AbortSignal): Promise<void> {
+    return this.#copies.park(directory, at, copy, this.#parts(), saved, signal);
+  }
+
+  take(root: Digest, at: string, into: string, signal: AbortSignal): Promise<TakenCopy | undefined> {
+    return this.#copies.take(root, at, into, this.#parts(), signal);
+  }
+
+  #parts(): CopyParts {
+    return {
+      readDirectory: this.readDirectory,
+      placeFiles: this.placeFiles,
+      salvage: (file, digest) => this.keep(file, digest),
+    };
   }
 
   adopt(directory: string, root: Digest, at: string, bytes: number): Promise<void> {

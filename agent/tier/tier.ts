@@ -7,6 +7,7 @@ import { parseDigest, type Digest } from '../../cache/digest.ts';
 import { openFileWriters, type FileWriters } from '../../cache/layer/file-writers.ts';
 import type { FileSource } from '../../cache/tree/materialise.ts';
 import { removeTree } from '../workspace/remove.ts';
+import { TierCopies, type CopyOfTree, type TakenCopy } from './copies.ts';
 import { RungCounts, type Rung } from './rung.ts';
 import { openTierSource } from './source.ts';
 import { TierIndex } from './tier-index.ts';
@@ -38,6 +39,10 @@ export interface TierView extends FileSource {
    * directories that nothing can write any more.
    */
   adopt(directory: string, root: Digest, at: string, bytes: number): Promise<void>;
+  /** Takes over a copy of a tree that was a step's own, for the next step at that path. `saved`: it was saved as that tree. */
+  park(directory: string, at: string, copy: CopyOfTree, saved: boolean, signal: AbortSignal): Promise<void>;
+  /** Moves a parked copy to `into` and makes it that tree; undefined where there is none that could be. */
+  take(root: Digest, at: string, into: string, signal: AbortSignal): Promise<TakenCopy | undefined>;
   /** Takes over a file that a step has left and that holds the blob; without effect where the tier has it. */
   keep(file: string, digest: Digest): void;
 }
@@ -68,6 +73,8 @@ export type TierState = {
   readonly drop: (target: string) => void;
   /** Writes many files beside the main thread. */
   readonly writers: FileWriters;
+  /** Something that was kept was of no use, and why. */
+  readonly onUnusable: (target: string, error: unknown) => void;
 };
 
 /**
@@ -123,13 +130,23 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
       throwAway(target);
     },
     writers,
+    onUnusable: (target, error) => env.log.warn('layer-not-usable', { path: target, error }),
+  };
+  const copies = new Map<string, TierCopies>();
+  const copiesOf = (name: string): TierCopies => {
+    const known = copies.get(name) ?? new TierCopies(state, env.clock);
+    copies.set(name, known);
+    return known;
   };
   return {
     get usedBytes() {
       return index.totalBytes;
     },
     restores: new RungCounts(),
-    view: (scope, store) => openTierSource(path.join(dir, 'scopes', scopeName(scope)), store, state),
+    view(scope, store) {
+      const name = scopeName(scope);
+      return openTierSource(path.join(dir, 'scopes', name), store, state, copiesOf(name));
+    },
     async [Symbol.asyncDispose]() {
       await writers[Symbol.asyncDispose]();
       await Promise.all(removals);

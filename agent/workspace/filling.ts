@@ -4,7 +4,7 @@ import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { Base } from '../../cache/layer/save.ts';
-import { statTree, type StatTable } from '../../cache/layer/stat-table.ts';
+import { StatTable, statTree } from '../../cache/layer/stat-table.ts';
 import { DirectoryReader } from '../../cache/tree/directory-reader.ts';
 import { materialise, type FileSource } from '../../cache/tree/materialise.ts';
 import { joinPath } from '../../cache/tree/path.ts';
@@ -13,6 +13,7 @@ import type { LocalTier, TierView } from '../tier/tier.ts';
 import { planBinds, type BindPlan } from './bind-plan.ts';
 import { checkPlaced, makeDirectory } from './places.ts';
 import { removeTree } from './remove.ts';
+import type { SavedTree } from './saved.ts';
 import type { Shapes } from './shape.ts';
 import type { WorkspaceView } from './view.ts';
 import type { PlacedTree, WorkspaceRequest } from './workspace.ts';
@@ -36,6 +37,8 @@ export class Filling {
   readonly #leases: AsyncDisposableStack;
   readonly #bases = new Map<string, Base>();
   readonly #tables: StatTable[] = [];
+  /** Of placed trees that are copies. */
+  readonly #copies = new Map<string, StatTable>();
 
   /** Trees of the tier that are bound stay leased until `leases` is disposed of. */
   constructor(place: FillingPlace, leases: AsyncDisposableStack) {
@@ -101,12 +104,37 @@ export class Filling {
     }
     if (overlays !== undefined) return this.#bind(at, root, signal);
     if (there !== undefined) await removeTree(absolute);
+    const taken = await view.take(root, at, absolute, signal);
+    const table = taken?.table ?? (await this.#copy(absolute, root, signal));
+    if (taken !== undefined) tier.restores.add(taken.rung);
+    this.#tables.push(table);
+    this.#bases.set(at, { kind: 'stats', root, table });
+    this.#copies.set(at, table);
+  }
+
+  async #copy(absolute: string, root: Digest, signal: AbortSignal): Promise<StatTable> {
+    const { tier, view } = this.#place;
     const before = view.bytesIn;
     await materialise(root, absolute, view, signal);
     tier.restores.add(view.bytesIn > before ? 'fetch' : 'copy');
-    const table = await statTree(absolute, root, new DirectoryReader(view.readDirectory), signal);
-    this.#tables.push(table);
-    this.#bases.set(at, { kind: 'stats', root, table });
+    return statTree(absolute, root, new DirectoryReader(view.readDirectory), signal);
+  }
+
+  /**
+   * Gives the tier the copies that the step had, once it is done with them: another step at the same path may have use of them.
+   * `saved` are those of which is known what they hold now.
+   */
+  async park(saved: ReadonlyMap<string, SavedTree>, signal: AbortSignal): Promise<void> {
+    const { root: top, view } = this.#place;
+    if (this.#place.overlays !== undefined) return;
+    for (const at of new Set([...this.#copies.keys(), ...saved.keys()])) {
+      const now = saved.get(at);
+      const base = this.#bases.get(at);
+      const table = this.#copies.get(at) ?? new StatTable();
+      const root = now?.root ?? base?.root;
+      if (root === undefined || !isPlainDirectory(top, at)) continue;
+      await view.park(path.join(top, at), at, { root, table }, now !== undefined, signal);
+    }
   }
 
   async #bind(at: string, root: Digest, signal: AbortSignal): Promise<void> {
@@ -139,6 +167,16 @@ export class Filling {
 /** Paths at which only something may be found afterwards. */
 function unplaced(placed: readonly PlacedTree[]): readonly string[] {
   return placed.filter((tree) => tree.root === undefined).map((tree) => tree.path);
+}
+
+/** Whether the directory is reached without a link: only then it is the workspace's own. */
+function isPlainDirectory(top: string, at: string): boolean {
+  let absolute = top;
+  for (const name of at.split('/')) {
+    absolute = path.join(absolute, name);
+    if (fs.lstatSync(absolute, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  }
+  return true;
 }
 
 function isWithin(path: string, directory: string): boolean {

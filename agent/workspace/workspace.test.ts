@@ -7,25 +7,36 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
 import { memoryStore } from '../../cache/memory.ts';
 import { buildTree, type TreeEntry } from '../../cache/tree/build.ts';
+import { FIXED_MTIME_S } from '../../cache/tree/place.ts';
+import { scanTree } from '../../cache/tree/scan.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
 import type { Overlays } from '../sandbox/sandbox.ts';
-import { openTier } from '../tier/tier.ts';
+import { RUNGS } from '../tier/rung.ts';
+import { openTier, type LocalTier } from '../tier/tier.ts';
+import { collectOutputs } from './outputs.ts';
 import { openWorkspaces, type Workspaces } from './workspace.ts';
 
 const never = new AbortController().signal;
 const env = { log: memoryLogger(), clock: systemClock };
 
-type Place = { readonly dir: string; readonly store: BlobStore; readonly workspaces: Workspaces } & AsyncDisposable;
+type Place = {
+  readonly dir: string;
+  readonly tier: LocalTier;
+  readonly store: BlobStore;
+  readonly workspaces: Workspaces;
+} & AsyncDisposable;
 
 /** Answers as the kernel would where nothing was made anew. */
 const untouched: Overlays = { present: async (_root, _binds, paths) => paths.map(() => true) };
 
-async function openPlace(canBind = false): Promise<Place> {
+async function openPlace(canBind = false, aheadMs = 0): Promise<Place> {
+  const env = { log: memoryLogger(), clock: { ...systemClock, now: () => systemClock.now() + aheadMs } };
   const dir = await tempDir();
   const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, env });
   const workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: canBind ? untouched : undefined, env });
   return {
     dir: dir.path,
+    tier,
     store: memoryStore(),
     workspaces,
     async [Symbol.asyncDispose]() {
@@ -109,6 +120,56 @@ describe('workspaces', () => {
     await using next = await place.workspaces.prepare({ ...plain, inputRoot, placed: [{ path: 'd', root: changed }] }, place.store, never);
     expect(fs.readFileSync(path.join(next.root, 'd/two/index.js'), 'utf8')).toBe('changed');
     expect(await next.save('not/there', never)).toBeUndefined();
+  });
+
+  test('give the copy of one step to the next at the same path, looked at and put right, but only within the scope', async () => {
+    await using place = await openPlace(false, 100_000);
+    const files = Object.fromEntries(Array.from({ length: 90 }, (_, index) => [`d${index % 9}/f${index}`, `file ${index}`]));
+    const first = await putTree(place.store, files);
+    const second = await putTree(place.store, { ...files, 'd3/f3': 'other', 'new/one': 'new' });
+    const inputRoot = await putTree(place.store, {});
+    const use = async (root: Digest, expected: string, change: (deps: string) => void, scope = 'main') => {
+      const before = new Map(RUNGS.map((rung) => [rung, place.tier.restores.of(rung)]));
+      await using workspace = await place.workspaces.prepare(
+        { ...plain, inputRoot, scope, placed: [{ path: 'deps', root }] },
+        place.store,
+        never,
+      );
+      expect(RUNGS.filter((rung) => place.tier.restores.of(rung) > (before.get(rung) ?? 0))).toEqual([expected]);
+      const deps = path.join(workspace.root, 'deps');
+      expect((await scanTree(deps, {}, never)).root).toBe(root);
+      expect(
+        new Set(fs.readdirSync(deps, { recursive: true, encoding: 'utf8' }).map((at) => fs.statSync(path.join(deps, at)).mtimeMs)),
+      ).toEqual(new Set([FIXED_MTIME_S * 1_000]));
+      change(deps);
+      return await workspace.save('deps', never);
+    };
+    expect(await use(first, 'fetch', () => {})).toMatchObject({ root: first, hashedCount: 0 });
+    expect(await use(first, 'present', () => {})).toMatchObject({ root: first, hashedCount: 0 });
+    const changed = await use(first, 'present', (deps) => {
+      fs.rmSync(path.join(deps, 'd1'), { recursive: true });
+      fs.chmodSync(path.join(deps, 'd4'), 0o500);
+      fs.writeFileSync(path.join(deps, 'd2/f2'), 'changed');
+      fs.utimesSync(path.join(deps, 'd2/f2'), FIXED_MTIME_S, FIXED_MTIME_S);
+    });
+    expect(changed?.hashedCount).toBe(1);
+    expect(await use(second, 'delta', () => {})).toMatchObject({ root: second, hashedCount: 0 });
+    expect(await use(first, 'fetch', () => {}, 'main/pr-1')).toMatchObject({ root: first });
+  });
+
+  test('read only what changed of inputs that are outputs too', async () => {
+    await using place = await openPlace(false, 100_000);
+    const files = Object.fromEntries(Array.from({ length: 90 }, (_, index) => [`out/d${index % 9}/f${index}`, `file ${index}`]));
+    const inputRoot = await putTree(place.store, files);
+    await using workspace = await place.workspaces.prepare({ ...plain, inputRoot, outputs: ['out'] }, place.store, never);
+    fs.writeFileSync(path.join(workspace.root, 'out/d0/new'), 'new');
+    const read = fs.statSync(path.join(workspace.root, 'out/d1/f1')).atimeMs;
+    const saved = await workspace.save('out', never);
+    expect(saved).toMatchObject({ hashedCount: 1, fileCount: 91 });
+    expect(fs.statSync(path.join(workspace.root, 'out/d1/f1')).atimeMs).toBe(read);
+    const { entries } = await collectOutputs(workspace.view, '', ['out'], place.store, never);
+    expect(entries).toMatchObject([{ kind: 'directory', root: saved?.root }]);
+    expect((await scanTree(path.join(workspace.root, 'out'), {}, never)).root).toBe(saved?.root);
   });
 
   test('refuse placed trees that are in the way of each other or of the root', async () => {

@@ -81,14 +81,14 @@ export async function openWorkspaces({ dir, tier, overlays, env }: WorkspacesOpt
       undo.defer(() => removeTree(home).catch((error: unknown) => env.log.warn('workspace-left-behind', { path: home, error })));
       const filling = new Filling({ root: path.join(home, 'root'), tier, view, overlays, env }, undo);
       await filling.fill(request, shapes, signal);
-      const saves: Save[] = [];
+      const saves = new Map<string, Save>();
       const after = async () => {
-        for (const save of saves) {
-          await save.giveToTier(view).catch((error: unknown) => env.log.warn('layer-not-kept', { path: home, error }));
-        }
+        for (const save of overlays === undefined ? [] : saves.values()) await save.giveToTier(view);
+        await filling.park(new Map([...saves].map(([at, { saved }]) => [at, saved])), new AbortController().signal);
       };
       const owned = undo.move();
-      owned.defer(after); // before the leases end and the directory goes
+      // Before the leases end and the directory goes.
+      owned.defer(() => after().catch((error: unknown) => env.log.warn('layer-not-kept', { path: home, error })));
       const found = filling.found();
       return {
         root: found.root,
@@ -96,8 +96,9 @@ export async function openWorkspaces({ dir, tier, overlays, env }: WorkspacesOpt
         bytesIn: view.bytesIn,
         view: found,
         async save(at, stop, options = {}) {
-          const save = await saveDirectory(found, joinPath('', at), store, options, stop);
-          if (save !== undefined && overlays !== undefined) saves.push(save);
+          const directory = joinPath('', at);
+          const save = await saveDirectory(found, directory, store, options, stop);
+          if (save !== undefined) saves.set(directory, save);
           return save?.saved;
         },
         [Symbol.asyncDispose]: () => owned.disposeAsync(),

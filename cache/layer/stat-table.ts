@@ -26,6 +26,7 @@ export class StatTable {
   #rows = new BigUint64Array(FIRST_ROWS * COLUMNS);
   #count = 0;
   #device = 0n;
+  #bytes = 0;
   /** Where the rows of a directory's files begin: these are in the order of its message. */
   readonly #directories = new Map<string, number>();
   #sealedAtMs = Number.NEGATIVE_INFINITY;
@@ -33,6 +34,11 @@ export class StatTable {
 
   get fileCount(): number {
     return this.#count;
+  }
+
+  /** Of all files. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Begins a directory; its files follow by `add`, in the order of their names. */
@@ -53,6 +59,7 @@ export class StatTable {
     this.#rows[at + CTIME] = stat.ctimeNs;
     if (stat.ctimeNs % 1_000_000n !== 0n) this.#granularityMs = FINE_MS;
     this.#device = stat.dev;
+    this.#bytes += Number(stat.size);
     this.#count += 1;
   }
 
