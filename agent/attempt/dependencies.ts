@@ -3,7 +3,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { joinPath } from '../../cache/tree/path.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Offer, OfferedDependency } from '../session/message.ts';
-import type { Workspace, WorkspaceRequest, Workspaces } from '../workspace/workspace.ts';
+import type { PlacedTree, Workspace, WorkspaceRequest, Workspaces } from '../workspace/workspace.ts';
 
 /** Longest time that an attempt is held up by storing what it leaves for later runs. */
 const SAVE_MS = 10 * 60_000;
@@ -22,22 +22,29 @@ export async function prepareWorkspace(
   log: Logger,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const { inputRoot, instanceName: scope, workingDirectory, dependencies } = offer;
-  // What is saved later must be found in the workspace itself, as outputs must.
-  const outputs = [...offer.outputs, ...dependencies.flatMap((one) => (one.save ? one.paths : []))];
+  const { inputRoot, instanceName: scope, workingDirectory, outputs, dependencies } = offer;
   const request: WorkspaceRequest = { inputRoot, scope, workingDirectory, outputs };
-  const placed = dependencies.flatMap((one) => one.placed.map(({ path, root }) => ({ path: joinPath(workingDirectory, path), root })));
-  if (placed.length === 0) return { workspace: await workspaces.prepare(request, store, signal), problems: new Map() };
+  const names = dependencies.filter((one) => one.placed.length > 0).map(({ name }) => name);
   try {
+    const placed = dependencies.flatMap((one) => placesOf(one, workingDirectory, true));
     return { workspace: await workspaces.prepare({ ...request, placed }, store, signal), problems: new Map() };
   } catch (error) {
     signal.throwIfAborted();
+    if (names.length === 0) throw error;
     // Where this fails too, it was not for the dependency caches.
-    const workspace = await workspaces.prepare(request, store, signal);
-    const names = dependencies.filter((one) => one.placed.length > 0).map(({ name }) => name);
+    const placed = dependencies.flatMap((one) => placesOf(one, workingDirectory, false));
+    const workspace = await workspaces.prepare({ ...request, placed }, store, signal);
     log.warn('dependencies-not-placed', { token: offer.token, names, error });
     return { workspace, problems: new Map(names.map((name) => [name, textOf(error)])) };
   }
+}
+
+/** The paths that get a tree, where one is wanted there, and those that are saved whatever the step makes of them. */
+function placesOf({ paths, placed, save }: OfferedDependency, workingDirectory: string, filled: boolean): readonly PlacedTree[] {
+  return paths.flatMap((path) => {
+    const root = filled ? placed.find((tree) => tree.path === path)?.root : undefined;
+    return root === undefined && !save ? [] : [{ path: joinPath(workingDirectory, path), root }];
+  });
 }
 
 /** What an attempt has to say of dependency caches when its command has not succeeded: nothing is kept. */
