@@ -78,6 +78,8 @@ export async function materialise(
   options: MaterialiseOptions = {},
 ): Promise<TreeSize> {
   const staging = `${into}.${randomBytes(6).toString('hex')}.partial`;
+  // Given up for the removal, should this process be able to open nothing more by then.
+  const spare = fs.openSync(path.parse(path.resolve(into)).root, fs.constants.O_RDONLY);
   try {
     const reader = new DirectoryReader(source.readDirectory);
     const folding = options.folding ?? nameFolding(path.dirname(into));
@@ -86,8 +88,10 @@ export async function materialise(
     // An empty directory would be replaced silently by rename.
     if (fs.lstatSync(into, { throwIfNoEntry: false }) !== undefined) throw new Fault('WRONG_STATE', `"${into}" exists already`);
     fs.renameSync(staging, into);
+    fs.closeSync(spare);
     return size;
   } catch (error) {
+    fs.closeSync(spare);
     await fs.promises.rm(staging, { recursive: true, force: true }).catch(() => removeTree(staging));
     throw diskFault(error, into);
   }
@@ -229,22 +233,23 @@ function below(at: string, name: string): string {
   return joined;
 }
 
-/** Removes a tree, whatever the modes of its directories. */
+/** Removes a tree, whatever the modes of its directories; by opening one file at a time, where it has to. */
 export function removeTree(top: string): void {
   try {
     fs.rmSync(top, { recursive: true, force: true });
   } catch {
-    // Directories without write permission keep what they hold: an ordinary user must open them first.
-    for (const directory of [top, ...listDirectories(top)]) fs.chmodSync(directory, 0o700);
-    fs.rmSync(top, { recursive: true, force: true });
+    removeByHand(top);
   }
 }
 
-function listDirectories(top: string): string[] {
-  const found: string[] = [];
-  fs.chmodSync(top, 0o700);
-  for (const entry of fs.readdirSync(top, { withFileTypes: true })) {
-    if (entry.isDirectory()) found.push(path.join(top, entry.name), ...listDirectories(path.join(top, entry.name)));
+function removeByHand(directory: string): void {
+  if (fs.lstatSync(directory, { throwIfNoEntry: false }) === undefined) return;
+  // Directories without write permission keep what they hold: an ordinary user must open them first.
+  fs.chmodSync(directory, 0o700);
+  for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
+    const below = path.join(directory, entry.name);
+    if (entry.isDirectory()) removeByHand(below);
+    else fs.unlinkSync(below);
   }
-  return found;
+  fs.rmdirSync(directory);
 }
