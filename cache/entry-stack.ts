@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
 import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
@@ -8,11 +9,19 @@ import { Departures } from './entries/departures.ts';
 import { diskEntryStore } from './entries/disk.ts';
 import type { EntryParts, PurgedPacks, ScopeUsage } from './entries/entry-parts.ts';
 import type { EntryStore } from './entries/entry-store.ts';
+import { indexedPacks } from './entries/index-packs.ts';
 import { Needs } from './entries/needs.ts';
+import { objectQuotas } from './entries/object-quotas.ts';
+import { objectEntryStore, type ObjectEntryOptions } from './entries/objects.ts';
 import { withZoneFloor } from './entries/zone-floor.ts';
 import { besides, openOwnedDir, type Holding } from './owned-dir.ts';
+import type { ObjectStore } from './objects/object-store.ts';
+import type { PackStore } from './packs/open.ts';
 import type { FloorOf, QuotaOf } from './quotas.ts';
+import type { StoreIndex } from './store-index/store-index.ts';
 import type { StoreOf } from './store-view.ts';
+
+const QUOTA_EVERY_MS = 30_000;
 
 export type EntryStackOptions = {
   readonly keys: Keyring;
@@ -54,6 +63,63 @@ export function openDiskEntries(options: DiskEntryOptions, env: Env): EntryStack
   const signed = diskEntryStore(records.files, options.keys, env); // believes no record that was not signed for its name
   const holdings = () => records.holdings();
   return layered(options, { signed, departures, holdings, packs: undefined, close: async () => records[Symbol.asyncDispose]() }, env);
+}
+
+export type ObjectEntryStackOptions = EntryStackOptions & {
+  readonly objects: ObjectStore;
+  readonly index: StoreIndex;
+  readonly packsOf: PackStore['packsOf'];
+  /** How often quotas are looked at. @default 30 seconds */
+  readonly quotaEveryMs?: number;
+};
+
+/** What entries in a bucket stand on; also for `restoreEntries`. `storeOf` must believe nothing that the bucket does not have. */
+export function objectEntryOptions(
+  { objects, index, keys, storeOf, packsOf }: Pick<ObjectEntryStackOptions, 'objects' | 'index' | 'keys' | 'storeOf' | 'packsOf'>,
+  env: Env,
+): ObjectEntryOptions {
+  const needs = new Needs(storeOf);
+  return { objects, index, keys, needsOf: (at, value, signal) => needs.of(at.owner, value, signal), packsOf, env };
+}
+
+/** As `openDiskEntries`, over a bucket and its index. `storeOf` of what it returns refuses uploads of owners far over their quota. */
+export function openObjectEntries(options: ObjectEntryStackOptions, env: Env): EntryStack & { readonly storeOf: StoreOf } {
+  const { index, objects, quotaOf, quotaEveryMs = QUOTA_EVERY_MS } = options;
+  const departures = new Departures(env.clock);
+  const signed = objectEntryStore(objectEntryOptions(options, env));
+  const quotas = objectQuotas({ index, objects, quotaOf, departures, env });
+  const holdings = async (signal: AbortSignal) =>
+    (await signed.usage(signal)).map(({ owner, entryCount: count }) => ({ owner, bytes: 0, count, evictedCount: quotas.evictedOf(owner) }));
+  const closing = new AbortController();
+  const enforced = repeatedly(quotaEveryMs, () => quotas.enforce(closing.signal), closing.signal, env);
+  const close = async () => {
+    closing.abort();
+    await enforced;
+  };
+  const packs = indexedPacks(index, env);
+  return { ...layered(options, { signed, departures, holdings, packs, close }, env), storeOf: quotas.guarded(options.storeOf) };
+}
+
+/** What the owners of an index have of blobs. */
+export async function packHoldings(index: StoreIndex, signal: AbortSignal): Promise<readonly Holding[]> {
+  return (await index.usage(signal)).map(({ owner, packBytes, packCount }) => ({
+    owner,
+    bytes: packBytes,
+    count: packCount,
+    evictedCount: 0,
+  }));
+}
+
+/** Until the signal aborts. What fails is said and done again. */
+async function repeatedly(everyMs: number, work: () => Promise<void>, signal: AbortSignal, env: Env): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await sleep(everyMs, undefined, { signal, ref: false });
+      await work();
+    } catch (error) {
+      if (!signal.aborted) env.log.warn('quotas-not-enforced', { error });
+    }
+  }
 }
 
 type Base = {

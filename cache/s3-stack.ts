@@ -1,15 +1,20 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../base/env.ts';
+import type { Keyring } from '../base/signing.ts';
 import { diskStore, diskStores } from './disk.ts';
+import { restoreEntries as restoreEntriesOf } from './entries/restore.ts';
+import { objectEntryOptions } from './entry-stack.ts';
 import { GC_SETTINGS } from './gc/settings.ts';
 import { LruDir } from './lru-dir.ts';
+import type { ObjectStore } from './objects/object-store.ts';
 import { openS3Objects } from './objects/s3.ts';
 import type { S3Config } from './objects/s3-options.ts';
 import { groupsOf, partitionOf } from './owner.ts';
 import { keepIndex } from './packs/index-keeper.ts';
 import { openPackStore, type PackStore } from './packs/open.ts';
 import { openSqliteStoreIndex } from './store-index/sqlite/sqlite.ts';
+import type { StoreIndex } from './store-index/store-index.ts';
 import type { StoreOf } from './store-view.ts';
 import { withLocalTier } from './with-local-tier.ts';
 
@@ -18,12 +23,16 @@ export type S3StackOptions = {
   /** Of the local tier and, where that is a file, of the index. */
   readonly dir: string;
   readonly maxBytes: number;
+  /** Of the entries that a new index takes up. */
+  readonly keys: Keyring;
 };
 
 /** Blobs in a bucket, behind a local tier. */
 export interface S3Blobs extends AsyncDisposable {
   readonly storeOf: StoreOf;
   readonly packs: PackStore;
+  readonly objects: ObjectStore;
+  readonly index: StoreIndex;
 }
 
 /** How often the index is asked whether it has forgotten something. */
@@ -37,14 +46,18 @@ const LARGEST_SHARE = 8;
  * Opens the bucket, its index and the local tier. An endpoint that is away is no reason not to start: calls then throw STORE_UNAVAILABLE.
  * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE for the directory
  */
-export async function openS3Blobs({ bucket, dir, maxBytes }: S3StackOptions, env: Env): Promise<S3Blobs> {
+export async function openS3Blobs({ bucket, dir, maxBytes, keys }: S3StackOptions, env: Env): Promise<S3Blobs> {
   await using stack = new AsyncDisposableStack();
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const objects = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
   const index = stack.use(await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }));
-  const keeper = stack.use(
-    keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries: async () => {} }),
-  );
+  // Asked for once the packs of a new index are known, long after they are open.
+  const restoreEntries = async (signal: AbortSignal) =>
+    void (await restoreEntriesOf(
+      objectEntryOptions({ objects, index, keys, storeOf: packs.storeOf, packsOf: packs.packsOf }, env),
+      signal,
+    ));
+  const keeper = stack.use(keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries }));
   const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
   const packs = stack.use(openPackStore({ objects, index, env })); // hashes what comes in and what comes out of the bucket
   const storeOf = withLocalTier({
@@ -57,5 +70,5 @@ export async function openS3Blobs({ bucket, dir, maxBytes }: S3StackOptions, env
   // A new index is open after a look through the bucket's records, and filled beside the first work.
   await keeper.opened(AbortSignal.timeout(OPEN_MS)).catch(() => env.log.warn('index-opens-later'));
   const parts = stack.move();
-  return { storeOf, packs, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { storeOf, packs, objects, index, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }

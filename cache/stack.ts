@@ -4,7 +4,7 @@ import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
 import { diskStores } from './disk.ts';
 import type { EntryParts } from './entries/entry-parts.ts';
-import { openDiskEntries } from './entry-stack.ts';
+import { openDiskEntries, openObjectEntries, packHoldings, type EntryStack } from './entry-stack.ts';
 import type { S3Config } from './objects/s3-options.ts';
 import { openOwnedDir, type Holding } from './owned-dir.ts';
 import type { FloorOf, QuotaOf } from './quotas.ts';
@@ -53,8 +53,12 @@ export function openDiskStack(options: StackOptions, env: Env): DiskStack {
 export async function openStack(options: StackOptions & { readonly bucket: S3Config | undefined }, env: Env): Promise<DiskStack> {
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
-  const blobs = await openS3Blobs({ bucket, dir, maxBytes }, env);
-  return withEntries(blobs.storeOf, blobs, async () => [], options, env);
+  const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
+  const { storeOf, packs, objects, index, ...blobs } = await openS3Blobs({ bucket, dir, maxBytes, keys }, env);
+  const blobHoldings = (signal: AbortSignal) => packHoldings(index, signal);
+  const shared = { keys, quotaOf, floorOf, storeOf, blobHoldings, objects, index };
+  const entries = openObjectEntries({ ...shared, packsOf: packs.packsOf }, env);
+  return stackOf(entries.storeOf, entries, blobs);
 }
 
 function withEntries(
@@ -65,13 +69,18 @@ function withEntries(
   env: Env,
 ): DiskStack {
   const entries = openDiskEntries({ ...options, quotaOf, floorOf, storeOf, blobHoldings }, env);
+  return stackOf(storeOf, entries, blobs);
+}
+
+/** Entries end before the blobs that they stand on. */
+function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable): DiskStack {
   return {
     storeOf,
     entries: entries.parts,
     actionCache: entries.actionCache,
     async [Symbol.asyncDispose]() {
-      await blobs[Symbol.asyncDispose]();
       await entries[Symbol.asyncDispose]();
+      await blobs[Symbol.asyncDispose]();
     },
   };
 }
