@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Authenticator } from '../../base/auth.ts';
 import type { Caller } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
@@ -180,8 +179,6 @@ async function submit(options: Leading, request: SubmitBuildRequest__Output, cal
   if (options.core.buildOfKey(submission.spec, submission.idempotencyKey) === undefined)
     await refuseMissingInputs(options, submission, call);
   const reply = await confirmed(options.driver, () => options.driver.submit({ kind: 'build-submitted', id, ...submission }));
-  // The offers that were durable with the build are written in this turn: they leave first, and the answer in the next.
-  await nextTurn();
   if (reply.kind !== 'build') throw refusalOf(reply);
   options.env.log.info('build-accepted', {
     build: reply.id,

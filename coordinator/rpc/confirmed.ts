@@ -9,7 +9,8 @@ const AGAIN_MS = 2_000;
 
 /**
  * The outcome of something that the ledger has to confirm. While the ledger confirms nothing (it is full, read-only or silent)
- * nothing new is begun, and who waits already is told after a while.
+ * nothing new is begun, and who waits already is told after a while. What was begun is on its way to the ledger, and what it
+ * leads to on its way to agents, before anything is done here for the caller: each is left a turn of the event loop.
  * @throws {Fault} LEDGER_UNAVAILABLE; where `begin` was called, whether it counts is then unknown.
  */
 export async function confirmed<T>(driver: Pick<Driver, 'behindMs'>, begin: () => Promise<T>, waitMs = WAIT_MS): Promise<T> {
@@ -19,26 +20,30 @@ export async function confirmed<T>(driver: Pick<Driver, 'behindMs'>, begin: () =
       retryAfterMs: AGAIN_MS,
     });
   }
-  const { promise: late, reject } = Promise.withResolvers<never>();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   let timer: NodeJS.Timeout | undefined;
-  const outcome = begin();
-  // In the next turn: what was begun is on its way to the ledger by then, and does not wait for timers.
-  const turn = setImmediate(() => {
-    timer = setTimeout(() => {
-      reject(
-        new Fault('LEDGER_UNAVAILABLE', `The ledger has not confirmed this within ${seconds(waitMs)}`, {
-          hint: 'Whether it counts is unknown: repeat it with the same key, or look.',
-          retryAfterMs: AGAIN_MS,
-        }),
-      );
-    }, waitMs);
+  const next = (run: () => void) => void setImmediate(run);
+  begin().then(
+    (value) =>
+      next(() => {
+        clearTimeout(timer);
+        resolve(value);
+      }),
+    (error: unknown) =>
+      next(() => {
+        clearTimeout(timer);
+        reject(error);
+      }),
+  );
+  next(() => (timer = setTimeout(() => reject(unconfirmed(waitMs)), waitMs)));
+  return promise;
+}
+
+function unconfirmed(waitMs: number): Fault {
+  return new Fault('LEDGER_UNAVAILABLE', `The ledger has not confirmed this within ${seconds(waitMs)}`, {
+    hint: 'Whether it counts is unknown: repeat it with the same key, or look.',
+    retryAfterMs: AGAIN_MS,
   });
-  try {
-    return await Promise.race([outcome, late]);
-  } finally {
-    clearImmediate(turn);
-    clearTimeout(timer);
-  }
 }
 
 function seconds(ms: number): string {
