@@ -40,9 +40,7 @@ const PASSES_MAX = 5;
 
 /** What `purge` would take away now. Takes nothing away. @throws {Fault} BAD_REQUEST without criteria; STORE_UNAVAILABLE */
 export async function planPurge(entries: EntryStore, project: string, criteria: PurgeCriteria, signal: AbortSignal): Promise<PurgeReport> {
-  if (Object.values(criteria).every((value) => value === undefined)) {
-    throw new Fault('BAD_REQUEST', 'A purge without any criterion would take everything: name a build, agent, caller, scope, key or time');
-  }
+  checkCriteria(criteria);
   const rows = await allRows(entries, project, signal);
   return { purged: reached(rows, criteria), examinedCount: rows.length };
 }
@@ -60,6 +58,7 @@ export async function purge(
   onPurged: (at: EntryKey) => void,
   signal: AbortSignal,
 ): Promise<PurgeReport> {
+  checkCriteria(criteria);
   const all: Purged[] = [];
   let examinedCount = 0;
   for (let pass = 0; pass < PASSES_MAX; pass += 1) {
@@ -74,6 +73,12 @@ export async function purge(
     all.push(...found);
   }
   return { purged: all, examinedCount };
+}
+
+function checkCriteria(criteria: PurgeCriteria): void {
+  if (Object.values(criteria).every((value) => value === undefined)) {
+    throw new Fault('BAD_REQUEST', 'A purge without any criterion would take everything: name a build, agent, caller, scope, key or time');
+  }
 }
 
 type Row = Pick<Entry, 'at' | 'provenance' | 'writtenAt'>;
