@@ -102,9 +102,9 @@ export class BlobWriter {
     const chunks = source instanceof Uint8Array ? inPieces(source) : source;
     const { head, all } = await peek(verified(digest, chunks, 'DIGEST_MISMATCH'), PROBE_BYTES);
     try {
-      const raw = sizeOf(digest) < CONTENT_CUT_BYTES && !looksCompressible(head);
-      const pieces = raw ? evenPieces(all, EVEN_BYTES) : contentPieces(all, CHUNK_SIZES);
-      await using upload = await LargeUpload.begin({ ...this.#parts, lane }, reach, !raw);
+      const even = sizeOf(digest) < CONTENT_CUT_BYTES && !looksCompressible(head);
+      const pieces = even ? evenPieces(all, EVEN_BYTES) : contentPieces(all, CHUNK_SIZES);
+      await using upload = await LargeUpload.begin({ ...this.#parts, lane }, reach);
       await upload.store(digest, pieces, signal);
     } catch (error) {
       if (!isFault(error, 'HOLD_LOST')) throw error;

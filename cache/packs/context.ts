@@ -2,6 +2,7 @@ import type { Env } from '../../base/env.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { StoreIndex } from '../store-index/store-index.ts';
 import type { PackCounters } from './counters.ts';
+import { RECIPE_PARTS_MAX } from './recipe.ts';
 
 /** How packs are made and read; sizes in bytes. */
 export type PackSettings = {
@@ -15,6 +16,8 @@ export type PackSettings = {
   readonly maxDelayMs: number;
   /** Most bytes of blobs that are taken in and not durable yet. */
   readonly writeBytes: number;
+  /** Most pieces that one recipe lists; a blob of more has a recipe of pages. */
+  readonly recipeParts: number;
   /** Packs put at once. */
   readonly putCount: number;
   /** Most bytes of ranges being fetched. */
@@ -43,6 +46,7 @@ export const PACK_SETTINGS: PackSettings = {
   idleMs: 20,
   maxDelayMs: 100,
   writeBytes: 128 * MIB,
+  recipeParts: RECIPE_PARTS_MAX,
   putCount: 8,
   fetchBytes: 128 * MIB,
   cacheBytes: 64 * MIB,

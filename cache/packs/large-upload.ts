@@ -2,10 +2,11 @@ import { Fault } from '../../base/fault.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import { digestOf, sizeOf, type Digest } from '../digest.ts';
 import type { PackContext } from './context.ts';
+import { looksCompressible } from './frame.ts';
 import type { Locator } from './locator.ts';
 import type { OpenPack, Part } from './open-pack.ts';
 import type { PackLane } from './pack-lane.ts';
-import { encodeRecipe, RECIPE_PARTS_MAX, type RecipePage } from './recipe.ts';
+import { encodeRecipe, type RecipePage } from './recipe.ts';
 import type { Reach } from './stored-part.ts';
 import { unlessAborted } from './tries.ts';
 import { UploadHold, type EpochWatch } from './upload-hold.ts';
@@ -29,22 +30,20 @@ export type UploadParts = {
 export class LargeUpload implements AsyncDisposable {
   readonly #parts: UploadParts;
   readonly #reach: Reach;
-  readonly #compressible: boolean;
   readonly #hold: UploadHold;
   /** Packs that hold pieces of ours and are not known to be durable, each with one of these. */
   readonly #unsure = new Map<OpenPack, Digest>();
   readonly #pages: RecipePage[] = [];
   #recipe: Digest[] = [];
 
-  private constructor(parts: UploadParts, reach: Reach, compressible: boolean, hold: UploadHold) {
+  private constructor(parts: UploadParts, reach: Reach, hold: UploadHold) {
     this.#parts = parts;
     this.#reach = reach;
-    this.#compressible = compressible;
     this.#hold = hold;
   }
 
-  static async begin(parts: UploadParts, reach: Reach, compressible: boolean): Promise<LargeUpload> {
-    return new LargeUpload(parts, reach, compressible, await UploadHold.begin(parts.context, parts.epochs));
+  static async begin(parts: UploadParts, reach: Reach): Promise<LargeUpload> {
+    return new LargeUpload(parts, reach, await UploadHold.begin(parts.context, parts.epochs));
   }
 
   /** @throws {Fault} what `pieces` throws; STORE_UNAVAILABLE, STORE_FULL, HOLD_LOST */
@@ -73,14 +72,17 @@ export class LargeUpload implements AsyncDisposable {
     const digests = pieces.map((piece) => digestOf(piece));
     const unknown = digests.filter((piece) => lane.pending(piece) === undefined);
     const found = await locator.locateHeld(this.#reach.project, this.#reach.scopes, unknown, this.#hold.name(), signal);
+    // Of a file that is part archive and part text each stretch is looked at for itself.
+    const [first] = pieces;
+    const compressible = first !== undefined && looksCompressible(first);
     for (const [index, bytes] of pieces.entries()) {
       const piece = digests[index] ?? digestOf(bytes);
       if (found.get(piece)?.kind === 'bytes') {
         context.counters.piecesReused += 1;
         context.counters.pieceBytesReused += bytes.byteLength;
-      } else await this.#add({ digest: piece, kind: 'bytes', bytes, compressible: this.#compressible }, signal);
+      } else await this.#add({ digest: piece, kind: 'bytes', bytes, compressible }, signal);
       this.#recipe.push(piece);
-      if (this.#recipe.length === RECIPE_PARTS_MAX) await this.#turnPage(signal);
+      if (this.#recipe.length >= context.settings.recipeParts) await this.#turnPage(signal);
     }
   }
 

@@ -81,13 +81,15 @@ export class OpenPack {
   #seal(onFrame: () => void): void {
     const [first] = this.#parts;
     const raw = this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts, this.#openBytes);
-    const encoded = encodeFrame(raw, { level: this.#level, try: this.#openCompressible });
+    const isSure = !this.#openCompressible;
+    if (isSure) this.#storedBytes += raw.byteLength;
+    const encoded = encodeFrame(raw, { level: this.#level, try: !isSure });
     this.#frames.push(encoded);
     this.#parts = [];
     this.#openBytes = 0;
     encoded
       .then(({ rawBytes, storedBytes }) => {
-        this.#storedBytes += storedBytes;
+        if (!isSure) this.#storedBytes += storedBytes;
         this.#weightBytes += storedBytes - rawBytes;
         onFrame();
       })

@@ -15,8 +15,8 @@ export type LaneShared = {
   readonly prng: Prng;
 };
 
-/** Of the hard limit of a pack, 64 MiB, which frames that are being compressed must not pass. */
-const WEIGHT_MAX_BYTES = 48 * 1024 * 1024;
+/** How much larger a pack can get than it should, where frames that are being compressed turn out not to compress. */
+const WEIGHT_FACTOR = 3;
 
 /**
  * The packs of one owner and producer, by group commit: what many callers store goes into one pack, which is closed when it is large
@@ -57,7 +57,8 @@ export class PackLane {
     const pack = this.#open ?? this.#begin();
     const { packBytes } = this.#shared.context.settings;
     const closeIfFull = () => {
-      if (pack === this.#open && (pack.storedBytes >= packBytes || pack.weightBytes >= WEIGHT_MAX_BYTES || pack.isFull)) this.close();
+      if (pack === this.#open && (pack.storedBytes >= packBytes || pack.weightBytes >= packBytes * WEIGHT_FACTOR || pack.isFull))
+        this.close();
     };
     pack.add(part, room, closeIfFull);
     this.#pending.set(part.digest, pack);
