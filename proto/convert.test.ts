@@ -4,7 +4,7 @@ import { FAILURE_CLASSES, type FailureClass } from '../base/failure.ts';
 import { isFault } from '../base/fault.ts';
 import { SANDBOX_TRAITS } from '../base/sandbox-trait.ts';
 import { ZONES } from '../base/zone.ts';
-import type { AttemptReport, OutputEntry, StepResult } from '../cache/action/result.ts';
+import type { AttemptReport, DependencyReport, DirectoryOutput, OutputEntry, StepResult } from '../cache/action/result.ts';
 import { digestOf } from '../cache/digest.ts';
 import {
   attemptReportFromProto,
@@ -53,7 +53,26 @@ const result: fc.Arbitrary<StepResult> = fc.record({
   endedAt: count,
 });
 const classes = Object.keys(FAILURE_CLASSES) as FailureClass[]; // the keys of a record with exactly these
-const report: fc.Arbitrary<AttemptReport> = fc.oneof(
+const tree: fc.Arbitrary<DirectoryOutput> = fc.record({
+  kind: fc.constant('directory' as const),
+  path: segment,
+  tree: digest,
+  root: digest,
+  bytes: count,
+});
+const dependency: fc.Arbitrary<DependencyReport> = fc
+  .record({
+    name: segment,
+    placeProblem: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
+    save: fc.oneof(
+      fc.record({ kind: fc.constant('none' as const) }),
+      fc.record({ kind: fc.constant('stored' as const), trees: fc.array(tree, { maxLength: 3 }) }),
+      fc.record({ kind: fc.constant('dropped' as const), problem: fc.string() }),
+    ),
+  })
+  .map(({ placeProblem, ...rest }) => (placeProblem === undefined ? rest : { ...rest, placeProblem }));
+const dependencies = fc.array(dependency, { maxLength: 3 }).map((all) => (all.length === 0 ? {} : { dependencies: all }));
+const ended: fc.Arbitrary<AttemptReport> = fc.oneof(
   fc.record({ kind: fc.constant('succeeded' as const), result }),
   fc.record({
     kind: fc.constant('failed' as const),
@@ -62,6 +81,7 @@ const report: fc.Arbitrary<AttemptReport> = fc.oneof(
     result: fc.option(result, { nil: undefined }),
   }),
 );
+const report: fc.Arbitrary<AttemptReport> = fc.tuple(ended, dependencies).map(([end, said]) => ({ ...end, ...said }));
 
 function faultOf(run: () => unknown): { code: string; field: string | undefined; message: string } {
   try {
@@ -81,6 +101,17 @@ test('an attempt report comes back from the wire as it went', () => {
       expect(attemptReportFromProto(wire, 'report')).toEqual(value);
     }),
   );
+});
+
+test('a dependency cache whose stored directories cannot be read counts as dropped, and the report stands', () => {
+  const codec = loadProto().switchyard.v1.AttemptReport;
+  const result = { exitCode: 0, usage: {} };
+  const stored = [{ path: '../out', symlink: { target: 'x' } }];
+  const wire = codec.deserialize(codec.serialize({ result, dependencies: [{ name: 'npm', save: 'SAVE_STORED', stored }] }));
+  expect(attemptReportFromProto(wire, 'report')).toMatchObject({
+    kind: 'succeeded',
+    dependencies: [{ name: 'npm', save: { kind: 'dropped', problem: expect.stringContaining('malformed') } }],
+  });
 });
 
 test('resources come back from the wire as they went', () => {

@@ -2,16 +2,21 @@ import { expect, test } from 'vitest';
 import { Fault } from '../../base/fault.ts';
 import { memoryLogger } from '../../base/log.ts';
 import { present } from '../../base/assert.ts';
+import { encodeStepResult } from '../../cache/action/action-result.ts';
 import { NO_USAGE, type OutputEntry, type StepResult } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
+import { NO_PROVENANCE } from '../../cache/entries/entry-store.ts';
 import { memoryStore } from '../../cache/memory.ts';
 import { blobReader } from '../../cache/read-blob.ts';
 import { decodeDirectory, encodeDirectory, EMPTY_DIRECTORY } from '../../cache/tree/directory.ts';
+import { entriesThatFail, memoryEntries } from '../../test/fixtures/memory-entries.ts';
 import { PLAIN_STEP } from '../../test/fixtures/plain-step.ts';
 import type { Event, Resolution } from '../core/event.ts';
 import { parseBuildId, stepIdOf } from '../core/ids.ts';
 import type { StepSpec } from '../core/spec.ts';
+import { entryKeyOf } from './dependency-key.ts';
+import type { DependencyPlace } from './dependency-lookup.ts';
 import { openResolver, type NeededOutputs, type Resolvable } from './resolver.ts';
 
 const STEP = stepIdOf(present(parseBuildId(`b-${'3'.repeat(26)}`), 'a valid id'), 'link');
@@ -133,4 +138,34 @@ test('after a miss the action and its input tree are in the store, and the miss 
 test('a failed entry of the action cache is no hit', async () => {
   const { resolution } = await resolve({ spec: specOf({ cacheable: true }) }, { ...resultOf([]), exitCode: 1 });
   expect(resolution.kind).toBe('ready');
+});
+
+test('dependency caches are looked up after a miss: what is found goes with the action, whose key is made of their keys alone', async () => {
+  const cacheOf = (key: string) => ({ name: 'npm', paths: ['.npm'], key, parts: [], fallback: ['k'], pulls: true, pushes: true });
+  const withKey = async (key: string, entries: DependencyPlace['entries']) => {
+    const { resolution } = await resolve({
+      spec: specOf({ dependencyCaches: [cacheOf(key)] }),
+      dependencies: { entries, project: 'shop', scope: 'main/pr-7' },
+    });
+    if (resolution.kind !== 'ready') throw new Error(resolution.kind);
+    return resolution.action;
+  };
+  const memory = memoryEntries();
+  const [before] = [await withKey('k2', memory)];
+  expect(before.dependencies).toMatchObject([{ found: { kind: 'nothing' } }]);
+  const tree = digestOf(Buffer.from('tree'));
+  const value = encodeStepResult(resultOf([{ kind: 'directory', path: '.npm', tree, root: tree, bytes: 5 }]));
+  const at = { kind: 'dependency', owner: { project: 'shop', scope: 'main' }, key: entryKeyOf(cacheOf('k1')) } as const;
+  await memory.put({ at, value, parts: [], provenance: NO_PROVENANCE, writtenAt: 1 }, { replace: false }, never);
+  const after = await withKey('k2', memory);
+  expect(after.dependencies).toMatchObject([{ found: { kind: 'fallback', key: 'k1', trees: [{ path: '.npm', root: tree }] } }]);
+  expect(after.parts).toEqual([{ root: tree, bytes: 5 }]);
+  expect(after.inputBytes).toBe(5);
+  expect(after.action).toBe(before.action);
+  expect((await withKey('k1', memory)).action).not.toBe(before.action);
+  // A store that fails costs the head start and not the step.
+  expect(await withKey('k2', entriesThatFail(new Fault('STORE_UNAVAILABLE', 'down')))).toMatchObject({
+    action: before.action,
+    dependencies: [{ found: { kind: 'unknown' }, warning: expect.stringContaining('down') }],
+  });
 });
