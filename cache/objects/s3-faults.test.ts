@@ -18,8 +18,8 @@ const env = { log: silentLogger, clock: systemClock };
 const MIB = 1024 * 1024;
 const OVERWRITE = { ifAbsent: false };
 const TUNING = {
-  answerMs: 400,
-  stallMs: 400,
+  answerMs: 250,
+  stallMs: 250,
   tries: 3,
   backoff: { initialMs: 2, maxMs: 10 },
   multipartBytes: 2 * MIB,
@@ -325,6 +325,13 @@ describe('opening', () => {
         else process.env[name] = value;
       }
     }
+  });
+
+  test('waits only so long for an endpoint that does not answer, where it may be away', async () => {
+    misbehave({ kind: 'hang' });
+    await using own = await openAt(fake.config, { whenAway: 'open', tuning: { ...TUNING, answerMs: 600_000, awayMs: 200 } });
+    expect(own.traits.conditionalPut).toBe(false);
+    await expect(openS3Objects({ config: fake.config, env, whenAway: 'open' }, AbortSignal.abort())).rejects.toThrow(/gave up/);
   });
 
   test('is refused while the endpoint is away, unless it may be: then it is looked at again', async () => {

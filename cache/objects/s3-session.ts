@@ -15,6 +15,8 @@ export type S3Tuning = {
   readonly connectMs: number;
   readonly answerMs: number;
   readonly stallMs: number;
+  /** How long a bucket that may be opened without its endpoint is waited for. */
+  readonly awayMs: number;
   /** Requests that are made for one call before it fails, and the pauses between them. */
   readonly tries: number;
   readonly backoff: BackoffPolicy;
@@ -30,6 +32,7 @@ export const S3_TUNING: S3Tuning = {
   connectMs: 3_000,
   answerMs: 20_000,
   stallMs: 20_000,
+  awayMs: 10_000,
   tries: 5,
   backoff: { initialMs: 100, maxMs: 3_000 },
   multipartBytes: 64 * 1024 * 1024,

@@ -44,10 +44,13 @@ export async function openS3Objects(options: S3ObjectsOptions, signal: AbortSign
   const session = await S3Session.open(config, { ...S3_TUNING, ...options.tuning }, env, prng);
   const http = new S3Http(session);
   const store = new Bucket(session, http, env);
+  // Who may open without it does not wait for all the tries that an endpoint without an answer takes.
+  const within = whenAway === 'open' ? AbortSignal.any([signal, AbortSignal.timeout(session.tuning.awayMs)]) : signal;
   try {
-    await store.probe(signal);
+    await store.probe(within);
   } catch (error) {
-    if (whenAway === 'throw' || !isFault(error, 'STORE_UNAVAILABLE')) {
+    const isAway = isFault(error, 'STORE_UNAVAILABLE') || (isFault(error, 'CANCELLED') && !signal.aborted);
+    if (whenAway === 'throw' || !isAway) {
       await store[Symbol.asyncDispose]();
       throw error;
     }

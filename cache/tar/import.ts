@@ -10,6 +10,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { ByteBudget } from '../byte-budget.ts';
 import { digestFrom, digestOf, type Digest } from '../digest.ts';
 import { buildTree, type BlobSource } from '../tree/build.ts';
+import { diskFault } from '../tree/place.ts';
 import { readPieces, uploadTree } from '../tree/upload.ts';
 import { decompressZstd } from '../zstd.ts';
 import { NAME_ENCODING, TAR_LIMITS, checkNames, readEntry, type TarEntry, type TarLimits } from './entry.ts';
@@ -205,6 +206,8 @@ class Importer {
       const digest = tally.digest();
       await this.#options.store.put(digest, { [Symbol.asyncIterator]: () => readPieces(path) }, this.#signal);
       return digest;
+    } catch (error) {
+      throw diskFault(error, path);
     } finally {
       await rm(path, { force: true });
     }
