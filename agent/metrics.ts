@@ -5,6 +5,7 @@ import { FAULTS, type FaultCode } from '../base/fault.ts';
 import { FAILURE_CLASSES } from '../base/failure.ts';
 import { one, openMetrics, SECONDS, type Metrics } from '../base/metrics.ts';
 import type { AttemptReport } from '../cache/action/result.ts';
+import { RUNGS, type Rung } from './tier/rung.ts';
 import type { Executor } from './session/executor.ts';
 import type { Dialler } from './session/stream.ts';
 
@@ -13,6 +14,10 @@ export type AgentSources = {
   readonly spoolBytes: () => number;
   readonly spoolBytesMax: number;
   readonly breakers: () => readonly BreakerView[];
+  readonly tierBytes: () => number;
+  readonly tierBytesMax: number;
+  /** How often trees came to their places in that way. */
+  readonly restoreCount: (rung: Rung) => number;
 };
 
 /** What an agent tells of itself in numbers. `dialler` and `executor` return what they were given, measured. */
@@ -48,8 +53,9 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
     dialler: measuredDialler(metrics),
     executor: measuredExecutor(metrics, clock),
     cordoned: (reason) => void (isCordoned = reason !== undefined),
-    watch({ spoolBytes, spoolBytesMax, breakers }) {
+    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restoreCount }) {
       breakerMetrics(metrics, breakers);
+      tierMetrics(metrics, { tierBytes, tierBytesMax, restoreCount });
       metrics.read({
         name: 'switchyard_agent_spool_bytes',
         help: 'Bytes of logs and results that wait for the coordinator on disk.',
@@ -65,6 +71,31 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
     },
     [Symbol.dispose]: () => metrics[Symbol.dispose](),
   };
+}
+
+/** What the agent keeps on its disk, and how it brings trees to steps. */
+function tierMetrics(metrics: Metrics, sources: Pick<AgentSources, 'tierBytes' | 'tierBytesMax' | 'restoreCount'>): void {
+  metrics.read({
+    name: 'switchyard_agent_restores_total',
+    help:
+      'Large inputs and dependency caches brought to their places, by how: `overlay` and `present` move nothing, `delta` only the difference. ' +
+      'Many `copy` mean that the host has no overlays: `switchyard doctor` and the line that the agent prints when it is ready say why.',
+    kind: 'counter',
+    labels: ['rung'],
+    values: () => RUNGS.map((rung) => ({ value: sources.restoreCount(rung), labels: { rung } })),
+  });
+  metrics.read({
+    name: 'switchyard_agent_tier_bytes',
+    help: 'Bytes that blobs and trees take which the agent keeps for later steps.',
+    kind: 'gauge',
+    values: one(sources.tierBytes),
+  });
+  metrics.read({
+    name: 'switchyard_agent_tier_limit_bytes',
+    help: 'Beyond this what was used longest ago goes; what steps use stays.',
+    kind: 'gauge',
+    values: one(() => sources.tierBytesMax),
+  });
 }
 
 /** Dials, registrations and breaks, as the session's streams show them. */

@@ -100,7 +100,14 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
       env,
     }),
   );
-  measured.watch({ spoolBytes: () => spool.usedBytes, spoolBytesMax: config.spoolBytes, breakers: () => [breaker.view()] });
+  measured.watch({
+    spoolBytes: () => spool.usedBytes,
+    spoolBytesMax: config.spoolBytes,
+    breakers: () => [breaker.view()],
+    tierBytes: () => tier.usedBytes,
+    tierBytesMax: config.cacheBytes,
+    restoreCount: (rung) => tier.restores.of(rung),
+  });
   if (config.metricsListen !== undefined) stack.use(await serveAgentHealth(config.metricsListen, measured, session, env));
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };

@@ -126,7 +126,7 @@ export function renderMetricsPage(): string {
     dataPlanePid: () => undefined,
   });
   using agent = openAgentMetrics({ clock: systemClock, version: '' });
-  agent.watch({ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [] });
+  agent.watch({ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0 });
   const alerts = ALERTS.map(({ name, expression, lasts, meaning }) => {
     const when = `\`${expression.replaceAll('|', '\\|')}\`${lasts === '' ? '' : ` for ${lasts}`}`;
     return `| ${name} | ${when} | ${meaning} |`;

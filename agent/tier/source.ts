@@ -117,6 +117,16 @@ class TierSource implements TierView {
     return this.#trees.adopt(directory, root, at, bytes);
   }
 
+  hold(digest: Digest, bytes: Uint8Array): void {
+    const target = this.#blobPath(digest);
+    if (digest === EMPTY_DIGEST || this.#state.index.use(target) || this.#state.making.has(target)) return;
+    const aside = this.#state.newPath();
+    placeBytes(aside, digest, WRITABLE_MODES.file, bytes, FIXED_MTIME_S);
+    fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
+    fs.renameSync(aside, target);
+    this.#state.added(target, bytes.byteLength)[Symbol.dispose]();
+  }
+
   keep(file: string, digest: Digest): void {
     const target = this.#blobPath(digest);
     if (digest === EMPTY_DIGEST || this.#state.index.has(target)) return;
@@ -159,15 +169,9 @@ class TierSource implements TierView {
     }
     if (lacking.size === 0) return;
     for await (const { digest, bytes } of bulkSourceOf(this.#store).getMany([...lacking], signal)) {
-      const target = this.#blobPath(digest);
       await this.#turns.take();
-      if (this.#state.index.has(target) || this.#state.making.has(target)) continue;
-      const aside = this.#state.newPath();
-      placeBytes(aside, digest, WRITABLE_MODES.file, bytes, FIXED_MTIME_S);
-      fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
-      fs.renameSync(aside, target);
+      this.hold(digest, bytes);
       this.#bytesIn += bytes.byteLength;
-      this.#state.added(target, bytes.byteLength)[Symbol.dispose]();
     }
   }
 

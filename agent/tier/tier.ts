@@ -43,6 +43,8 @@ export interface TierView extends FileSource {
   park(directory: string, at: string, copy: CopyOfTree, saved: boolean, signal: AbortSignal): Promise<void>;
   /** Moves a parked copy to `into` and makes it that tree; undefined where there is none that could be. */
   take(root: Digest, at: string, into: string, signal: AbortSignal): Promise<TakenCopy | undefined>;
+  /** Keeps a directory's message that no store has. */
+  hold(digest: Digest, bytes: Uint8Array): void;
   /** Takes over a file that a step has left and that holds the blob; without effect where the tier has it. */
   keep(file: string, digest: Digest): void;
 }

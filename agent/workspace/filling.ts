@@ -8,7 +8,9 @@ import { StatTable, statTree } from '../../cache/layer/stat-table.ts';
 import { DirectoryReader } from '../../cache/tree/directory-reader.ts';
 import { materialise, type FileSource } from '../../cache/tree/materialise.ts';
 import { joinPath } from '../../cache/tree/path.ts';
+import { pruneTree } from '../../cache/tree/prune.ts';
 import type { Bind, Overlays } from '../sandbox/sandbox.ts';
+import type { Rung } from '../tier/rung.ts';
 import type { LocalTier, TierView } from '../tier/tier.ts';
 import { planBinds, type BindPlan } from './bind-plan.ts';
 import { checkPlaced, makeDirectory } from './places.ts';
@@ -33,6 +35,7 @@ export type FillingPlace = {
 /** Puts the inputs and placed trees of one attempt where they belong, and knows afterwards what it put there. */
 export class Filling {
   readonly binds: Bind[] = [];
+  readonly restores: { readonly path: string; readonly rung: Rung }[] = [];
   readonly #place: FillingPlace;
   readonly #leases: AsyncDisposableStack;
   readonly #bases = new Map<string, Base>();
@@ -69,7 +72,8 @@ export class Filling {
     const plan = await this.#plan(request.inputRoot, [...outputs, ...unplaced(placed)], workingDirectory, placed, shapes, signal);
     await materialise(plan?.root ?? request.inputRoot, root, plan === undefined ? view : withMade(view, plan), signal);
     for (const tree of plan?.bound ?? []) await this.#bind(tree.path, tree.root, signal);
-    for (const tree of placed) if (tree.root !== undefined) await this.#put(tree.path, tree.root, signal);
+    for (const tree of placed)
+      if (tree.root !== undefined) await this.#put(tree.path, await this.#part(tree.root, tree.only, signal), signal);
     makeDirectory(root, workingDirectory, 'workingDirectory');
     for (const output of outputs) makeDirectory(root, path.posix.dirname(output), 'outputs');
     for (const tree of placed) makeDirectory(root, path.posix.dirname(tree.path), 'placed');
@@ -93,9 +97,23 @@ export class Filling {
     return plan.bound.length === 0 && replaced.length === 0 ? undefined : plan;
   }
 
+  /** The root of what is wanted of a tree. */
+  async #part(root: Digest, only: readonly string[] | undefined, signal: AbortSignal): Promise<Digest> {
+    if (only === undefined) return root;
+    const { view } = this.#place;
+    const pruned = await pruneTree(root, only, new DirectoryReader(view.readDirectory), signal);
+    for (const [digest, bytes] of pruned.made) view.hold(digest, bytes);
+    return pruned.root;
+  }
+
+  #restored(at: string, rung: Rung): void {
+    this.#place.tier.restores.add(rung);
+    this.restores.push({ path: at, rung });
+  }
+
   /** Puts a tree where at most an empty directory is. */
   async #put(at: string, root: Digest, signal: AbortSignal): Promise<void> {
-    const { root: top, tier, view, overlays } = this.#place;
+    const { root: top, view, overlays } = this.#place;
     makeDirectory(top, path.posix.dirname(at), 'placed');
     const absolute = path.join(top, at);
     const there = fs.lstatSync(absolute, { throwIfNoEntry: false });
@@ -105,18 +123,19 @@ export class Filling {
     if (overlays !== undefined) return this.#bind(at, root, signal);
     if (there !== undefined) await removeTree(absolute);
     const taken = await view.take(root, at, absolute, signal);
-    const table = taken?.table ?? (await this.#copy(absolute, root, signal));
-    if (taken !== undefined) tier.restores.add(taken.rung);
+    const table = taken?.table ?? (await this.#copy(at, root, signal));
+    if (taken !== undefined) this.#restored(at, taken.rung);
     this.#tables.push(table);
     this.#bases.set(at, { kind: 'stats', root, table });
     this.#copies.set(at, table);
   }
 
-  async #copy(absolute: string, root: Digest, signal: AbortSignal): Promise<StatTable> {
-    const { tier, view } = this.#place;
+  async #copy(at: string, root: Digest, signal: AbortSignal): Promise<StatTable> {
+    const { view } = this.#place;
+    const absolute = path.join(this.#place.root, at);
     const before = view.bytesIn;
     await materialise(root, absolute, view, signal);
-    tier.restores.add(view.bytesIn > before ? 'fetch' : 'copy');
+    this.#restored(at, view.bytesIn > before ? 'fetch' : 'copy');
     return statTree(absolute, root, new DirectoryReader(view.readDirectory), signal);
   }
 
@@ -138,9 +157,9 @@ export class Filling {
   }
 
   async #bind(at: string, root: Digest, signal: AbortSignal): Promise<void> {
-    const { root: top, tier, view } = this.#place;
+    const { root: top, view } = this.#place;
     const lease = this.#leases.use(await view.tree(root, at, signal));
-    tier.restores.add(lease.rung);
+    this.#restored(at, lease.rung);
     fs.mkdirSync(path.join(top, at), { recursive: true });
     this.binds.push({ from: lease.path, to: at });
     this.#bases.set(at, { kind: 'overlay', root });

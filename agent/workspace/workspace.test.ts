@@ -11,6 +11,7 @@ import { FIXED_MTIME_S } from '../../cache/tree/place.ts';
 import { scanTree } from '../../cache/tree/scan.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
 import type { Overlays } from '../sandbox/sandbox.ts';
+import { listTree } from '../../test/fixtures/trees.ts';
 import { RUNGS } from '../tier/rung.ts';
 import { openTier, type LocalTier } from '../tier/tier.ts';
 import { collectOutputs } from './outputs.ts';
@@ -155,6 +156,22 @@ describe('workspaces', () => {
     expect(changed?.hashedCount).toBe(1);
     expect(await use(second, 'delta', () => {})).toMatchObject({ root: second, hashedCount: 0 });
     expect(await use(first, 'fetch', () => {}, 'main/pr-1')).toMatchObject({ root: first });
+  });
+
+  test('hold only the part of a tree that is asked for, fetch no more, and do not save that as the whole', async () => {
+    await using place = await openPlace();
+    const large = 'x'.repeat(100_000);
+    const root = await putTree(place.store, { 'bin/tool.sh': 'tool', 'lib/large': large, 'lib/x.h': 'h' });
+    const placed = [{ path: 'sdk', root, only: ['bin', '**/*.h'] }];
+    await using workspace = await place.workspaces.prepare(
+      { ...plain, inputRoot: await putTree(place.store, {}), placed },
+      place.store,
+      never,
+    );
+    expect(listTree(path.join(workspace.root, 'sdk'))).toHaveLength(4);
+    expect(workspace.bytesIn).toBeLessThan(2_000);
+    expect(workspace.restores).toEqual([{ path: 'sdk', rung: 'fetch' }]);
+    await expect(workspace.save('sdk', never)).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'only' });
   });
 
   test('read only what changed of inputs that are outputs too', async () => {

@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Env } from '../../base/env.ts';
+import { Fault } from '../../base/fault.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import type { Digest } from '../../cache/digest.ts';
 import { joinPath } from '../../cache/tree/path.ts';
 import type { Bind, Overlays } from '../sandbox/sandbox.ts';
+import type { Rung } from '../tier/rung.ts';
 import type { LocalTier } from '../tier/tier.ts';
 import { Filling } from './filling.ts';
 import { removeTree } from './remove.ts';
@@ -18,6 +20,8 @@ export type PlacedTree = {
   readonly path: string;
   /** Undefined where nothing is to be put there, but what the step makes there is to be saved. */
   readonly root: Digest | undefined;
+  /** Globs of what is wanted of it, as `pruneTree` takes them; such a place cannot be saved. @default all of it */
+  readonly only?: readonly string[] | undefined;
 };
 
 export type WorkspaceRequest = {
@@ -40,6 +44,8 @@ export interface Workspace extends AsyncDisposable {
   readonly binds: readonly Bind[];
   /** Bytes that had to be fetched. */
   readonly bytesIn: number;
+  /** How trees came to their places: of bound inputs and of what was placed. */
+  readonly restores: readonly { readonly path: string; readonly rung: Rung }[];
   /** For `collectOutputs`, once nothing of the step runs any more. */
   readonly view: WorkspaceView;
   /**
@@ -94,9 +100,13 @@ export async function openWorkspaces({ dir, tier, overlays, env }: WorkspacesOpt
         root: found.root,
         binds: filling.binds,
         bytesIn: view.bytesIn,
+        restores: filling.restores,
         view: found,
         async save(at, stop, options = {}) {
           const directory = joinPath('', at);
+          if ((request.placed ?? []).some((one) => one.only !== undefined && joinPath('', one.path) === directory)) {
+            throw new Fault('BAD_REQUEST', `"${at}" cannot be saved: only a part of its tree was put there`, { field: 'only' });
+          }
           const save = await saveDirectory(found, directory, store, options, stop);
           if (save !== undefined) saves.set(directory, save);
           return save?.saved;
