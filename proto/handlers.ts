@@ -103,21 +103,65 @@ function settle<T>(
   done: (value: T) => void,
   failed: (error: unknown, abandoned: boolean) => void,
 ): void {
-  const controller = new AbortController();
-  call.on('cancelled', () => controller.abort(new Fault('CANCELLED', 'The client gave up on the call')));
-  const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
-  const evidence: Evidence = { authorization, loopback: isLoopback(call.getPeer()) };
-  let broken: Fault | undefined;
-  const abort = (fault: Fault) => {
-    broken ??= fault;
-    controller.abort(fault);
-  };
-  const deadlineAt = Number(call.getDeadline());
-  const running = (async () => work({ signal: controller.signal, abort, evidence, metadata: call.metadata, deadlineAt }))();
+  const context = new Context(call);
+  const running = (async () => work(context))();
   running.then(
-    (value) => (broken === undefined ? done(value) : failed(broken, false)),
-    (error: unknown) => (broken === undefined ? failed(error, controller.signal.aborted) : failed(broken, false)),
+    (value) => {
+      context.answered = true;
+      if (context.broken === undefined) done(value);
+      else failed(context.broken, false);
+    },
+    (error: unknown) => {
+      context.answered = true;
+      if (context.broken === undefined) failed(error, context.isOver);
+      else failed(context.broken, false);
+    },
   );
+}
+
+const ANSWERED = new Fault('CANCELLED', 'The call has been answered');
+
+/** A call as its handler sees it. The signal is made for those that ask for it: most calls are answered before anybody does. */
+class Context implements Call {
+  readonly evidence: Evidence;
+  readonly metadata: Metadata;
+  readonly deadlineAt: number;
+  readonly abort: (fault: Fault) => void;
+  /** What the handler broke the call off with. */
+  broken: Fault | undefined;
+  answered = false;
+  #controller: AbortController | undefined;
+  #reason: Fault | undefined;
+
+  constructor(call: Surface) {
+    const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
+    this.evidence = { authorization, loopback: isLoopback(call.getPeer()) };
+    this.metadata = call.metadata;
+    this.deadlineAt = Number(call.getDeadline());
+    this.abort = (fault) => {
+      this.broken ??= fault;
+      this.#end(fault);
+    };
+    call.on('cancelled', () => this.#end(this.answered ? ANSWERED : new Fault('CANCELLED', 'The client gave up on the call')));
+  }
+
+  get isOver(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  #end(reason: Fault): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
 }
 
 /**

@@ -110,7 +110,8 @@ export function buildService(options: BuildServiceOptions): ServedService {
     run: (leading: Leading, request: Req, caller: Caller, call: Call) => Promise<Res>,
   ) =>
     called<Req, Res>(rpc, async (request, caller, call) => {
-      const role = await options.role.known(wasForwarded(call) ? 0 : LEADER_MS, call.signal);
+      const now = options.role.current();
+      const role = now.kind === 'leading' ? now : await options.role.known(wasForwarded(call) ? 0 : LEADER_MS, call.signal);
       if (role.kind === 'leading') return run({ ...options, driver: role.shell.driver, core: role.shell.core }, request, caller, call);
       // The leader's answer to the same method of the same service.
       return (await options.forwarder.unary(role.leader, method, request, call)) as Res;
