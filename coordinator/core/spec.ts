@@ -3,7 +3,6 @@ import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Digest } from '../../cache/digest.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { Zone } from '../../base/zone.ts';
-import type { KeyPart } from '../../cache/entries/entry-store.ts';
 
 /** How often each class is retried (attempts after the first), and how long to wait before. */
 export type RetryPolicy = {
@@ -40,7 +39,7 @@ export type DependencyCache = {
   readonly paths: readonly string[];
   readonly key: string;
   /** What the key was made of, for explaining misses. */
-  readonly parts: readonly KeyPart[];
+  readonly parts: readonly { readonly name: string; readonly value: string }[];
   /** Beginnings of keys that will do, best first. */
   readonly fallback: readonly string[];
   readonly pulls: boolean;
