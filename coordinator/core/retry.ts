@@ -67,8 +67,9 @@ export function withoutOutputs(reported: AttemptReport): AttemptReport {
   return report.kind === 'succeeded' ? { ...report, result } : { ...report, result };
 }
 
-function withoutDependencies({ dependencies: _, ...report }: AttemptReport): AttemptReport {
-  return report;
+function withoutDependencies(report: AttemptReport): AttemptReport {
+  const { dependencies: _, ...rest } = report;
+  return rest;
 }
 
 /**
