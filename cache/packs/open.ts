@@ -79,7 +79,7 @@ export function openPackStore(options: PackStoreOptions): PackStore {
   const context: PackContext = { objects, index, settings, counters, env, life };
   const prng = prngFrom(randomInt(2 ** 48 - 1));
   const locator = new Locator(index, life);
-  const parts = new StoredParts(context, new FrameSource(context, prng));
+  const parts = new StoredParts(context, new FrameSource(context, prng), locator);
   const recipes = new Recipes(parts);
   const presence = new Presence(locator, recipes, parts);
   const large = new LargeReader(context, locator, recipes, parts);

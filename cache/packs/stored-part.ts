@@ -4,6 +4,7 @@ import type { BlobPlace } from '../store-index/store-index.ts';
 import { verifyBytes } from '../verify.ts';
 import type { PackContext } from './context.ts';
 import type { FrameSource } from './frame-source.ts';
+import type { Locator } from './locator.ts';
 
 /** What a reader may see: scopes of a project, nearest first. */
 export type Reach = { readonly project: string; readonly scopes: readonly string[] };
@@ -15,10 +16,12 @@ export type Reach = { readonly project: string; readonly scopes: readonly string
 export class StoredParts {
   readonly #context: PackContext;
   readonly #frames: FrameSource;
+  readonly #locator: Locator;
 
-  constructor(context: PackContext, frames: FrameSource) {
+  constructor(context: PackContext, frames: FrameSource, locator: Locator) {
     this.#context = context;
     this.#frames = frames;
+    this.#locator = locator;
   }
 
   /** A blob that lies there whole. @throws {Fault} BLOB_UNKNOWN where its pack is gone; BLOB_CORRUPT, STORE_UNAVAILABLE */
@@ -64,6 +67,7 @@ export class StoredParts {
   async #gone(reach: Reach, digest: Digest, pack: BlobPlace['frame']['pack'], cause: Fault): Promise<Fault> {
     const { counters, env } = this.#context;
     counters.packsGone += 1;
+    this.#locator.packGone(pack);
     env.log.error('pack-gone', {
       pack,
       digest,
