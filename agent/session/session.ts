@@ -255,7 +255,6 @@ class LiveSession implements Session {
     if (terms === undefined) return; // offers come on a registered stream only
     this.#env.log.info('attempt-accepted', { token, build, step, attempt });
     this.#note({ event: 'accepted', token, build, step, attempt, sideEffects: offer.sideEffects });
-    this.#spooled(() => this.#options.spool.keepLease({ token, build, step, attempt }), token);
     const started = this.#options.executor.begin(offer, terms, {
       prepared: () => this.post({ kind: 'attempt-prepared', token }),
       running: () => this.post({ kind: 'attempt-running', token }),
@@ -264,6 +263,10 @@ class LiveSession implements Session {
       finished: (report) => this.post({ kind: 'attempt-finished', token, report }),
     });
     this.#attempts.set(token, started);
+    // The attempt does not wait for the disk; the answer to the offer, which leaves in a later turn, does.
+    queueMicrotask(() => {
+      if (this.#attempts.has(token)) this.#spooled(() => this.#options.spool.keepLease({ token, build, step, attempt }), token);
+    });
   }
 
   /** A disk that takes no journal entry costs crash safety, not the attempt: the result still goes out over the stream. */

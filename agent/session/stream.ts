@@ -10,7 +10,7 @@ export type StreamListener = {
 
 /** One connection to a coordinator. */
 export interface SessionStream {
-  /** Queues messages, in order, to leave in as few batches as possible. Never blocks and never throws. */
+  /** Queues messages, in order, to leave after the current turn of the event loop in as few batches as possible. Never blocks or throws. */
   send(messages: readonly AgentMessage[]): void;
   /** Ends it after all that was queued; resolves once the coordinator has it or the stream is broken. */
   finish(): Promise<void>;
