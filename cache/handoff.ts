@@ -4,8 +4,8 @@ class Abandoned extends Error {
 }
 
 /**
- * One stream for two readers: whoever reads the result, and beside them somebody who takes a copy. They go at the pace of the slower one, so
- * that nothing piles up.
+ * One stream for two readers: whoever reads the result, and beside them somebody who takes a copy. They go at the pace of the slower
+ * one, so that nothing piles up.
  */
 export class Handoff {
   #chunk: Uint8Array | undefined;

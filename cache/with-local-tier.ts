@@ -1,6 +1,6 @@
 import { Fault, isFault } from '../base/fault.ts';
 import type { Env } from '../base/env.ts';
-import type { BlobStore } from './blob-store.ts';
+import type { BlobStore, ByteRange } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import { Handoff } from './handoff.ts';
 import { partitionOf } from './owner.ts';
@@ -24,8 +24,8 @@ export type LocalTierOptions = {
 const WHOLE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Keeps what was read or written close by, by owner: what is local is read without asking anybody; what is not comes from the remote store
- * and is kept on the way. Whether a blob is there, and whether it is stored, the remote store alone says. Trouble of the local tier
+ * Keeps what was read or written close by, by owner: what is local is read without asking anybody; what is not comes from the remote
+ * store and is kept on the way. Whether a blob is there, and whether it is stored, the remote store alone says. Trouble of the local tier
  * is never the caller's.
  */
 export function withLocalTier(options: LocalTierOptions): StoreOf {
@@ -55,42 +55,28 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
     return await unlessAborted(filled, signal);
   }
 
+  /** The blob from the remote store, kept in the local one of its owner on the way. */
+  async function* getThrough(view: StoreView, digest: Digest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    const owner = await remote.ownerOf(view, digest, signal);
+    if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+    const far = remote.storeOf(view).get(digest, undefined, signal);
+    yield* Handoff.tee(far, (copy) => localOf(owner).put(digest, copy, signal).catch(troubled(digest)));
+  }
+
   return (view) => {
     const far = remote.storeOf(view);
     const near = local(view);
     const own = view.writes === undefined ? undefined : localOf({ project: view.project, scope: view.writes });
-
-    async function* getLocal(digest: Digest, range: Parameters<BlobStore['get']>[1], signal: AbortSignal) {
-      let isBegun = false;
-      try {
-        for await (const chunk of near.get(digest, range, signal)) {
-          isBegun = true;
-          yield chunk;
-        }
-        return true;
-      } catch (error) {
-        if (isBegun || isFault(error, 'OUT_OF_RANGE')) throw error;
-        signal.throwIfAborted();
-        if (!isFault(error, 'BLOB_UNKNOWN')) troubled(digest)(error);
-        return false;
-      }
-    }
-
-    async function* getThrough(digest: Digest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-      const owner = await remote.ownerOf(view, digest, signal);
-      if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
-      yield* Handoff.tee(far.get(digest, undefined, signal), (copy) => localOf(owner).put(digest, copy, signal).catch(troubled(digest)));
-    }
-
     return {
       traits: far.traits,
       async *get(digest, range, signal) {
         signal.throwIfAborted();
-        if (yield* getLocal(digest, range, signal)) return;
+        if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return;
         const size = sizeOf(digest);
-        if (size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, digest, signal)) && (yield* getLocal(digest, range, signal)))
-          return;
-        if (range === undefined && size > WHOLE_BYTES && size <= blobBytesMax) yield* getThrough(digest, signal);
+        if (size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, digest, signal))) {
+          if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return;
+        }
+        if (range === undefined && size > WHOLE_BYTES && size <= blobBytesMax) yield* getThrough(view, digest, signal);
         else yield* far.get(digest, range, signal);
       },
       async put(digest, source, signal) {
@@ -106,4 +92,27 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
       findMissing: (digests, signal) => far.findMissing(digests, signal),
     };
   };
+}
+
+/** What `store` gives, and whether it has the blob: where not, nothing was given, and `onTrouble` hears of other reasons. */
+async function* getIfThere(
+  store: BlobStore,
+  digest: Digest,
+  range: ByteRange | undefined,
+  onTrouble: (error: unknown) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, boolean, undefined> {
+  let isBegun = false;
+  try {
+    for await (const chunk of store.get(digest, range, signal)) {
+      isBegun = true;
+      yield chunk;
+    }
+    return true;
+  } catch (error) {
+    if (isBegun || isFault(error, 'OUT_OF_RANGE')) throw error;
+    signal.throwIfAborted();
+    if (!isFault(error, 'BLOB_UNKNOWN')) onTrouble(error);
+    return false;
+  }
 }

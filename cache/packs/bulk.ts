@@ -126,7 +126,13 @@ export async function planBulk(
   return {
     packs: [...packs].map(([pack, of]) => ({
       url: context.objects.presignGet(packKey(pack), urlTtlMs),
-      frames: of.map(({ frame: { pack: _, ...rest }, blobs }) => ({ ...rest, blobs })),
+      frames: of.map(({ frame: { offset, storedBytes, rawBytes, encoding }, blobs }) => ({
+        offset,
+        storedBytes,
+        rawBytes,
+        encoding,
+        blobs,
+      })),
     })),
     large,
     missing,

@@ -12,7 +12,10 @@ const RECIPES_AT_ONCE = 16;
 /** Which packs hold some blobs, their pieces included. */
 export type Packs = { readonly packs: ReadonlySet<PackName>; readonly missing: readonly Digest[] };
 
-/** Says of blobs whether they are there as a whole. A large one is where its recipe and every piece are; looking counts as using all of them. */
+/**
+ * Says of blobs whether they are there as a whole: a large one is where its recipe and every piece are. Looking counts as using all of
+ * them.
+ */
 export class Presence {
   readonly #locator: Locator;
   readonly #recipes: Recipes;

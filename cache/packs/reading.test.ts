@@ -239,7 +239,8 @@ describe('many at once', () => {
       }
     }
     for (const bytes of small) expect(Buffer.from(got.get(digestOf(bytes)) ?? []).equals(bytes)).toBe(true);
-    const [{ parts = [] } = {}] = plan.large;
+    expect(plan.large.map(({ digest }) => digest)).toEqual([digestOf(large)]);
+    const parts = plan.large.flatMap((one) => one.parts);
     expect(Buffer.concat(parts.map((part) => got.get(part) ?? new Uint8Array(0))).equals(large)).toBe(true);
     for (const row of await rig.index.packs({}, undefined, 9, signal)) expect(row.heldUntil).toBeGreaterThan(await rig.index.now(signal));
     await expectFault('HOLD_LOST', rig.packs.plan(MAIN, [digestOf(large)], { id: 'short', ttlMs: 900, epoch }, signal));
