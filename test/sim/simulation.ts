@@ -1,4 +1,5 @@
 import { present } from '../../base/assert.ts';
+import { savesOf } from '../../coordinator/core/dependency.ts';
 import type { StepId, BuildId } from '../../coordinator/core/ids.ts';
 import { buildOf, nameOf, parseBuildId } from '../../coordinator/core/ids.ts';
 import { SimAgent } from './agent.ts';
@@ -264,8 +265,10 @@ class Simulation {
 
   #allEnded(): boolean {
     if (!this.#client.done || this.#quietLeader() === undefined) return false;
-    const { builds, forgotten, buildStates } = this.#durable;
-    return [...this.#accepted].every((id) => !builds.has(id) || forgotten.has(id) || buildStates.get(id)?.kind === 'ended');
+    const { builds, forgotten, buildStates, steps } = this.#durable;
+    const isOver = (id: BuildId) => !builds.has(id) || forgotten.has(id) || buildStates.get(id)?.kind === 'ended';
+    // What steps left in dependency caches is written after their end.
+    return [...this.#accepted].every(isOver) && [...steps.values()].every(({ kept }) => savesOf(kept).length === 0);
   }
 
   #planOf(id: BuildId): BuildPlan {

@@ -1,11 +1,12 @@
 import type { BuildId } from '../../../coordinator/core/ids.ts';
+import { savesOf } from '../../../coordinator/core/dependency.ts';
 import { buildOf } from '../../../coordinator/core/ids.ts';
 import type { CheckerFactory } from '../checker.ts';
 import { Violation } from '../world.ts';
 
 /**
  * Every build that a client was told of ends once faults stop, with all of its steps, and none disappears, unless the ledger
- * lost it: then its client was told so.
+ * lost it: then its client was told so. What steps have stored for later runs is written as entries, or said not to be.
  */
 export const ends: CheckerFactory = ({ durable }) => {
   const accepted = new Set<BuildId>();
@@ -29,6 +30,11 @@ export const ends: CheckerFactory = ({ durable }) => {
       if (!lost.has(observation.id)) throw new Violation('ends', `${observation.id} was reported lost, and the ledger lost nothing of it`);
     },
     finish() {
+      for (const [step, { kept }] of durable.steps) {
+        const [save] = savesOf(kept);
+        if (save !== undefined)
+          throw new Violation('ends', `${step} has stored its dependency cache ${save.name}, and no word came of its entry`);
+      }
       for (const id of accepted) {
         const state = durable.buildStates.get(id) ?? durable.forgotten.get(id);
         const settled = state === undefined && (reported.has(id) || (lost.has(id) && heard.has(id)));
