@@ -39,7 +39,10 @@ export interface ObjectStore extends AsyncDisposable {
   /** Size and time, or undefined where there is none. @throws {Fault} STORE_UNAVAILABLE */
   head(key: string, signal: AbortSignal): Promise<ObjectInfo | undefined>;
 
-  /** All objects below a prefix, in the order of their keys' bytes; `after` leaves out those up to and with that key. @throws {Fault} STORE_UNAVAILABLE */
+  /**
+   * All objects below a prefix, in the order of their keys' bytes; `after` leaves out those up to and with that key.
+   * @throws {Fault} STORE_UNAVAILABLE, CANCELLED
+   */
   list(prefix: string, options: { readonly after?: string }, signal: AbortSignal): AsyncIterable<ObjectInfo>;
 
   /** Removes the object; none there is no error. @throws {Fault} STORE_UNAVAILABLE */

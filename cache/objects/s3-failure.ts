@@ -74,12 +74,18 @@ export function failureOfError(error: unknown): S3Failure {
 
 const CREDENTIALS = /^(ExpiredToken|ExpiredTokenException|TokenRefreshRequired|InvalidToken)$/;
 const SKEWED = /^(RequestTimeTooSkewed|RequestExpired|RequestInTheFuture)$/;
-const PASSING =
-  /^(SlowDown|RequestTimeout|RequestTimeoutException|InternalError|ServiceUnavailable|ThrottlingException|Throttling|TooManyRequests|ConditionalRequestConflict|OperationAborted|BadDigest|IncompleteBody|XAmzContentSHA256Mismatch|RequestLimitExceeded|BandwidthLimitExceeded)$/;
+const PASSING: ReadonlySet<string> = new Set([
+  ...['SlowDown', 'RequestTimeout', 'RequestTimeoutException', 'InternalError', 'ServiceUnavailable', 'ThrottlingException', 'Throttling'],
+  ...['TooManyRequests', 'RequestLimitExceeded', 'BandwidthLimitExceeded', 'ConditionalRequestConflict', 'OperationAborted'],
+  // What was damaged on its way.
+  ...['BadDigest', 'IncompleteBody', 'XAmzContentSHA256Mismatch'],
+]);
 const FULL = /^(QuotaExceeded|ServiceQuotaExceeded|XMinioStorageFull|XMinioAdminBucketQuotaExceeded|InsufficientCapacity|NotEnoughSpace)$/;
-/** What will be so at the next try too: names that do not resolve are not among them. */
-const TLS =
-  /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_HAS_EXPIRED|ERR_TLS_CERT_ALTNAME_INVALID|EPROTO|ERR_SSL_[A-Z_]+)$/;
+/** No connection can be made that is trusted; the next try will not make one either. */
+const TLS: ReadonlySet<string> = new Set([
+  ...['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT'],
+  ...['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER'],
+]);
 /** Clocks that differ by less are none's reason to refuse. */
 const SKEW_MS_MIN = 4 * 60_000;
 
@@ -93,8 +99,8 @@ export function verdictOf(failure: S3Failure, now: TimeMs): Verdict {
   if (CREDENTIALS.test(code) || code === 'status 400') return 'credentials';
   const isOff = serverTime !== undefined && Math.abs(serverTime - now) > SKEW_MS_MIN;
   if (SKEWED.test(code) || (status === 403 && isOff)) return isOff ? 'skewed' : 'final';
-  if (PASSING.test(code)) return 'retry';
-  if (FULL.test(code) || TLS.test(code) || code === 'CredentialsProviderError') return 'final';
+  if (PASSING.has(code)) return 'retry';
+  if (FULL.test(code) || TLS.has(code) || code === 'CredentialsProviderError') return 'final';
   if (status === undefined) return 'retry';
   return status === 429 || (status >= 500 && status !== 501 && status !== 507) ? 'retry' : 'final';
 }
@@ -111,7 +117,8 @@ export function configProblem({ status, code, message, region }: S3Failure, conf
   if (code === 'InvalidAccessKeyId') return '--s3-access-key-id: the endpoint does not know this key';
   if (code === 'SignatureDoesNotMatch') return 'SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: the secret does not belong to the key';
   if (code === 'CredentialsProviderError') {
-    return `--s3-access-key-id is not given, and no credentials were found in AWS's variables and files, nor by the pod's or machine's identity (${message})`;
+    const looked = "in AWS's variables and files, nor by the identity of the pod or machine";
+    return `--s3-access-key-id is not given, and no credentials were found ${looked} (${message})`;
   }
   if (CREDENTIALS.test(code)) return 'SWITCHYARD_CACHE_S3_SESSION_TOKEN: the endpoint does not take the session token (any more)';
   if (
@@ -121,7 +128,7 @@ export function configProblem({ status, code, message, region }: S3Failure, conf
   ) {
     return `--s3-region: the bucket is not in ${configuredRegion}${region === undefined ? '' : ` but in ${region}`}`;
   }
-  if (TLS.test(code)) return `--s3-endpoint or --s3-ca-file: no trusted connection can be made (${code}: ${message})`;
+  if (TLS.has(code)) return `--s3-endpoint or --s3-ca-file: no trusted connection can be made (${code}: ${message})`;
   if (SKEWED.test(code)) return `The clock of this host is wrong, says the endpoint: set it (${message})`;
   if (status === 403) return `The credentials may not do this: give them list, get, put and delete on the bucket (${code})`;
   if (status !== undefined && status >= 300 && status < 500 && status !== 429 && status !== 409) {

@@ -28,7 +28,9 @@ export const S3_OPTIONS = {
   },
   s3AccessKeyId: {
     type: 'string',
-    help: "Id of the access key. Without one, the usual places are looked at: AWS's variables, its files, the identity of the pod or machine.",
+    help:
+      "Id of the access key. Without one, the usual places are looked at: AWS's variables, its files, the identity of the pod " +
+      'or machine.',
   },
   s3SecretAccessKey: { type: 'secret', help: 'The secret of that access key.' },
   s3SessionToken: { type: 'secret', help: 'The session token, where the access key is a temporary one.' },
