@@ -1,0 +1,164 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { hashToken, tokenAuthenticator, type Identity } from '../../../base/auth.ts';
+import { scopeChain } from '../../../base/caller.ts';
+import { systemClock } from '../../../base/clock.ts';
+import { GRANT_METADATA, grantKeyFrom, type GrantKey } from '../../../base/grant.ts';
+import { silentLogger } from '../../../base/log.ts';
+import { Secret } from '../../../base/secret.ts';
+import { freshKeyring } from '../../../base/signing.ts';
+import type { Zone } from '../../../base/zone.ts';
+import type { Digest } from '../../../cache/digest.ts';
+import { openDataPlane, type DataPlane, type DataPlaneClients, type MovableDataPlane } from '../../../cache/rpc/client.ts';
+import { openGrants } from '../../../cache/rpc/grants.ts';
+import { writeName } from '../../../cache/rpc/resource-name.ts';
+import type { DataPlaneParts } from '../../../cache/rpc/service.ts';
+import { dataPlaneServices } from '../../../cache/rpc/services.ts';
+import { openDiskStack } from '../../../cache/stack.ts';
+import { digestToProto } from '../../../proto/convert.ts';
+import { callClientStream, callUnary, dial } from '../../../proto/dial.ts';
+import { loadProto } from '../../../proto/load.ts';
+import { serve } from '../../../proto/serve.ts';
+import { faultFromRpcStatus } from '../../../proto/status.ts';
+
+export const PROJECT = 'web';
+
+/** A trusted branch, work on it by two others, one of them below the other, and a release that stands beside. */
+export const SCOPES = ['main', 'main/pr-7', 'main/pr-7/try', 'main/pr-8', 'release'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/**
+ * How an attempt stands: `live` is as it should be. The others show a grant of a lease that is over, that has run out, that was issued to
+ * another agent, or that somebody made up.
+ */
+export type Standing = 'live' | 'ended' | 'expired' | 'stolen' | 'forged';
+
+export type Actor =
+  | { readonly kind: 'caller'; readonly scope: Scope }
+  | { readonly kind: 'attempt'; readonly scope: string; readonly standing: Standing }
+  /** The coordinator, for builds of the scope. */
+  | { readonly kind: 'coordinator'; readonly scope: string };
+
+/** Puts a fault of a kind into the data plane. */
+export type Plant = (parts: DataPlaneParts, key: GrantKey) => DataPlaneParts;
+
+/** The data plane's services over gRPC, on disk, and everybody who may call them. */
+export interface World extends AsyncDisposable {
+  /** The data plane as the actor has it, under the instance name of scope `at`. `run` keeps attempts of different runs apart. */
+  as(actor: Actor, at: string, run: string): DataPlane;
+  /** Sends the bytes under the digest, whether it is theirs or not: what our own client would not do. */
+  upload(actor: Actor, at: string, run: string, digest: Digest, bytes: Uint8Array): Promise<void>;
+  /** Ends the run's live attempt in the scope. */
+  end(run: string, scope: string): void;
+}
+
+type RawClients = Pick<DataPlaneClients, 'cas' | 'bytes'>;
+
+export type WorldOptions = { readonly plant?: Plant; readonly maxBytes?: number };
+
+/** Which scopes' writers may have a say in what `scope` sees. */
+export function influencesOf(scope: Scope): readonly string[] {
+  return scopeChain(scope);
+}
+
+const ZONES_OF_AGENTS = ['untrusted', 'trusted'] as const satisfies readonly Zone[];
+
+function identities(): readonly (readonly [token: string, identity: Identity])[] {
+  const callers = SCOPES.map((scope) => {
+    const zoneCeiling: Zone = scope.includes('/') ? 'untrusted' : 'trusted';
+    const caller = { name: scope.replaceAll('/', '.'), role: 'submitter', project: PROJECT, scope, zoneCeiling } as const;
+    return [`caller:${scope}`, { kind: 'caller', caller }] as const;
+  });
+  const agents = ZONES_OF_AGENTS.map((zone) => [`agent:${zone}`, agentOf(zone)] as const);
+  return [...callers, ...agents, ['service', { kind: 'service', name: 'coordinator' }]];
+}
+
+function agentOf(zone: Zone): Extract<Identity, { kind: 'agent' }> {
+  return { kind: 'agent', name: `agent-${zone}`, cluster: 'c', pool: 'p', zone };
+}
+
+export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }: WorldOptions = {}): Promise<World> {
+  const env = { log: silentLogger, clock: systemClock };
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'world-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => fs.rmSync(dir, { recursive: true, force: true }));
+  const disk = stack.use(openDiskStack({ dir, maxBytes, maxResultBytes: 2 ** 26, durability: 'process', keys: freshKeyring() }, env));
+  const tokens = identities().map(([token, identity]) => ({ sha256: hashToken(token), identity }));
+  const key = grantKeyFrom(freshKeyring());
+  const grants = openGrants(key, env.clock);
+  const { storeOf, actionCache, entries } = disk;
+  const planted = plant({ authenticator: tokenAuthenticator(tokens, undefined), grants, storeOf, actionCache, entries, env }, key);
+  const served = stack.use(dataPlaneServices(planted));
+  const server = stack.use(await serve({ listen: '127.0.0.1:0', services: served.services, env, drainMs: 500 }));
+  const clients = new Map<string, MovableDataPlane>();
+  const parts = stack.move();
+  const client = (token: string): MovableDataPlane => {
+    const link = { address: server.address, token: new Secret(token) };
+    // Without patience: what is refused is refused.
+    const known = clients.get(token) ?? parts.use(openDataPlane({ link, instanceName: '', env, patienceMs: 0 }));
+    clients.set(token, known);
+    return known;
+  };
+  const grantFor = (scope: string, standing: Standing, run: string): string => {
+    const zone: Zone = scope.includes('/') ? 'untrusted' : 'trusted';
+    const token = `${run}:${scope}:${standing}`;
+    if (standing === 'ended') planted.grants.end([token]);
+    const expiresAt = env.clock.now() + (standing === 'expired' ? -60_000 : 60_000);
+    const terms = {
+      project: PROJECT,
+      reads: scopeChain(scope),
+      writes: scope,
+      agent: agentOf(zone).name,
+      zone,
+      token,
+      producer: run,
+      expiresAt,
+    };
+    return (standing === 'forged' ? grantKeyFrom(freshKeyring()) : key).seal(terms);
+  };
+  const raw = new Map<string, RawClients>();
+  const rawOf = (token: string): RawClients => {
+    const link = { address: server.address, token: new Secret(token) };
+    const { build, google } = loadProto();
+    const known = raw.get(token) ?? {
+      cas: parts.adopt(dial(build.bazel.remote.execution.v2.ContentAddressableStorage, link, 'bulk'), (open) => open.close()),
+      bytes: parts.adopt(dial(google.bytestream.ByteStream, link, 'bulk'), (open) => open.close()),
+    };
+    raw.set(token, known);
+    return known;
+  };
+  const shownBy = (actor: Actor, run: string): { readonly token: string; readonly grant: string | undefined } => {
+    if (actor.kind === 'caller') return { token: `caller:${actor.scope}`, grant: undefined };
+    if (actor.kind === 'coordinator') return { token: 'service', grant: undefined };
+    const own = actor.scope.includes('/') ? 'untrusted' : 'trusted';
+    const shown = actor.standing === 'stolen' ? (own === 'trusted' ? 'untrusted' : 'trusted') : own;
+    return { token: `agent:${shown}`, grant: grantFor(actor.scope, actor.standing, run) };
+  };
+  return {
+    end: (run, scope) => planted.grants.end([`${run}:${scope}:live`]),
+    as(actor, at, run) {
+      const { token, grant } = shownBy(actor, run);
+      return grant === undefined
+        ? client(token).withInstance(`${PROJECT}/${at}`)
+        : client(token).withGrant(`${PROJECT}/${at}`, () => grant);
+    },
+    async upload(actor, at, run, digest, bytes) {
+      const { token, grant } = shownBy(actor, run);
+      const options = { signal: new AbortController().signal, ...(grant === undefined ? {} : { metadata: { [GRANT_METADATA]: grant } }) };
+      const instanceName = `${PROJECT}/${at}`;
+      if (bytes.byteLength < 100_000) {
+        const requests = [{ digest: digestToProto(digest), data: bytes }];
+        const answer = await callUnary(rawOf(token).cas, 'batchUpdateBlobs', { instanceName, requests }, options);
+        const fault = faultFromRpcStatus(answer.responses[0]?.status ?? null);
+        if (fault !== undefined) throw fault;
+        return;
+      }
+      const messages = async function* () {
+        yield { resourceName: writeName(instanceName, digest, 'upload'), data: bytes, finishWrite: true };
+      };
+      await callClientStream(rawOf(token).bytes, 'write', messages(), options);
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
