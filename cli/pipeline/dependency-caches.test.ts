@@ -76,6 +76,12 @@ test.for([
   expect(mistakes(step)).toContain(message);
 });
 
+test('words of other CI systems lead to the field that is meant', () => {
+  const hints = (step: string) => load(step).problems.map(({ hint }) => hint);
+  expect(hints('dependencyCache: { path: a, key: k, restore-keys: [l] }')).toEqual(['Did you mean "paths"?', 'Did you mean "fallback"?']);
+  expect(hints('cache: { paths: [a] }')).toEqual(['Directories to keep from run to run stand in "dependencyCache", beside "cache".']);
+});
+
 test('the linter warns of keys that never change, of patterns, and of inputs in the way', () => {
   const rules = (step: string) => lintPipeline(load(step), () => false).map(({ rule }) => rule);
   expect(rules('dependencyCache: { paths: a, key: k }')).toEqual(['dependency-cache-key-constant']);
