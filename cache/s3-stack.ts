@@ -1,10 +1,13 @@
+import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../base/env.ts';
+import { prngFrom } from '../base/prng.ts';
 import type { Keyring } from '../base/signing.ts';
 import { diskStore, diskStores } from './disk.ts';
 import { restoreEntries as restoreEntriesOf } from './entries/restore.ts';
 import { objectEntryOptions } from './entry-stack.ts';
+import { startGc } from './gc/gc.ts';
 import { GC_SETTINGS } from './gc/settings.ts';
 import { LruDir } from './lru-dir.ts';
 import type { ObjectStore } from './objects/object-store.ts';
@@ -58,6 +61,7 @@ export async function openS3Blobs({ bucket, dir, maxBytes, keys }: S3StackOption
       signal,
     ));
   const keeper = stack.use(keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries }));
+  stack.use(startGc({ objects, index, settings: GC_SETTINGS, env, prng: prngFrom(randomInt(2 ** 48 - 1)) }));
   const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
   const packs = stack.use(openPackStore({ objects, index, env })); // hashes what comes in and what comes out of the bucket
   const storeOf = withLocalTier({

@@ -22,10 +22,12 @@ const env = { log: silentLogger, clock: systemClock };
 type Running = { readonly process: RunningProcess; readonly plane: DataPlane } & AsyncDisposable;
 
 /** A data plane as a process of its own, over a bucket, and a client of it. */
-async function start(s3: FakeS3, dir: string, patienceMs?: number): Promise<Running> {
+async function start(s3: FakeS3, dir: string, options: { readonly keysDir?: string; readonly patienceMs?: number } = {}): Promise<Running> {
   const tokens = path.join(dir, 'tokens.json');
   fs.writeFileSync(tokens, JSON.stringify([{ name: 'coordinator', sha256: hashToken('s3cret'), kind: 'service' }]));
-  const where = ['--listen', '127.0.0.1:0', '--dir', dir, '--tokens-file', tokens];
+  const { keysDir = dir, patienceMs } = options;
+  const keys = path.join(keysDir, 'keys.pem');
+  const where = ['--listen', '127.0.0.1:0', '--dir', dir, '--tokens-file', tokens, '--signing-key-file', keys];
   const store = ['--store', 's3', '--s3-endpoint', s3.endpoint, '--s3-bucket', s3.bucket, '--s3-prefix', 'yard'];
   const running = startNode([path.join(ROOT, 'cache/main.ts'), ...where, ...store, '--s3-access-key-id', s3.traits.keys.accessKeyId], {
     env: { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: s3.traits.keys.secretAccessKey },
@@ -77,7 +79,7 @@ describe('a data plane over a bucket', () => {
     await using dir = await tempDir();
     const acknowledged: Buffer[] = [];
     {
-      await using first = await start(s3, dir.path, 500);
+      await using first = await start(s3, dir.path, { patienceMs: 500 });
       const put = async (bytes: Buffer) => {
         await first.plane.store.put(digestOf(bytes), bytes.byteLength > 800_000 ? chunked(bytes, 100_000) : bytes, signal);
         acknowledged.push(bytes);
@@ -101,12 +103,13 @@ describe('a data plane over a bucket', () => {
       expect(await second.plane.actions.get(ACTION, signal)).toEqual(RESULT);
     }
     await using elsewhere = await tempDir();
-    await using third = await start(s3, elsewhere.path);
+    await using third = await start(s3, elsewhere.path, { keysDir: dir.path });
     await until(
       'the index is whole again',
       async () => (await third.plane.store.findMissing(acknowledged.map(digestOf), signal)).length === 0,
     );
     await expectAll(third.plane, acknowledged);
+    expect(await until('its entries are there again', () => third.plane.actions.get(ACTION, signal))).toEqual(RESULT);
   });
 
   test('reads from its own disk what it has there, and from the bucket what it has not', async () => {
