@@ -123,12 +123,10 @@ export class LruDir implements AsyncDisposable {
     await this.#scan;
     let count = 0;
     for (const partition of this.#index.partitions()) {
-      for (;;) {
-        const oldest = this.#index.oldestIn(partition);
-        if (oldest === undefined || oldest.usedMs >= sinceMs) break;
-        if (this.#evict(oldest, 'unused')) count += 1;
-        if (count % 64 === 0) await nextTurn();
+      for (const oldest of this.#index.unusedIn(partition, sinceMs)) {
+        if (this.#evict({ ...oldest, usedMs: sinceMs }, 'unused')) count += 1;
       }
+      await nextTurn();
     }
     return count;
   }
@@ -202,7 +200,7 @@ export class LruDir implements AsyncDisposable {
     if (isOver() || isOwnOver()) {
       await this.#scan; // until then the index may not know what was used least
       while (isOwnOver() && this.#evictOne(this.#index.oldestIn(partition)));
-      while (isOver() && this.#evictOne(this.#index.oldest()));
+      while (isOver() && this.#evictOne(this.#index.oldest(limitBytes)));
     }
     if (!isOver() && !isOwnOver()) return reservation;
     reservation[Symbol.dispose]();
@@ -218,7 +216,7 @@ export class LruDir implements AsyncDisposable {
     return oldest !== undefined;
   }
 
-  /** Whether it was removed. What another process has used since goes to the end of the queue instead. */
+  /** Whether it was removed. What was used after `usedMs`, by another process, goes to the end of the queue instead. */
   #evict({ partition, name, usedMs }: Oldest, why: 'room' | 'unused'): boolean {
     const file = this.pathOf(partition, name);
     let removed = false;
@@ -257,7 +255,8 @@ export class LruDir implements AsyncDisposable {
       }
       found.sort((a, b) => a.usedMs - b.usedMs);
       this.#index.learn(found);
-      while (this.#index.totalBytes > this.#options.limitBytes && this.#evictOne(this.#index.oldest()));
+      const { limitBytes } = this.#options;
+      while (this.#index.totalBytes > limitBytes && this.#evictOne(this.#index.oldest(limitBytes)));
     } catch (error) {
       env.log.warn('cache-scan-failed', { dir, error });
     }

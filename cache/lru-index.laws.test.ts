@@ -16,7 +16,7 @@ function bounded() {
     write(partition: string, bytes: number): void {
       using _ = index.reserve(partition, bytes, true);
       while (index.totalBytes > LIMIT) {
-        const oldest = index.oldest();
+        const oldest = index.oldest(LIMIT);
         if (oldest === undefined) return; // no room: the write is refused
         index.remove(oldest.partition, oldest.name);
         lost.set(oldest.partition, (lost.get(oldest.partition) ?? 0) + 1);
@@ -67,7 +67,7 @@ describe('a bounded store of many owners', () => {
         const open = [store.index.reserve(part('main'), 10, true), store.index.reserve(part('main/pr-1'), 20, false)];
         expect(store.index.totalBytes).toBe(sum + 30);
         for (const one of open) one[Symbol.dispose]();
-        for (let oldest = store.index.oldest(); oldest !== undefined; oldest = store.index.oldest()) {
+        for (let oldest = store.index.oldest(LIMIT); oldest !== undefined; oldest = store.index.oldest(LIMIT)) {
           store.index.remove(oldest.partition, oldest.name);
         }
         for (const partition of store.index.partitions()) {
@@ -95,11 +95,37 @@ describe('a bounded store of many owners', () => {
     expect(store.lost).toEqual(new Map([[part('main'), 3]]));
   });
 
+  test('lets one who comes new have its share, whatever the others fill, and no more', () => {
+    for (const [bytes, isLet] of [
+      [100, true],
+      [200, true],
+      [250, true],
+      [251, false],
+      [900, false],
+    ] as const) {
+      const store = bounded();
+      for (const scope of ['a', 'b', 'c']) for (let count = 0; count < 33; count += 1) store.write(part(scope), 10);
+      store.write(part('new'), bytes);
+      expect([bytes, store.index.usageOf(part('new')).bytes]).toEqual([bytes, isLet ? bytes : 0]);
+      // What the others have within their shares of a quarter stays.
+      for (const scope of ['a', 'b', 'c']) expect(store.index.usageOf(part(scope)).bytes).toBeGreaterThanOrEqual(240);
+    }
+  });
+
+  test('lets a base scope have the half of what the scopes below it have filled', () => {
+    const store = bounded();
+    for (let index = 0; index < 100; index += 1) store.write(part(`main/pr-${index}`), 10);
+    store.write(part('main'), 500);
+    expect(store.index.usageOf(part('main')).bytes).toBe(500);
+    store.write(part('main'), 501);
+    expect(store.index.usageOf(part('main')).bytes).toBe(0); // its own first: it has more than all below it
+  });
+
   test('finds the least recently used first, within one owner', () => {
     const index = new LruIndex(groupsOf);
     for (const [at, name] of ['a', 'b', 'c'].entries()) index.use(part('main'), name, 10, at, true);
     index.use(part('main'), 'a', 10, 9, true);
-    expect(index.oldest()).toEqual({ partition: part('main'), name: 'b', usedMs: 1 });
+    expect(index.oldest(LIMIT)).toEqual({ partition: part('main'), name: 'b', usedMs: 1 });
     expect(index.oldestIn(part('dev'))).toBeUndefined();
   });
 });

@@ -8,8 +8,8 @@ type Partition = {
   reservedBytes: number;
   reservedCount: number;
 };
-/** A place in the tree of groups. `bytes` are those of its own partition and of all groups below it, reserved ones included. */
-type Group = { readonly children: Map<string, Group>; partition: Partition | undefined; bytes: number };
+/** A place in the tree of groups, with the sums of its own partition and of all groups below it; `bytes` include reserved ones. */
+type Group = { readonly children: Map<string, Group>; partition: Partition | undefined; bytes: number; fileCount: number };
 
 export type Oldest = { readonly partition: string; readonly name: string; readonly usedMs: number };
 
@@ -23,7 +23,7 @@ export type PartitionUsage = { readonly bytes: number; readonly fileCount: numbe
 export class LruIndex {
   readonly #groupsOf: (partition: string) => readonly string[];
   readonly #partitions = new Map<string, Partition>();
-  readonly #root: Group = { children: new Map(), partition: undefined, bytes: 0 };
+  readonly #root: Group = newGroup();
 
   constructor(groupsOf: (partition: string) => readonly string[] = (partition) => [partition]) {
     this.#groupsOf = groupsOf;
@@ -56,7 +56,7 @@ export class LruIndex {
     at.entries.delete(name);
     at.entries.set(name, { sizeBytes, usedMs, own });
     at.bytes += sizeBytes - (before?.sizeBytes ?? 0);
-    this.#count(partition, sizeBytes - (before?.sizeBytes ?? 0));
+    this.#count(partition, sizeBytes - (before?.sizeBytes ?? 0), before === undefined ? 1 : 0);
   }
 
   remove(partition: string, name: string): void {
@@ -65,7 +65,7 @@ export class LruIndex {
     if (at === undefined || entry === undefined) return;
     at.entries.delete(name);
     at.bytes -= entry.sizeBytes;
-    this.#count(partition, -entry.sizeBytes);
+    this.#count(partition, -entry.sizeBytes, -1);
     this.#prune(at);
   }
 
@@ -75,7 +75,7 @@ export class LruIndex {
     const take = (sign: 1 | -1) => {
       at.reservedBytes += sign * bytes;
       at.reservedCount += isNew ? sign : 0;
-      this.#count(partition, sign * bytes);
+      this.#count(partition, sign * bytes, 0);
     };
     take(1);
     let open = true;
@@ -93,18 +93,23 @@ export class LruIndex {
    * The least recently used file of whoever has most. From the top of the tree down: of the groups side by side, the one with most
    * bytes pays; and a partition with groups below it pays only where it has more than all of them together. So what is below a
    * partition, however many there are, cannot take the half of their common share from it, and no flood, announced or real, costs
-   * a smaller group beside it anything. Undefined where whoever has most has only reserved so far.
+   * a smaller group beside it anything. Where whoever has most has only reserved so far (it comes new), others pay as far as they have
+   * more than their share of `limitBytes`: the same part for each of those side by side, half of it for a partition with groups below it.
+   * Undefined where nobody has.
    */
-  oldest(): Oldest | undefined {
+  oldest(limitBytes: number): Oldest | undefined {
     let group = this.#root;
-    for (;;) {
-      const own = group.partition === undefined ? 0 : group.partition.bytes + group.partition.reservedBytes;
-      let largest: Group | undefined;
-      for (const child of group.children.values()) if (largest === undefined || child.bytes > largest.bytes) largest = child;
-      if (largest === undefined || largest.bytes === 0 || own > group.bytes - own) {
-        return group.partition === undefined ? undefined : oldestOf(group.partition);
-      }
-      group = largest;
+    for (let room = limitBytes; ;) {
+      const { partition } = group;
+      const own = partition === undefined ? 0 : partition.bytes + partition.reservedBytes;
+      const below = group.bytes - own;
+      const first = partition === undefined ? undefined : oldestOf(partition);
+      if (own > below && (first !== undefined || below <= room / 2)) return first;
+      const share = (room - Math.min(own, room / 2)) / Math.max(1, group.children.size);
+      const payer = payerOf(group.children.values(), share);
+      if (payer === undefined) return own > room / 2 ? first : undefined;
+      group = payer;
+      room = share;
     }
   }
 
@@ -112,6 +117,12 @@ export class LruIndex {
   oldestIn(partition: string): Oldest | undefined {
     const at = this.#partitions.get(partition);
     return at === undefined ? undefined : oldestOf(at);
+  }
+
+  /** What a partition has that was last used before that time, as far as this process knows. */
+  unusedIn(partition: string, sinceMs: number): readonly Oldest[] {
+    const entries = [...(this.#partitions.get(partition)?.entries ?? [])];
+    return entries.filter(([, { usedMs }]) => usedMs < sinceMs).map(([name, { usedMs }]) => ({ partition, name, usedMs }));
   }
 
   /** Takes over what the disk has, oldest use first. What this process used since it was opened stays newest, in its order. */
@@ -138,7 +149,7 @@ export class LruIndex {
     this.#partitions.set(partition, made);
     let group = this.#root;
     for (const name of this.#groupsOf(partition)) {
-      const child = group.children.get(name) ?? { children: new Map<string, Group>(), partition: undefined, bytes: 0 };
+      const child = group.children.get(name) ?? newGroup();
       group.children.set(name, child);
       group = child;
     }
@@ -146,12 +157,13 @@ export class LruIndex {
     return made;
   }
 
-  #count(partition: string, bytes: number): void {
+  #count(partition: string, bytes: number, fileCount: number): void {
     let group: Group | undefined = this.#root;
-    group.bytes += bytes;
-    for (const name of this.#groupsOf(partition)) {
-      group = group?.children.get(name);
-      if (group !== undefined) group.bytes += bytes;
+    for (const name of [undefined, ...this.#groupsOf(partition)]) {
+      if (name !== undefined) group = group?.children.get(name);
+      if (group === undefined) return;
+      group.bytes += bytes;
+      group.fileCount += fileCount;
     }
   }
 
@@ -173,6 +185,21 @@ export class LruIndex {
       path[depth - 1]?.children.delete(names[depth - 1] ?? '');
     }
   }
+}
+
+function newGroup(): Group {
+  return { children: new Map(), partition: undefined, bytes: 0, fileCount: 0 };
+}
+
+/** The group that has most; where that has nothing to lose, the largest that has, and has more than its share. */
+function payerOf(groups: Iterable<Group>, share: number): Group | undefined {
+  let [largest, filled]: (Group | undefined)[] = [];
+  for (const group of groups) {
+    if (largest === undefined || group.bytes > largest.bytes) largest = group;
+    if (group.fileCount > 0 && (filled === undefined || group.bytes > filled.bytes)) filled = group;
+  }
+  const isFirst = filled !== undefined && filled.bytes === largest?.bytes;
+  return filled !== undefined && (isFirst || filled.bytes > share) ? filled : undefined;
 }
 
 function oldestOf({ name: partition, entries }: Partition): Oldest | undefined {
