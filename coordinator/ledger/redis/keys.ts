@@ -4,7 +4,7 @@ export type RedisKeys = {
   readonly meta: string;
   /** Sorted set of the ids of accepted builds, all of score 0. */
   readonly builds: string;
-  /** Set of builds that have rows but no build record: what is left of a submission that broke off. */
+  /** Set of builds that had rows before they had a build record: those without one are what is left of a submission that broke off. */
   readonly partial: string;
   /** Hash: agent to session. */
   readonly sessions: string;

@@ -6,7 +6,7 @@
 --   U key               drop a whole key
 --   A key member        add a token to a build's
 --   R key member        take it away
---   B build             the build is accepted
+--   B build             the build is accepted; where it was taken for a leftover before, the next leader finds that it is none
 --   F build             the build is forgotten
 --   P build             something of the build was written: without a build record it is a leftover
 --   S key end           drop the chunks of a log that end at or before `end`
@@ -80,7 +80,6 @@ local function apply(list, from, keys)
       i = i + 2
     elseif op == 'B' then
       redis.call('ZADD', keys[2], 0, list[i + 1])
-      redis.call('SREM', keys[3], list[i + 1])
       i = i + 2
     elseif op == 'F' then
       redis.call('ZREM', keys[2], list[i + 1])
