@@ -8,7 +8,14 @@ test('the quota of a scope is the nearest that was given', () => {
   expect(of('web', 'main/pr-7')).toEqual({ blobBytes: 2 ** 30, entryCount: 10 });
   expect(of('api', 'main')).toEqual({ blobBytes: 2 ** 20, entryCount: 5 });
   expect(parseQuotas([])({ project: 'web', scope: 'main' })).toBeUndefined();
-  expect(parseFloors(['web/release=production'])({ project: 'web', scope: 'release' })).toBe('production');
+  const floorOf = parseFloors(['web/release=production', '*=trusted', 'api/.own=production']);
+  const scopes = ['web/release', 'web/main', 'web/.archive', 'api/.own'].map((text) => text.split('/'));
+  expect(scopes.map(([project = '', scope = '']) => floorOf({ project, scope }))).toEqual([
+    'production',
+    'trusted',
+    undefined,
+    'production',
+  ]);
 });
 
 test('quotas and zones that cannot be read are refused, with the form', () => {

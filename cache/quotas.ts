@@ -44,9 +44,14 @@ export function parseQuotas(texts: readonly string[]): QuotaOf {
   });
 }
 
-/** Zones of the form `<project>/<scope>=<zone>`, for wider ones as with quotas. @throws {Fault} CONFIG_INVALID */
+/**
+ * Zones of the form `<project>/<scope>=<zone>`, for wider ones as with quotas. Scopes of our own begin with a dot (what no agent made is
+ * kept there): they are meant only where they are named. @throws {Fault} CONFIG_INVALID
+ */
 export function parseFloors(texts: readonly string[]): FloorOf {
-  return byOwner(texts, '--scope-zone', 'one of untrusted, trusted, production', parseZone);
+  const named = new Set(texts.map((text) => text.split('=')[0]));
+  const floorOf = byOwner(texts, '--scope-zone', 'one of untrusted, trusted, production', parseZone);
+  return (owner) => (owner.scope.startsWith('.') && !named.has(`${owner.project}/${owner.scope}`) ? undefined : floorOf(owner));
 }
 
 function byOwner<T>(

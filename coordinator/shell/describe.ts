@@ -95,18 +95,40 @@ export function describeKeepable(core: CoreView, step: StepId): Keepable | undef
   };
 }
 
-/** The entries that went into what a step has made: what its dependency caches began with, and results of the steps that it needed. */
-export function consumedBy(core: CoreView, { id, spec, record }: StepView, scope: string): readonly Consumed[] {
-  const caches = (record.action?.dependencies ?? []).flatMap(({ found }): readonly Consumed[] => {
+/**
+ * The entries that went into what a step has made: what its dependency caches began with, and results of the steps that it needed. Of
+ * those that keep no result what went into them, too. Who made a result that came from the cache is not known here but for its agent.
+ */
+export function consumedBy(core: CoreView, view: StepView, scope: string): readonly Consumed[] {
+  const seen = new Set<StepId>();
+  const consumed: Consumed[] = [];
+  const left = [view];
+  for (let step = left.pop(); step !== undefined; step = left.pop()) {
+    if (seen.has(step.id)) continue;
+    seen.add(step.id);
+    consumed.push(...cachesOf(step));
+    for (const { view: needed, result } of neededBy(core, step)) {
+      const { action, attempts } = needed.record;
+      if (action === undefined || seen.has(needed.id)) continue;
+      const build = attempts.length > 0 ? buildOf(needed.id) : '';
+      consumed.push({ kind: 'action', scope, key: action.action, build, agent: result.agent });
+      if (!needed.spec.cacheable) left.push(needed);
+    }
+  }
+  return consumed;
+}
+
+function cachesOf({ record }: StepView): readonly Consumed[] {
+  return (record.action?.dependencies ?? []).flatMap(({ found }): readonly Consumed[] => {
     if (found.kind !== 'exact' && found.kind !== 'fallback') return [];
     return [{ kind: 'dependency', scope: found.scope, key: found.entry, build: found.build, agent: found.agent }];
   });
-  const build = buildOf(id);
-  const results = spec.needs.flatMap((need): readonly Consumed[] => {
-    const needed = need.outputs ? core.step(stepIdOf(build, need.step)) : undefined;
-    const result = needed?.record.state.kind === 'ended' ? resultOf(needed.record.state.outcome) : undefined;
-    if (result === undefined || needed?.record.action === undefined || !needed.spec.cacheable) return [];
-    return [{ kind: 'action', scope, key: needed.record.action.action, build, agent: result.agent }];
+}
+
+function neededBy(core: CoreView, { id, spec }: StepView): readonly { readonly view: StepView; readonly result: StepResult }[] {
+  return spec.needs.flatMap((need) => {
+    const view = need.outputs ? core.step(stepIdOf(buildOf(id), need.step)) : undefined;
+    const result = view?.record.state.kind === 'ended' ? resultOf(view.record.state.outcome) : undefined;
+    return view === undefined || result === undefined ? [] : [{ view, result }];
   });
-  return [...caches, ...results];
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import PQueue from 'p-queue';
 import { backoffMs } from '../../base/backoff.ts';
-import { isFault } from '../../base/fault.ts';
+import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
 import type { StepResult } from '../../cache/action/result.ts';
@@ -21,7 +21,7 @@ export interface Publisher extends AsyncDisposable {
 
 export type PublisherOptions = {
   /** The results of the step's own scope; undefined where its build has gone. */
-  readonly actionsOf: (step: StepId) => ActionResults | undefined;
+  readonly actionsOf: (step: StepId) => Pick<ActionResults, 'put'> | undefined;
   readonly log: Logger;
   readonly deadlineMs?: number;
 };
@@ -29,6 +29,8 @@ export type PublisherOptions = {
 const CONCURRENCY = 16;
 const WAITING_MAX = 10_000;
 const DEADLINE_MS = 60_000;
+/** Faults of a store that may be back soon. */
+const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['STORE_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DRAINING', 'DEADLINE']);
 const TRY_AGAIN = { initialMs: 250, maxMs: 5_000 };
 
 export function openPublisher(options: PublisherOptions): Publisher {
@@ -39,7 +41,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
       try {
         return await put();
       } catch (error) {
-        if (!isFault(error, 'STORE_UNAVAILABLE') || signal.aborted) throw error;
+        if (!isFault(error) || !PASSING.has(error.code) || signal.aborted) throw error;
         await sleep((error.retryAfterMs ?? 0) + backoffMs(TRY_AGAIN, attempt, prng), signal);
       }
     }
@@ -47,7 +49,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const closing = new AbortController();
   const counts = { written: 0, failed: 0, dropped: 0 };
-  const write = async (step: StepId, actions: ActionResults, action: Digest, result: StepResult): Promise<void> => {
+  const write = async (step: StepId, actions: Pick<ActionResults, 'put'>, action: Digest, result: StepResult): Promise<void> => {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS)]);
     try {
       await untilBack(() => actions.put(action, result, signal), signal);

@@ -21,6 +21,7 @@ import { startDriver, type Driver, type Receivers } from './driver.ts';
 import { logOf } from './log-target.ts';
 import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
 import { openPublisher, type Publisher } from './publisher.ts';
+import { provenActions } from './proven-actions.ts';
 import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { steadyClock } from './steady-clock.ts';
@@ -57,7 +58,10 @@ export type ShellOptions = {
   /** The term that this coordinator leads. */
   readonly term: Term;
   readonly data: Pick<DataPlane, 'withInstance'>;
-  /** Where entries of dependency caches are. @default none: steps begin without, and nothing is kept */
+  /**
+   * Where entries of dependency caches are, and results with who made them. @default none: steps begin without, none is kept, and
+   * results are kept without who made them
+   */
   readonly entries?: EntryFinder | undefined;
   readonly timings: Partial<Timings>;
   readonly logLimits: LogLimits;
@@ -170,7 +174,10 @@ function openParts({ env, ledger, logLimits, term, entries, floorOf = () => unde
     log: env.log,
     ...RESOLVER_DEFAULTS,
   });
-  const publisher = openPublisher({ actionsOf: (step) => actionsOf(core, step, cacheOf), log: env.log });
+  const publisher = openPublisher({
+    actionsOf: (step) => (entries === undefined ? actionsOf(core, step, cacheOf) : provenActions(core, step, entries, env.clock)),
+    log: env.log,
+  });
   const logs = openLogStore({
     commit: (records) => driver.append(records),
     stored: (token, signal) => ledger.log(token, signal),
