@@ -6,7 +6,7 @@ import { packKey } from '../packs/names.ts';
 import type { EntryKey, EntryRow, PackName, PackRow, StoreIndex } from '../store-index/store-index.ts';
 import { condemnRecords, putCondemnRecord, removeCondemnRecord } from './condemn-records.ts';
 import { lastEpoch } from './epoch-marks.ts';
-import { expireEntry } from './expire.ts';
+import { deleteReplaced, expireEntry } from './expire.ts';
 import type { GcSettings } from './settings.ts';
 
 export type CollectorOptions = {
@@ -52,8 +52,8 @@ const PAGE = 1_000;
  * step is made by the index, or is one that does no harm twice. `docs/cache.md` has the argument why nothing goes that is needed.
  */
 export class Collector {
-  readonly #options: CollectorOptions;
-  readonly #counts: GcCounts;
+  readonly options: CollectorOptions;
+  readonly counts: GcCounts;
   /**
    * When this process first saw that a pack's record is durable, by its own monotonic clock: the grace time is waited for by the
    * index's clock and by this one, so that no jump of a clock shortens it.
@@ -61,12 +61,8 @@ export class Collector {
   readonly #seenAt = new Map<PackName, number>();
 
   constructor(options: CollectorOptions, counts: GcCounts = newGcCounts()) {
-    this.#options = options;
-    this.#counts = counts;
-  }
-
-  get counts(): Readonly<GcCounts> {
-    return this.#counts;
+    this.options = options;
+    this.counts = counts;
   }
 
   /**
@@ -76,18 +72,18 @@ export class Collector {
   async pass(signal: AbortSignal): Promise<void> {
     const epoch = await this.ready(signal);
     if (epoch === undefined) return;
-    await this.#settlePending(signal);
+    await this.#settlePending(epoch, signal);
     await this.#expireEntries(signal);
     await this.#condemn(epoch, signal);
     await this.record(epoch, signal);
     await this.#deletePacks(epoch, signal);
-    await this.#forgetPacks(signal);
-    this.#counts.passes += 1;
+    await this.#forgetPacks(epoch, signal);
+    this.counts.passes += 1;
   }
 
   /** The epoch to work in, or undefined where nothing may be collected now. */
   async ready(signal: AbortSignal): Promise<string | undefined> {
-    const { index, objects, env } = this.#options;
+    const { index, objects, env } = this.options;
     const { epoch, complete } = await index.epoch(signal);
     if (!complete) return undefined;
     const last = await lastEpoch(objects, signal);
@@ -96,47 +92,56 @@ export class Collector {
     return undefined;
   }
 
+  /**
+   * Whether the epoch is still the one of index and store. Asked after what is to go was found out, and right before it goes: whatever
+   * an index of another epoch said, or one that was cut off and replaced, is not acted upon.
+   */
+  async isOwn(epoch: string, signal: AbortSignal): Promise<boolean> {
+    const now = await this.options.index.epoch(signal);
+    return now.complete && now.epoch === epoch && (await lastEpoch(this.options.objects, signal)) === epoch;
+  }
+
   /** Commits that their writer left half done: published where the signed object is there, else undone. */
-  async #settlePending(signal: AbortSignal): Promise<void> {
-    const { index, objects, settings } = this.#options;
+  async #settlePending(epoch: string, signal: AbortSignal): Promise<void> {
+    const { index, objects, settings } = this.options;
     const before = (await index.now(signal)) - settings.pendingMs;
     await this.#eachEntry({ state: 'pending' }, signal, async ({ at, object, createdAt }, either) => {
       if (createdAt > before) return;
       const entry = { ...at, object };
       if ((await objects.head(object, either)) === undefined) {
-        if (await index.dropEntry(entry, either)) this.#counts.commitsUndone += 1;
+        if (await index.dropEntry(entry, either)) this.counts.commitsUndone += 1;
         return;
       }
       const replaced = await index.publish(entry, either).catch(unlessMoved);
-      this.#counts.commitsFinished += 1;
-      if (replaced !== undefined) await objects.delete(replaced.object, either);
+      this.counts.commitsFinished += 1;
+      if (replaced !== undefined) await deleteReplaced(objects, index, { object: replaced.object, epoch }, either);
     });
   }
 
   async #expireEntries(signal: AbortSignal): Promise<void> {
-    const { index, objects, settings } = this.#options;
+    const { index, objects, settings } = this.options;
     const unusedSince = (await index.now(signal)) - settings.entryRetentionMs;
     await this.#eachEntry({ state: 'published', unusedSince }, signal, async ({ at, object }, either) => {
-      if (await expireEntry(objects, index, { ...at, object }, either)) this.#counts.entriesExpired += 1;
+      if (await expireEntry(objects, index, { ...at, object }, either)) this.counts.entriesExpired += 1;
     });
   }
 
   /** LIVE → CONDEMNED for what nothing needs. */
   async #condemn(epoch: string, signal: AbortSignal): Promise<void> {
-    const { index, settings } = this.#options;
+    const { index, settings } = this.options;
     const now = await index.now(signal);
     const unusedSince = now - settings.packRetentionMs;
     let left = settings.passPacksMax;
     await this.#eachPack({ state: 'live' }, signal, async (row, either) => {
       if (left <= 0 || !isIdle(row, now, unusedSince)) return;
       left -= 1;
-      if (await index.condemn(row.name, epoch, unusedSince, either)) this.#counts.packsCondemned += 1;
+      if (await index.condemn(row.name, epoch, unusedSince, either)) this.counts.packsCondemned += 1;
     });
   }
 
   /** Makes the records of condemned packs that have none yet: those of this pass, and of whoever was stopped before. */
   async record(epoch: string, signal: AbortSignal): Promise<void> {
-    const { index, objects } = this.#options;
+    const { index, objects } = this.options;
     await this.#eachPack({ state: 'condemned' }, signal, async ({ name, condemnedAt }, either) => {
       if (condemnedAt !== undefined) return;
       await putCondemnRecord(objects, name, epoch, either);
@@ -146,7 +151,7 @@ export class Collector {
 
   /** Deletes the objects of packs whose grace time is over, and says so to the index: CONDEMNED → DELETED. */
   async #deletePacks(epoch: string, signal: AbortSignal): Promise<void> {
-    const { index, objects, settings, env } = this.#options;
+    const { index, objects, settings, env } = this.options;
     const condemned = new Set<PackName>();
     let left = settings.passPacksMax;
     await this.#eachPack({ state: 'condemned' }, signal, async ({ name, condemnedAt, sizeBytes }, either) => {
@@ -156,27 +161,27 @@ export class Collector {
       this.#seenAt.set(name, seenAt);
       if (left <= 0 || env.clock.monotonic() - seenAt < settings.graceMs) return;
       if (!(await index.mayDelete(name, epoch, settings.graceMs, either))) return;
-      // Asked last: whoever opened the index anew since has read the record, or shows here.
-      if ((await lastEpoch(objects, either)) !== epoch) return;
+      // Whoever opened the index anew since has read the record, or shows here.
+      if (!(await this.isOwn(epoch, either))) return;
       left -= 1;
       await objects.delete(packKey(name), either);
       await index.deleted(name, either);
-      this.#counts.packsDeleted += 1;
-      this.#counts.bytesDeleted += sizeBytes;
+      this.counts.packsDeleted += 1;
+      this.counts.bytesDeleted += sizeBytes;
     });
     for (const name of this.#seenAt.keys()) if (!condemned.has(name)) this.#seenAt.delete(name);
   }
 
   /** Forgets deleted packs and their records, long after. */
-  async #forgetPacks(signal: AbortSignal): Promise<void> {
-    const { index, objects, settings } = this.#options;
+  async #forgetPacks(epoch: string, signal: AbortSignal): Promise<void> {
+    const { index, objects, settings } = this.options;
     const before = (await index.now(signal)) - settings.rememberMs;
     await this.#eachPack({ state: 'deleted' }, signal, async ({ name, condemnedAt }, either) => {
-      if ((condemnedAt ?? 0) > before) return;
+      if ((condemnedAt ?? 0) > before || !(await this.isOwn(epoch, either))) return;
       // A put that was on its way for long may have brought the object back.
       await objects.delete(packKey(name), either);
       for await (const record of condemnRecords(objects, either, name)) await removeCondemnRecord(objects, record, either);
-      if (await index.dropPack(name, either)) this.#counts.packsForgotten += 1;
+      if (await index.dropPack(name, either)) this.counts.packsForgotten += 1;
     });
   }
 
@@ -186,10 +191,10 @@ export class Collector {
     work: (row: PackRow, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     for (let after: PackName | undefined; ;) {
-      const page = await this.#options.index.packs(filter, after, PAGE, signal);
+      const page = await this.options.index.packs(filter, after, PAGE, signal);
       after = page.at(-1)?.name;
       if (after === undefined) return;
-      await forEachWithin(page, this.#options.settings.atOnce, () => 1, work, signal);
+      await forEachWithin(page, this.options.settings.atOnce, () => 1, work, signal);
     }
   }
 
@@ -199,10 +204,10 @@ export class Collector {
     work: (row: EntryRow, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     for (let after: EntryKey | undefined; ;) {
-      const page = await this.#options.index.entries(filter, after, PAGE, signal);
+      const page = await this.options.index.entries(filter, after, PAGE, signal);
       after = page.at(-1)?.at;
       if (after === undefined) return;
-      await forEachWithin(page, this.#options.settings.atOnce, () => 1, work, signal);
+      await forEachWithin(page, this.options.settings.atOnce, () => 1, work, signal);
     }
   }
 }

@@ -110,7 +110,7 @@ export class Round {
       env.log.error('gc-references-wrong', { packs: wrong.length, first: wrong.slice(0, 10) });
       return;
     }
-    await scrub(this.#options, this.#counts, epoch, signal);
+    await scrub(this.#collector, epoch, signal);
     this.#scrubbedAt = now;
   }
 }

@@ -2,7 +2,7 @@ import { forEachWithin } from '../byte-budget.ts';
 import { PACK_PREFIX, packOfKey } from '../packs/names.ts';
 import type { PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import type { CollectorOptions, GcCounts } from './collector.ts';
+import type { Collector } from './collector.ts';
 import { condemnRecords, removeCondemnRecord } from './condemn-records.ts';
 import { epochMarks } from './epoch-marks.ts';
 
@@ -18,7 +18,8 @@ export type OrphanPack = { readonly name: PackName; readonly sizeBytes: number; 
  * Packs among it are condemned first, like any other, so that a writer who is only slow finds out and stores its blobs again.
  * The index must be complete and of `epoch`.
  */
-export async function scrub(options: CollectorOptions, counts: GcCounts, epoch: string, signal: AbortSignal): Promise<void> {
+export async function scrub(collector: Collector, epoch: string, signal: AbortSignal): Promise<void> {
+  const { options, counts } = collector;
   const { objects, index, settings } = options;
   const before = (await index.now(signal)) - settings.orphanMs;
   for await (const { name, modifiedAt } of orphanPacks(objects, index, signal)) {
@@ -26,6 +27,7 @@ export async function scrub(options: CollectorOptions, counts: GcCounts, epoch: 
     if (await index.condemn(name, epoch, 0, signal)) counts.orphanPacks += 1;
   }
   for await (const keys of orphanEntries(objects, index, before, signal)) {
+    if (keys.length > 0 && !(await collector.isOwn(epoch, signal))) return;
     await forEachWithin(
       keys,
       settings.atOnce,
@@ -35,7 +37,7 @@ export async function scrub(options: CollectorOptions, counts: GcCounts, epoch: 
     );
     counts.orphanObjects += keys.length;
   }
-  await removeOldRecords(options, epoch, before, signal);
+  await removeOldRecords(collector, epoch, before, signal);
   // Rows of packs that have gone.
   while (await index.sweep(signal)) signal.throwIfAborted();
 }
@@ -95,18 +97,20 @@ export async function* orphanEntries(
  * Removes records that say nothing any more: of epochs before this one (those that counted were written again under this one), of
  * none that was ever opened, and of packs that are forgotten. And marks that are long over.
  */
-async function removeOldRecords({ objects, index }: CollectorOptions, epoch: string, before: number, signal: AbortSignal): Promise<void> {
+async function removeOldRecords(collector: Collector, epoch: string, before: number, signal: AbortSignal): Promise<void> {
+  const { objects, index } = collector.options;
   const marks = await epochMarks(objects, signal);
   const own = marks.findLastIndex((mark) => mark.epoch === epoch);
   if (own < 0) return; // it has begun anew meanwhile
   const earlier = new Set(marks.slice(0, own).map((mark) => mark.epoch));
   const later = new Set(marks.slice(own).map((mark) => mark.epoch));
   for await (const record of condemnRecords(objects, signal)) {
-    const isOver = earlier.has(record.epoch) || (!later.has(record.epoch) && record.modifiedAt < before);
-    if (isOver && !later.has(record.epoch)) await removeCondemnRecord(objects, record, signal);
-    else if (record.epoch === epoch && record.modifiedAt < before && (await isForgotten(index, record.pack, signal))) {
-      await removeCondemnRecord(objects, record, signal);
-    }
+    const isOld = record.modifiedAt < before;
+    let isOver = !later.has(record.epoch) && (earlier.has(record.epoch) || isOld);
+    if (record.epoch === epoch && isOld) isOver = await isForgotten(index, record.pack, signal);
+    if (!isOver) continue;
+    if (!(await collector.isOwn(epoch, signal))) return;
+    await removeCondemnRecord(objects, record, signal);
   }
   for (const { key } of marks.slice(0, Math.max(0, own - MARKS_KEPT))) await objects.delete(key, signal);
 }

@@ -274,7 +274,8 @@ export interface StoreIndex extends AsyncDisposable {
   replayCondemned(packs: readonly PackName[], epoch: string, signal: AbortSignal): Promise<void>;
   /**
    * Takes up a published entry from its signed object: only if all its packs are live and, without `replace`, its name is free. Whether it
-   * is published now. Times of use begin now.
+   * is published now. Times of use begin now. A rebuild gives the versions of a name newest first and without `replace`, so that what was
+   * published meanwhile stays.
    */
   restoreEntry(entry: NewEntry, signal: AbortSignal): Promise<boolean>;
 }
