@@ -105,6 +105,10 @@ class TierSource implements TierView {
     return this.#copies.take(root, at, into, this.#parts(), signal);
   }
 
+  slot(signal: AbortSignal): Promise<Disposable> {
+    return this.#state.slots.take(1, signal);
+  }
+
   #parts(): CopyParts {
     return {
       readDirectory: this.readDirectory,

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Env } from '../../base/env.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { ByteBudget } from '../../cache/byte-budget.ts';
 import { parseDigest, type Digest } from '../../cache/digest.ts';
 import { openFileWriters, type FileWriters } from '../../cache/layer/file-writers.ts';
 import type { FileSource } from '../../cache/tree/materialise.ts';
@@ -43,6 +44,8 @@ export interface TierView extends FileSource {
   park(directory: string, at: string, copy: CopyOfTree, saved: boolean, signal: AbortSignal): Promise<void>;
   /** Moves a parked copy to `into` and makes it that tree; undefined where there is none that could be. */
   take(root: Digest, at: string, into: string, signal: AbortSignal): Promise<TakenCopy | undefined>;
+  /** Waits until one more tree may be made by the caller itself. */
+  slot(signal: AbortSignal): Promise<Disposable>;
   /** Keeps a directory's message that no store has. */
   hold(digest: Digest, bytes: Uint8Array): void;
   /** Takes over a file that a step has left and that holds the blob; without effect where the tier has it. */
@@ -63,6 +66,9 @@ export type TierOptions = {
   readonly env: Env;
 };
 
+/** Trees that are made at the same time; more would share the same disk and link. */
+const TREES_AT_ONCE = 4;
+
 /** Where things of the tier are, and who is making which. Shared by the views. */
 export type TierState = {
   readonly index: TierIndex;
@@ -75,6 +81,8 @@ export type TierState = {
   readonly drop: (target: string) => void;
   /** Writes many files beside the main thread. */
   readonly writers: FileWriters;
+  /** Whoever makes a whole tree holds one of these meanwhile: memory goes with their number. */
+  readonly slots: ByteBudget;
   /** Something that was kept was of no use, and why. */
   readonly onUnusable: (target: string, error: unknown) => void;
 };
@@ -132,6 +140,7 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
       throwAway(target);
     },
     writers,
+    slots: new ByteBudget(TREES_AT_ONCE),
     onUnusable: (target, error) => env.log.warn('layer-not-usable', { path: target, error }),
   };
   const copies = new Map<string, TierCopies>();

@@ -88,6 +88,7 @@ export class TierTrees {
   }
 
   async #make(root: Digest, at: string, parts: TreeParts, signal: AbortSignal): Promise<TreeLease> {
+    using _slot = await this.#state.slots.take(1, signal);
     const aside = this.#state.newPath();
     const inner = path.join(aside, 't', at);
     const before = parts.bytesIn();

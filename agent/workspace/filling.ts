@@ -122,6 +122,7 @@ export class Filling {
     }
     if (overlays !== undefined) return this.#bind(at, root, signal);
     if (there !== undefined) await removeTree(absolute);
+    using _slot = await view.slot(signal);
     const taken = await view.take(root, at, absolute, signal);
     const table = taken?.table ?? (await this.#copy(at, root, signal));
     if (taken !== undefined) this.#restored(at, taken.rung);

@@ -7,7 +7,7 @@ import { EMPTY_DIRECTORY, decodeDirectory, type Directory } from './directory.ts
 const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 const OVERHEAD_BYTES = 16 * 1024;
 /** Encoded directories that are remembered; beyond it they are read once more. */
-const KEPT_BYTES_MAX = 64 * 1024 * 1024;
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Reads directories and checks them against their digests; remembers, encoded, as many as fit into a bound. */
 export class DirectoryReader {
