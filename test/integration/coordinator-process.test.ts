@@ -94,7 +94,7 @@ test('a coordinator killed between acceptance and completion goes on when it is 
 
   await using second = at.start();
   await second.ready();
-  expect(await callUnary(at.build, 'submitBuild', submission, { signal })).toEqual({ buildId, existing: true });
+  expect(await callUnary(at.build, 'submitBuild', submission, { signal })).toEqual({ buildId, existing: true, scope: 'main' });
   await using agent = scriptedAgent(at.listen, at.agentToken(), { held: [{ token, started: true }] });
   const registered = await agent.next('registered');
   expect(registered).toMatchObject({ held: [{ token, verdict: 'CONTINUE' }], logs: [{ token, offset: '17' }] });

@@ -160,7 +160,7 @@ test('the steps of a large build come in pages that every client takes', async (
 test('the same key with the same request is the same build, with another request a conflict', async () => {
   const first = await submit();
   expect(first.existing).toBe(false);
-  expect(await submit()).toEqual({ buildId: first.buildId, existing: true });
+  expect(await submit()).toEqual({ buildId: first.buildId, existing: true, scope: 'main' });
   await expect(submit({ name: 'another' })).rejects.toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
 });
 
