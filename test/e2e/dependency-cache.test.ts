@@ -6,6 +6,8 @@ import { Secret } from '../../base/secret.ts';
 import { digestOf, hashOf } from '../../cache/digest.ts';
 import type { DependencyCacheView, StepView } from '../../cli/build-view.ts';
 import { connectBuildServer } from '../../cli/rpc/client.ts';
+import { needs } from '../fixtures/host.ts';
+import { freePorts } from '../fixtures/ports.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
@@ -34,6 +36,7 @@ steps:
 
 let dir: TempDir;
 let yard: RealYard;
+let metricsPort = 0;
 
 beforeAll(async () => {
   dir = await tempDir();
@@ -43,7 +46,9 @@ beforeAll(async () => {
   });
   const tokensFile = join(dir.path, 'tokens.json');
   writeFileSync(tokensFile, JSON.stringify([entryOf('main', 'main'), entryOf('pr', 'main/pr-7')]), { mode: 0o600 });
-  yard = await startRealYard({ agents: ['one'], coordinatorArgs: ['--tokens-file', tokensFile] });
+  [metricsPort = 0] = await freePorts(1);
+  const agentArgs = ['--metrics-listen', `127.0.0.1:${metricsPort}`];
+  yard = await startRealYard({ agents: ['one'], coordinatorArgs: ['--tokens-file', tokensFile], agentArgs });
 }, PATIENCE_MS * 2);
 
 afterAll(async () => {
@@ -90,6 +95,29 @@ test('a first run keeps, an equal one finds, a changed lockfile begins with what
   expect(await explain('main', third.build)).toContain('store: package-lock.json has changed');
   expect(await install('main', ['a', 'b', 'c', 'd'])).toMatchObject({ fetched: 0, cache: { found: 'exact', save: undefined } });
 });
+
+/** How often the agent has brought a tree to its place in each way. */
+async function restores(): Promise<Readonly<Record<string, number>>> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  const found = text.matchAll(/^switchyard_agent_restores_total\{rung="([a-z]+)"\} (\d+)$/gm);
+  return Object.fromEntries([...found].map(([, rung, count]) => [rung, Number(count)]));
+}
+
+test.runIf(needs('bubblewrap'))(
+  'what the agent has is there again without a file being written',
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    const packages = Array.from({ length: 500 }, (_, index) => `package-${index}`);
+    const alone = PIPELINE.replace('name: store', 'name: alone').replace(', fallback: v1-', '');
+    expect(await install('main', packages, alone)).toMatchObject({ cache: { found: 'nothing', save: 'kept' } });
+    const before = await restores();
+    const again = await install('main', packages, alone);
+    expect(again).toMatchObject({ fetched: 0, cache: { found: 'exact' } });
+    const { overlay = 0, present = 0, ...written } = await restores();
+    expect(overlay + present).toBe((before['overlay'] ?? 0) + (before['present'] ?? 0) + 1);
+    for (const [rung, count] of Object.entries(written)) expect([rung, count]).toEqual([rung, before[rung]]);
+  },
+);
 
 test('a pull request reads what main has kept and writes its own, which main never sees', { timeout: 3 * PATIENCE_MS }, async () => {
   await install('main', ['p', 'q']);
