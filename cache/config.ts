@@ -29,7 +29,9 @@ export const CACHE_OPTIONS = {
     tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
     signingKeyFile: {
       type: 'path',
-      help: 'PEM file of the keys that sign cache entries and grants, the same as the coordinators of the yard have; made where there is none. The first key signs, all verify. Without the option entries are signed by a key in --dir, and agents are refused.',
+      help:
+        'PEM file of the keys that sign cache entries and grants, the same as the coordinators of the yard have; made where there is none. ' +
+        'The first key signs, all verify. Without the option entries are signed by a key in --dir, and agents are refused.',
     },
     allowLocal: { type: 'boolean', default: 'false', help: 'Whether a connection from loopback without a token is the local caller.' },
     localProject: { type: 'string', default: 'local', help: 'Project of the local caller.' },
