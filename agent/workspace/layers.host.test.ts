@@ -172,6 +172,22 @@ describe.runIf(needs('bubblewrap'))('a directory that a step changes in an overl
     expect(fs.readFileSync(path.join(workspace.root, 'seen'), 'utf8')).toBe('changed\nn\nfile 4');
   });
 
+  test('shares its bytes with the tier, which no step can change through it (failure mode 9)', async (context) => {
+    if (sandbox.overlays === undefined) return context.skip('overlays do not work here');
+    const base = path.join(dir.path, 'shared');
+    fs.mkdirSync(base);
+    for (const name of ['a', 'b']) fs.writeFileSync(path.join(base, name), 'the same bytes in both');
+    const root = await upload(base);
+    const script = 'cd deps/tree && chmod 777 a && echo written >>a && printf x | dd of=b bs=1 conv=notrunc && ln a c && truncate -s 0 c';
+    for (let round = 0; round < 2; round += 1) {
+      await using workspace = await workspaces.prepare(await request(root), store, never);
+      const [bind] = workspace.binds;
+      await sh(workspace, `test "$(cat deps/tree/a)" = 'the same bytes in both' && { ${script}; } 2>/dev/null`);
+      for (const name of ['a', 'b']) expect(fs.readFileSync(path.join(bind?.from ?? '', name), 'utf8')).toBe('the same bytes in both');
+      expect(fs.statSync(path.join(bind?.from ?? '', 'a')).mode & 0o777).toBe(0o644);
+    }
+  });
+
   test('that the step made itself is kept as it lies, and mounted for the next step', async (context) => {
     if (sandbox.overlays === undefined) return context.skip('overlays do not work here');
     let root: Digest | undefined;
