@@ -83,9 +83,9 @@ export class BlobWriter {
       signal.throwIfAborted();
       let pack = lane.pending(digest);
       if (pack === undefined) {
-        pack = lane.add({ digest, kind: 'bytes', bytes, compressible: true }, room);
+        pack = lane.add({ digest, kind: 'bytes', bytes, compressible: true }, room, true);
         isAdded = true;
-      }
+      } else lane.hurry(pack);
       await unlessAborted(pack.done, signal);
     } finally {
       if (!isAdded) room[Symbol.dispose]();

@@ -27,16 +27,19 @@ export function cutPoint(bytes: Uint8Array, start: number, end: number, sizes: C
   const strict = -1 << (32 - (bits + NORMALISATION));
   const loose = -1 << (32 - (bits - NORMALISATION));
   const normal = Math.min(stop, start + sizes.avgBytes);
+  // Local, and without a fallback for what cannot be absent: this loop sees every byte that is stored.
+  const gear = GEAR;
   let fingerprint = 0;
   let at = start + sizes.minBytes;
-  for (; at < normal; at += 1) {
-    // Within the table and the buffer; the fallback is never taken.
-    fingerprint = ((fingerprint << 1) + (GEAR[bytes[at] ?? 0] ?? 0)) | 0;
-    if ((fingerprint & strict) === 0) return at + 1;
+  while (at < normal) {
+    fingerprint = ((fingerprint << 1) + (gear[bytes[at] as number] as number)) | 0; // `at` lies in `bytes`, and a byte in the table
+    at += 1;
+    if ((fingerprint & strict) === 0) return at;
   }
-  for (; at < stop; at += 1) {
-    fingerprint = ((fingerprint << 1) + (GEAR[bytes[at] ?? 0] ?? 0)) | 0;
-    if ((fingerprint & loose) === 0) return at + 1;
+  while (at < stop) {
+    fingerprint = ((fingerprint << 1) + (gear[bytes[at] as number] as number)) | 0; // as above
+    at += 1;
+    if ((fingerprint & loose) === 0) return at;
   }
   return stop;
 }

@@ -10,10 +10,12 @@ export type PackSettings = {
   readonly level: number;
   /** Stored size at which a pack is closed. */
   readonly packBytes: number;
-  /** How long a pack stays open when nothing more comes. */
+  /** How long a pack for which somebody waits stays open when nothing more comes. */
   readonly idleMs: number;
-  /** How long a pack stays open at most. */
+  /** How long a pack stays open at most from when somebody waits for it. */
   readonly maxDelayMs: number;
+  /** How long a pack stays open that has pieces of uploads under way only: nobody waits for it yet. */
+  readonly pieceDelayMs: number;
   /** Most bytes of blobs that are taken in and not durable yet. */
   readonly writeBytes: number;
   /** Most pieces that one recipe lists; a blob of more has a recipe of pages. */
@@ -45,6 +47,7 @@ export const PACK_SETTINGS: PackSettings = {
   packBytes: 16 * MIB,
   idleMs: 20,
   maxDelayMs: 100,
+  pieceDelayMs: 2_000,
   writeBytes: 128 * MIB,
   recipeParts: RECIPE_PARTS_MAX,
   putCount: 8,

@@ -99,7 +99,7 @@ export class LargeUpload implements AsyncDisposable {
     const room = await budget.take(part.bytes.byteLength, signal);
     const pending = lane.pending(part.digest);
     if (pending !== undefined) room[Symbol.dispose]();
-    const pack = pending ?? lane.add(part, room);
+    const pack = pending ?? lane.add(part, room, false);
     if (!this.#unsure.has(pack)) this.#unsure.set(pack, part.digest);
   }
 
@@ -114,7 +114,7 @@ export class LargeUpload implements AsyncDisposable {
       do await this.#settle((pack) => pack !== lane.open, signal);
       while ([...this.#unsure.keys()].some((pack) => pack !== lane.open));
       this.#hold.check();
-      const pack = lane.add({ digest, kind: 'recipe', bytes, compressible: false }, room);
+      const pack = lane.add({ digest, kind: 'recipe', bytes, compressible: false }, room, true);
       isAdded = true;
       await unlessAborted(pack.done, signal);
     } finally {

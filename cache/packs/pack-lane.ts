@@ -52,8 +52,11 @@ export class PackLane {
     return this.#pending.get(digest);
   }
 
-  /** Puts the part into the open pack, whose `done` tells. `room` is given back when it is durable, or given up. */
-  add(part: Part, room: Disposable): OpenPack {
+  /**
+   * Puts the part into the open pack, whose `done` tells. `room` is given back when it is durable, or given up. `isAwaited`: somebody
+   * waits for it; what is only a piece of more to come may wait longer for company.
+   */
+  add(part: Part, room: Disposable, isAwaited: boolean): OpenPack {
     const pack = this.#open ?? this.#begin();
     const { packBytes } = this.#shared.context.settings;
     const closeIfFull = () => {
@@ -62,7 +65,7 @@ export class PackLane {
     };
     pack.add(part, room, closeIfFull);
     this.#pending.set(part.digest, pack);
-    this.#idle?.refresh();
+    if (isAwaited) this.hurry(pack);
     closeIfFull();
     return pack;
   }
@@ -74,6 +77,7 @@ export class PackLane {
     this.#open = undefined;
     clearTimeout(this.#idle);
     clearTimeout(this.#latest);
+    this.#idle = undefined;
     void this.#commit(pack);
   }
 
@@ -84,13 +88,23 @@ export class PackLane {
   }
 
   #begin(): OpenPack {
-    const { level, idleMs, maxDelayMs } = this.#shared.context.settings;
+    const { level, pieceDelayMs } = this.#shared.context.settings;
     const pack = new OpenPack(level);
     this.#open = pack;
     this.#unfinished.add(pack);
-    this.#idle = setTimeout(() => this.close(), idleMs);
-    this.#latest = setTimeout(() => this.close(), maxDelayMs);
+    this.#latest = setTimeout(() => this.close(), pieceDelayMs);
     return pack;
+  }
+
+  /** Somebody waits for the pack: if it is still open, it leaves soon. */
+  hurry(pack: OpenPack): void {
+    if (pack !== this.#open) return;
+    const { idleMs, maxDelayMs } = this.#shared.context.settings;
+    if (this.#idle === undefined) {
+      clearTimeout(this.#latest);
+      this.#idle = setTimeout(() => this.close(), idleMs);
+      this.#latest = setTimeout(() => this.close(), maxDelayMs);
+    } else this.#idle.refresh();
   }
 
   async #commit(pack: OpenPack): Promise<void> {
