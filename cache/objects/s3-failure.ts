@@ -34,12 +34,15 @@ function headerOf(headers: AnswerHeaders | undefined, name: string): string | un
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What HTTP means where the answer has no word of S3. */
+/** What HTTP means where the answer to a HEAD has no word of S3, as it never has. */
 const CODES: Readonly<Record<number, string>> = { 403: 'AccessDenied', 404: 'NoSuchKey', 412: 'PreconditionFailed', 416: 'InvalidRange' };
 
-/** Of an answer over plain HTTP: its error document, which may be absent or no document at all. */
+/**
+ * Of an answer over plain HTTP: its error document, which may be absent or no document at all. Then it may come from something in front
+ * of the endpoint, which does not know what is in the bucket: a status alone is no word on that.
+ */
 export function failureOfAnswer(status: number, headers: AnswerHeaders, body: string): S3Failure {
-  const code = tagIn(body, 'Code') ?? CODES[status] ?? `status ${status}`;
+  const code = tagIn(body, 'Code') ?? `status ${status}`;
   const region = tagIn(body, 'Region');
   const told = region === undefined ? headers : { ...headers, 'x-amz-bucket-region': region };
   return new S3Failure({ status, code, text: tagIn(body, 'Message') ?? `it answered with status ${status}` }, { headers: told });

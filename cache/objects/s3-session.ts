@@ -4,6 +4,7 @@ import { backoffMs, type BackoffPolicy } from '../../base/backoff.ts';
 import { systemClock, type TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
 import type { Prng } from '../../base/prng.ts';
 import { S3Failure, failureOfError, faultOf, verdictOf } from './s3-failure.ts';
 import type { S3Config } from './s3-options.ts';
@@ -101,6 +102,7 @@ export class S3Session {
       maxAttempts: 1, // `run` below tries again, by one rule for what goes through the SDK and what does not
       requestHandler: {
         connectionTimeout: tuning.connectMs,
+        logger: sdkLogger(env.log),
         httpAgent: agent,
         httpsAgent: { ...agent, ...(ca === undefined ? {} : { ca }) },
       },
@@ -222,6 +224,18 @@ export class S3Session {
 /** The fault of a call that its caller gave up. */
 export function cancelled(doing: string, signal: AbortSignal): Fault {
   return new Fault('CANCELLED', `${doing}: the caller gave up`, { cause: signal.reason });
+}
+
+/** What the SDK would print: mostly that requests wait for a connection. */
+function sdkLogger(log: Logger) {
+  const quiet = () => undefined;
+  return {
+    trace: quiet,
+    debug: quiet,
+    info: quiet,
+    warn: (text: unknown) => log.debug('s3-sdk', { text }),
+    error: (text: unknown) => log.warn('s3-sdk', { text }),
+  };
 }
 
 function identityOf(credentials: Extract<S3Config['credentials'], { kind: 'static' }>) {
