@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
 import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
@@ -14,7 +13,7 @@ import { Needs } from './entries/needs.ts';
 import { objectQuotas } from './entries/object-quotas.ts';
 import { objectEntryStore, type ObjectEntryOptions } from './entries/objects.ts';
 import { withZoneFloor } from './entries/zone-floor.ts';
-import { besides, openOwnedDir, type Holding } from './owned-dir.ts';
+import { besides, openOwnedDir, repeatedly, type Holding } from './owned-dir.ts';
 import type { ObjectStore } from './objects/object-store.ts';
 import type { PackStore } from './packs/open.ts';
 import type { FloorOf, QuotaOf } from './quotas.ts';
@@ -42,6 +41,8 @@ export type DiskEntryOptions = EntryStackOptions & {
   readonly dir: string;
   readonly maxResultBytes: number;
   readonly durability: 'process' | 'power';
+  /** As `OwnedDirOptions.keepMs`. */
+  readonly keepMs?: number | undefined;
 };
 
 /** Composes the entries over files below `dir`. @throws {Fault} STORE_UNAVAILABLE */
@@ -52,6 +53,7 @@ export function openDiskEntries(options: DiskEntryOptions, env: Env): EntryStack
       dir: join(options.dir, 'entries'),
       limitBytes: options.maxResultBytes,
       durability: options.durability,
+      keepMs: options.keepMs,
       limitOf: (owner) => {
         const quota = options.quotaOf(owner);
         return quota === undefined ? undefined : { bytes: options.maxResultBytes, fileCount: quota.entryCount };
@@ -91,7 +93,7 @@ export function openObjectEntries(options: ObjectEntryStackOptions, env: Env): E
   const holdings = async (signal: AbortSignal) =>
     (await signed.usage(signal)).map(({ owner, entryCount: count }) => ({ owner, bytes: 0, count, evictedCount: quotas.evictedOf(owner) }));
   const closing = new AbortController();
-  const enforced = repeatedly(quotaEveryMs, () => quotas.enforce(closing.signal), closing.signal, env);
+  const enforced = repeatedly(quotaEveryMs, () => quotas.enforce(closing.signal), 'quotas-not-enforced', closing.signal, env);
   const close = async () => {
     closing.abort();
     await enforced;
@@ -108,18 +110,6 @@ export async function packHoldings(index: StoreIndex, signal: AbortSignal): Prom
     count: packCount,
     evictedCount: 0,
   }));
-}
-
-/** Until the signal aborts. What fails is said and done again. */
-async function repeatedly(everyMs: number, work: () => Promise<void>, signal: AbortSignal, env: Env): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await sleep(everyMs, undefined, { signal, ref: false });
-      await work();
-    } catch (error) {
-      if (!signal.aborted) env.log.warn('quotas-not-enforced', { error });
-    }
-  }
 }
 
 type Base = {

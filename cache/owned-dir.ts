@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
 import { LruDir, type PartitionLimit } from './lru-dir.ts';
 import { groupsOf, ownerOf } from './owner.ts';
@@ -19,11 +20,16 @@ export type OwnedDirOptions = {
   readonly limitBytes: number;
   readonly durability: 'process' | 'power';
   readonly limitOf: (owner: Owner) => PartitionLimit | undefined;
+  /** What nobody has used for so long goes. @default it stays while there is room */
+  readonly keepMs?: number | undefined;
   readonly onEvicted?: (partition: string, name: string, why: 'room' | 'unused') => void;
 };
 
+/** How often what nobody uses is looked for. */
+const LOOK_MS = 3_600_000;
+
 /** @throws {Fault} STORE_UNAVAILABLE */
-export function openOwnedDir({ limitOf, onEvicted, ...options }: OwnedDirOptions, env: Env): OwnedDir {
+export function openOwnedDir({ limitOf, keepMs, onEvicted, ...options }: OwnedDirOptions, env: Env): OwnedDir {
   const evicted = new Map<string, number>();
   const files = LruDir.open({
     ...options,
@@ -38,6 +44,13 @@ export function openOwnedDir({ limitOf, onEvicted, ...options }: OwnedDirOptions
     },
     env,
   });
+  const closing = new AbortController();
+  const removeUnused = async (keptMs: number) => {
+    const count = await files.evictUnused(env.clock.now() - keptMs);
+    if (count > 0) env.log.info('unused-removed', { dir: options.dir, files: count });
+  };
+  const removing =
+    keepMs === undefined ? undefined : repeatedly(LOOK_MS, () => removeUnused(keepMs), 'unused-not-removed', closing.signal, env);
   return {
     files,
     async holdings() {
@@ -49,7 +62,11 @@ export function openOwnedDir({ limitOf, onEvicted, ...options }: OwnedDirOptions
         return [{ owner, bytes, count: fileCount, evictedCount: evicted.get(partition) ?? 0 }];
       });
     },
-    [Symbol.asyncDispose]: async () => files[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await removing;
+      await files[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -63,4 +80,16 @@ export function besides(
   return [...owners]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([text, owner]) => ({ owner, left: ofLeft?.get(text), right: ofRight?.get(text) }));
+}
+
+/** Does the work now and then until the signal aborts. What fails is logged under `event`, and done again. */
+export async function repeatedly(everyMs: number, work: () => Promise<void>, event: string, signal: AbortSignal, env: Env): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await sleep(everyMs, undefined, { signal, ref: false });
+      await work();
+    } catch (error) {
+      if (!signal.aborted) env.log.warn(event, { error });
+    }
+  }
 }

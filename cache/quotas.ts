@@ -5,7 +5,7 @@ import { parseSizeBytes } from '../base/quantity.ts';
 import { parseZone, type Zone } from '../base/zone.ts';
 import type { Owner } from './store-index/store-index.ts';
 
-/** The options that bound what scopes keep, for the tables of the data plane and of the coordinator that starts one. */
+/** The options that bound what scopes keep and for how long, for the tables of the data plane and of the coordinator that starts one. */
 export const SCOPE_OPTIONS = {
   scopeQuota: {
     type: 'list',
@@ -18,6 +18,12 @@ export const SCOPE_OPTIONS = {
     help:
       'The lowest zone whose agents may make what a scope keeps, as <project>/<scope>=<zone>, such as web/release=production; <project>= ' +
       'and *= as with quotas.',
+  },
+  keepUnused: {
+    type: 'duration',
+    default: '30d',
+    min: 3_600_000,
+    help: 'How long entries and blobs are kept that nobody uses. Beside it what was used least goes for want of room.',
   },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 

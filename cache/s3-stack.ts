@@ -26,6 +26,8 @@ export type S3StackOptions = {
   /** Of the local tier and, where that is a file, of the index. */
   readonly dir: string;
   readonly maxBytes: number;
+  /** Entries that nobody has used for so long go. @default as garbage collection has it */
+  readonly keepMs?: number;
   /** Of the entries that a new index takes up. */
   readonly keys: Keyring;
 };
@@ -49,7 +51,10 @@ const LARGEST_SHARE = 8;
  * Opens the bucket, its index and the local tier. An endpoint that is away is no reason not to start: calls then throw STORE_UNAVAILABLE.
  * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE for the directory
  */
-export async function openS3Blobs({ bucket, dir, maxBytes, keys }: S3StackOptions, env: Env): Promise<S3Blobs> {
+export async function openS3Blobs(
+  { bucket, dir, maxBytes, keys, keepMs = GC_SETTINGS.entryRetentionMs }: S3StackOptions,
+  env: Env,
+): Promise<S3Blobs> {
   await using stack = new AsyncDisposableStack();
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const objects = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
@@ -61,7 +66,9 @@ export async function openS3Blobs({ bucket, dir, maxBytes, keys }: S3StackOption
       signal,
     ));
   const keeper = stack.use(keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries }));
-  stack.use(startGc({ objects, index, settings: GC_SETTINGS, env, prng: prngFrom(randomInt(2 ** 48 - 1)) }));
+  stack.use(
+    startGc({ objects, index, settings: { ...GC_SETTINGS, entryRetentionMs: keepMs }, env, prng: prngFrom(randomInt(2 ** 48 - 1)) }),
+  );
   const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
   const packs = stack.use(openPackStore({ objects, index, env })); // hashes what comes in and what comes out of the bucket
   const storeOf = withLocalTier({

@@ -315,6 +315,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
     ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
     ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
+    ...['--keep-unused', `${config.keepUnused}ms`],
     ...storeArgs(config),
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
