@@ -6,7 +6,6 @@ import type { AgentBatch__Output } from '../../proto/gen/switchyard/v1/AgentBatc
 import type { AgentMessage__Output } from '../../proto/gen/switchyard/v1/AgentMessage.ts';
 import type { CoordinatorBatch } from '../../proto/gen/switchyard/v1/CoordinatorBatch.ts';
 import { bidi, type Call } from '../../proto/handlers.ts';
-import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
 import type { AgentId, LeaseToken, SessionId } from '../core/ids.ts';
 import type { Reply } from '../core/outcome.ts';
@@ -14,12 +13,13 @@ import type { Leader } from '../ledger/ledger.ts';
 import type { RoleSource } from '../role/role.ts';
 import type { LogLimits } from '../shell/logs.ts';
 import type { Outbox } from '../shell/outbox.ts';
-import type { LogAck, SessionMessage } from '../shell/sessions.ts';
+import type { EncodeOffer, LogAck, SessionMessage } from '../shell/sessions.ts';
 import type { Shell } from '../shell/shell.ts';
 import { bad, wholeField } from './fields.ts';
 import { registrationFromProto, reportOf, tokenField, type AgentIdentity, type Registration } from './registration.ts';
 import { sessionGrants, type GrantSource, type SessionGrants } from './session-grants.ts';
-import { sessionMessageToProto } from './session-message.ts';
+import { offerToProto, sessionMessageToProto } from './session-message.ts';
+import { agentDefinition, batchOf, wireOf, type Outgoing } from './session-wire.ts';
 
 export type AgentServiceOptions = {
   readonly role: RoleSource;
@@ -50,11 +50,9 @@ const REASON_MAX = 1_024;
  */
 export function agentService(options: AgentServiceOptions): ServedService {
   return {
-    definition: loadProto().switchyard.v1.Agent.service,
+    definition: agentDefinition(),
     handlers: {
-      Session: bidi<AgentBatch__Output, CoordinatorBatch>(options.env, 'Agent.Session', (requests, call) =>
-        runSession(requests, call, options),
-      ),
+      Session: bidi<AgentBatch__Output, Outgoing>(options.env, 'Agent.Session', (requests, call) => runSession(requests, call, options)),
     },
   };
 }
@@ -63,7 +61,7 @@ async function* runSession(
   requests: AsyncIterable<AgentBatch__Output>,
   call: Call,
   options: AgentServiceOptions,
-): AsyncGenerator<CoordinatorBatch> {
+): AsyncGenerator<Outgoing> {
   const identity = agentIdentity(call, options.authenticator);
   const role = await options.role.known(LEADER_MS, call.signal);
   if (role.kind === 'leading') yield* runLedSession(requests, call, identity, { ...options, ...role.shell });
@@ -75,18 +73,20 @@ async function* runLedSession(
   call: Call,
   identity: AgentIdentity,
   options: Leading,
-): AsyncGenerator<CoordinatorBatch> {
+): AsyncGenerator<Outgoing> {
   const source = requests[Symbol.asyncIterator]();
   const first = await firstBatch(source, options.registerMs ?? REGISTER_MS);
   let registration: Registration;
   let reply: Reply;
+  let grants: SessionGrants | undefined;
   let outbox: Outbox<SessionMessage> | undefined;
   try {
     registration = registrationOf(first, identity);
+    grants = grantsOf({ ...options, identity, registration });
     const logs = await logsOf(registration, options);
     refuseForeignId(registration, options); // and in the same turn the id is taken
     reply = await options.driver.submit({ kind: 'agent-registered', ...registration }, (early) => {
-      if (early.kind === 'session') outbox = options.sessions.attach(early.session, logs);
+      if (early.kind === 'session') outbox = options.sessions.attach(early.session, logs, offerEncoder(grants));
     });
   } catch (error) {
     if (!isFault(error)) throw error;
@@ -105,7 +105,7 @@ async function* runLedSession(
     return;
   }
   yield* serveSession(
-    { ...options, identity, session: reply.session, agent: registration.facts.agent, registration, outbox },
+    { ...options, session: reply.session, agent: registration.facts.agent, registration, granted: grants, outbox },
     first,
     source,
     call,
@@ -113,10 +113,10 @@ async function* runLedSession(
 }
 
 type Context = Leading & {
-  readonly identity: AgentIdentity;
   readonly session: SessionId;
   readonly agent: AgentId;
   readonly registration: Registration;
+  readonly granted: SessionGrants | undefined;
   readonly outbox: Outbox<SessionMessage>;
 };
 
@@ -125,10 +125,9 @@ async function* serveSession(
   first: AgentBatch__Output,
   source: AsyncIterator<AgentBatch__Output>,
   call: Call,
-): AsyncGenerator<CoordinatorBatch> {
-  const { driver, env, session, outbox } = context;
+): AsyncGenerator<Outgoing> {
+  const { driver, env, session, outbox, granted } = context;
   const log = env.log.with({ agent: context.agent, session });
-  const grants = grantsOf(context);
   log.info('agent-connected', { held: context.registration.held.length });
   const terms = () => ({
     protocol: context.registration.protocol,
@@ -147,9 +146,9 @@ async function* serveSession(
   });
   try {
     for await (const batch of outbox.batches(call.signal)) {
-      const first = grants?.leaving(batch);
+      const first = granted?.leaving(batch);
       if (first !== undefined) await first;
-      yield { messages: batch.map((message) => sessionMessageToProto(message, terms, (token) => grants?.of(token) ?? '')) };
+      yield batchOf(batch, (message) => sessionMessageToProto(message, terms, grantOf(granted)));
     }
   } finally {
     context.sessions.detach(session, outbox);
@@ -159,10 +158,19 @@ async function* serveSession(
   }
 }
 
+const grantOf = (granted: SessionGrants | undefined) => (token: LeaseToken) => granted?.of(token) ?? '';
+
+/** Makes offers ready while their commit is under way: with the grant, that takes longer than sending them. */
+function offerEncoder(granted: SessionGrants | undefined): EncodeOffer {
+  return (offer) => wireOf({ kind: 'offer', offer: offerToProto(offer, grantOf(granted)) });
+}
+
+type Granting = Leading & { readonly identity: AgentIdentity; readonly registration: Registration };
+
 /** The first version of the protocol whose agents show grants. */
 const GRANTS_SINCE = 2;
 
-function grantsOf({ grants: source, identity, registration, core, driver, env }: Context): SessionGrants | undefined {
+function grantsOf({ grants: source, identity, registration, core, driver, env }: Granting): SessionGrants | undefined {
   if (source === undefined) return undefined;
   const shown = registration.protocol >= GRANTS_SINCE;
   return sessionGrants({ source, identity, shown, core, now: () => driver.now(), clock: env.clock });

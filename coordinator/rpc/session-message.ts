@@ -74,7 +74,8 @@ function ackToProto(ack: LogAck) {
   return { token: ack.token, offset: ack.offset };
 }
 
-function offerToProto(offer: FullOffer, grantOf: GrantOf): Offer {
+/** An offer as it is on the wire. */
+export function offerToProto(offer: FullOffer, grantOf: GrantOf): Offer {
   const { spec } = offer;
   return {
     token: offer.token,

@@ -102,6 +102,34 @@ test('a resolution begins before the commit, so that its answer can go into it; 
   await driver[Symbol.asyncDispose]();
 });
 
+test('a send may be prepared once its commit is under way, and is not when that is over', async () => {
+  const steps: string[] = [];
+  const { commits, waiting } = heldCommits();
+  const clock = { now: () => 1, monotonic: () => 1 };
+  const sends: readonly Outbound[] = [{ kind: 'forget-build', id: BUILD, tokens: [] }];
+  await using driver = startDriver({
+    core: { apply: () => ({ ...NOTHING, writes: [RECORD], sends }) },
+    first: NOTHING,
+    commits,
+    clock,
+    env: { log: silentLogger, clock },
+    receivers: () => ({
+      committed: () => {},
+      send: () => void steps.push('send'),
+      prepare: () => void steps.push('prepare'),
+    }),
+  });
+  const turn = () => new Promise((resolve) => void setImmediate(resolve));
+  driver.post(cancelled('a'));
+  expect(steps).toEqual([]);
+  await turn();
+  expect(steps).toEqual(['prepare']);
+  driver.post(cancelled('b'));
+  for (const commit of waiting) commit.resolve();
+  await turn();
+  expect(steps).toEqual(['prepare', 'send', 'send']);
+});
+
 test('a commit that overtakes an earlier one does not let its sends overtake', async () => {
   const steps: string[] = [];
   const { commits, waiting } = heldCommits();

@@ -20,6 +20,11 @@ export type Receivers = {
   committed(writes: readonly LedgerRecord[]): void;
   /** Never answers a `resolve` from within the call. */
   send(send: Outbound): void;
+  /**
+   * May be called ahead of `send`, while the commit is under way: for work that `send` would be late by. It leads to nothing
+   * outside: the commit may fail. @default nothing is worked out ahead
+   */
+  prepare?(send: Outbound): void;
 };
 
 /**
@@ -249,6 +254,18 @@ class RunningDriver implements Driver {
       },
       (error: unknown) => this.stepDown(faultOf(error)),
     );
+    // In the next turn: the commit is on its way to the ledger by then.
+    if (this.#receivers.prepare !== undefined && sends.length > 0) setImmediate(() => this.#prepare(entry));
+  }
+
+  #prepare({ durable, sends }: Entry): void {
+    if (durable || this.#fault !== undefined) return;
+    try {
+      for (const send of sends) this.#receivers.prepare?.(send);
+    } catch (error) {
+      this.#env.log.error('delivery-failed', { error });
+      this.stepDown(wrap(error, 'Preparing'));
+    }
   }
 
   #resolve(sends: readonly Outbound[]): void {

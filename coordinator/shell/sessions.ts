@@ -26,7 +26,11 @@ export type FullOffer = CoreMessage<'offer'> & {
   readonly inputRoot: Digest;
   readonly instanceName: string;
   readonly dependencies: readonly OfferedDependency[];
+  /** The message as it leaves, where it was made ready ahead. */
+  readonly wire?: Uint8Array;
 };
+
+export type EncodeOffer = (offer: FullOffer) => Uint8Array | undefined;
 
 /** A durable log offset: what is below it can be served by any coordinator. */
 export type LogAck = { readonly token: LeaseToken; readonly offset: number };
@@ -43,11 +47,16 @@ export type SessionMessage =
  * learns from its registration what it missed. A stream whose agent does not read is cut; its leases stay until they end.
  */
 export interface Sessions {
-  /** Opens the session's stream. `logs` are the offsets from which the coordinator wants the logs of held leases. */
-  attach(session: SessionId, logs: readonly LogAck[]): Outbox<SessionMessage>;
+  /**
+   * Opens the session's stream. `logs` are the offsets from which the coordinator wants the logs of held leases; `encode` makes
+   * `wire` of offers, where that can be done ahead.
+   */
+  attach(session: SessionId, logs: readonly LogAck[], encode?: EncodeOffer): Outbox<SessionMessage>;
   /** Forgets the stream, if it is still the session's. */
   detach(session: SessionId, outbox: Outbox<SessionMessage>): void;
   tell(session: SessionId, message: AgentMessage): void;
+  /** Makes ready what `tell` will be called with, if at all. */
+  prepare(session: SessionId, message: AgentMessage): void;
   ackLog(session: SessionId, ack: LogAck): void;
   /** Ends every stream after what is on its way; agents dial again. */
   closeAll(): void;
@@ -68,8 +77,16 @@ export type SessionsOptions = {
  */
 const DEFAULT_LIMITS = { waitingMax: 8_192, batchMax: 64 };
 
+type Stream = { readonly outbox: Outbox<SessionMessage>; readonly logs: readonly LogAck[]; readonly encode: EncodeOffer | undefined };
+
 export function openSessions(options: SessionsOptions): Sessions {
-  const streams = new Map<SessionId, { readonly outbox: Outbox<SessionMessage>; readonly logs: readonly LogAck[] }>();
+  const streams = new Map<SessionId, Stream>();
+  /** Offers that were made ready, by what the core says of them. */
+  const ready = new WeakMap<AgentMessage, FullOffer>();
+  const complete = (message: CoreMessage<'offer'>): FullOffer | undefined => {
+    const rest = options.complete(message.step);
+    return rest === undefined ? undefined : { ...message, ...rest };
+  };
   let cut = 0;
   return {
     get counts() {
@@ -77,10 +94,10 @@ export function openSessions(options: SessionsOptions): Sessions {
       for (const { outbox } of streams.values()) waiting += outbox.waiting;
       return { open: streams.size, waiting, cut };
     },
-    attach(session, logs) {
+    attach(session, logs, encode) {
       const outbox = openOutbox<SessionMessage>(options.limits ?? DEFAULT_LIMITS, () => (cut += 1));
       streams.get(session)?.outbox.close();
-      streams.set(session, { outbox, logs });
+      streams.set(session, { outbox, logs, encode });
       return outbox;
     },
     detach(session, outbox) {
@@ -92,13 +109,20 @@ export function openSessions(options: SessionsOptions): Sessions {
       if (message.kind === 'registered') {
         stream.outbox.push({ ...message, logs: stream.logs });
       } else if (message.kind === 'offer') {
-        const rest = options.complete(message.step);
-        if (rest === undefined) options.log.warn('offer-without-step', { step: message.step, token: message.token });
-        else stream.outbox.push({ ...message, ...rest });
+        const offer = ready.get(message) ?? complete(message);
+        if (offer === undefined) options.log.warn('offer-without-step', { step: message.step, token: message.token });
+        else stream.outbox.push(offer);
       } else {
         stream.outbox.push(message);
         if (message.kind === 'superseded') stream.outbox.close();
       }
+    },
+    prepare(session, message) {
+      const encode = message.kind === 'offer' ? streams.get(session)?.encode : undefined;
+      if (message.kind !== 'offer' || encode === undefined) return;
+      const offer = complete(message);
+      const wire = offer === undefined ? undefined : encode(offer);
+      if (offer !== undefined && wire !== undefined) ready.set(message, { ...offer, wire });
     },
     ackLog(session, ack) {
       streams.get(session)?.outbox.push({ kind: 'log-ack', ...ack });

@@ -204,6 +204,9 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
       parts.watch.committed(writes);
       measures?.wrote(writes, parts.core);
     },
+    prepare(send) {
+      if (send.kind === 'tell-agent') parts.sessions.prepare(send.session, send.message);
+    },
     send(send: Outbound) {
       switch (send.kind) {
         case 'tell-agent':
