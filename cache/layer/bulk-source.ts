@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blob-store.ts';
-import { forEachWithin } from '../byte-budget.ts';
+import { ByteBudget } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
 
 /** Blobs up to this size are asked for in bulk; larger ones are streamed. */
@@ -30,52 +30,65 @@ export function bulkSourceOf(store: BlobStore | (BlobStore & BulkSource)): BulkS
   return { getMany: (digests, signal) => getEach(store, digests, signal) };
 }
 
+type Fetched = { readonly blob: BulkBlob; readonly room: Disposable };
+
 async function* getEach(store: BlobStore, digests: readonly Digest[], signal: AbortSignal): AsyncGenerator<BulkBlob, void, undefined> {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const ready: BulkBlob[] = [];
+  const budget = new ByteBudget(AHEAD_BYTES);
+  const underWay = new Set<Promise<void>>();
+  let ready: Fetched[] = [];
+  let failure: { readonly error: unknown } | undefined;
   let wake = Promise.withResolvers<void>();
-  let over: { readonly error?: unknown } | undefined;
-  let readyBytes = 0;
-  let room = Promise.withResolvers<void>();
-  const fetch = async (digest: Digest, until: AbortSignal) => {
-    const parts: Uint8Array[] = [];
-    for await (const part of store.get(digest, undefined, until)) parts.push(part);
-    const [only] = parts;
-    const bytes = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
-    ready.push({ digest, bytes });
-    readyBytes += bytes.byteLength + OVERHEAD_BYTES;
+  const fetch = async (digest: Digest, room: Disposable) => {
+    try {
+      ready.push({ blob: { digest, bytes: await wholeBlob(store, digest, either) }, room });
+    } catch (error) {
+      room[Symbol.dispose]();
+      failure ??= { error };
+      stop.abort();
+    }
     wake.resolve();
-    while (readyBytes > AHEAD_BYTES && !until.aborted) await room.promise;
   };
-  const running = forEachWithin(digests, AHEAD_BYTES, (digest) => sizeOf(digest) + OVERHEAD_BYTES, fetch, either).then(
-    () => {
-      over = {};
+  // What is fetched keeps its room until it was taken.
+  const fetchAll = async () => {
+    for (const digest of digests) {
+      const room = await budget.take(sizeOf(digest) + OVERHEAD_BYTES, either);
+      const task: Promise<void> = fetch(digest, room).finally(() => underWay.delete(task));
+      underWay.add(task);
+    }
+    await Promise.all(underWay);
+  };
+  let over = false;
+  const all = fetchAll()
+    .catch((error: unknown) => void (failure ??= { error }))
+    .finally(() => {
+      over = true;
       wake.resolve();
-    },
-    (error: unknown) => {
-      over = { error };
-      wake.resolve();
-    },
-  );
+    });
   try {
-    for (;;) {
-      for (let blob = ready.shift(); blob !== undefined; blob = ready.shift()) {
+    while (!over || ready.length > 0) {
+      if (ready.length === 0) await wake.promise;
+      wake = Promise.withResolvers();
+      const some = ready;
+      ready = [];
+      for (const { blob, room } of some) {
+        if (failure !== undefined) break;
         yield blob;
-        readyBytes -= blob.bytes.byteLength + OVERHEAD_BYTES;
-        room.resolve();
-        room = Promise.withResolvers<void>();
+        room[Symbol.dispose]();
       }
-      if (over !== undefined) {
-        if ('error' in over) throw over.error;
-        return;
-      }
-      await wake.promise;
-      wake = Promise.withResolvers<void>();
+      if (failure !== undefined) throw failure.error;
     }
   } finally {
     stop.abort();
-    room.resolve();
-    await running;
+    await all;
+    await Promise.all(underWay);
   }
+}
+
+async function wholeBlob(store: BlobStore, digest: Digest, signal: AbortSignal): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of store.get(digest, undefined, signal)) parts.push(part);
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
 }
