@@ -277,7 +277,8 @@ describe('clocks', () => {
 });
 
 describe('opening', () => {
-  const wrongKey = (more: object) => ({ ...fake.config, credentials: { ...fake.config.credentials, ...more } }) as S3Config; // static, as the fake's
+  // Static credentials, as the fake's are.
+  const wrongKey = (more: object) => ({ ...fake.config, credentials: { ...fake.config.credentials, ...more } }) as S3Config;
   const WRONG: readonly (readonly [string, () => S3Config, RegExp])[] = [
     ['no such bucket', () => ({ ...fake.config, bucket: 'another' }), /--s3-bucket: there is no such bucket/],
     ['an unknown key', () => wrongKey({ accessKeyId: 'unknown' }), /--s3-access-key-id/],

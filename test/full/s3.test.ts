@@ -32,7 +32,8 @@ describe('a real S3', () => {
     expect((await readObject(store, 'checked')).toString()).toBe('content');
   });
 
-  const without = (more: object) => ({ ...server.config, credentials: { ...server.config.credentials, ...more } }) as S3Config; // static, as the server's
+  // Static credentials, as the server's are.
+  const without = (more: object) => ({ ...server.config, credentials: { ...server.config.credentials, ...more } }) as S3Config;
   const WRONG: readonly (readonly [string, () => S3Config, RegExp])[] = [
     ['a bucket that is not there', () => ({ ...server.config, bucket: 'there-is-no-such-bucket' }), /--s3-bucket/],
     ['an unknown key', () => without({ accessKeyId: 'unknown-access-key' }), /--s3-access-key-id/],
