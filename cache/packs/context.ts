@@ -35,7 +35,7 @@ export type PackSettings = {
   readonly getCountMax: number;
   /** How long no byte may come before a second request for the same bytes is made, where the endpoint's own times do not say less. */
   readonly hedgeMs: number;
-  /** How often a put, a get or a call of the index is tried in all. */
+  /** How often a put, a get or a call of the index is tried in all; an object store below may try each of them several times itself. */
   readonly triesCount: number;
 };
 
@@ -58,7 +58,7 @@ export const PACK_SETTINGS: PackSettings = {
   getCountMin: 8,
   getCountMax: 32,
   hedgeMs: 2_000,
-  triesCount: 5,
+  triesCount: 3,
 };
 
 /** What all parts of one pack store share. */

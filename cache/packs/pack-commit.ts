@@ -44,9 +44,10 @@ export async function commitPack(
       try {
         await objects.put(packKey(name), body, { ifAbsent: objects.traits.conditionalPut }, life);
       } catch (error) {
-        // A try of the client below us may have come through after all: the name is used up, and the next try takes another.
-        if (isFault(error, 'OBJECT_EXISTS')) throw new Fault('STORE_UNAVAILABLE', `Pack ${name} was put in doubt`, { cause: error });
-        throw error;
+        if (!isFault(error, 'OBJECT_EXISTS')) throw error;
+        // Nobody else draws the same 128 bits: a try of the client below us came through, and nobody heard of it. Looked at all the same.
+        const there = await objects.head(packKey(name), life);
+        if (there?.sizeBytes !== sizeBytes) throw new Fault('STORE_UNAVAILABLE', `Pack ${name} was put in doubt`, { cause: error });
       }
       const made = packOf(name, sizeBytes, footer, begunAt);
       let isNewHold = false;
