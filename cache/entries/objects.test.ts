@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { memoryLogger, silentLogger } from '../../base/log.ts';
@@ -16,8 +17,12 @@ import { openPackStore, type PackStore } from '../packs/open.ts';
 import { rebuildIndex } from '../packs/rebuild.ts';
 import { memoryStoreIndex } from '../store-index/memory.ts';
 import type { StoreIndex } from '../store-index/store-index.ts';
+import { parseQuotas } from '../quotas.ts';
+import { Departures } from './departures.ts';
 import type { EntryStore } from './entry-store.ts';
+import { indexedPacks } from './index-packs.ts';
 import { Needs } from './needs.ts';
+import { objectQuotas } from './object-quotas.ts';
 import { objectEntryStore, readObject, type ObjectEntryOptions } from './objects.ts';
 import { restoreEntries } from './restore.ts';
 
@@ -251,5 +256,80 @@ describe('entries of an object store', () => {
     await bucket.rebuild();
     expect((await bucket.get('k', ['main'], 'action'))?.value).toEqual(Buffer.from(valueOf('second')));
     expect((await bucket.get('k'))?.value).toEqual(Buffer.from(valueOf('first')));
+  });
+});
+
+describe('owners of a bucket', () => {
+  const dependency = (key: string) => nameOf(key);
+
+  test('lose to their own quota what they used least, and nothing to others', async () => {
+    await using bucket = await Bucket.open();
+    const departures = new Departures(bucket.clock);
+    const quotaOf = parseQuotas(['web/main=1Gi:2']);
+    const quotas = objectQuotas({ index: bucket.index, objects: bucket.objects, quotaOf, departures, env: bucket.env });
+    for (const [index, scope] of ['main', 'main', 'main', 'main', 'main/pr-7', 'main/pr-7', 'main/pr-7'].entries()) {
+      await bucket.put(scope, `text ${index}`);
+      await bucket.store().put(bucket.entry(`k${index}`, `text ${index}`, scope), { replace: false }, signal);
+      bucket.nowMs += 120_000; // uses are noted by the minute
+    }
+    await bucket.get('k0');
+    bucket.nowMs += 120_000;
+    await quotas.enforce(signal);
+    const left = await bucket.store().list('web', {}, undefined, 100, signal);
+    expect(left.map(({ at }) => at.key)).toEqual(['k0', 'k3', 'k4', 'k5', 'k6']);
+    expect([departures.of(dependency('k1'))?.cause, departures.of(dependency('k0'))]).toEqual(['evicted', undefined]);
+    expect([quotas.evictedOf({ project: 'web', scope: 'main' }), quotas.evictedOf({ project: 'web', scope: 'main/pr-7' })]).toEqual([2, 0]);
+    await quotas.enforce(signal);
+    expect(await bucket.store().list('web', {}, undefined, 100, signal)).toHaveLength(5);
+  });
+
+  test('keep what fits into their bytes, by the packs that it needs, and may not upload far beyond them', async () => {
+    await using bucket = await Bucket.open();
+    const random = (index: number) => `${index} `.repeat(3) + randomBytes(20_000).toString('base64');
+    const texts = Array.from({ length: 6 }, (_, index) => random(index));
+    for (const [index, text] of texts.entries()) {
+      await bucket.put('main', text);
+      await bucket.store().put(bucket.entry(`k${index}`, text), { replace: false }, signal);
+      bucket.nowMs += 120_000;
+    }
+    const departures = new Departures(bucket.clock);
+    const quotaOf = parseQuotas(['web/main=50Ki:100']); // two of six packs
+    const quotas = objectQuotas({ index: bucket.index, objects: bucket.objects, quotaOf, departures, env: bucket.env });
+    await quotas.enforce(signal);
+    expect((await bucket.store().list('web', {}, undefined, 100, signal)).map(({ at }) => at.key)).toEqual(['k4', 'k5']);
+    const view = (scope: string) => ({ project: 'web', reads: [scope], writes: scope, producer: 'b1' });
+    const upload = (scope: string, text: string) =>
+      quotas
+        .guarded(bucket.packs.storeOf)(view(scope))
+        .put(digestOf(bytesOf(text)), bytesOf(text), signal);
+    await expectFault('STORE_FULL', upload('main', 'one more'));
+    await upload('dev', 'one more');
+    bucket.nowMs += GC_SETTINGS.packRetentionMs * 2;
+    await new Collector({ objects: bucket.objects, index: bucket.index, settings: GC_SETTINGS, env: bucket.env }).pass(signal);
+    await quotas.enforce(signal); // what nothing needs was condemned
+    await upload('main', 'one more');
+  });
+
+  test('lose the packs of a purge at once where nothing needs them, and the others with what does', async () => {
+    await using bucket = await Bucket.open();
+    const packs = indexedPacks(bucket.index, bucket.env);
+    await bucket.put('main', 'named');
+    await bucket.put('main', 'loose');
+    await bucket.store().put(bucket.entry('k', 'named'), { replace: false }, signal);
+    const retire = (dryRun: boolean) => packs.retire('web', { build: 'b1' }, dryRun, signal);
+    expect(await retire(true)).toEqual({ retiredCount: 0, waitingCount: 2 }); // held since the upload
+    bucket.nowMs += 3_600_000;
+    expect(await retire(true)).toEqual({ retiredCount: 1, waitingCount: 1 });
+    expect(await packs.retire('api', { build: 'b1' }, false, signal)).toEqual({ retiredCount: 0, waitingCount: 0 });
+    expect(await retire(false)).toEqual({ retiredCount: 1, waitingCount: 1 });
+    const missing = (text: string) =>
+      bucket.packs
+        .storeOf({ project: 'web', reads: ['main'], writes: undefined, producer: '' })
+        .findMissing([digestOf(bytesOf(text))], signal);
+    expect([await missing('loose'), await missing('named')]).toEqual([[digestOf(bytesOf('loose'))], []]);
+    expect(await bucket.get('k')).toBeDefined();
+    await bucket.store().drop(nameOf('k'), signal);
+    bucket.nowMs += 3_600_000;
+    expect(await retire(false)).toEqual({ retiredCount: 1, waitingCount: 0 });
   });
 });
