@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Env } from '../base/env.ts';
 import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
+import { directReads, type DirectReads } from './direct-reads.ts';
 import { diskStores } from './disk.ts';
 import type { EntryParts } from './entries/entry-parts.ts';
 import { openDiskEntries, openObjectEntries, packHoldings, type EntryStack } from './entry-stack.ts';
@@ -19,11 +20,15 @@ export type StackOptions = {
   readonly durability: 'process' | 'power';
   /** Signs entries, and says which are believed. */
   readonly keys: Keyring;
+  /** What nobody has used for so long goes. @default 30 days */
+  readonly keepMs?: number;
   /** @default no owner has a bound of its own */
   readonly quotaOf?: QuotaOf;
   /** @default no scope demands a zone */
   readonly floorOf?: FloorOf;
 };
+
+const KEEP_MS = 30 * 24 * 3_600_000;
 
 /** What the data plane keeps. */
 export interface DiskStack extends AsyncDisposable {
@@ -32,16 +37,18 @@ export interface DiskStack extends AsyncDisposable {
   readonly entries: EntryParts;
   /** Complete entries only. */
   readonly actionCache: ActionCache;
+  /** Undefined where blobs lie in files. */
+  readonly direct: DirectReads | undefined;
 }
 
 /** Composes the data plane's stores over files; with `openStack` and `openS3Blobs`, nothing else does. */
 export function openDiskStack(options: StackOptions, env: Env): DiskStack {
-  const { durability, quotaOf, maxBytes: limitBytes } = options;
+  const { durability, quotaOf, maxBytes: limitBytes, keepMs = KEEP_MS } = options;
   const limitOf = (owner: Owner) => {
     const quota = quotaOf?.(owner);
     return quota === undefined ? undefined : { bytes: quota.blobBytes, fileCount: Number.POSITIVE_INFINITY };
   };
-  const blobs = openOwnedDir({ dir: join(options.dir, 'cas'), limitBytes, durability, limitOf }, env);
+  const blobs = openOwnedDir({ dir: join(options.dir, 'cas'), limitBytes, durability, keepMs, limitOf }, env);
   const storeOf = diskStores(blobs.files, durability); // hashes what comes in and goes out
   return withEntries(storeOf, blobs, () => blobs.holdings(), options, env);
 }
@@ -54,30 +61,34 @@ export async function openStack(options: StackOptions & { readonly bucket: S3Con
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
   const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
-  const { storeOf, packs, objects, index, ...blobs } = await openS3Blobs({ bucket, dir, maxBytes, keys }, env);
+  const { storeOf, packs, objects, index, ...blobs } = await openS3Blobs(
+    { bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS },
+    env,
+  );
   const blobHoldings = (signal: AbortSignal) => packHoldings(index, signal);
   const shared = { keys, quotaOf, floorOf, storeOf, blobHoldings, objects, index };
   const entries = openObjectEntries({ ...shared, packsOf: packs.packsOf }, env);
-  return stackOf(entries.storeOf, entries, blobs);
+  return stackOf(entries.storeOf, entries, blobs, directReads(packs, index));
 }
 
 function withEntries(
   storeOf: StoreOf,
   blobs: AsyncDisposable,
   blobHoldings: () => Promise<readonly Holding[]>,
-  { quotaOf = () => undefined, floorOf = () => undefined, ...options }: StackOptions,
+  { quotaOf = () => undefined, floorOf = () => undefined, keepMs = KEEP_MS, ...options }: StackOptions,
   env: Env,
 ): DiskStack {
-  const entries = openDiskEntries({ ...options, quotaOf, floorOf, storeOf, blobHoldings }, env);
-  return stackOf(storeOf, entries, blobs);
+  const entries = openDiskEntries({ ...options, keepMs, quotaOf, floorOf, storeOf, blobHoldings }, env);
+  return stackOf(storeOf, entries, blobs, undefined);
 }
 
 /** Entries end before the blobs that they stand on. */
-function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable): DiskStack {
+function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable, direct: DirectReads | undefined): DiskStack {
   return {
     storeOf,
     entries: entries.parts,
     actionCache: entries.actionCache,
+    direct,
     async [Symbol.asyncDispose]() {
       await entries[Symbol.asyncDispose]();
       await blobs[Symbol.asyncDispose]();

@@ -44,13 +44,28 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   const keys = keptSigningKeys(config, env, stack);
   const disk = stack.use(
     await openStack(
-      { ...config, keys, quotaOf: parseQuotas(config.scopeQuota), floorOf: parseFloors(config.scopeZone), bucket: bucketFrom(config) },
+      {
+        ...config,
+        keys,
+        keepMs: config.keepUnused,
+        quotaOf: parseQuotas(config.scopeQuota),
+        floorOf: parseFloors(config.scopeZone),
+        bucket: bucketFrom(config),
+      },
       env,
     ),
   );
   const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKeyFrom(keys), env.clock);
   const served = stack.use(
-    dataPlaneServices({ authenticator, grants, storeOf: disk.storeOf, actionCache: disk.actionCache, entries: disk.entries, env }),
+    dataPlaneServices({
+      authenticator,
+      grants,
+      storeOf: disk.storeOf,
+      actionCache: disk.actionCache,
+      entries: disk.entries,
+      direct: disk.direct,
+      env,
+    }),
   );
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
   const parts = stack.move();

@@ -1,6 +1,7 @@
 import { unreachable } from '../../base/assert.ts';
 import type { Authenticator, Identity } from '../../base/auth.ts';
 import { isProject, isScope, ROLES, scopeChain } from '../../base/caller.ts';
+import type { TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Grant } from '../../base/grant.ts';
 import type { Call } from '../../proto/handlers.ts';
@@ -15,8 +16,8 @@ export type Access = {
   readonly view: StoreView;
   /** The scope in which results may be kept; undefined where none may. */
   readonly results: string | undefined;
-  /** Of an agent: the attempt for which it acts. */
-  readonly attempt: string | undefined;
+  /** Of an agent: the lease of the attempt for which it acts, and the end of its grant by the wall clock. */
+  readonly attempt: { readonly token: string; readonly expiresAt: TimeMs } | undefined;
 };
 
 /** What tells who may do what. */
@@ -52,7 +53,7 @@ function serviceAccess(identity: Identity & { kind: 'service' }, { project, scop
 
 /** An attempt reads in its scope and above, and stores in its own. Its results are the coordinator's to keep. */
 function agentAccess(identity: Identity & { kind: 'agent' }, grant: Grant, { project, scope }: Instance, name: string): Access {
-  const { reads, writes, producer, token } = grant;
+  const { reads, writes, producer, token, expiresAt } = grant;
   if ((project !== undefined && project !== grant.project) || (scope !== undefined && !reads.includes(scope))) {
     throw new Fault('FORBIDDEN', `Instance "${name}": the attempt's grant is for ${grant.project}/${writes}`, {
       field: 'instance_name',
@@ -60,7 +61,7 @@ function agentAccess(identity: Identity & { kind: 'agent' }, grant: Grant, { pro
   }
   const narrowed = scope === undefined ? reads : reads.slice(reads.indexOf(scope));
   const view = { project: grant.project, reads: narrowed, writes: scope === undefined || scope === writes ? writes : undefined, producer };
-  return { identity, view, results: undefined, attempt: token };
+  return { identity, view, results: undefined, attempt: { token, expiresAt } };
 }
 
 function callerAccess(identity: Identity & { kind: 'caller' }, { project, scope }: Instance, name: string): Access {

@@ -18,8 +18,8 @@ const BATCH_MAX = 10_000;
 export function openGrantControl(link: Link, env: Env): GrantControl {
   const client = dial(loadProto().switchyard.v1.DataAccess, link, 'control');
   const closing = new AbortController();
-  let endedTokens: string[] = [];
-  let keptGrants: string[] = [];
+  const endedTokens: string[] = [];
+  const keptGrants: string[] = [];
   let told = Promise.withResolvers<void>();
   let running: Promise<void> | undefined;
   const tell = async (): Promise<void> => {

@@ -34,47 +34,19 @@ const GRANT_MS_MAX = 15 * 60_000;
 export function openGrants(key: GrantKey | undefined, clock: Clock): Grants {
   /** By token, when it can be forgotten; oldest first. By monotonic time: the clock on the wall may jump. */
   const ended = new Map<string, TimeMs>();
-  /** By credential, then by token: the newest grant. */
-  const kept = new Map<string, Map<string, Grant>>();
-  let keptCount = 0;
-  const open = (text: string): Grant => {
-    const verdict = key?.open(text, clock.now()) ?? { kind: 'bad' };
-    if (verdict.kind === 'bad')
-      throw refused(
-        'The grant that came with the call is none of this yard',
-        'Are its coordinator and this data plane given the same --signing-key-file?',
-      );
-    if (verdict.kind === 'expired') {
-      const hint = 'The next renewal of the lease brings another. Where it is refused at once, the clocks of the hosts differ.';
-      throw new Fault('GRANT_EXPIRED', 'The grant that came with the call has run out', { hint });
-    }
-    return verdict.grant;
-  };
-  const forget = (credential: string, token: string) => {
-    const own = kept.get(credential);
-    if (own?.delete(token) !== true) return;
-    keptCount -= 1;
-    if (own.size === 0) kept.delete(credential);
-  };
-  const keptFor = (agent: Agent, { project, scope }: Instance): Grant | undefined => {
-    for (const [token, grant] of kept.get(agent.name) ?? []) {
-      if (clock.now() >= grant.expiresAt + GRANT_SKEW_MS) forget(agent.name, token);
-      else if (grant.project === project && grant.writes === scope && grant.zone === agent.zone) return grant;
-    }
-    return undefined;
-  };
+  const kept = new KeptGrants(clock);
   return {
     grantOf(agent, shown, wanted) {
       const [text] = shown.get(GRANT_METADATA);
       if (typeof text !== 'string') {
-        const grant = keptFor(agent, wanted);
+        const grant = kept.find(agent, wanted);
         if (grant !== undefined) return grant;
         throw refused(
           'An agent’s credential alone opens nothing: the call must show the grant of an attempt that it runs now',
           `The offer has it; it goes into the metadata "${GRANT_METADATA}". An agent too old to know it uses the leader's data plane.`,
         );
       }
-      const grant = open(text);
+      const grant = liveGrant(key, text, clock.now());
       if (grant.agent !== agent.name || grant.zone !== agent.zone) throw refused('The grant that came with the call is another agent’s');
       if (ended.has(grant.token)) throw refused('The attempt that the grant was for has ended');
       return grant;
@@ -89,27 +61,70 @@ export function openGrants(key: GrantKey | undefined, clock: Clock): Grants {
       for (const token of tokens) {
         ended.delete(token);
         ended.set(token, now + GRANT_MS_MAX);
-        for (const credential of kept.keys()) forget(credential, token);
+        kept.forget(token);
       }
     },
     keep(grants) {
       for (const text of grants) {
         const verdict = key?.open(text, clock.now()) ?? { kind: 'bad' };
-        if (verdict.kind !== 'good' || ended.has(verdict.grant.token)) continue;
-        const { agent, token } = verdict.grant;
-        forget(agent, token);
-        const own = kept.get(agent) ?? new Map<string, Grant>();
-        own.set(token, verdict.grant);
-        kept.set(agent, own);
-        keptCount += 1;
-        for (const [credential, tokens] of kept) {
-          const [oldest] = tokens.keys();
-          if (keptCount <= KEPT_MAX || oldest === undefined) break;
-          forget(credential, oldest);
-        }
+        if (verdict.kind === 'good' && !ended.has(verdict.grant.token)) kept.add(verdict.grant);
       }
     },
   };
+}
+
+/** @throws {Fault} FORBIDDEN, GRANT_EXPIRED */
+function liveGrant(key: GrantKey | undefined, text: string, now: TimeMs): Grant {
+  const verdict = key?.open(text, now) ?? { kind: 'bad' };
+  if (verdict.kind === 'bad') {
+    const hint = 'Are its coordinator and this data plane given the same --signing-key-file?';
+    throw refused('The grant that came with the call is none of this yard', hint);
+  }
+  if (verdict.kind === 'expired') {
+    const hint = 'The next renewal of the lease brings another. Where it is refused at once, the clocks of the hosts differ.';
+    throw new Fault('GRANT_EXPIRED', 'The grant that came with the call has run out', { hint });
+  }
+  return verdict.grant;
+}
+
+/** The newest grant of each attempt on agents that show none. */
+class KeptGrants {
+  readonly #clock: Clock;
+  /** By credential, then by token. */
+  readonly #grants = new Map<string, Map<string, Grant>>();
+  readonly #credentials = new Map<string, string>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  find(agent: Agent, { project, scope }: Instance): Grant | undefined {
+    for (const [token, grant] of this.#grants.get(agent.name) ?? []) {
+      if (this.#clock.now() >= grant.expiresAt + GRANT_SKEW_MS) this.forget(token);
+      else if (grant.project === project && grant.writes === scope && grant.zone === agent.zone) return grant;
+    }
+    return undefined;
+  }
+
+  /** Beyond the bound the oldest one is forgotten; its agent's next renewal brings it back. */
+  add(grant: Grant): void {
+    const { agent, token } = grant;
+    this.forget(token);
+    this.#credentials.set(token, agent);
+    const own = this.#grants.get(agent) ?? new Map<string, Grant>();
+    this.#grants.set(agent, own.set(token, grant));
+    const [oldest] = this.#credentials.keys();
+    if (this.#credentials.size > KEPT_MAX && oldest !== undefined) this.forget(oldest);
+  }
+
+  forget(token: string): void {
+    const credential = this.#credentials.get(token);
+    if (credential === undefined) return;
+    this.#credentials.delete(token);
+    const own = this.#grants.get(credential);
+    own?.delete(token);
+    if (own?.size === 0) this.#grants.delete(credential);
+  }
 }
 
 function refused(message: string, hint?: string): Fault {

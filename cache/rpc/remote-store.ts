@@ -37,7 +37,7 @@ export function remoteStore(options: RemoteStoreOptions): BlobStore {
   const { clients, instanceName, metadata, retrier, closing } = options;
   const updates = new Batcher<{ digest: Digest; bytes: Uint8Array }, void>(BATCH, (items) => batchUpdate(items));
   const reads = new Batcher<Digest, Uint8Array>(BATCH, (digests) => batchRead(digests));
-  const unaryOptions = () => ({ signal: closing, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() });
+  const unaryOptions = (signal = closing) => ({ signal, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() });
 
   async function batchUpdate(items: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<PromiseSettledResult<void>[]> {
     const requests = items.map(({ digest, bytes }) => ({ digest: digestToProto(digest), data: bytes }));
@@ -91,12 +91,11 @@ export function remoteStore(options: RemoteStoreOptions): BlobStore {
     },
     async findMissing(digests, signal) {
       const either = AbortSignal.any([signal, closing]);
-      const callOptions = () => ({ signal: either, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() });
       const unique = [...new Set(digests)].filter((digest) => digest !== EMPTY_DIGEST);
       const missing: Digest[] = [];
       for (let start = 0; start < unique.length; start += ASKED_AT_ONCE) {
         const request = { instanceName, blobDigests: unique.slice(start, start + ASKED_AT_ONCE).map(digestToProto) };
-        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, callOptions()), either);
+        const answer = await retrier.retrying(() => callUnary(clients.cas, 'findMissingBlobs', request, unaryOptions(either)), either);
         for (const [index, message] of answer.missingBlobDigests.entries())
           missing.push(digestFromProto(message, `missing_blob_digests[${index}]`));
       }

@@ -1,6 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
+import type { DirectReads } from '../direct-reads.ts';
 import type { EntryParts } from '../entries/entry-parts.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Gate } from './access.ts';
@@ -11,6 +12,8 @@ export type DataPlaneParts = Gate & {
   /** Complete entries only. */
   readonly actionCache: ActionCache;
   readonly entries: EntryParts;
+  /** @default the store has no URLs */
+  readonly direct?: DirectReads | undefined;
   readonly env: Env;
 };
 

@@ -4,6 +4,7 @@ import { byteStreamService } from './byte-stream-service.ts';
 import { capabilitiesService } from './capabilities-service.ts';
 import { casService } from './cas-service.ts';
 import { dataAccessService } from './data-access-service.ts';
+import { directTransferService } from './direct-transfer-service.ts';
 import { entryService } from './entry-service.ts';
 import type { DataPlaneParts } from './service.ts';
 
@@ -17,6 +18,7 @@ export function dataPlaneServices(parts: DataPlaneParts): { readonly services: r
       actionCacheService(parts),
       capabilitiesService(parts),
       dataAccessService(parts),
+      directTransferService(parts),
       entryService(parts),
     ],
     [Symbol.dispose]: () => bytes[Symbol.dispose](),

@@ -144,7 +144,7 @@ async function* dataOf(
 
 /** An attempt that ended while it wrote leaves nothing. @throws {Fault} FORBIDDEN */
 function refuseEnded({ parts, access: { attempt } }: Write): void {
-  if (attempt !== undefined && !parts.grants.isOpen(attempt)) throw new Fault('FORBIDDEN', 'The attempt ended while it stored this');
+  if (attempt !== undefined && !parts.grants.isOpen(attempt.token)) throw new Fault('FORBIDDEN', 'The attempt ended while it stored this');
 }
 
 async function refuseMore({ messages }: Write): Promise<void> {

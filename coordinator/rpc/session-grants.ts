@@ -45,9 +45,7 @@ export function sessionGrants({ source, identity, shown, core, now, clock }: Ses
   };
   /** Where an agent cannot show them, the data plane has them before it hears of the lease. */
   const keepAll = async (tokens: readonly LeaseToken[]): Promise<void> => {
-    await Promise.all(
-      tokens.map((token) => grantFor(token)).map((grant) => (grant === undefined ? undefined : source.control.keep(grant))),
-    );
+    await Promise.all(tokens.flatMap((token) => grantFor(token) ?? []).map((grant) => source.control.keep(grant)));
   };
   return {
     of: (token) => (shown ? (grantFor(token) ?? '') : ''),

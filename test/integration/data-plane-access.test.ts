@@ -85,6 +85,10 @@ const RPCS: Readonly<Record<string, Rpc>> = {
     ),
   'Capabilities.GetCapabilities': (who, instanceName) =>
     using(dial(v2.Capabilities, plane.link(who), 'control'), (client) => callUnary(client, 'getCapabilities', { instanceName }, options)),
+  'DirectTransfer.PlanReads': (who, instanceName) =>
+    using(dial(proto.switchyard.v1.DirectTransfer, plane.link(who), 'control'), (client) =>
+      callUnary(client, 'planReads', { instanceName, digests: [toProto(digestOf(BLOB))] }, options),
+    ),
   'DataAccess.UpdateGrants': (who) =>
     using(dial(proto.switchyard.v1.DataAccess, plane.link(who), 'control'), (client) => callUnary(client, 'updateGrants', {}, options)),
 };
@@ -130,6 +134,7 @@ const MATRIX: Readonly<Record<keyof typeof RPCS, readonly ['ok' | FaultCode, ...
   'ActionCache.UpdateActionResult': ['ok', 'ok', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
   'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
   'Capabilities.GetCapabilities': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
+  'DirectTransfer.PlanReads': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
   'DataAccess.UpdateGrants': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
 };
 const COLUMNS: readonly (readonly [Who, string])[] = [
@@ -145,8 +150,9 @@ const COLUMNS: readonly (readonly [Who, string])[] = [
 
 describe('access', () => {
   test('every rpc that is offered has a row in the matrix', () => {
-    const { DataAccess } = proto.switchyard.v1;
-    const services = [v2.ContentAddressableStorage, proto.google.bytestream.ByteStream, v2.ActionCache, v2.Capabilities, DataAccess];
+    const { DataAccess, DirectTransfer } = proto.switchyard.v1;
+    const reapi = [v2.ContentAddressableStorage, proto.google.bytestream.ByteStream, v2.ActionCache, v2.Capabilities];
+    const services = [...reapi, DataAccess, DirectTransfer];
     const names = services.flatMap(({ service }) => Object.values(service).map(({ path }) => path.replace(/^.*\.([^.]+)\/(.+)$/, '$1.$2')));
     const notOffered = ['ContentAddressableStorage.SplitBlob', 'ContentAddressableStorage.SpliceBlob'];
     expect(Object.keys(MATRIX).toSorted()).toEqual(names.filter((name) => !notOffered.includes(name)).toSorted());

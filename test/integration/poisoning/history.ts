@@ -167,7 +167,8 @@ async function sightOf(plane: DataPlane, isAgent: boolean, known: ReadonlyMap<Di
     if (!missing.has(digest) || read !== 'BLOB_UNKNOWN') blobs[name] = `${missing.has(digest) ? 'missing' : 'there'}, ${read}`;
   }
   const actions: Record<string, string> = {};
-  for (let index = 0; !isAgent && index < ACTIONS; index += 1) {
+  const asked = isAgent ? 0 : ACTIONS; // agents look nothing up
+  for (let index = 0; index < asked; index += 1) {
     actions[index] = await answerOf(async () => {
       const output = (await plane.actions.get(actionOf(run, index), signal))?.outputs[0];
       return output?.kind === 'file' ? (known.get(output.digest) ?? 'unknown bytes') : 'nothing';

@@ -18,6 +18,8 @@ import { dataPlaneServices } from '../../../cache/rpc/services.ts';
 import { openDiskStack } from '../../../cache/stack.ts';
 import { digestToProto } from '../../../proto/convert.ts';
 import { callClientStream, callUnary, dial } from '../../../proto/dial.ts';
+import type { DirectTransferClient } from '../../../proto/gen/switchyard/v1/DirectTransfer.ts';
+import type { PlanReadsResponse__Output } from '../../../proto/gen/switchyard/v1/PlanReadsResponse.ts';
 import { loadProto } from '../../../proto/load.ts';
 import { serve } from '../../../proto/serve.ts';
 import { faultFromRpcStatus } from '../../../proto/status.ts';
@@ -49,11 +51,13 @@ export interface World extends AsyncDisposable {
   as(actor: Actor, at: string, run: string): DataPlane;
   /** Sends the bytes under the digest, whether it is theirs or not: what our own client would not do. */
   upload(actor: Actor, at: string, run: string, digest: Digest, bytes: Uint8Array): Promise<void>;
+  /** Asks where blobs are in the bucket. */
+  plan(actor: Actor, at: string, run: string, digests: readonly Digest[]): Promise<PlanReadsResponse__Output>;
   /** Ends the run's live attempt in the scope. */
   end(run: string, scope: string): void;
 }
 
-type RawClients = Pick<DataPlaneClients, 'cas' | 'bytes'>;
+type RawClients = Pick<DataPlaneClients, 'cas' | 'bytes'> & { readonly direct: DirectTransferClient };
 
 export type WorldOptions = { readonly plant?: Plant; readonly maxBytes?: number };
 
@@ -120,10 +124,11 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }
   const raw = new Map<string, RawClients>();
   const rawOf = (token: string): RawClients => {
     const link = { address: server.address, token: new Secret(token) };
-    const { build, google } = loadProto();
+    const { build, google, switchyard } = loadProto();
     const known = raw.get(token) ?? {
       cas: parts.adopt(dial(build.bazel.remote.execution.v2.ContentAddressableStorage, link, 'bulk'), (open) => open.close()),
       bytes: parts.adopt(dial(google.bytestream.ByteStream, link, 'bulk'), (open) => open.close()),
+      direct: parts.adopt(dial(switchyard.v1.DirectTransfer, link, 'control'), (open) => open.close()),
     };
     raw.set(token, known);
     return known;
@@ -142,6 +147,12 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }
       return grant === undefined
         ? client(token).withInstance(`${PROJECT}/${at}`)
         : client(token).withGrant(`${PROJECT}/${at}`, () => grant);
+    },
+    plan(actor, at, run, digests) {
+      const { token, grant } = shownBy(actor, run);
+      const options = { signal: new AbortController().signal, ...(grant === undefined ? {} : { metadata: { [GRANT_METADATA]: grant } }) };
+      const request = { instanceName: `${PROJECT}/${at}`, digests: digests.map(digestToProto) };
+      return callUnary(rawOf(token).direct, 'planReads', request, options);
     },
     async upload(actor, at, run, digest, bytes) {
       const { token, grant } = shownBy(actor, run);

@@ -1,17 +1,20 @@
 // Original file: proto/switchyard/v1/data.proto
 
-import type { ReadRange as _switchyard_v1_ReadRange, ReadRange__Output as _switchyard_v1_ReadRange__Output } from '../../switchyard/v1/ReadRange.ts';
+import type { PackReads as _switchyard_v1_PackReads, PackReads__Output as _switchyard_v1_PackReads__Output } from '../../switchyard/v1/PackReads.ts';
+import type { LargeBlob as _switchyard_v1_LargeBlob, LargeBlob__Output as _switchyard_v1_LargeBlob__Output } from '../../switchyard/v1/LargeBlob.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from '../../switchyard/v1/Digest.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface PlanReadsResponse {
-  'ranges'?: (_switchyard_v1_ReadRange)[];
+  'packs'?: (_switchyard_v1_PackReads)[];
+  'large'?: (_switchyard_v1_LargeBlob)[];
   'notDirect'?: (_switchyard_v1_Digest)[];
-  'expiresAtMs'?: (number | string | Long);
+  'urlTtlMs'?: (number | string | Long);
 }
 
 export interface PlanReadsResponse__Output {
-  'ranges': (_switchyard_v1_ReadRange__Output)[];
+  'packs': (_switchyard_v1_PackReads__Output)[];
+  'large': (_switchyard_v1_LargeBlob__Output)[];
   'notDirect': (_switchyard_v1_Digest__Output)[];
-  'expiresAtMs': (string);
+  'urlTtlMs': (string);
 }
