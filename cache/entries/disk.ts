@@ -9,7 +9,7 @@ import { ownerOf, partitionOf } from '../owner.ts';
 import { compareText, entryText } from '../store-index/order.ts';
 import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
 import { checkKey, checkPrefix, sameValue } from './check.ts';
-import { isProducedBy, type Entry, type EntryStore, type Put } from './entry-store.ts';
+import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
 import { RecordCodec } from './reader.ts';
 
 /** Keys of files that are remembered, over all owners: a file's name is the hash of its key. */
@@ -27,61 +27,71 @@ type Known = { readonly kind: EntryKind; readonly key: string; readonly writtenA
  * signed for its name is removed. Owners that use little lose nothing to others: see `LruDir`.
  */
 export function diskEntryStore(files: LruDir, keys: Keyring, env: Env): EntryStore {
-  const codec = new RecordCodec(keys, env.log);
-  /** By partition and name of the file; what a file's name stands for never changes, but for its time. */
-  const known = new Map<string, Known>();
+  return new DiskEntries(files, new RecordCodec(keys, env.log));
+}
 
-  function read(at: EntryKey, isUse: boolean): Entry | undefined {
+class DiskEntries implements EntryStore {
+  readonly #files: LruDir;
+  readonly #codec: RecordCodec;
+  /** By partition and name of the file; what a file's name stands for never changes, but for its time. */
+  readonly #known = new Map<string, Known>();
+
+  constructor(files: LruDir, codec: RecordCodec) {
+    this.#files = files;
+    this.#codec = codec;
+  }
+
+  #read(at: EntryKey, isUse: boolean): Entry | undefined {
     const [partition, name] = [partitionOf(at.owner), nameOf(at.kind, at.key)];
-    if (isUse && files.use(partition, name) === undefined) return undefined;
-    const file = files.pathOf(partition, name);
+    if (isUse && this.#files.use(partition, name) === undefined) return undefined;
+    const file = this.#files.pathOf(partition, name);
     const record = readFile(file);
     if (record === undefined) return undefined;
-    const found = codec.read(record, at, file);
-    if (found.kind === 'bad') files.remove(partition, name);
+    const found = this.#codec.read(record, at, file);
+    if (found.kind === 'bad') this.#files.remove(partition, name);
     if (found.kind !== 'entry') return undefined;
-    remember(`${partition}/${name}`, found.entry);
+    this.#remember(`${partition}/${name}`, found.entry);
     return found.entry;
   }
 
-  function remember(place: string, { at: { kind, key }, writtenAt }: Entry): void {
-    known.delete(place);
-    known.set(place, { kind, key, writtenAt });
-    for (const oldest of known.keys()) {
-      if (known.size <= REMEMBERED) break;
-      known.delete(oldest);
+  #remember(place: string, { at: { kind, key }, writtenAt }: Entry): void {
+    this.#known.delete(place);
+    this.#known.set(place, { kind, key, writtenAt });
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= REMEMBERED) break;
+      this.#known.delete(oldest);
     }
   }
 
   /** What the files of an owner stand for; a file that cannot be read is left out. */
-  function knownIn(partition: string, names: readonly string[]): readonly Known[] {
+  #knownIn(partition: string, names: readonly string[]): readonly Known[] {
     return names.flatMap((name) => {
       const place = `${partition}/${name}`;
-      const file = files.pathOf(partition, name);
-      const record = known.has(place) ? undefined : readFile(file);
-      const found = record === undefined ? undefined : codec.open(record, file);
-      if (found?.kind === 'entry') remember(place, found.entry);
-      const one = known.get(place);
+      const file = this.#files.pathOf(partition, name);
+      const record = this.#known.has(place) ? undefined : readFile(file);
+      const found = record === undefined ? undefined : this.#codec.open(record, file);
+      if (found?.kind === 'entry') this.#remember(place, found.entry);
+      const one = this.#known.get(place);
       return one === undefined ? [] : [one];
     });
   }
 
   /** As `knownIn` of all files of an owner; lets others have their turn. */
-  async function knownOf(partition: string, signal: AbortSignal): Promise<readonly Known[]> {
+  async #knownOf(partition: string, signal: AbortSignal): Promise<readonly Known[]> {
     const all: Known[] = [];
     let names: string[] = [];
-    for await (const name of files.listAll(partition)) {
+    for await (const name of this.#files.listAll(partition)) {
       names.push(name);
       if (names.length < TURN_FILES) continue;
-      all.push(...knownIn(partition, names));
+      all.push(...this.#knownIn(partition, names));
       names = [];
       await nextTurn(undefined, { signal });
     }
     signal.throwIfAborted();
-    return [...all, ...knownIn(partition, names)];
+    return [...all, ...this.#knownIn(partition, names)];
   }
 
-  async function write(entry: Entry, record: Uint8Array, ifAbsent: boolean): Promise<boolean> {
+  async #write(entry: Entry, record: Uint8Array, ifAbsent: boolean): Promise<boolean> {
     const [partition, name] = [partitionOf(entry.at.owner), nameOf(entry.at.kind, entry.at.key)];
     const fill = (fd: number) => {
       try {
@@ -90,101 +100,111 @@ export function diskEntryStore(files: LruDir, keys: Keyring, env: Env): EntrySto
         throw ioFault(error, 'writing an entry');
       }
     };
-    const made = await files.write(partition, name, record.byteLength, fill, { ifAbsent });
-    if (made) remember(`${partition}/${name}`, entry);
+    const made = await this.#files.write(partition, name, record.byteLength, fill, { ifAbsent });
+    if (made) this.#remember(`${partition}/${name}`, entry);
     return made;
   }
 
-  return {
-    async get(kind, project, scopes, key, signal) {
-      signal.throwIfAborted();
-      for (const scope of scopes) {
-        const entry = read({ kind, owner: { project, scope }, key }, true);
+  async get(kind: EntryKind, project: string, scopes: readonly string[], key: string, signal: AbortSignal): Promise<Entry | undefined> {
+    signal.throwIfAborted();
+    for (const scope of scopes) {
+      const entry = this.#read({ kind, owner: { project, scope }, key }, true);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  async newest(
+    kind: EntryKind,
+    project: string,
+    scopes: readonly string[],
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<Entry | undefined> {
+    signal.throwIfAborted();
+    checkPrefix(kind);
+    for (const scope of scopes) {
+      const owner = { project, scope };
+      const fits = this.#knownIn(partitionOf(owner), this.#files.list(partitionOf(owner), DEPENDENCY))
+        .filter(({ key }) => key.startsWith(prefix))
+        .toSorted((a, b) => b.writtenAt - a.writtenAt || compareText(b.key, a.key));
+      for (const { key } of fits) {
+        const entry = this.#read({ kind, owner, key }, true);
         if (entry !== undefined) return entry;
       }
-      return undefined;
-    },
+    }
+    return undefined;
+  }
 
-    async newest(kind, project, scopes, prefix, signal) {
-      signal.throwIfAborted();
-      checkPrefix(kind);
-      for (const scope of scopes) {
-        const owner = { project, scope };
-        const fits = knownIn(partitionOf(owner), files.list(partitionOf(owner), DEPENDENCY))
-          .filter(({ key }) => key.startsWith(prefix))
-          .toSorted((a, b) => b.writtenAt - a.writtenAt || compareText(b.key, a.key));
-        for (const { key } of fits) {
-          const entry = read({ kind, owner, key }, true);
-          if (entry !== undefined) return entry;
-        }
-      }
-      return undefined;
-    },
-
-    async put(entry, { replace }, signal): Promise<Put> {
-      signal.throwIfAborted();
-      const record = codec.seal(entry);
-      const kept = { kind: 'kept', entry } as const;
-      if (replace) {
-        await write(entry, record, false);
-        return kept;
-      }
-      // The first look is for what cannot be read, which is replaced: `ifAbsent` would stumble over it.
-      const there = read(entry.at, true);
-      if (there !== undefined) return answerOf(there, entry);
-      const place = files.pathOf(partitionOf(entry.at.owner), nameOf(entry.at.kind, entry.at.key));
-      if (await write(entry, record, !fs.existsSync(place))) return kept;
-      const first = read(entry.at, true); // somebody was faster
-      if (first !== undefined) return answerOf(first, entry);
-      await write(entry, record, false);
+  async put(entry: Entry, { replace }: { readonly replace: boolean }, signal: AbortSignal): Promise<Put> {
+    signal.throwIfAborted();
+    const record = this.#codec.seal(entry);
+    const kept = { kind: 'kept', entry } as const;
+    if (replace) {
+      await this.#write(entry, record, false);
       return kept;
-    },
+    }
+    // The first look is for what cannot be read, which is replaced: `ifAbsent` would stumble over it.
+    const there = this.#read(entry.at, true);
+    if (there !== undefined) return answerOf(there, entry);
+    const place = this.#files.pathOf(partitionOf(entry.at.owner), nameOf(entry.at.kind, entry.at.key));
+    if (await this.#write(entry, record, !fs.existsSync(place))) return kept;
+    const first = this.#read(entry.at, true); // somebody was faster
+    if (first !== undefined) return answerOf(first, entry);
+    await this.#write(entry, record, false);
+    return kept;
+  }
 
-    async list(project, filter, after, limit, signal) {
-      const scopes = files
-        .partitions()
-        .map((partition) => ownerOf(partition))
-        .filter((owner) => owner !== undefined && owner.project === project && (filter.scope ?? owner.scope) === owner.scope)
-        .flatMap((owner) => owner?.scope ?? [])
-        .toSorted(compareText);
-      const found: Entry[] = [];
-      const from = after === undefined ? undefined : entryText(after);
-      for (const scope of scopes) {
-        const owner = { project, scope };
-        const inOrder = (await knownOf(partitionOf(owner), signal))
-          .filter(({ kind }) => filter.kind === undefined || filter.kind === kind)
-          .map(({ kind, key }) => ({ text: entryText({ kind, owner, key }), kind, key }))
-          .filter(({ text }) => from === undefined || compareText(text, from) > 0)
-          .toSorted((a, b) => compareText(a.text, b.text));
-        for (const { kind, key } of inOrder) {
-          if (found.length >= limit) return found;
-          const entry = read({ kind, owner, key }, false);
-          if (entry !== undefined && (filter.producer === undefined || isProducedBy(entry, filter.producer))) found.push(entry);
-        }
+  async list(
+    project: string,
+    filter: EntryFilter,
+    after: EntryKey | undefined,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<readonly Entry[]> {
+    const scopes = this.#files
+      .partitions()
+      .map((partition) => ownerOf(partition))
+      .filter((owner) => owner !== undefined && owner.project === project && (filter.scope ?? owner.scope) === owner.scope)
+      .flatMap((owner) => owner?.scope ?? [])
+      .toSorted(compareText);
+    const found: Entry[] = [];
+    const from = after === undefined ? undefined : entryText(after);
+    for (const scope of scopes) {
+      const owner = { project, scope };
+      const inOrder = (await this.#knownOf(partitionOf(owner), signal))
+        .filter(({ kind }) => filter.kind === undefined || filter.kind === kind)
+        .map(({ kind, key }) => ({ text: entryText({ kind, owner, key }), kind, key }))
+        .filter(({ text }) => from === undefined || compareText(text, from) > 0)
+        .toSorted((a, b) => compareText(a.text, b.text));
+      for (const { kind, key } of inOrder) {
+        if (found.length >= limit) return found;
+        const entry = this.#read({ kind, owner, key }, false);
+        if (entry !== undefined && (filter.producer === undefined || isProducedBy(entry, filter.producer))) found.push(entry);
       }
-      return found;
-    },
+    }
+    return found;
+  }
 
-    async drop(at, signal) {
-      signal.throwIfAborted();
-      checkKey(at);
-      const [partition, name] = [partitionOf(at.owner), nameOf(at.kind, at.key)];
-      const wasThere = fs.existsSync(files.pathOf(partition, name));
-      files.remove(partition, name);
-      known.delete(`${partition}/${name}`);
-      return wasThere;
-    },
+  async drop(at: EntryKey, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    checkKey(at);
+    const [partition, name] = [partitionOf(at.owner), nameOf(at.kind, at.key)];
+    const wasThere = fs.existsSync(this.#files.pathOf(partition, name));
+    this.#files.remove(partition, name);
+    this.#known.delete(`${partition}/${name}`);
+    return wasThere;
+  }
 
-    async usage(signal) {
-      signal.throwIfAborted();
-      await files.scanned();
-      return files.partitions().flatMap((partition) => {
-        const owner = ownerOf(partition);
-        const { fileCount } = files.usageOf(partition);
-        return owner === undefined || fileCount === 0 ? [] : [{ owner, entryCount: fileCount }];
-      });
-    },
-  };
+  async usage(signal: AbortSignal): Promise<readonly EntryUsage[]> {
+    signal.throwIfAborted();
+    await this.#files.scanned();
+    return this.#files.partitions().flatMap((partition) => {
+      const owner = ownerOf(partition);
+      const { fileCount } = this.#files.usageOf(partition);
+      return owner === undefined || fileCount === 0 ? [] : [{ owner, entryCount: fileCount }];
+    });
+  }
 }
 
 /** The file of an entry: begins with two characters that spread, but for dependency caches. */

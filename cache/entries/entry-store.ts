@@ -84,18 +84,15 @@ export interface EntryStore {
    * Entries in order of scope, kind and key (by the bytes of their UTF-8), after `after`; at most `limit`, and fewer only where there
    * are no more. `producer`: the id of a build or agent or the name of a caller. Does not count as a use.
    */
-  list(
-    project: string,
-    filter: { readonly scope?: string; readonly kind?: EntryKind; readonly producer?: string },
-    after: EntryKey | undefined,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly Entry[]>;
+  list(project: string, filter: EntryFilter, after: EntryKey | undefined, limit: number, signal: AbortSignal): Promise<readonly Entry[]>;
   /** Takes it away; whether it was there. */
   drop(at: EntryKey, signal: AbortSignal): Promise<boolean>;
   /** How many entries each owner has, in no order. */
   usage(signal: AbortSignal): Promise<readonly EntryUsage[]>;
 }
+
+/** Which entries of a project a list has: those that fit all that is given. */
+export type EntryFilter = { readonly scope?: string; readonly kind?: EntryKind; readonly producer?: string };
 
 export type EntryUsage = { readonly owner: Owner; readonly entryCount: number };
 

@@ -50,18 +50,11 @@ export function memoryEntryStore({ entriesMax = 100_000 }: { readonly entriesMax
       entries.set(text, kept);
       return { kind: 'kept', entry: kept };
     },
-    async list(project, { scope, kind, producer }, after, limit, signal) {
+    async list(project, filter, after, limit, signal) {
       signal.throwIfAborted();
       const from = after === undefined ? undefined : entryText(after);
       return [...entries]
-        .filter(
-          ([text, entry]) =>
-            entry.at.owner.project === project &&
-            (scope === undefined || entry.at.owner.scope === scope) &&
-            (kind === undefined || entry.at.kind === kind) &&
-            (producer === undefined || isProducedBy(entry, producer)) &&
-            (from === undefined || compareText(text, from) > 0),
-        )
+        .filter(([text, entry]) => fits(entry, project, filter) && (from === undefined || compareText(text, from) > 0))
         .toSorted(([left], [right]) => compareText(left, right))
         .slice(0, limit)
         .map(([, entry]) => entry);
@@ -76,4 +69,14 @@ export function memoryEntryStore({ entriesMax = 100_000 }: { readonly entriesMax
       return [...owners.values()].flatMap((all) => (all[0] === undefined ? [] : [{ owner: all[0].at.owner, entryCount: all.length }]));
     },
   };
+}
+
+function fits(entry: Entry, project: string, { scope, kind, producer }: Parameters<EntryStore['list']>[1]): boolean {
+  const { owner, kind: own } = entry.at;
+  return (
+    owner.project === project &&
+    (scope ?? owner.scope) === owner.scope &&
+    (kind ?? own) === own &&
+    (producer === undefined || isProducedBy(entry, producer))
+  );
 }

@@ -6,10 +6,10 @@ import type { Keyring } from '../../base/signing.ts';
 import { sizeOf, type Digest } from '../digest.ts';
 import { expireEntry } from '../gc/expire.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import type { EntryKey, EntryRow, Hold, NewEntry, PackName, StoreIndex } from '../store-index/store-index.ts';
+import type { EntryKey, EntryKind, EntryRow, Hold, NewEntry, PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { StoreView } from '../store-view.ts';
 import { checkEntry, checkKey, checkPrefix, sameValue, VALUE_BYTES_MAX } from './check.ts';
-import { isProducedBy, type Entry, type EntryStore, type Put } from './entry-store.ts';
+import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
 import { viewOf } from './needs.ts';
 import { newObjectOf } from './object-name.ts';
 import { RecordCodec, type Found } from './reader.ts';
@@ -51,15 +51,24 @@ const RECORD_BYTES_MAX = VALUE_BYTES_MAX + 8 * 1024 * 1024;
  * that it needs are referred to), put the object, publish. What a crash leaves between them is finished or undone by garbage collection.
  * The index may be made anew from the objects: see `restoreEntries`.
  */
-export function objectEntryStore(options: ObjectEntryOptions): EntryStore & { readonly codec: RecordCodec } {
-  const { objects, index, env, indexedBytes = INDEXED_BYTES } = options;
-  const codec = new RecordCodec(options.keys, env.log);
+export function objectEntryStore(options: ObjectEntryOptions): EntryStore {
+  return new ObjectEntries(options);
+}
+
+class ObjectEntries implements EntryStore {
+  readonly #options: ObjectEntryOptions;
+  readonly #codec: RecordCodec;
+
+  constructor(options: ObjectEntryOptions) {
+    this.#options = options;
+    this.#codec = new RecordCodec(options.keys, options.env.log);
+  }
 
   /** The record of a row, from the index where it is there. */
-  async function recordOf(row: EntryRow, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async #recordOf(row: EntryRow, signal: AbortSignal): Promise<Uint8Array | undefined> {
     if (row.record.byteLength > 0) return row.record;
     try {
-      return await readObject(objects, row.object, RECORD_BYTES_MAX, signal);
+      return await readObject(this.#options.objects, row.object, RECORD_BYTES_MAX, signal);
     } catch (error) {
       if (isFault(error, 'OBJECT_UNKNOWN')) return undefined;
       throw error;
@@ -67,16 +76,16 @@ export function objectEntryStore(options: ObjectEntryOptions): EntryStore & { re
   }
 
   /** What a row stands for; what is bad is taken away. */
-  async function open(row: EntryRow, signal: AbortSignal): Promise<Found> {
-    const record = await recordOf(row, signal);
-    if (record === undefined) env.log.error('entry-object-gone', { object: row.object, ...row.at });
-    const found: Found = record === undefined ? { kind: 'bad' } : codec.read(record, row.at, row.object);
-    if (found.kind === 'bad') await expireEntry(objects, index, { ...row.at, object: row.object }, signal);
+  async #open(row: EntryRow, signal: AbortSignal): Promise<Found> {
+    const record = await this.#recordOf(row, signal);
+    if (record === undefined) this.#options.env.log.error('entry-object-gone', { object: row.object, ...row.at });
+    const found: Found = record === undefined ? { kind: 'bad' } : this.#codec.read(record, row.at, row.object);
+    if (found.kind === 'bad') await expireEntry(this.#options.objects, this.#options.index, { ...row.at, object: row.object }, signal);
     return found;
   }
 
   /** The first row that can be read, from the nearest scope on. */
-  async function firstOf(
+  async #firstOf(
     scopes: readonly string[],
     look: (scopes: readonly string[]) => Promise<EntryRow | undefined>,
     signal: AbortSignal,
@@ -84,17 +93,17 @@ export function objectEntryStore(options: ObjectEntryOptions): EntryStore & { re
     for (let rest = scopes; ;) {
       const row = await look(rest);
       if (row === undefined) return undefined;
-      const found = await open(row, signal);
+      const found = await this.#open(row, signal);
       if (found.kind === 'entry') return found.entry;
       if (found.kind === 'unreadable') rest = rest.slice(rest.indexOf(row.at.owner.scope) + 1);
       if (rest.length === 0) return undefined;
     }
   }
 
-  async function prepare(entry: Entry, replace: boolean, hold: Hold, signal: AbortSignal): Promise<Prepared> {
+  async #prepare(entry: Entry, replace: boolean, hold: Hold, signal: AbortSignal): Promise<Prepared> {
     const view = viewOf(entry.at.owner);
-    const needs = await options.needsOf(entry.at, entry.value, signal);
-    const { packs, missing } = await options.packsOf(view, needs, hold, signal);
+    const needs = await this.#options.needsOf(entry.at, entry.value, signal);
+    const { packs, missing } = await this.#options.packsOf(view, needs, hold, signal);
     if (missing[0] !== undefined) {
       const { project, scope } = entry.at.owner;
       throw new Fault(
@@ -106,12 +115,12 @@ export function objectEntryStore(options: ObjectEntryOptions): EntryStore & { re
       );
     }
     const ground = { packs: [...packs].toSorted(), bytes: needs.reduce((sum, digest) => sum + sizeOf(digest), 0) };
-    const record = codec.seal(entry, ground);
+    const record = this.#codec.seal(entry, ground);
     const { build, agent, caller } = entry.provenance;
-    const small = record.byteLength <= indexedBytes ? record : new Uint8Array(0);
+    const small = record.byteLength <= (this.#options.indexedBytes ?? INDEXED_BYTES) ? record : new Uint8Array(0);
     const fresh: NewEntry = {
       at: entry.at,
-      object: newObjectOf(entry.at, env.clock.now()),
+      object: newObjectOf(entry.at, this.#options.env.clock.now()),
       record: small,
       packs: ground.packs,
       bytes: ground.bytes,
@@ -119,109 +128,126 @@ export function objectEntryStore(options: ObjectEntryOptions): EntryStore & { re
       replace,
     };
     // A hold must be there even where no pack is: what needs nothing is committed by the same steps.
-    if (packs.size === 0) await index.locate(entry.at.owner.project, [entry.at.owner.scope], [], hold, signal);
-    return { prepared: await index.prepare(fresh, hold, signal), object: fresh.object, record };
+    if (packs.size === 0) await this.#options.index.locate(entry.at.owner.project, [entry.at.owner.scope], [], hold, signal);
+    return { prepared: await this.#options.index.prepare(fresh, hold, signal), object: fresh.object, record };
   }
 
   /** One try of a commit; undefined where it must be begun again. */
-  async function commit(entry: Entry, replace: boolean, signal: AbortSignal): Promise<Put | undefined> {
-    const { epoch } = await index.epoch(signal);
+  async #commit(entry: Entry, replace: boolean, signal: AbortSignal): Promise<Put | undefined> {
+    const { epoch } = await this.#options.index.epoch(signal);
     const hold: Hold = { id: `e-${randomBytes(12).toString('hex')}`, ttlMs: HOLD_MS, epoch };
     try {
-      const { prepared, object, record } = await prepare(entry, replace, hold, signal);
+      const { prepared, object, record } = await this.#prepare(entry, replace, hold, signal);
       if (prepared.kind === 'packs-gone') return undefined;
-      if (prepared.kind === 'exists') return await existing(entry, prepared.entry, signal);
-      await objects.put(object, record, { ifAbsent: true }, signal).catch(unlessThere);
-      const replaced = await index.publish({ ...entry.at, object }, signal);
+      if (prepared.kind === 'exists') return await this.#existing(entry, prepared.entry, signal);
+      await this.#options.objects.put(object, record, { ifAbsent: true }, signal).catch(unlessThere);
+      const replaced = await this.#options.index.publish({ ...entry.at, object }, signal);
       if (replaced !== undefined && replaced.object !== object)
-        await objects.delete(replaced.object, signal).catch(leftover(replaced.object));
+        await this.#options.objects.delete(replaced.object, signal).catch(this.#leftover(replaced.object));
       return { kind: 'kept', entry };
     } catch (error) {
       if (isFault(error, 'HOLD_LOST') || isFault(error, 'WRONG_STATE')) return undefined;
       throw error;
     } finally {
-      await index.release(hold, AbortSignal.timeout(HOLD_MS)).catch(() => {}); // it ends by itself
+      await this.#options.index.release(hold, AbortSignal.timeout(HOLD_MS)).catch(() => {}); // it ends by itself
     }
   }
 
   /** The answer where another entry has the name; undefined where it has it no more, or cannot be read and is to be replaced. */
-  async function existing(entry: Entry, first: EntryRow, signal: AbortSignal): Promise<Put | undefined> {
-    const row = first.state === 'published' || first.record.byteLength > 0 ? first : await published(first, signal);
-    if (row === undefined || (await isLeftover(row, signal))) return undefined;
-    const found = await open(row, signal);
+  async #existing(entry: Entry, first: EntryRow, signal: AbortSignal): Promise<Put | undefined> {
+    const row = first.state === 'published' || first.record.byteLength > 0 ? first : await this.#published(first, signal);
+    if (row === undefined || (await this.#isLeftover(row, signal))) return undefined;
+    const found = await this.#open(row, signal);
     if (found.kind === 'entry') return { kind: sameValue(found.entry, entry) ? 'same' : 'differs', entry: found.entry };
-    return found.kind === 'unreadable' ? await commit(entry, true, signal) : undefined;
+    return found.kind === 'unreadable' ? await this.#commit(entry, true, signal) : undefined;
   }
 
   /** What became of a pending row whose record is on its way to its object. */
-  async function published({ at, createdAt }: EntryRow, signal: AbortSignal): Promise<EntryRow | undefined> {
+  async #published({ at, createdAt }: EntryRow, signal: AbortSignal): Promise<EntryRow | undefined> {
     for (let waits = 0; waits < WAITS; waits += 1) {
       await sleep(WAIT_MS, undefined, { signal });
-      const row = await index.entry(at.kind, at.owner.project, [at.owner.scope], at.key, signal);
+      const row = await this.#options.index.entry(at.kind, at.owner.project, [at.owner.scope], at.key, signal);
       if (row !== undefined) return row;
     }
-    env.log.debug('entry-pending-long', { ...at, createdAt });
+    this.#options.env.log.debug('entry-pending-long', { ...at, createdAt });
     return undefined;
   }
 
   /** Finishes or undoes the commit of a writer that seems to have died in its middle; garbage collection would, much later. */
-  async function isLeftover({ state, at, object, createdAt }: EntryRow, signal: AbortSignal): Promise<boolean> {
-    if (state === 'published' || (await index.now(signal)) - createdAt < LEFT_MS) return false;
-    if ((await objects.head(object, signal)) === undefined) await index.dropEntry({ ...at, object }, signal);
-    else await index.publish({ ...at, object }, signal);
+  async #isLeftover({ state, at, object, createdAt }: EntryRow, signal: AbortSignal): Promise<boolean> {
+    if (state === 'published' || (await this.#options.index.now(signal)) - createdAt < LEFT_MS) return false;
+    if ((await this.#options.objects.head(object, signal)) === undefined) await this.#options.index.dropEntry({ ...at, object }, signal);
+    else await this.#options.index.publish({ ...at, object }, signal);
     return true;
   }
 
-  function leftover(object: string): (error: unknown) => void {
-    return (error) => env.log.debug('entry-object-left', { object, error }); // no row names it: garbage collection finds it
+  #leftover(object: string): (error: unknown) => void {
+    return (error) => this.#options.env.log.debug('entry-object-left', { object, error }); // no row names it: garbage collection finds it
   }
 
-  return {
-    codec,
-    get: async (kind, project, scopes, key, signal) =>
-      firstOf(scopes, (rest) => (rest.length === 0 ? nothing() : index.entry(kind, project, rest, key, signal)), signal),
+  async get(kind: EntryKind, project: string, scopes: readonly string[], key: string, signal: AbortSignal): Promise<Entry | undefined> {
+    const { index } = this.#options;
+    return this.#firstOf(scopes, (rest) => (rest.length === 0 ? nothing() : index.entry(kind, project, rest, key, signal)), signal);
+  }
 
-    async newest(kind, project, scopes, prefix, signal) {
-      checkPrefix(kind);
-      return firstOf(scopes, (rest) => (rest.length === 0 ? nothing() : index.newestEntry(kind, project, rest, prefix, signal)), signal);
-    },
+  async newest(
+    kind: EntryKind,
+    project: string,
+    scopes: readonly string[],
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<Entry | undefined> {
+    checkPrefix(kind);
+    return this.#firstOf(
+      scopes,
+      (rest) => (rest.length === 0 ? nothing() : this.#options.index.newestEntry(kind, project, rest, prefix, signal)),
+      signal,
+    );
+  }
 
-    async put(entry, { replace }, signal) {
-      checkEntry(entry);
-      for (let tries = 0; tries < TRIES; tries += 1) {
-        const put = await commit(entry, replace, signal);
-        if (put !== undefined) return put;
+  async put(entry: Entry, { replace }: { readonly replace: boolean }, signal: AbortSignal): Promise<Put> {
+    checkEntry(entry);
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const put = await this.#commit(entry, replace, signal);
+      if (put !== undefined) return put;
+    }
+    throw new Fault('STORE_UNAVAILABLE', `The entry ${entry.at.key} could not be kept: others change the same name or its packs`, {
+      retryAfterMs: 1_000,
+    });
+  }
+
+  async list(
+    project: string,
+    { producer, ...filter }: EntryFilter,
+    after: EntryKey | undefined,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<readonly Entry[]> {
+    const found: Entry[] = [];
+    for (let from = after; ;) {
+      const rows = await this.#options.index.entries({ project, ...filter }, from, PAGE_COUNT, signal);
+      for (const row of rows) {
+        if (found.length >= limit) return found;
+        if (row.state !== 'published') continue;
+        const one = await this.#open(row, signal);
+        if (one.kind === 'entry' && (producer === undefined || isProducedBy(one.entry, producer))) found.push(one.entry);
       }
-      throw new Fault('STORE_UNAVAILABLE', `The entry ${entry.at.key} could not be kept: others change the same name or its packs`, {
-        retryAfterMs: 1_000,
-      });
-    },
+      from = rows.at(-1)?.at;
+      if (from === undefined) return found;
+    }
+  }
 
-    async list(project, { producer, ...filter }, after, limit, signal) {
-      const found: Entry[] = [];
-      for (let from = after; ;) {
-        const rows = await index.entries({ project, ...filter }, from, PAGE_COUNT, signal);
-        for (const row of rows) {
-          if (found.length >= limit) return found;
-          if (row.state !== 'published') continue;
-          const one = await open(row, signal);
-          if (one.kind === 'entry' && (producer === undefined || isProducedBy(one.entry, producer))) found.push(one.entry);
-        }
-        from = rows.at(-1)?.at;
-        if (from === undefined) return found;
-      }
-    },
+  async drop(at: EntryKey, signal: AbortSignal): Promise<boolean> {
+    checkKey(at);
+    const row = await this.#options.index.entry(at.kind, at.owner.project, [at.owner.scope], at.key, signal);
+    return row === undefined ? false : await expireEntry(this.#options.objects, this.#options.index, { ...at, object: row.object }, signal);
+  }
 
-    async drop(at, signal) {
-      checkKey(at);
-      const row = await index.entry(at.kind, at.owner.project, [at.owner.scope], at.key, signal);
-      return row === undefined ? false : await expireEntry(objects, index, { ...at, object: row.object }, signal);
-    },
-
-    async usage(signal) {
-      return (await index.usage(signal)).filter(({ entryCount }) => entryCount > 0).map(({ owner, entryCount }) => ({ owner, entryCount }));
-    },
-  };
+  async usage(signal: AbortSignal): Promise<readonly EntryUsage[]> {
+    return (await this.#options.index.usage(signal))
+      .filter(({ entryCount }) => entryCount > 0)
+      .map(({ owner, entryCount }) => ({ owner, entryCount }));
+  }
 }
 
 type Prepared = { readonly prepared: Awaited<ReturnType<StoreIndex['prepare']>>; readonly object: string; readonly record: Uint8Array };
