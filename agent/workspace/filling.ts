@@ -55,6 +55,7 @@ export class Filling {
     return {
       root,
       bases: this.#bases,
+      places: new Map([...this.#bases.keys()].map((at) => [at, this.binds.find((bind) => bind.to === at)?.from ?? path.join(root, at)])),
       readDirectory: view.readDirectory,
       present: async (paths, signal) => {
         if (overlays === undefined) throw new Error('there are no overlays');

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { BlobStore, ReadBlob } from '../../cache/blob-store.ts';
-import type { Digest } from '../../cache/digest.ts';
+import { EMPTY_DIGEST, type Digest } from '../../cache/digest.ts';
 import { findOpaque, type Present } from '../../cache/layer/opaque.ts';
 import { saveTree, type Base, type SaveOptions, type SavedRoot } from '../../cache/layer/save.ts';
 import { wholeTree, type WholeTree } from '../../cache/layer/tree-message.ts';
@@ -12,6 +12,8 @@ export type WorkspaceView = {
   readonly root: string;
   /** By path relative to the root; none in another. */
   readonly bases: ReadonlyMap<string, Base>;
+  /** Where the files of each base lie, absolute. */
+  readonly places: ReadonlyMap<string, string>;
   /** Reads the directories of the bases. */
   readonly readDirectory: ReadBlob;
   /** Answers for the overlay; only where a base is one. */
@@ -23,7 +25,7 @@ export function plainView(root: string): WorkspaceView {
   const nothing = async () => {
     throw new Error('there are no bases');
   };
-  return { root, bases: new Map(), readDirectory: nothing, present: nothing };
+  return { root, bases: new Map(), places: new Map(), readDirectory: nothing, present: nothing };
 }
 
 /** What was stored of a directory. */
@@ -50,7 +52,40 @@ export async function storeDirectory(
   const whole = await wholeTree(saved.root, read, signal);
   await sink.directory(whole.tree, whole.message);
   await sink.finish();
+  if (saved.root !== bases.get(at)?.root) await completeFromBases(view, bases, whole.blobs, sink, store, signal);
   return { ...saved, ...whole, sentBytes: sink.sentBytes, files: sink.files };
+}
+
+/** Digests per question: what stays well below the largest message. */
+const ASKED_AT_ONCE = 10_000;
+
+/**
+ * Sends what the store has lost since the bases were fetched from it, so that a new tree is never promised in part. For all that it has, the
+ * question is a use.
+ */
+async function completeFromBases(
+  view: WorkspaceView,
+  bases: ReadonlyMap<string, Base>,
+  blobs: ReadonlySet<Digest>,
+  sink: UploadSink,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<void> {
+  if (bases.size === 0) return;
+  const asked = [...blobs].filter((digest) => digest !== EMPTY_DIGEST && !sink.encoded.has(digest) && !sink.files.has(digest));
+  const lost = new Set<Digest>();
+  for (let at = 0; at < asked.length; at += ASKED_AT_ONCE)
+    for (const digest of await store.findMissing(asked.slice(at, at + ASKED_AT_ONCE), signal)) lost.add(digest);
+  const reader = new DirectoryReader(view.readDirectory);
+  const waiting = lost.size === 0 ? [] : [...bases].map(([path, base]) => ({ at: view.places.get(path) ?? '', digest: base.root }));
+  for (let next = waiting.pop(); next !== undefined && lost.size > 0; next = waiting.pop()) {
+    const { at, digest } = next;
+    const directory = await reader.one(digest, signal);
+    if (lost.delete(digest)) await sink.directory(digest, await view.readDirectory(digest, signal));
+    for (const file of directory.files) if (lost.delete(file.digest)) await sink.file(file.digest, path.join(at, file.name));
+    for (const child of directory.directories) waiting.push({ at: path.join(at, child.name), digest: child.digest });
+  }
+  await sink.finish();
 }
 
 function isBelow(base: string, at: string): boolean {

@@ -7,6 +7,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
 import { memoryStore } from '../../cache/memory.ts';
 import { buildTree, type TreeEntry } from '../../cache/tree/build.ts';
+import { materialise, storeFileSource } from '../../cache/tree/materialise.ts';
 import { FIXED_MTIME_S } from '../../cache/tree/place.ts';
 import { scanTree } from '../../cache/tree/scan.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
@@ -172,6 +173,25 @@ describe('workspaces', () => {
     expect(workspace.bytesIn).toBeLessThan(2_000);
     expect(workspace.restores).toEqual([{ path: 'sdk', rung: 'fetch' }]);
     await expect(workspace.save('sdk', never)).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'only' });
+  });
+
+  test('send again what the store has lost of a tree that was changed', async () => {
+    for (const canBind of [true, false]) {
+      await using place = await openPlace(canBind, 100_000);
+      const files = Object.fromEntries(Array.from({ length: 90 }, (_, index) => [`d${index % 9}/f${index}`, `file ${index}`]));
+      const inputRoot = await putTree(place.store, {});
+      const root = await putTree(place.store, files);
+      await using _warm = await place.workspaces.prepare({ ...plain, inputRoot, placed: [{ path: 'deps', root }] }, place.store, never);
+      const emptied = memoryStore();
+      await using workspace = await place.workspaces.prepare({ ...plain, inputRoot, placed: [{ path: 'deps', root }] }, emptied, never);
+      fs.writeFileSync(path.join(workspace.root, 'deps/new'), 'new');
+      const saved = await workspace.save('deps', never);
+      const expected = await putTree(memoryStore(), { ...files, new: 'new' });
+      expect(saved).toMatchObject({ root: expected, hashedCount: 1 });
+      const back = path.join(place.dir, 'back');
+      await materialise(expected, back, storeFileSource(emptied), never);
+      expect(listTree(back)).toHaveLength(100);
+    }
   });
 
   test('read only what changed of inputs that are outputs too', async () => {

@@ -11,7 +11,7 @@ import type { FileToWrite, FileWriters } from './file-writers.ts';
 const TOGETHER_BYTES = 1024 * 1024;
 const TOGETHER_COUNT = 256;
 /** Fewer files than this are written here: a thread takes longer to start. */
-const THREADS_FROM_COUNT = 256;
+const THREADS_FROM_COUNT = 1_024;
 /** Large blobs on their way at once. */
 const STREAMED_BYTES = 32 * 1024 * 1024;
 

@@ -4,7 +4,14 @@ import { decodeDirectory } from '../tree/directory.ts';
 import { WireWriter } from '../wire.ts';
 
 /** A tree as one REAPI Tree message, with what its files take. */
-export type WholeTree = { readonly tree: Digest; readonly message: Uint8Array; readonly bytes: number; readonly fileCount: number };
+export type WholeTree = {
+  readonly tree: Digest;
+  readonly message: Uint8Array;
+  readonly bytes: number;
+  readonly fileCount: number;
+  /** Everything that a store needs for it, but the message: directories and files. */
+  readonly blobs: ReadonlySet<Digest>;
+};
 
 type Known = { readonly encoded: Uint8Array; readonly children: readonly Digest[]; readonly bytes: number; readonly fileCount: number };
 
@@ -13,13 +20,14 @@ export async function wholeTree(root: Digest, read: ReadBlob, signal: AbortSigna
   const known = new Map<Digest, Known>();
   const sums = new Map<Digest, { readonly bytes: number; readonly fileCount: number }>();
   const order: Digest[] = [];
+  const blobs = new Set<Digest>();
   const waiting: Digest[] = [root];
   for (let digest = waiting.at(-1); digest !== undefined; digest = waiting.at(-1)) {
     if (sums.has(digest)) {
       waiting.pop();
       continue;
     }
-    const here = known.get(digest) ?? (await look(digest, read, signal));
+    const here = known.get(digest) ?? (await look(digest, read, blobs, signal));
     known.set(digest, here);
     const open = here.children.filter((child) => !sums.has(child));
     if (open.length > 0) {
@@ -41,12 +49,14 @@ export async function wholeTree(root: Digest, read: ReadBlob, signal: AbortSigna
     writer.bytes(index === 0 ? 1 : 2, known.get(digest)?.encoded ?? new Uint8Array(0), true);
   const message = writer.finish();
   const total = sums.get(root) ?? { bytes: 0, fileCount: 0 };
-  return { tree: digestOf(message), message, ...total };
+  return { tree: digestOf(message), message, ...total, blobs };
 }
 
-async function look(digest: Digest, read: ReadBlob, signal: AbortSignal): Promise<Known> {
+async function look(digest: Digest, read: ReadBlob, blobs: Set<Digest>, signal: AbortSignal): Promise<Known> {
   const encoded = digest === EMPTY_DIGEST ? new Uint8Array(0) : await read(digest, signal);
   const directory = decodeDirectory(encoded);
+  blobs.add(digest);
+  for (const file of directory.files) blobs.add(file.digest);
   return {
     encoded,
     children: directory.directories.map((child) => child.digest),

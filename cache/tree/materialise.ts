@@ -51,8 +51,8 @@ const OVERHEAD_BYTES = 16 * 1024;
 /** Files or directories made between two turns of other work: some milliseconds of a slow disk. */
 const ENTRIES_PER_TURN = 32;
 /** Files and directories that are looked at together: enough to keep every source busy, few enough to hold. */
-const FILES_AT_ONCE = 8_192;
-const DIRECTORIES_AT_ONCE = 1_024;
+const FILES_AT_ONCE = 4_096;
+const DIRECTORIES_AT_ONCE = 64;
 
 /** Writes files with bytes from `store`. */
 export function storeFileSource(store: BlobStore): FileSource {
