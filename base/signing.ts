@@ -8,7 +8,10 @@ export type KeyId = string;
 /** Bytes of an Ed25519 signature. */
 export const SIGNATURE_BYTES = 64;
 
-/** `unknown-key`: signed by a key that is not here, which may be another yard's or one that was retired. `bad`: these bytes are not what the key signed. */
+/**
+ * `unknown-key`: signed by a key that is not here, which may be another yard's or one that was retired. `bad`: these bytes are not what
+ * the key signed.
+ */
 export type Verdict = 'good' | 'bad' | 'unknown-key';
 
 /**

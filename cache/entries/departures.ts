@@ -8,7 +8,10 @@ export type Cause = 'evicted' | 'unused' | 'purged' | 'incomplete';
 
 export type Departure = { readonly cause: Cause; readonly at: TimeMs };
 
-/** What became of entries that are gone, as far as this process removed them: so that a miss can say why. Bounded; the oldest are forgotten. */
+/**
+ * What became of entries that are gone, as far as this process removed them: so that a miss can say why. Bounded; the oldest are
+ * forgotten.
+ */
 export class Departures {
   readonly #clock: Pick<Clock, 'now'>;
   readonly #max: number;

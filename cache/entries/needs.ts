@@ -17,7 +17,10 @@ export function viewOf({ project, scope }: Owner): StoreView {
   return { project, reads: scopeChain(scope), writes: undefined, producer: '' };
 }
 
-/** What an entry's value, a REAPI ActionResult, needs: its files, its trees with what is in them (their directories too where a root is named), its output texts. */
+/**
+ * What an entry's value, a REAPI ActionResult, needs: its files, its trees with what is in them (their directories too where a root is
+ * named), its output texts.
+ */
 export class Needs {
   readonly #storeOf: StoreOf;
   /** By tree. */

@@ -17,7 +17,10 @@ export type Found =
   | { readonly kind: 'unreadable' }
   | { readonly kind: 'bad' };
 
-/** Makes records, and takes none that a key of ours has not signed for just that name. Says once what cannot be read, and each time what was refused. */
+/**
+ * Makes records, and takes none that a key of ours has not signed for just that name. Says once what cannot be read, and each time what
+ * was refused.
+ */
 export class RecordCodec {
   readonly #keys: Keyring;
   readonly #log: Logger;

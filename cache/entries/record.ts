@@ -42,7 +42,10 @@ export type Opened =
   /** Damaged, forged, or no record at all. */
   | { readonly kind: 'bad'; readonly why: string };
 
-/** The entry as a signed record. The same entry, ground and key always give the same bytes. @throws {Fault} BAD_REQUEST, TOO_LARGE, as `checkEntry` */
+/**
+ * The entry as a signed record. The same entry, ground and key always give the same bytes.
+ * @throws {Fault} BAD_REQUEST, TOO_LARGE, as `checkEntry`
+ */
 export function sealEntry(entry: Entry, keys: Keyring, ground: Ground = NO_GROUND): Uint8Array {
   checkEntry(entry);
   const body = encodeBody(entry, ground);

@@ -121,7 +121,7 @@ test(
   },
 );
 
-test('Datadog incident 57868: results that point at wrong blobs, all of them valid, are purged by who made them, with what was made from them', async () => {
+test('Datadog incident 57868: results that point at wrong but valid blobs are purged by who made them, with what they led to', async () => {
   await using plane = await openTestDataPlane();
   using admin = openEntryAdmin(plane.link('admin'));
   const actions = ['lib', 'app', 'docs', 'tool'].map((text) => digestOf(Buffer.from(text)));
