@@ -9,20 +9,20 @@ import { restoreEntries as restoreEntriesOf } from './entries/restore.ts';
 import { objectEntryOptions } from './entry-stack.ts';
 import { startGc } from './gc/gc.ts';
 import { GC_SETTINGS } from './gc/settings.ts';
+import { openIndexInRedis } from './index-redis.ts';
 import { LruDir } from './lru-dir.ts';
 import type { ObjectStore } from './objects/object-store.ts';
 import { openS3Objects } from './objects/s3.ts';
-import type { S3Config } from './objects/s3-options.ts';
 import { groupsOf, partitionOf } from './owner.ts';
 import { keepIndex } from './packs/index-keeper.ts';
 import { openPackStore, type PackStore } from './packs/open.ts';
 import { openSqliteStoreIndex } from './store-index/sqlite/sqlite.ts';
 import type { StoreIndex } from './store-index/store-index.ts';
+import type { BucketConfig } from './store-options.ts';
 import type { StoreOf } from './store-view.ts';
 import { withLocalTier } from './with-local-tier.ts';
 
-export type S3StackOptions = {
-  readonly bucket: S3Config;
+export type S3StackOptions = BucketConfig & {
   /** Of the local tier and, where that is a file, of the index. */
   readonly dir: string;
   readonly maxBytes: number;
@@ -52,13 +52,15 @@ const LARGEST_SHARE = 8;
  * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE for the directory
  */
 export async function openS3Blobs(
-  { bucket, dir, maxBytes, keys, keepMs = GC_SETTINGS.entryRetentionMs }: S3StackOptions,
+  { bucket, redis, dir, maxBytes, keys, keepMs = GC_SETTINGS.entryRetentionMs }: S3StackOptions,
   env: Env,
 ): Promise<S3Blobs> {
   await using stack = new AsyncDisposableStack();
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const objects = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
-  const index = stack.use(await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }));
+  const index = stack.use(
+    redis === undefined ? await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }) : await openIndexInRedis(redis, env),
+  );
   // Asked for once the packs of a new index are known, long after they are open.
   const restoreEntries = async (signal: AbortSignal) =>
     void (await restoreEntriesOf(

@@ -6,11 +6,11 @@ import { directReads, type DirectReads } from './direct-reads.ts';
 import { diskStores } from './disk.ts';
 import type { EntryParts } from './entries/entry-parts.ts';
 import { openDiskEntries, openObjectEntries, packHoldings, type EntryStack } from './entry-stack.ts';
-import type { S3Config } from './objects/s3-options.ts';
 import { openOwnedDir, type Holding } from './owned-dir.ts';
 import type { FloorOf, QuotaOf } from './quotas.ts';
 import { openS3Blobs } from './s3-stack.ts';
 import type { Owner } from './store-index/store-index.ts';
+import type { BucketConfig } from './store-options.ts';
 import type { StoreOf } from './store-view.ts';
 
 export type StackOptions = {
@@ -57,12 +57,12 @@ export function openDiskStack(options: StackOptions, env: Env): DiskStack {
  * Composes the data plane's stores: over files, or over a bucket where one is given.
  * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE
  */
-export async function openStack(options: StackOptions & { readonly bucket: S3Config | undefined }, env: Env): Promise<DiskStack> {
+export async function openStack(options: StackOptions & { readonly bucket: BucketConfig | undefined }, env: Env): Promise<DiskStack> {
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
   const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
   const { storeOf, packs, objects, index, ...blobs } = await openS3Blobs(
-    { bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS },
+    { ...bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS },
     env,
   );
   const blobHoldings = (signal: AbortSignal) => packHoldings(index, signal);

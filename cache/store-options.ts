@@ -1,5 +1,7 @@
 import { Fault } from '../base/fault.ts';
 import type { OptionSpec } from '../base/options.ts';
+import type { RedisConfig } from '../coordinator/ledger/redis/config.ts';
+import { indexRedisFrom, type IndexRedisValues } from './index-redis.ts';
 import { S3_OPTIONS, s3ConfigFrom, type S3Config, type S3OptionValues } from './objects/s3-options.ts';
 
 /** The options that say where blobs are kept, for the tables of the data plane and of the coordinator that starts one. */
@@ -13,17 +15,38 @@ export const STORE_OPTIONS = {
       'What is uploaded is acknowledged once it is there.',
   },
   ...S3_OPTIONS,
+  storeIndex: {
+    type: 'choice',
+    choices: ['sqlite', 'redis'],
+    default: 'sqlite',
+    help:
+      'With --store s3, what knows where blobs are in the bucket: a file of the directory, for data planes on one host; or a Redis ' +
+      '(--redis-url), which data planes of several hosts share. It can be made again from the bucket.',
+  },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
-export type StoreOptionValues = S3OptionValues & { readonly store: 'disk' | 's3' };
+export type StoreOptionValues = S3OptionValues &
+  IndexRedisValues & { readonly store: 'disk' | 's3'; readonly storeIndex: 'sqlite' | 'redis' };
+
+/** A bucket, and the Redis of its index; undefined: the index is a file. */
+export type BucketConfig = { readonly bucket: S3Config; readonly redis: RedisConfig | undefined };
 
 /**
  * The bucket's configuration with --store s3, else undefined.
  * @throws {Fault} CONFIG_INVALID where options of a bucket are given without it, or are wrong.
  */
-export function bucketFrom(values: StoreOptionValues): S3Config | undefined {
-  if (values.store === 's3') return s3ConfigFrom(values);
-  const given = values.s3Bucket !== undefined ? '--s3-bucket' : values.s3Endpoint !== undefined ? '--s3-endpoint' : undefined;
+export function bucketFrom(values: StoreOptionValues): BucketConfig | undefined {
+  if (values.store === 's3') {
+    return { bucket: s3ConfigFrom(values), redis: values.storeIndex === 'redis' ? indexRedisFrom(values) : undefined };
+  }
+  const given =
+    values.s3Bucket !== undefined
+      ? '--s3-bucket'
+      : values.s3Endpoint !== undefined
+        ? '--s3-endpoint'
+        : values.storeIndex === 'redis'
+          ? '--store-index'
+          : undefined;
   if (given !== undefined) throw new Fault('CONFIG_INVALID', `${given} is given, but --store is not s3`, { field: 'store' });
   return undefined;
 }

@@ -11,6 +11,7 @@ import { digestOf, type Digest } from '../../cache/digest.ts';
 import { openDataPlane, type DataPlane } from '../../cache/rpc/client.ts';
 import { chunked, readAll } from '../contract/blob-store.ts';
 import { startFakeS3, type FakeS3 } from '../fixtures/fake-s3.ts';
+import { startRedis } from '../fixtures/redis.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { startNode, startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
@@ -22,16 +23,23 @@ const env = { log: silentLogger, clock: systemClock };
 type Running = { readonly process: RunningProcess; readonly plane: DataPlane } & AsyncDisposable;
 
 /** A data plane as a process of its own, over a bucket, and a client of it. */
-async function start(s3: FakeS3, dir: string, options: { readonly keysDir?: string; readonly patienceMs?: number } = {}): Promise<Running> {
+async function start(
+  s3: FakeS3,
+  dir: string,
+  options: { readonly keysDir?: string; readonly patienceMs?: number; readonly args?: readonly string[] } = {},
+): Promise<Running> {
   const tokens = path.join(dir, 'tokens.json');
   fs.writeFileSync(tokens, JSON.stringify([{ name: 'coordinator', sha256: hashToken('s3cret'), kind: 'service' }]));
-  const { keysDir = dir, patienceMs } = options;
+  const { keysDir = dir, patienceMs, args = [] } = options;
   const keys = path.join(keysDir, 'keys.pem');
   const where = ['--listen', '127.0.0.1:0', '--dir', dir, '--tokens-file', tokens, '--signing-key-file', keys];
   const store = ['--store', 's3', '--s3-endpoint', s3.endpoint, '--s3-bucket', s3.bucket, '--s3-prefix', 'yard'];
-  const running = startNode([path.join(ROOT, 'cache/main.ts'), ...where, ...store, '--s3-access-key-id', s3.traits.keys.accessKeyId], {
-    env: { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: s3.traits.keys.secretAccessKey },
-  });
+  const running = startNode(
+    [path.join(ROOT, 'cache/main.ts'), ...where, ...store, ...args, '--s3-access-key-id', s3.traits.keys.accessKeyId],
+    {
+      env: { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: s3.traits.keys.secretAccessKey },
+    },
+  );
   const { address } = await running.ready();
   if (typeof address !== 'string') throw new Error('the ready line has no address');
   const plane = openDataPlane({
@@ -74,43 +82,47 @@ async function expectAll(plane: DataPlane, all: readonly Buffer[]): Promise<void
 }
 
 describe('a data plane over a bucket', () => {
-  test('killed in the middle of uploads, it still has everything that it acknowledged, with its directory and without', async () => {
-    await using s3 = await startFakeS3({ latencyMs: 5 });
-    await using dir = await tempDir();
-    const acknowledged: Buffer[] = [];
-    {
-      await using first = await start(s3, dir.path, { patienceMs: 500 });
-      const put = async (bytes: Buffer) => {
-        await first.plane.store.put(digestOf(bytes), bytes.byteLength > 800_000 ? chunked(bytes, 100_000) : bytes, signal);
-        acknowledged.push(bytes);
-      };
-      await Promise.all(blobs().map(put));
-      expect(acknowledged.length).toBe(203);
-      await first.plane.actions.put(ACTION, RESULT, signal);
-      // Uploads go on, one after the other in eight rows, until the process is killed in their middle.
-      const rows = Array.from({ length: 8 }, async () => {
-        for (;;) await put(randomBytes(10_000));
-      });
-      await until('some were acknowledged', () => acknowledged.length > 260);
-      first.process.kill('SIGKILL');
-      expect((await Promise.allSettled(rows)).every(({ status }) => status === 'rejected')).toBe(true);
-      await first.process.ended;
-    }
-    expect([...s3.objects.keys()].some((key) => /^yard\/p\/[0-9a-f]{2}\/[0-9a-f]{32}$/.test(key))).toBe(true);
-    {
-      await using second = await start(s3, dir.path);
-      await expectAll(second.plane, acknowledged);
-      expect(await second.plane.actions.get(ACTION, signal)).toEqual(RESULT);
-    }
-    await using elsewhere = await tempDir();
-    await using third = await start(s3, elsewhere.path, { keysDir: dir.path });
-    await until(
-      'the index is whole again',
-      async () => (await third.plane.store.findMissing(acknowledged.map(digestOf), signal)).length === 0,
-    );
-    await expectAll(third.plane, acknowledged);
-    expect(await until('its entries are there again', () => third.plane.actions.get(ACTION, signal))).toEqual(RESULT);
-  });
+  test(
+    'killed in the middle of uploads, it still has everything that it acknowledged, with its directory and without',
+    { timeout: 90_000 },
+    async () => {
+      await using s3 = await startFakeS3({ latencyMs: 5 });
+      await using dir = await tempDir();
+      const acknowledged: Buffer[] = [];
+      {
+        await using first = await start(s3, dir.path, { patienceMs: 500 });
+        const put = async (bytes: Buffer) => {
+          await first.plane.store.put(digestOf(bytes), bytes.byteLength > 800_000 ? chunked(bytes, 100_000) : bytes, signal);
+          acknowledged.push(bytes);
+        };
+        await Promise.all(blobs().map(put));
+        expect(acknowledged.length).toBe(203);
+        await first.plane.actions.put(ACTION, RESULT, signal);
+        // Uploads go on, one after the other in eight rows, until the process is killed in their middle.
+        const rows = Array.from({ length: 8 }, async () => {
+          for (;;) await put(randomBytes(10_000));
+        });
+        await until('some were acknowledged', () => acknowledged.length > 260);
+        first.process.kill('SIGKILL');
+        expect((await Promise.allSettled(rows)).every(({ status }) => status === 'rejected')).toBe(true);
+        await first.process.ended;
+      }
+      expect([...s3.objects.keys()].some((key) => /^yard\/p\/[0-9a-f]{2}\/[0-9a-f]{32}$/.test(key))).toBe(true);
+      {
+        await using second = await start(s3, dir.path);
+        await expectAll(second.plane, acknowledged);
+        expect(await second.plane.actions.get(ACTION, signal)).toEqual(RESULT);
+      }
+      await using elsewhere = await tempDir();
+      await using third = await start(s3, elsewhere.path, { keysDir: dir.path });
+      await until(
+        'the index is whole again',
+        async () => (await third.plane.store.findMissing(acknowledged.map(digestOf), signal)).length === 0,
+      );
+      await expectAll(third.plane, acknowledged);
+      expect(await until('its entries are there again', () => third.plane.actions.get(ACTION, signal))).toEqual(RESULT);
+    },
+  );
 
   test('reads from its own disk what it has there, and from the bucket what it has not', async () => {
     await using s3 = await startFakeS3();
@@ -133,6 +145,29 @@ describe('a data plane over a bucket', () => {
     expect((await readAll(again.plane.store, digest)).equals(bytes)).toBe(true);
     expect(gets(s3)).toBeGreaterThan(before);
   });
+
+  test(
+    'data planes on two hosts that share a Redis see what each other stores, also when that has lost everything',
+    { timeout: 90_000 },
+    async () => {
+      await using s3 = await startFakeS3();
+      await using redis = await startRedis();
+      await using here = await tempDir();
+      await using there = await tempDir();
+      const args = ['--store-index', 'redis', '--redis-url', redis.url];
+      await using one = await start(s3, here.path, { args });
+      await using other = await start(s3, there.path, { args, keysDir: here.path });
+      const all = [randomBytes(3_000), randomBytes(2_000_000)];
+      for (const bytes of all) await one.plane.store.put(digestOf(bytes), chunked(bytes, 100_000), signal);
+      await one.plane.actions.put(ACTION, { ...RESULT, outputs: [] }, signal);
+      await expectAll(other.plane, all);
+      expect(await other.plane.actions.get(ACTION, signal)).toBeDefined();
+      await redis.kill9();
+      await redis.start({ empty: true });
+      await until('the index is whole again', async () => (await other.plane.store.findMissing(all.map(digestOf), signal)).length === 0);
+      expect(await until('its entries are there again', () => one.plane.actions.get(ACTION, signal))).toBeDefined();
+    },
+  );
 
   test('a coordinator hands its bucket on to the data plane that it starts, and the secret with the environment', async () => {
     await using s3 = await startFakeS3();
