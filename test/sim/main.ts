@@ -2,15 +2,19 @@ import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../base/clock.ts';
+import { runGc } from './gc/command.ts';
 import { runMany, type Totals } from './many.ts';
 import { simulate, textOf, type Report } from './simulation.ts';
 
 // `npm run sim -- --seed N --steps M [--seeds K]`: K runs from seed N on, of M build steps each.
 // `npm run sim -- --events 10M`: runs from seed N on, on every core, until there were so many events.
+// `npm run sim -- gc --seed N --seeds K`: the collection of the cache's garbage instead (`gc/main.ts`).
 // Ends with 1 at the first failure.
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    hours: { type: 'string' },
     seed: { type: 'string', default: '1' },
     steps: { type: 'string', default: '60' },
     seeds: { type: 'string', default: '1' },
@@ -90,5 +94,7 @@ async function runUntil(first: number, steps: number, events: number, workers: n
 }
 
 const [first, steps] = [numberOf('seed', values.seed), numberOf('steps', values.steps)];
-if (values.events === undefined) await runOneByOne(first, steps, numberOf('seeds', values.seeds));
+if (positionals[0] === 'gc')
+  await runGc({ first, count: numberOf('seeds', values.seeds), hours: Number(values.hours ?? 24), trace: values.trace });
+else if (values.events === undefined) await runOneByOne(first, steps, numberOf('seeds', values.seeds));
 else await runUntil(first, steps, numberOf('events', values.events), Math.max(1, numberOf('workers', values.workers)));
