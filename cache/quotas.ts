@@ -10,8 +10,8 @@ export const SCOPE_OPTIONS = {
   scopeQuota: {
     type: 'list',
     help:
-      'Most that scopes keep, as <project>/<scope>=<bytes of blobs>:<entries>, such as web/main=20Gi:100000; <project>= for each other scope ' +
-      'of a project, *= for each of all others. Beyond it a scope loses what it used least. Without one scopes share the room.',
+      'Most that scopes keep, as <project>/<scope>=<bytes of blobs>:<entries>, such as web/main=20Gi:100000; <project>= for each other ' +
+      'scope of a project, *= for each of all others. Beyond it a scope loses what it used least. Without one scopes share the room.',
   },
   scopeZone: {
     type: 'list',

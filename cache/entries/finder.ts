@@ -5,7 +5,10 @@ import type { Explanation } from './explain.ts';
 /** An entry, and the prefix by which it was found; undefined where it was the key itself. */
 export type Found = { readonly entry: Entry; readonly prefix: string | undefined };
 
-/** Names that are asked of a data plane: `owner` is read with the ancestors of its scope, and written alone. All methods throw {Fault}s of the connection. */
+/**
+ * Names that are asked of a data plane: `owner` is read with the ancestors of its scope, and written alone. All methods throw {Fault}s of
+ * the connection.
+ */
 export interface EntryFinder {
   /** The entry of the key in the nearest scope, else the newest of the first prefix that has one in the nearest scope. Complete. */
   find(kind: EntryKind, owner: Owner, key: string, prefixes: readonly string[], signal: AbortSignal): Promise<Found | undefined>;

@@ -4,7 +4,10 @@ import type { Call } from '../../proto/handlers.ts';
 import { accessOf, type Access } from './access.ts';
 import type { DataPlaneParts } from './service.ts';
 
-/** What a call for entries may touch. @throws {Fault} as `accessOf`; FORBIDDEN for agents: what they read by name comes with their offers. */
+/**
+ * What a call for entries may touch.
+ * @throws {Fault} as `accessOf`; FORBIDDEN for agents: what they read by name comes with their offers
+ */
 export function entryAccess(parts: DataPlaneParts, instanceName: string, call: Call): Access {
   const identity = parts.authenticator.identify(call.evidence);
   if (identity.kind === 'agent')
