@@ -95,30 +95,11 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
   const incoming = path.join(dir, 'incoming');
   const trash = path.join(dir, 'trash');
   const index = new TierIndex();
-  const removals = new Set<Promise<void>>();
   const writers = openFileWriters(env.clock);
-  const removeSoon = (target: string) => {
-    const removal: Promise<void> = removeTree(target)
-      .catch((error: unknown) => env.log.warn('tier-not-removed', { path: target, error }))
-      .finally(() => removals.delete(removal));
-    removals.add(removal);
-  };
-  const throwAway = (target: string) => {
-    const aside = path.join(trash, crypto.randomUUID());
-    try {
-      fs.renameSync(target, aside);
-    } catch (error) {
-      env.log.warn('tier-not-removed', { path: target, error });
-      return;
-    }
-    removeSoon(aside);
-  };
+  const { throwAway, removeSoon, removed } = openTrash(trash, env);
   for (const leftOver of [incoming, trash]) {
     // Removed under another name, so that the directory can be used at once.
-    if (fs.existsSync(leftOver)) {
-      const aside = `${leftOver}.${crypto.randomUUID()}`;
-      fs.renameSync(leftOver, aside);
-    }
+    if (fs.existsSync(leftOver)) fs.renameSync(leftOver, `${leftOver}.${crypto.randomUUID()}`);
     fs.mkdirSync(leftOver, { recursive: true, mode: 0o700 });
   }
   for (const name of fs.readdirSync(dir)) if (/^(incoming|trash)\./.test(name)) removeSoon(path.join(dir, name));
@@ -160,9 +141,38 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
     },
     async [Symbol.asyncDispose]() {
       await writers[Symbol.asyncDispose]();
-      await Promise.all(removals);
+      await removed();
     },
   };
+}
+
+type Trash = {
+  /** Gone at once from where it was; removed by and by. */
+  readonly throwAway: (target: string) => void;
+  readonly removeSoon: (target: string) => void;
+  /** Waits for all removals so far. */
+  readonly removed: () => Promise<unknown>;
+};
+
+function openTrash(trash: string, env: Env): Trash {
+  const removals = new Set<Promise<void>>();
+  const removeSoon = (target: string) => {
+    const removal: Promise<void> = removeTree(target)
+      .catch((error: unknown) => env.log.warn('tier-not-removed', { path: target, error }))
+      .finally(() => removals.delete(removal));
+    removals.add(removal);
+  };
+  const throwAway = (target: string) => {
+    const aside = path.join(trash, crypto.randomUUID());
+    try {
+      fs.renameSync(target, aside);
+    } catch (error) {
+      env.log.warn('tier-not-removed', { path: target, error });
+      return;
+    }
+    removeSoon(aside);
+  };
+  return { throwAway, removeSoon, removed: () => Promise.all(removals) };
 }
 
 /** A directory name that no two scopes share, whatever is in theirs. */

@@ -30,7 +30,7 @@ export type BindPlan = {
 };
 
 /**
- * Chooses the large subdirectories of an input tree that are to be bound, and empties those at `replaced`, where other trees go. A directory
+ * Chooses the large subdirectories of an input tree that are to be bound, and empties those at `replaced`, where other trees go. One
  * that holds one of `written` (outputs), of `replaced` or `workingDirectory` is taken apart, so that these are found on the host;
  * one that is an output, or lies in one, can be bound.
  */

@@ -29,7 +29,7 @@ export type Save = { readonly saved: SavedTree; readonly giveToTier: (tier: Tier
 
 /**
  * Stores the directory at `at`, relative to the root; undefined where there is nothing.
- * @throws {Fault} BAD_REQUEST where something else than a directory is there, or a link is on the way; as `saveTree`; whatever the store throws.
+ * @throws {Fault} BAD_REQUEST where something else than a directory is there, or a link is on the way; as `saveTree`; as the store.
  */
 export async function saveDirectory(
   view: WorkspaceView,
@@ -65,7 +65,7 @@ export async function saveDirectory(
   };
 }
 
-/** Whether something is at the path. @throws {Fault} BAD_REQUEST where a link is on the way to it: what it leads to is not the workspace's. */
+/** Whether something is at the path. @throws {Fault} BAD_REQUEST where a link is on the way: what it leads to is not the workspace's. */
 function isThere(root: string, at: string): boolean {
   let absolute = root;
   for (const name of path.posix.dirname(at).split('/')) {

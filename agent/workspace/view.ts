@@ -60,8 +60,8 @@ export async function storeDirectory(
 const ASKED_AT_ONCE = 10_000;
 
 /**
- * Sends what the store has lost since the bases were fetched from it, so that a new tree is never promised in part. For all that it has, the
- * question is a use.
+ * Sends what the store has lost since the bases were fetched from it, so that a new tree is never promised in part. For all that it
+ * has, the question is a use.
  */
 async function completeFromBases(
   view: WorkspaceView,

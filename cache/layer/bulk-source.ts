@@ -59,15 +59,15 @@ async function* getEach(store: BlobStore, digests: readonly Digest[], signal: Ab
     }
     await Promise.all(underWay);
   };
-  let over = false;
+  const state = { over: false };
   const all = fetchAll()
     .catch((error: unknown) => void (failure ??= { error }))
     .finally(() => {
-      over = true;
+      state.over = true;
       wake.resolve();
     });
   try {
-    while (!over || ready.length > 0) {
+    while (!state.over || ready.length > 0) {
       if (ready.length === 0) await wake.promise;
       wake = Promise.withResolvers();
       const some = ready;

@@ -59,7 +59,8 @@ export type SavedRoot = {
 const ENTRIES_PER_TURN = 128;
 
 /**
- * Finds out what tree lies at `start`, relative to the top and neither in a base nor reached through a link, reading only what may have changed since the bases were put there. Unchanged directories keep
+ * Finds out what tree lies at `start`, relative to the top and neither in a base nor reached through a link, reading only what
+ * may have changed since the bases were put there. Unchanged directories keep
  * their digests and are neither encoded nor passed on. Nothing may write there meanwhile.
  * @throws {Fault} PATH_ESCAPES; BAD_REQUEST for what a tree cannot hold or what cannot be read; whatever the reader and the sink throw.
  */

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { Fault } from '../../base/fault.ts';
 import { hashOf, sizeOf, type Digest } from '../digest.ts';
 
-/** Seconds since the epoch that every materialised file and directory carries that has no time of its own, so that two trees of one root are equal. */
+/** Seconds since the epoch that what is materialised carries where it has no time of its own, so that two trees of one root are equal. */
 export const FIXED_MTIME_S = 1_000_000_000;
 
 /** Permission bits of what is materialised. */
