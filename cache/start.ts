@@ -25,7 +25,8 @@ const DRAIN_MS = 3_000;
 
 /**
  * Opens the stores and listens.
- * @throws {Fault} CONFIG_INVALID for the address, the tokens, the signing keys, or an address off loopback without tokens; STORE_UNAVAILABLE.
+ * @throws {Fault} CONFIG_INVALID for the address, the tokens, the signing keys, or an address off loopback without tokens;
+ * STORE_UNAVAILABLE
  */
 export async function startCache(config: CacheConfig, env: Env): Promise<RunningCache> {
   const authenticator = exchangeable(authenticatorOf(config));

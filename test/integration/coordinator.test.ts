@@ -196,7 +196,7 @@ test('log bytes of a lease that the agent does not hold are not taken', async ()
   await other.next('registered');
   other.send({ log: { token, offset: 0, data: Buffer.from('forged') } }, { heartbeat: { tokens: [token], credits: 1 } });
   const reply = await other.next('heartbeatReply');
-  expect(reply.leases).toEqual([{ token, verdict: 'LOST' }]);
+  expect(reply.leases).toEqual([{ token, verdict: 'LOST', grant: '' }]);
   other.send({ finished: { token, report: succeeded() } });
   expect(await other.next('finishedReply')).toEqual({ token, verdict: 'FENCED' });
   edge.send({ log: { token, offset: 0, data: Buffer.from('true') } });
@@ -222,7 +222,7 @@ test('a coordinator that comes back goes on where the ledger is: leases are held
   const held = [{ token, finished: succeeded() }];
   await using again = agent({ held, credits: 4 });
   const registered = await again.next('registered');
-  expect(registered.held).toEqual([{ token, verdict: 'CONTINUE' }]);
+  expect(registered.held).toEqual([{ token, verdict: 'CONTINUE', grant: '' }]);
   expect(registered.logs).toEqual([{ token, offset: '7' }]);
   const second = await take(again);
   expect(second).toMatchObject({ step: 'two', attempt: 1 });
