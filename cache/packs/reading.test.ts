@@ -67,6 +67,25 @@ describe('requests', () => {
     expect(rig.packs.counters.rangeBytes).toBeLessThan(4 * MIB);
   });
 
+  test('a large blob is read by many requests at once, whose bytes come in order', async () => {
+    const gate = Promise.withResolvers<void>();
+    let underWay = 0;
+    await using rig = await openPackRig({
+      ...fates(async ({ kind }) => {
+        if (kind !== 'get') return PASS;
+        underWay += 1;
+        // The recipe comes alone; none of the others does before six are under way.
+        if (underWay === 7) gate.resolve();
+        if (underWay > 1) await gate.promise;
+        return PASS;
+      }),
+      settings: { hedgeMs: 600_000 },
+    });
+    const bytes = randomBytes(36 * MIB);
+    await putAll(rig, [bytes]);
+    expect((await readAll(rig.packs.storeOf(MAIN), digestOf(bytes))).equals(bytes)).toBe(true);
+  });
+
   test('a reader that leaves ends the requests that nobody else wants', async () => {
     const seen: AbortSignal[] = [];
     await using rig = await openPackRig({

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Env } from '../../base/env.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { digestFrom, digestOf, type Digest } from '../../cache/digest.ts';
@@ -10,7 +11,6 @@ import { openPackStore, type PackStore } from '../../cache/packs/open.ts';
 import { openSqliteStoreIndex } from '../../cache/store-index/sqlite/sqlite.ts';
 import type { StoreView } from '../../cache/store-view.ts';
 import { startFakeS3 } from '../fixtures/fake-s3.ts';
-import { ROOT } from '../fixtures/root.ts';
 import { startNode } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import type { Bench, Figure } from './bench.ts';
@@ -71,7 +71,7 @@ async function open(env: Env, latencyMs: number, bytesPerSecond: number): Promis
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await tempDir());
   const bucket = stack.use(
-    startNode([join(ROOT, 'test/bench/packs-bucket.ts'), String(latencyMs), String(bytesPerSecond)], { stdin: 'pipe' }),
+    startNode([fileURLToPath(new URL('packs-bucket.ts', import.meta.url)), String(latencyMs), String(bytesPerSecond)], { stdin: 'pipe' }),
   );
   const { endpoint } = await bucket.ready();
   // Only for its keys: the bucket that is used runs in the other process.
