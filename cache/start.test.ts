@@ -23,7 +23,7 @@ test('a token that comes into the file is let in, one that left is not, and a br
   const argv = ['--listen', '127.0.0.1:0', '--dir', join(dir.path, 'blobs'), '--tokens-file', tokens];
   await using cache = await startCache(parseCacheConfig({}, argv), env);
   const asks = async (token: string) => {
-    await using data = openDataPlane({ link: { address: cache.address, token: new Secret(token) }, instanceName: 'p', env });
+    await using data = openDataPlane({ link: { address: cache.address, token: new Secret(token) }, instanceName: 'p/main', env });
     return await data.store.findMissing([digestOf(Buffer.from('x'))], signal);
   };
   await asks('old');
