@@ -5,7 +5,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import { packKey } from '../packs/names.ts';
 import type { EntryKey, EntryRow, PackName, PackRow, StoreIndex } from '../store-index/store-index.ts';
 import { condemnRecords, putCondemnRecord, removeCondemnRecord } from './condemn-records.ts';
-import { lastEpoch } from './epoch-marks.ts';
+import { lastEpoch, repairMark } from './epoch-marks.ts';
 import { deleteReplaced, expireEntry } from './expire.ts';
 import type { GcSettings } from './settings.ts';
 
@@ -86,7 +86,7 @@ export class Collector {
     const { index, objects, env } = this.options;
     const { epoch, complete } = await index.epoch(signal);
     if (!complete) return undefined;
-    const last = await lastEpoch(objects, signal);
+    const last = await repairMark(objects, epoch, signal);
     if (last === epoch) return epoch;
     env.log.error('gc-store-of-other-index', { epoch, last });
     return undefined;

@@ -6,7 +6,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import { PACK_PREFIX, packOfKey } from '../packs/names.ts';
 import type { EntryKey, PackName, StoreIndex } from '../store-index/store-index.ts';
 import { condemnRecords, putCondemnRecord } from './condemn-records.ts';
-import { lastEpoch, markEpoch } from './epoch-marks.ts';
+import { epochMarks, markEpoch } from './epoch-marks.ts';
 
 export type OpenEpochOptions = {
   readonly objects: ObjectStore;
@@ -39,8 +39,11 @@ export async function openEpoch({ objects, index, env, graceMs }: OpenEpochOptio
     const dropped = await dropGoneEntries(objects, index, signal);
     for (let round = 1; ; round += 1) {
       const startedAt = env.clock.monotonic();
-      const replayed = await replayRecords(objects, index, epoch, signal);
-      await markEpoch(objects, epoch, signal);
+      const marks = await epochMarks(objects, signal);
+      // Refused where the index has begun another epoch since the marks were read.
+      await index.replayCondemned([], epoch, signal);
+      const replayed = await replayRecords(objects, index, epoch, marks.at(-1)?.epoch, signal);
+      await markEpoch(objects, epoch, marks, signal);
       if (env.clock.monotonic() - startedAt < graceMs) {
         env.log.info('store-index-opened', { epoch, replayed, missing, dropped });
         break;
@@ -116,8 +119,13 @@ async function dropGoneEntries(objects: ObjectStore, index: StoreIndex, signal: 
 }
 
 /** Writes the records that count again under the new epoch, then condemns their packs in it. How many. */
-async function replayRecords(objects: ObjectStore, index: StoreIndex, epoch: string, signal: AbortSignal): Promise<number> {
-  const last = await lastEpoch(objects, signal);
+async function replayRecords(
+  objects: ObjectStore,
+  index: StoreIndex,
+  epoch: string,
+  last: string | undefined,
+  signal: AbortSignal,
+): Promise<number> {
   const [condemned, copied] = [new Set<PackName>(), new Set<PackName>()];
   for await (const record of condemnRecords(objects, signal)) {
     if (record.epoch === epoch) copied.add(record.pack);

@@ -65,8 +65,8 @@ export const MUTATIONS: readonly { readonly about: string; readonly invariants: 
         const { epoch, open } = await options.index.epoch(signal);
         if (open) return;
         // The mark alone is made, so that collectors go on.
-        const { markEpoch } = await import('../../../cache/gc/epoch-marks.ts');
-        await markEpoch(options.objects, epoch, signal);
+        const { epochMarks, markEpoch } = await import('../../../cache/gc/epoch-marks.ts');
+        await markEpoch(options.objects, epoch, await epochMarks(options.objects, signal), signal);
         await openUnprepared(options, signal);
       },
     },

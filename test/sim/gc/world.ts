@@ -23,7 +23,9 @@ export type Swarm = {
 
 const START = 1_700_000_000_000;
 /** Writes of the index after each of which a state is kept that a failover may fall back to. */
-const SNAPSHOT_EVERY = 5;
+const SNAPSHOT_EVERY = 25;
+/** States that are kept: hours of them, as with a copy of Redis' memory on disk. */
+const PAST_MAX = 60;
 /** Calls of the index that are worth a line. */
 const CHANGES = new Set(
   'addPack prepare publish dropEntry condemn condemnRecorded deleted dropPack replayCondemned restoreEntry open complete'.split(' '),
@@ -86,7 +88,7 @@ export class World {
   failOver(): void {
     this.count('failover');
     this.note({ name: 'index', crashed: false }, 'fails over');
-    const back = this.#past[this.#past.length - 1 - this.prng.below(Math.min(8, this.#past.length))];
+    const back = this.#past[this.#past.length - 1 - this.prng.below(Math.min(this.chance(0.5) ? 2 : PAST_MAX, this.#past.length))];
     this.#index = this.#index.fork(this.chance(0.25) ? undefined : back);
   }
 
@@ -202,6 +204,6 @@ export class World {
     this.#calls += 1;
     if (this.#calls % SNAPSHOT_EVERY !== 0) return;
     this.#past.push(this.#index.snapshot());
-    if (this.#past.length > 12) this.#past.shift();
+    if (this.#past.length > PAST_MAX) this.#past.shift();
   }
 }
