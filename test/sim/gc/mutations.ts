@@ -1,10 +1,9 @@
 import type { Env } from '../../../base/env.ts';
-import { isFault } from '../../../base/fault.ts';
 import type { expireEntry } from '../../../cache/gc/expire.ts';
 import type { OpenEpochOptions } from '../../../cache/gc/open-epoch.ts';
 import type { GcSettings } from '../../../cache/gc/settings.ts';
 import type { ObjectStore } from '../../../cache/objects/object-store.ts';
-import type { NewEntry, StoreIndex } from '../../../cache/store-index/store-index.ts';
+import type { StoreIndex } from '../../../cache/store-index/store-index.ts';
 import type { World } from './world.ts';
 
 /** Changes to what is tried, so that it is broken; each by default none. */
@@ -41,21 +40,11 @@ function changed(index: StoreIndex, methods: Partial<StoreIndex>): StoreIndex {
   return new Proxy(index, { get: (of, name) => Reflect.get(methods, name) ?? Reflect.get(of, name) });
 }
 
-/** A bucket in which what is put under the prefix is lost. */
-function losing(objects: ObjectStore, prefix: string): ObjectStore {
-  return { ...objects, put: async (key, ...rest) => (key.startsWith(prefix) ? undefined : objects.put(key, ...rest)) };
-}
-
 async function openUnprepared({ index }: OpenEpochOptions, signal: AbortSignal): Promise<void> {
   await index.open((await index.epoch(signal)).epoch, signal);
 }
 
 export const MUTATIONS: readonly { readonly about: string; readonly invariants: readonly string[]; readonly mutation: Mutation }[] = [
-  {
-    about: 'condemn records are not written',
-    invariants: ['kept', 'url'],
-    mutation: { ...AS_IT_IS, objects: (objects) => losing(objects, 'c/') },
-  },
   {
     about: 'an index that has forgotten is opened without replaying what the store knows',
     invariants: ['kept', 'url'],
@@ -77,49 +66,6 @@ export const MUTATIONS: readonly { readonly about: string; readonly invariants: 
     mutation: { ...AS_IT_IS, settings: (settings) => ({ ...settings, graceMs: 0 }) },
   },
   {
-    about: 'the grace time is waited for by a wall clock alone',
-    invariants: ['url'],
-    mutation: {
-      ...AS_IT_IS,
-      env: (env, world) => ({ ...env, clock: { ...env.clock, monotonic: () => world.turns.nowMs * 1_000 } }),
-      settings: (settings) => ({ ...settings, packRetentionMs: 0 }),
-    },
-  },
-  {
-    about: 'a saver commits on packs that are condemned',
-    invariants: ['kept'],
-    mutation: {
-      ...AS_IT_IS,
-      savers: (index) =>
-        changed(index, {
-          async prepare(entry: NewEntry, hold, signal) {
-            const prepared = await index.prepare(entry, hold, signal);
-            if (prepared.kind !== 'packs-gone') return prepared;
-            return await index.prepare({ ...entry, packs: entry.packs.filter((pack) => !prepared.packs.includes(pack)) }, hold, signal);
-          },
-        }),
-    },
-  },
-  {
-    about: 'a saver does not hear that its pack was condemned, and adds it under no name of record',
-    invariants: ['kept'],
-    mutation: {
-      ...AS_IT_IS,
-      savers: (index) =>
-        changed(index, {
-          async addPack(pack, hold, signal) {
-            await index.addPack(pack, hold, signal).catch((error: unknown) => {
-              if (!isFault(error, 'PACK_GONE')) throw error;
-            });
-          },
-          async prepare(entry: NewEntry, hold, signal) {
-            const prepared = await index.prepare(entry, hold, signal);
-            return prepared.kind === 'packs-gone' ? await index.prepare({ ...entry, packs: [] }, hold, signal) : prepared;
-          },
-        }),
-    },
-  },
-  {
     about: 'references are not counted',
     invariants: ['kept'],
     mutation: {
@@ -136,18 +82,6 @@ export const MUTATIONS: readonly { readonly about: string; readonly invariants: 
     about: 'nothing is ever condemned',
     invariants: ['collected'],
     mutation: { ...AS_IT_IS, index: (index) => changed(index, { condemn: async () => false }) },
-  },
-  {
-    about: 'a dropped entry loses its row before its record',
-    invariants: ['dropped'],
-    mutation: {
-      ...AS_IT_IS,
-      async expire(objects, index, entry, signal) {
-        const was = await index.dropEntry(entry, signal);
-        await objects.delete(entry.object, signal);
-        return was;
-      },
-    },
   },
   {
     about: 'names of packs are used again',

@@ -40,7 +40,10 @@ export class Turns {
       this.#waiting = this.#waiting.filter(({ actor }) => !actor.crashed);
       const due = this.#waiting.filter((waiting) => waiting.due <= this.#nowMs);
       const [next] = due.length > 0 ? [due[this.#prng.below(due.length)]] : [soonest(this.#waiting)];
-      if (next === undefined || next.due > endMs || this.#nowMs > endMs) return;
+      if (next === undefined || next.due > endMs || this.#nowMs > endMs) {
+        this.#nowMs = Math.max(this.#nowMs, endMs);
+        return;
+      }
       this.#nowMs = Math.max(this.#nowMs, next.due) + this.#prng.below(2_000);
       this.#waiting.splice(this.#waiting.indexOf(next), 1);
       this.taken += 1;
