@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { present } from '../../base/assert.ts';
+import { digestOf } from '../../cache/digest.ts';
 import { offer, Rig, SUCCEEDED } from '../../test/fixtures/session-rig.ts';
 import { LOG_CHUNK_BYTES } from './lease.ts';
 
@@ -79,9 +80,21 @@ describe('results', () => {
   });
 
   test('results of an earlier life are offered on registration and take no slot', () => {
-    const rig = new Rig({}, [{ token: 'old.1', report: SUCCEEDED, logBytes: 10 }]);
+    const log = { digest: digestOf(Buffer.from('ten bytes\n')), truncated: false };
+    const report = { kind: 'succeeded' as const, result: { ...present(SUCCEEDED.result, 'a success has a result'), log } };
+    const rig = new Rig({}, [{ token: 'old.1', report, logBytes: 10 }]);
     rig.connect({ held: [{ token: 'old.1', verdict: 'continue' }], logs: [{ token: 'old.1', offset: 4 }] });
     expect(rig.said('register')[0]).toMatchObject({ credits: 2, held: [{ token: 'old.1', phase: { kind: 'finished' } }] });
+    expect(rig.sends.slice(1)).toEqual([
+      { kind: 'log', token: 'old.1', offset: 4, length: 6 },
+      { kind: 'finished', token: 'old.1', report },
+    ]);
+  });
+
+  test('a log that no store took goes ahead of its result, which is not told of on registration', () => {
+    const rig = new Rig({}, [{ token: 'old.1', report: SUCCEEDED, logBytes: 10 }]);
+    rig.connect({ held: [{ token: 'old.1', verdict: 'continue' }], logs: [{ token: 'old.1', offset: 4 }] });
+    expect(rig.said('register')[0]).toMatchObject({ held: [{ token: 'old.1', phase: { kind: 'started' } }] });
     expect(rig.sends.slice(1)).toEqual([
       { kind: 'log', token: 'old.1', offset: 4, length: 6 },
       { kind: 'finished', token: 'old.1', report: SUCCEEDED },

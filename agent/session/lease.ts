@@ -113,18 +113,23 @@ export function deadlineOf(lease: Lease): number | undefined {
 const REGISTER_REPORT_BYTES = 4 * 1024 * 1024;
 
 /**
- * What `register` says of all leases: every token, and as many reports as one message holds. The other results are said to
- * be under way, and follow as messages of their own.
+ * What `register` says of all leases: every token, and as many reports as one message holds. The other results, and those whose
+ * log must go ahead, are said to be under way, and follow as messages of their own.
  */
 export function heldLeases(leases: readonly Lease[]): readonly HeldLease[] {
   let room = REGISTER_REPORT_BYTES;
   return leases.filter(isHeld).map((lease) => {
     if (lease.phase.kind !== 'ended') return heldOf(lease);
     const weight = weightOf(lease.phase.report);
-    if (weight > room) return { token: lease.token, phase: { kind: 'started' } };
+    if (weight > room || owesLog(lease, lease.phase.report)) return { token: lease.token, phase: { kind: 'started' } };
     room -= weight;
     return heldOf(lease);
   });
+}
+
+/** Whether the log is nowhere else: the store did not take it, and the coordinator has not all of it yet. It must go ahead of the report. */
+function owesLog({ log }: Lease, { result }: AttemptReport): boolean {
+  return result !== undefined && result.log === undefined && log.acked < log.size;
 }
 
 function heldOf(lease: Lease): HeldLease {

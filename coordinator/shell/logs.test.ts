@@ -4,7 +4,7 @@ import { present } from '../../base/assert.ts';
 import { Fault } from '../../base/fault.ts';
 import { memoryLogger } from '../../base/log.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { digestOf, sizeOf } from '../../cache/digest.ts';
+import { digestOf } from '../../cache/digest.ts';
 import { memoryStore } from '../../cache/memory.ts';
 import { until } from '../../test/fixtures/until.ts';
 import { leaseTokenOf, parseBuildId } from '../core/ids.ts';
@@ -137,7 +137,7 @@ test('a follower gets bytes as they come, and the end when the log is sealed', a
   // The last bytes never came over the stream; the agent stored the whole log as a blob.
   const digest = digestOf(whole);
   await store.put(digest, whole, never);
-  logs.close(BUILD, token, { digest, truncated: false });
+  expect(await logs.close(BUILD, token, { digest, truncated: false })).toEqual({ digest, truncated: false });
   expect(await following).toEqual({ bytes: whole, complete: true });
 });
 
@@ -146,10 +146,10 @@ test('the log of a lost attempt is sealed from what had arrived', async () => {
   const logs = open();
   await logs.append(BUILD, token, 0, Buffer.from('what came '));
   await logs.append(BUILD, token, 10, Buffer.from('before'));
-  logs.close(BUILD, token, undefined);
-  const sealed = await until('the log is sealed', async () => (await ledger.log(token, never))?.sealed);
-  expect(sizeOf(sealed.digest)).toBe(16);
-  expect(await store.findMissing([sealed.digest], never)).toEqual([]);
+  const sealed = digestOf(Buffer.from('what came before'));
+  expect(await logs.close(BUILD, token, undefined)).toEqual({ digest: sealed, truncated: false });
+  expect((await ledger.log(token, never))?.sealed).toEqual({ digest: sealed, truncated: false });
+  expect(await store.findMissing([sealed], never)).toEqual([]);
   expect(await readAll(logs, { token })).toEqual({ bytes: Buffer.from('what came before'), complete: true });
   expect(await logs.append(BUILD, token, 16, Buffer.from('late'))).not.toBe(20);
 });
@@ -159,11 +159,12 @@ test('a log that the blob store does not take is read to its end from the ledger
   const logs = open();
   await logs.append(BUILD, token, 0, Buffer.from('all that came'));
   const following = readAll(logs, { token, running: true, follow: true });
-  logs.close(BUILD, token, undefined);
+  const closed = logs.close(BUILD, token, undefined);
   const whole = { bytes: Buffer.from('all that came'), complete: true };
   expect(await following).toEqual(whole);
   expect(await readAll(logs, { token, follow: true })).toEqual(whole);
   await logs[Symbol.asyncDispose]();
+  expect(await closed).toBe('unknown');
   expect((await ledger.log(token, never))?.sealed).toBeUndefined();
   expect(await readAll(open('another term'), { token, follow: true })).toEqual(whole);
 });
@@ -172,8 +173,8 @@ test('a reported log blob that is not in the store does not replace what had arr
   const { open, token, ledger } = await world();
   const logs = open();
   await logs.append(BUILD, token, 0, Buffer.from('kept'));
-  logs.close(BUILD, token, { digest: digestOf(Buffer.from('never stored')), truncated: false });
-  await until('the log is sealed', async () => (await ledger.log(token, never))?.sealed);
+  await logs.close(BUILD, token, { digest: digestOf(Buffer.from('never stored')), truncated: false });
+  expect((await ledger.log(token, never))?.sealed?.digest).toBe(digestOf(Buffer.from('kept')));
   expect((await readAll(logs, { token })).bytes.toString()).toBe('kept');
 });
 
@@ -228,10 +229,9 @@ test('bytes over the limit are dropped, and the agent is not held up by them', a
 });
 
 test('an offset beyond the end of a log that has ended is out of range', async () => {
-  const { open, token, ledger } = await world();
+  const { open, token } = await world();
   const logs = open();
   await logs.append(BUILD, token, 0, Buffer.from('four'));
-  logs.close(BUILD, token, undefined);
-  await until('the log is sealed', async () => (await ledger.log(token, never))?.sealed);
+  await logs.close(BUILD, token, undefined);
   await expect(readAll(logs, { token, offset: 5 })).rejects.toMatchObject({ code: 'OUT_OF_RANGE', field: 'offset' });
 });

@@ -52,8 +52,11 @@ export interface LogStore extends AsyncDisposable {
    * Calls for one log take effect in their order. @throws {Fault} LEDGER_UNAVAILABLE
    */
   append(build: BuildId, token: LeaseToken, offset: number, bytes: Uint8Array): Promise<number | undefined>;
-  /** The lease is over. `sealed` is the whole log as its agent stored it, where there is one. Works in the background. */
-  close(build: BuildId, token: LeaseToken, sealed: SealedLog | undefined): void;
+  /**
+   * The lease is over. `sealed` is the whole log as its agent stored it, where there is one. Works in the background, and resolves
+   * once the log is one blob, with that, or with `nothing` where not a byte of it came; `unknown` where this store ends before.
+   */
+  close(build: BuildId, token: LeaseToken, sealed: SealedLog | undefined): Promise<SealedLog | 'nothing' | 'unknown'>;
   /** Drops what memory holds of the logs; their records go with their build. */
   forget(tokens: readonly LeaseToken[]): void;
   /** The log from an offset on. @throws {Fault} OUT_OF_RANGE, LOG_UNKNOWN, STORE_UNAVAILABLE, LEDGER_UNAVAILABLE */
@@ -121,13 +124,14 @@ class LedgerLogStore implements LogStore {
     }
   }
 
-  close(build: BuildId, token: LeaseToken, sealed: SealedLog | undefined): void {
-    if (!this.#logs.has(token) && this.#options.isOwn(token)) return; // not a byte of it came
-    void this.#sealers
-      .add(() => this.#seal(build, token, sealed))
-      .catch((error: unknown) => {
-        if (!this.#closing.signal.aborted) this.#options.log.error('log-not-sealed', { build, token, error });
-      });
+  async close(build: BuildId, token: LeaseToken, sealed: SealedLog | undefined): Promise<SealedLog | 'nothing' | 'unknown'> {
+    if (!this.#logs.has(token) && this.#options.isOwn(token)) return sealed ?? 'nothing'; // not a byte of it came
+    try {
+      return await this.#sealers.add(() => this.#seal(build, token, sealed));
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#options.log.error('log-not-sealed', { build, token, error });
+      return 'unknown';
+    }
   }
 
   forget(tokens: readonly LeaseToken[]): void {
@@ -205,25 +209,26 @@ class LedgerLogStore implements LogStore {
     return log.spilling;
   }
 
-  async #seal(build: BuildId, token: LeaseToken, given: SealedLog | undefined): Promise<void> {
+  async #seal(build: BuildId, token: LeaseToken, given: SealedLog | undefined): Promise<SealedLog | 'nothing' | 'unknown'> {
     const log = await this.#open(build, token);
-    if (log.phase !== 'open') return;
+    if (log.phase !== 'open') return 'unknown';
     log.phase = 'closing';
     await log.inTurn(() => log.settled);
     if (given === undefined) log.markWhole();
     await log.spilling;
     let sealed: SealedLog | undefined;
-    await this.#retried(log, 'log-not-stored', async () => {
+    const isKept = await this.#retried(log, 'log-not-stored', async () => {
       const store = this.#options.storeOf(build);
       const isThere = given !== undefined && (await store.findMissing([given.digest], this.#closing.signal)).length === 0;
       sealed = isThere ? given : await this.#gather(log, store);
       if (sealed === undefined || log.phase !== 'closing') return; // nothing came, or the build was forgotten meanwhile
       await this.#options.commit([{ kind: 'log-sealed', build, token, digest: sealed.digest, truncated: sealed.truncated }]);
     });
-    if (this.#closing.signal.aborted) return;
+    if (this.#closing.signal.aborted) return 'unknown';
     log.end(sealed);
     this.#sums.sealed += 1;
     this.#logs.delete(token);
+    return isKept ? (sealed ?? 'nothing') : 'unknown';
   }
 
   /** What arrived of a log, as one blob; undefined for nothing. */

@@ -20,6 +20,7 @@ import { describeKeepable, describeOffer, describeStep, instanceOf } from './des
 import { startDriver, type Driver, type Receivers } from './driver.ts';
 import { logOf } from './log-target.ts';
 import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
+import { loggedResults } from './logged-results.ts';
 import { openPublisher, type Publisher } from './publisher.ts';
 import { provenActions } from './proven-actions.ts';
 import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
@@ -199,6 +200,7 @@ function openParts({ env, ledger, logLimits, term, entries, floorOf = () => unde
 
 /** Who carries out which send. */
 function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receivers {
+  const logged = loggedResults();
   return {
     committed(writes) {
       parts.watch.committed(writes);
@@ -214,11 +216,16 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
         case 'resolve':
           return parts.resolver.resolve(send.step);
         case 'publish':
-          return parts.mayKeep(send.step) ? parts.publisher.publish(send.step, send.action, send.result) : undefined;
+          if (!parts.mayKeep(send.step)) return;
+          return logged.whenLogged(send.step, send.result, (result) => parts.publisher.publish(send.step, send.action, result));
         case 'keep-dependencies':
           return parts.mayKeep(send.step) ? parts.keeper.keep(send.step, send.saves) : undefined;
-        case 'close-log':
-          return parts.logs.close(buildOf(send.step), send.token, sealedLog(parts.core, send.step, send.token));
+        case 'close-log': {
+          const reported = sealedLog(parts.core, send.step, send.token);
+          const closed = parts.logs.close(buildOf(send.step), send.token, reported);
+          if (reported === undefined) logged.closing(send.step, closed);
+          return;
+        }
         case 'forget-build':
           return parts.logs.forget(send.tokens);
         default:
