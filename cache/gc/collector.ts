@@ -109,7 +109,7 @@ export class Collector {
       if (createdAt > before) return;
       const entry = { ...at, object };
       if ((await objects.head(object, either)) === undefined) {
-        if (await index.dropEntry(entry, either)) this.counts.commitsUndone += 1;
+        if (await index.dropEntry({ ...entry, onlyPending: true }, either)) this.counts.commitsUndone += 1;
         return;
       }
       const replaced = await index.publish(entry, either).catch(unlessMoved);

@@ -170,11 +170,11 @@ export class MemoryIndex implements StoreIndex {
     return state.publish(name, row);
   }
 
-  async dropEntry(entry: Object, signal: AbortSignal): Promise<boolean> {
+  async dropEntry(entry: Object & { readonly onlyPending?: boolean }, signal: AbortSignal): Promise<boolean> {
     const state = this.#enter(signal, false);
     const name = state.names.get(entryText(entry));
     const which = (['published', 'pending'] as const).find((part) => name?.[part]?.object === entry.object);
-    if (name === undefined || which === undefined) return false;
+    if (name === undefined || which === undefined || (which === 'published' && entry.onlyPending === true)) return false;
     state.drop(name, which);
     return true;
   }

@@ -191,9 +191,9 @@ export interface StoreIndex extends AsyncDisposable {
   publish(entry: EntryKey & { readonly object: string }, signal: AbortSignal): Promise<EntryRow | undefined>;
   /**
    * Takes an entry away, pending or published, and drops its references; whether it was there. Delete its object first: else a rebuild
-   * would bring it back.
+   * would bring it back. With `onlyPending` it stays where it was published meanwhile.
    */
-  dropEntry(entry: EntryKey & { readonly object: string }, signal: AbortSignal): Promise<boolean>;
+  dropEntry(entry: EntryKey & { readonly object: string; readonly onlyPending?: boolean }, signal: AbortSignal): Promise<boolean>;
 
   /** The published entry in the nearest of `scopes`, which counts as used now, with its packs. */
   entry(kind: EntryKind, project: string, scopes: readonly string[], key: string, signal: AbortSignal): Promise<EntryRow | undefined>;

@@ -83,11 +83,11 @@ local function op_publish()
   return {replaced or false}
 end
 
--- drop: name, object
+-- drop: name, object, whether only a pending one goes
 local function op_drop()
   for _, which in ipairs({'p', 'q'}) do
     local row = row_of(which, ARGV[4])
-    if row and row.object == ARGV[5] then
+    if row and row.object == ARGV[5] and (which == 'q' or ARGV[6] ~= '1') then
       remove(which, ARGV[4])
       return {'1'}
     end

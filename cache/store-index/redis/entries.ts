@@ -42,8 +42,8 @@ export class RedisEntries {
     return replaced === null ? undefined : decodeEntry(replaced);
   }
 
-  async drop(entry: Named, signal: AbortSignal): Promise<boolean> {
-    return listOf(await this.#step(signal, 'drop', entryText(entry), entry.object)).length > 0;
+  async drop(entry: Named & { readonly onlyPending?: boolean }, signal: AbortSignal): Promise<boolean> {
+    return listOf(await this.#step(signal, 'drop', entryText(entry), entry.object, Number(entry.onlyPending ?? false))).length > 0;
   }
 
   async restore(entry: NewEntry, signal: AbortSignal): Promise<boolean> {

@@ -41,9 +41,9 @@ export class SqliteEntries {
     return published;
   }
 
-  drop(entry: Named): boolean {
+  drop(entry: Named & { readonly onlyPending?: boolean }): boolean {
     const { published, pending } = this.#named(entry);
-    const row = [published, pending].find((candidate) => candidate?.object === entry.object);
+    const row = (entry.onlyPending === true ? [pending] : [published, pending]).find((candidate) => candidate?.object === entry.object);
     if (row !== undefined) this.#remove(row);
     return row !== undefined;
   }

@@ -85,7 +85,7 @@ export class SqliteStore {
     return this.#write(true, undefined, () => this.#entries.publish(entry));
   }
 
-  dropEntry(_now: number, entry: Named): boolean {
+  dropEntry(_now: number, entry: Named & { readonly onlyPending?: boolean }): boolean {
     return this.#write(false, undefined, () => this.#entries.drop(entry));
   }
 

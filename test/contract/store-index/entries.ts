@@ -126,6 +126,18 @@ function firstWriteCases(subject: StoreIndexSubject): void {
       expect(await read(at, 'k')).toMatchObject({ object: second.object });
     });
 
+    test('one that was published meanwhile stays where only a pending one is to be dropped', async () => {
+      await using at = await stocked(subject);
+      const entry = newEntry(keyOf('k'), [a]);
+      await put(at, entry);
+      expect(await at.index.dropEntry({ ...entry.at, object: entry.object, onlyPending: true }, signal)).toBe(false);
+      expect(await read(at, 'k')).toMatchObject({ object: entry.object });
+      const next = newEntry(keyOf('l'), [a]);
+      await at.index.prepare(next, at.hold, signal);
+      expect(await at.index.dropEntry({ ...next.at, object: next.object, onlyPending: true }, signal)).toBe(true);
+      expect(await refs(at)).toEqual([1, 0]);
+    });
+
     test('one that was dropped while it was pending cannot be published', async () => {
       await using at = await stocked(subject);
       const entry = newEntry(keyOf('k'), [a]);
