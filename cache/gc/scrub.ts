@@ -53,11 +53,11 @@ export async function* orphanPacks(
   const unknown = async () => {
     const last = batch.at(-1)?.name;
     const known = new Set<PackName>();
-    for (let after = from; last !== undefined;) {
+    for (let after = from; batch.length > 0;) {
       const rows = await index.packs({}, after, BATCH, signal);
       for (const { name } of rows) known.add(name);
       after = rows.at(-1)?.name;
-      if (after === undefined || after >= last) break;
+      if (after === undefined || last === undefined || after >= last) break;
     }
     const found = batch.filter(({ name }) => !known.has(name));
     from = last;

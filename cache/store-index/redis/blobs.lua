@@ -18,7 +18,7 @@ end
 -- Splits buckets until there are enough for the rows, a few in one call. Rows of packs that are gone are left out.
 local function grow(owner, shape)
   local splits = 0
-  while splits < 16 and shape.level < 24 and shape.rows > (2 ^ shape.level + shape.split) * ROWS_PER_BUCKET do
+  while splits < 4 and shape.level < 24 and shape.rows > (2 ^ shape.level + shape.split) * ROWS_PER_BUCKET do
     local key = P .. 'b:' .. owner .. ':' .. int(shape.split)
     local rows = call('HGETALL', key)
     shape.split = shape.split + 1

@@ -8,8 +8,9 @@ import type { Step } from './redis.ts';
 import { decodeFrame, decodeRow, encodeFrame, encodeRow, fieldOf } from './row.ts';
 import { listOf, textIn, type Answer, type Arg } from './script.ts';
 
-/** Rows of one call: a millisecond or two of Redis. */
-const SLICE = 400;
+/** Blobs that one call looks for, and adds: a millisecond or two of Redis. */
+const SLICE = 256;
+const ADD_SLICE = 128;
 const PAGE = 250;
 /** Buckets of about 64 rows that one call of `sweep` looks at. */
 const SWEEP_BUCKETS = 40;
@@ -40,7 +41,7 @@ export class RedisPacks {
   async add(pack: NewPack, hold: Hold | undefined, signal: AbortSignal): Promise<void> {
     const head = [ownerText(pack.owner), pack.name, pack.sizeBytes, pack.producer, ...holdArgs(hold), pack.begunAt, ADD_WITHIN_MS];
     // A slice that others overtake is refused where the pack is gone meanwhile; what was added stays findable, and is true.
-    for (const rows of slicesOf(pack.rows, SLICE)) {
+    for (const rows of slicesOf(pack.rows, ADD_SLICE)) {
       const frames = new Map(rows.map(({ place: { frame } }) => [frame.offset, encodeFrame(frame)]));
       const fields = rows.flatMap((row) => [fieldOf(row.digest), encodeRow(row)]);
       await this.#step(signal, 'add', ...head, frames.size, ...[...frames].flat(), ...fields);

@@ -92,7 +92,7 @@ export class IndexFile {
 
   meta(key: string): string | undefined {
     const value = this.one('SELECT value FROM meta WHERE key = ?', key)?.['value'];
-    return value === undefined ? undefined : String(value);
+    return typeof value === 'string' ? value : undefined;
   }
 
   setMeta(key: string, value: string): void {

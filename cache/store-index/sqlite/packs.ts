@@ -257,7 +257,7 @@ export function requireComplete(phase: string | undefined): void {
 function packRowOf(row: Row): PackRow {
   return {
     name: hexOf(row['name']) as PackName, // written from one
-    owner: { project: String(row['project'] ?? ''), scope: String(row['scope'] ?? '') },
+    owner: { project: textOf(row['project']), scope: textOf(row['scope']) },
     sizeBytes: Number(row['size']),
     producer: String(row['producer']),
     state: STATES[Number(row['state'])] ?? 'deleted',
@@ -278,6 +278,11 @@ function placeOf(row: Row): BlobPlace {
     encoding: row['encoding'] === 'raw' ? 'raw' : 'zstd',
   };
   return { kind: row['kind'] === 'recipe' ? 'recipe' : 'bytes', frame, offset: Number(row['offset']), length: Number(row['length']) };
+}
+
+/** What a text column has; nothing where it has none. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 export function bytesOf(value: unknown): Uint8Array {

@@ -65,7 +65,7 @@ test('begins a new epoch, closed, where the host was started anew or the file is
   const epochs = new Set<string>();
   for (const change of [
     async () => {},
-    () => {
+    async () => {
       const db = new DatabaseSync(path);
       db.exec("UPDATE meta SET value = 'another start' WHERE key = 'boot'");
       db.close();

@@ -88,4 +88,21 @@ export const MUTATIONS: readonly { readonly about: string; readonly invariants: 
     invariants: ['name-once'],
     mutation: { ...AS_IT_IS, packName: (name) => `${'0'.repeat(31)}${name.slice(0, 1)}` },
   },
+  {
+    about: 'a commit is undone though it was published meanwhile',
+    invariants: ['kept'],
+    mutation: {
+      ...AS_IT_IS,
+      index: (index) =>
+        changed(index, { dropEntry: ({ kind, owner, key, object }, signal) => index.dropEntry({ kind, owner, key, object }, signal) }),
+    },
+  },
+  {
+    about: 'condemn records are not written',
+    invariants: ['kept', 'url'],
+    mutation: {
+      ...AS_IT_IS,
+      objects: (objects) => ({ ...objects, put: async (key, ...rest) => (key.startsWith('c/') ? undefined : objects.put(key, ...rest)) }),
+    },
+  },
 ];

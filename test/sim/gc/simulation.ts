@@ -71,7 +71,7 @@ class Run {
     for (const role of [SAVER, SAVER, SAVER, RESTORER, RESTORER, DROPPER, KEEPER, KEEPER, COLLECTOR, COLLECTOR, COLLECTOR])
       this.#seat(role);
     const { world } = this;
-    for (let hour = 0; world.turns.nowMs < troubledMs && !this.#isOver(); hour += 1) {
+    while (world.turns.nowMs < troubledMs && !this.#isOver()) {
       await world.turns.run(world.turns.nowMs + 10 * MINUTE, () => this.#isOver());
       this.#trouble();
     }

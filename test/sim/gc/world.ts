@@ -154,7 +154,7 @@ export class World {
           this.#mayFail('STORE_UNAVAILABLE');
           const index = at();
           const method: unknown = Reflect.get(index, name);
-          if (typeof method !== 'function') throw new Error(`the index has no ${String(name)}`);
+          if (typeof method !== 'function') throw new Error(`the index has no ${name}`);
           const answer: unknown = await Reflect.apply(method, index, args);
           if (index === this.#index) this.#remember();
           if (CHANGES.has(name)) this.note(actor, `${name} ${JSON.stringify(args.slice(0, 2))} → ${JSON.stringify(answer)}`);
