@@ -221,7 +221,7 @@ describe('entries of an object store', () => {
     if (mine === undefined) throw new Error('it is there');
     await bucket.objects.put(mine[0].replace('main/pr-7/', 'main/'), mine[1], { ifAbsent: true }, signal);
     await bucket.objects.put(`${mine[0]}0`, mine[1].subarray(0, 200), { ifAbsent: true }, signal);
-    expect(await bucket.rebuild()).toEqual({ restored: 3, incomplete: 0, refused: 2 });
+    expect(await bucket.rebuild()).toEqual({ restored: 3, incomplete: 0, refused: 3 });
     for (const entry of entries) expect(await bucket.get(entry.at.key, [entry.at.owner.scope])).toEqual(entry);
     for (const key of ['npm-3', 'forged', 'k']) expect(await bucket.get(key)).toBeUndefined();
     expect((await bucket.store().newest('dependency', 'web', ['main'], 'npm-', signal))?.at.key).toBe('npm-2');
@@ -245,7 +245,7 @@ describe('entries of an object store', () => {
     expect([await bucket.get('text'), (await bucket.get('other'))?.at.key]).toEqual([undefined, 'other']);
   });
 
-  test('that were replaced before a crash: of an action the last counts, of a dependency cache the first', async () => {
+  test('that were replaced before a crash: the last counts', async () => {
     await using bucket = await Bucket.open();
     for (const text of ['first', 'second']) await bucket.put('main', text);
     const undeleting: ObjectStore = { ...bucket.objects, delete: async () => Promise.reject(new Error('killed')) };
@@ -255,7 +255,7 @@ describe('entries of an object store', () => {
     }
     await bucket.rebuild();
     expect((await bucket.get('k', ['main'], 'action'))?.value).toEqual(Buffer.from(valueOf('second')));
-    expect((await bucket.get('k'))?.value).toEqual(Buffer.from(valueOf('first')));
+    expect((await bucket.get('k'))?.value).toEqual(Buffer.from(valueOf('second')));
   });
 });
 

@@ -4,7 +4,7 @@ import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import type { Keyring } from '../../base/signing.ts';
 import { sizeOf, type Digest } from '../digest.ts';
-import { expireEntry } from '../gc/expire.ts';
+import { deleteReplaced, expireEntry } from '../gc/expire.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { EntryKey, EntryKind, EntryRow, Hold, NewEntry, PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { StoreView } from '../store-view.ts';
@@ -142,8 +142,10 @@ class ObjectEntries implements EntryStore {
       if (prepared.kind === 'exists') return await this.#existing(entry, prepared.entry, signal);
       await this.#options.objects.put(object, record, { ifAbsent: true }, signal).catch(unlessThere);
       const replaced = await this.#options.index.publish({ ...entry.at, object }, signal);
-      if (replaced !== undefined && replaced.object !== object)
-        await this.#options.objects.delete(replaced.object, signal).catch(this.#leftover(replaced.object));
+      if (replaced !== undefined && replaced.object !== object) {
+        const old = { object: replaced.object, epoch };
+        await deleteReplaced(this.#options.objects, this.#options.index, old, signal).catch(this.#leftover(old.object));
+      }
       return { kind: 'kept', entry };
     } catch (error) {
       if (isFault(error, 'HOLD_LOST') || isFault(error, 'WRONG_STATE')) return undefined;
@@ -176,7 +178,8 @@ class ObjectEntries implements EntryStore {
   /** Finishes or undoes the commit of a writer that seems to have died in its middle; garbage collection would, much later. */
   async #isLeftover({ state, at, object, createdAt }: EntryRow, signal: AbortSignal): Promise<boolean> {
     if (state === 'published' || (await this.#options.index.now(signal)) - createdAt < LEFT_MS) return false;
-    if ((await this.#options.objects.head(object, signal)) === undefined) await this.#options.index.dropEntry({ ...at, object }, signal);
+    const isWritten = (await this.#options.objects.head(object, signal)) !== undefined;
+    if (!isWritten) await this.#options.index.dropEntry({ ...at, object, onlyPending: true }, signal);
     else await this.#options.index.publish({ ...at, object }, signal);
     return true;
   }

@@ -24,9 +24,8 @@ export type Restored = {
 
 /**
  * Takes up all entries from their signed objects, for an index that begins anew and knows the packs already. Of several objects of one
- * name (a replaced one that was not removed any more) the first counts, as the first write does; for results of actions the last. An
- * entry is taken up only if all of its packs are there: those that its record names or, where they were packed anew since, those that
- * have its blobs now.
+ * name the newest counts: there are several only where one was replaced and its object not removed any more. An entry is taken up only
+ * if all of its packs are there: those that its record names or, where they were packed anew since, those that have its blobs now.
  * @throws {Fault} STORE_UNAVAILABLE
  */
 export async function restoreEntries(options: ObjectEntryOptions, signal: AbortSignal): Promise<Restored> {
@@ -36,9 +35,8 @@ export async function restoreEntries(options: ObjectEntryOptions, signal: AbortS
   const takeUp = async () => {
     const batch = names;
     names = [];
-    const one = async ({ prefix, objects }: { prefix: string; objects: string[] }, either: AbortSignal) => {
-      const inTurn = prefix.split('/').at(-2) === 'action' ? objects.toReversed() : objects;
-      for (const object of inTurn) if (await restoreOne(options, codec, object, sums, either)) return;
+    const one = async ({ objects }: { objects: string[] }, either: AbortSignal) => {
+      for (const object of objects.toReversed()) if (await restoreOne(options, codec, object, sums, either)) return;
     };
     await forEachWithin(batch, READS_AT_ONCE, () => 1, one, signal);
   };
