@@ -56,7 +56,7 @@ export function settleFollowers(turn: Turn, primary: StepNode): void {
   let heir: StepNode | undefined;
   for (const follower of [...followers]) {
     const shared = sharedOutcome(primary, follower, outcome);
-    if (shared !== undefined) end(turn, follower, shared);
+    if (shared !== undefined) end(turn, follower, shared, { ...follower.record, endOf: primary.id });
     else if (heir !== undefined) follow(turn, follower, heir);
     else {
       heir = follower;

@@ -102,6 +102,8 @@ export type StepRecord = {
   readonly lastEventSeq?: number;
   /** What became of its dependency caches after the newest attempt; absent where there is nothing to say. */
   readonly kept?: readonly DependencyKept[] | undefined;
+  /** The step whose end became its own, where it was merged; absent else, and in older records. */
+  readonly endOf?: StepId;
 };
 
 export type BuildOutcome = 'succeeded' | 'failed' | 'cancelled' | 'timed-out';

@@ -66,7 +66,9 @@ export function openBuildReader(ledger: Pick<SharedLedger, 'records' | 'events'>
 
 function mergedInto(records: readonly LedgerRecord[], step: StepId): StepId | undefined {
   for (const record of records) {
-    if (record.kind === 'step' && record.id === step) return record.step.state.kind === 'merged' ? record.step.state.into : undefined;
+    if (record.kind !== 'step' || record.id !== step) continue;
+    const { state, endOf } = record.step;
+    return state.kind === 'merged' ? state.into : endOf;
   }
   return undefined;
 }

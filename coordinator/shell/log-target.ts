@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { SealedLog } from '../../cache/action/result.ts';
 import { buildOf, nameOf, type BuildId, type LeaseToken, type StepId } from '../core/ids.ts';
-import type { AttemptRecord } from '../core/state.ts';
+import type { AttemptRecord, StepOutcome } from '../core/state.ts';
 import type { CoreView } from './core-view.ts';
 
 /** Which log a reader means, as things stand. */
@@ -29,7 +29,7 @@ export type LogTarget =
 export function logTarget(core: CoreView, step: StepId, attempt: number): LogTarget {
   const view = core.step(step);
   if (view === undefined) throw new Fault('STEP_UNKNOWN', `The build has no step ${nameOf(step)}`, { field: 'step' });
-  const { attempts, attemptCount, state } = view.record;
+  const { attempts, attemptCount, state, endOf } = view.record;
   if (attempt > 0) {
     const record = attempts.find((candidate) => candidate.attempt === attempt);
     if (record !== undefined) return ofAttempt(core, step, record);
@@ -42,13 +42,20 @@ export function logTarget(core: CoreView, step: StepId, attempt: number): LogTar
     const target = logTarget(core, state.into, 0);
     return target.kind === 'not-yet' ? { kind: 'not-yet', builds: [buildOf(step), ...target.builds] } : target;
   }
-  if (state.kind === 'ended' && state.outcome.kind === 'succeeded' && state.outcome.from !== 'run') {
-    const sealed = state.outcome.result.log;
-    return sealed === undefined ? { kind: 'none' } : { kind: 'result', build: buildOf(step), sealed };
-  }
   const newest = attempts.at(-1);
+  if (state.kind === 'ended' && isOthers(state.outcome, endOf, newest)) {
+    const sealed = 'result' in state.outcome ? state.outcome.result?.log : undefined;
+    if (sealed !== undefined) return { kind: 'result', build: buildOf(step), sealed };
+    // Where the store took none from the agent, the coordinator has the log, as that of the attempt.
+    return endOf === undefined || core.step(endOf) === undefined ? { kind: 'none' } : logTarget(core, endOf, 0);
+  }
   if (newest !== undefined) return ofAttempt(core, step, newest);
   return state.kind === 'ended' ? { kind: 'none' } : { kind: 'not-yet', builds: [buildOf(step)] };
+}
+
+/** Whether the end came from the cache or of another step. */
+function isOthers(outcome: StepOutcome, endOf: StepId | undefined, newest: AttemptRecord | undefined): boolean {
+  return endOf !== undefined || newest === undefined || (outcome.kind === 'succeeded' && outcome.from !== 'run');
 }
 
 function ofAttempt(core: CoreView, step: StepId, record: AttemptRecord): LogTarget {
