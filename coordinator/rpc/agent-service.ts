@@ -210,7 +210,7 @@ function take(message: AgentMessage__Output, context: Context): void {
     driver.post({ kind: 'attempt-started', session, token: tokenField(message.running.token, 'running.token') });
   } else if (message.finished) {
     const token = tokenField(message.finished.token, 'finished.token');
-    driver.post({ kind: 'attempt-finished', session, token, report: reportOf(message.finished.report) });
+    driver.post({ kind: 'attempt-finished', session, token, report: reportOf(message.finished.report, context.agent) });
   } else if (message.reject) {
     const reason = message.reject.reason.slice(0, REASON_MAX);
     driver.post({ kind: 'offer-rejected', session, token: tokenField(message.reject.token, 'reject.token'), reason });

@@ -56,6 +56,15 @@ test('a held result that is malformed ends its attempt as an error of the agent,
   expect(held[0]?.phase).toMatchObject({ kind: 'finished', report: { kind: 'failed', class: 'sandbox-error' } });
 });
 
+test('who made a result is the agent that reports it, whatever name the report gives', () => {
+  const finished = { result: { usage: {}, agent: 'somebody-else' } };
+  expect(registration({ held: [{ token: 'ab.1', finished }] }).held[0]?.phase).toMatchObject({ report: { result: { agent: 'a-1' } } });
+  const failed = { ...finished, failureClass: 'FAILURE_CLASS_EXIT' } as const;
+  expect(registration({ held: [{ token: 'ab.1', finished: failed }] }).held[0]?.phase).toMatchObject({
+    report: { result: { agent: 'a-1' } },
+  });
+});
+
 test('a report is bounded: a message without end is cut, outputs without end are an error of the agent', () => {
   const finished = (over: object) => registration({ held: [{ token: 'ab.1', finished: over }] }).held[0]?.phase;
   const long = finished({ failureClass: 'FAILURE_CLASS_EXIT', message: 'x'.repeat(1_000_000) });

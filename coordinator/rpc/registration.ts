@@ -7,7 +7,7 @@ import type { AttemptReport__Output } from '../../proto/gen/switchyard/v1/Attemp
 import type { HeldLease__Output } from '../../proto/gen/switchyard/v1/HeldLease.ts';
 import type { Register__Output } from '../../proto/gen/switchyard/v1/Register.ts';
 import type { HeldLease } from '../core/event.ts';
-import { parseAgentId, parseLeaseToken, type LeaseToken } from '../core/ids.ts';
+import { parseAgentId, parseLeaseToken, type AgentId, type LeaseToken } from '../core/ids.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { AgentFacts } from '../core/state.ts';
 import { bad, brief, sorted, textField, wholeField } from './fields.ts';
@@ -56,7 +56,7 @@ export function registrationFromProto(message: Register__Output, identity: Agent
       version: textField(message.version, 'register.version', 0, 64),
     },
     credits: wholeField(message.credits, 'register.credits', 0, CREDITS_MAX),
-    held: message.held.map((lease, index) => heldOf(lease, `register.held[${index}]`)),
+    held: message.held.map((lease, index) => heldOf(lease, agent, `register.held[${index}]`)),
     draining: message.draining,
   };
 }
@@ -93,9 +93,9 @@ function labelsOf(claimed: Labels, identity: AgentIdentity): Labels {
   return sorted({ ...claimed, cluster: identity.cluster, pool: identity.pool, zone: identity.zone });
 }
 
-function heldOf(lease: HeldLease__Output, at: string): HeldLease {
+function heldOf(lease: HeldLease__Output, agent: AgentId, at: string): HeldLease {
   const token = tokenField(lease.token, `${at}.token`);
-  if (lease.finished !== null) return { token, phase: { kind: 'finished', report: reportOf(lease.finished) } };
+  if (lease.finished !== null) return { token, phase: { kind: 'finished', report: reportOf(lease.finished, agent) } };
   return { token, phase: { kind: lease.started ? 'started' : 'accepted' } };
 }
 
@@ -107,11 +107,11 @@ export function tokenField(text: string, field: string): LeaseToken {
 
 /**
  * How an attempt ended. A report that says nothing valid counts as an error of the agent, so that the attempt ends and the step
- * goes elsewhere: refusing the message would only bring it back.
+ * goes elsewhere: refusing the message would only bring it back. Who made the result is `agent`, whatever it says: purges go by it.
  */
-export function reportOf(message: AttemptReport__Output | null): AttemptReport {
+export function reportOf(message: AttemptReport__Output | null, agent: AgentId): AttemptReport {
   try {
-    const report = attemptReportFromProto(message, 'finished.report');
+    const report = madeBy(agent, attemptReportFromProto(message, 'finished.report'));
     const count = report.result?.outputs.length ?? 0;
     if (count > LIMITS.outputsPerStep)
       throw bad('finished.report.result.outputs', `has ${count} entries, at most ${LIMITS.outputsPerStep} are taken`);
@@ -122,6 +122,11 @@ export function reportOf(message: AttemptReport__Output | null): AttemptReport {
     if (!isFault(error)) throw error;
     return { kind: 'failed', class: 'sandbox-error', message: `the agent's report is malformed: ${error.message}`, result: undefined };
   }
+}
+
+function madeBy(agent: AgentId, report: AttemptReport): AttemptReport {
+  if (report.kind === 'succeeded') return { ...report, result: { ...report.result, agent } };
+  return report.result === undefined ? report : { ...report, result: { ...report.result, agent } };
 }
 
 /** With problems as short as people read them, and no more of them than a step has dependency caches. */
