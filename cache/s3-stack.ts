@@ -5,8 +5,10 @@ import type { Env } from '../base/env.ts';
 import { prngFrom } from '../base/prng.ts';
 import type { Keyring } from '../base/signing.ts';
 import { diskStore, diskStores } from './disk.ts';
+import type { PlanCollection } from './entries/entry-parts.ts';
 import { restoreEntries as restoreEntriesOf } from './entries/restore.ts';
 import { objectEntryOptions } from './entry-stack.ts';
+import { dryRun } from './gc/dry-run.ts';
 import { startGc } from './gc/gc.ts';
 import { GC_SETTINGS } from './gc/settings.ts';
 import { openIndexInRedis } from './index-redis.ts';
@@ -38,6 +40,7 @@ export interface S3Blobs extends AsyncDisposable {
   readonly packs: PackStore;
   readonly objects: ObjectStore;
   readonly index: StoreIndex;
+  readonly planCollection: PlanCollection;
 }
 
 /** How often the index is asked whether it has forgotten something. */
@@ -68,9 +71,8 @@ export async function openS3Blobs(
       signal,
     ));
   const keeper = stack.use(keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries }));
-  stack.use(
-    startGc({ objects, index, settings: { ...GC_SETTINGS, entryRetentionMs: keepMs }, env, prng: prngFrom(randomInt(2 ** 48 - 1)) }),
-  );
+  const collector = { objects, index, settings: { ...GC_SETTINGS, entryRetentionMs: keepMs }, env };
+  stack.use(startGc({ ...collector, prng: prngFrom(randomInt(2 ** 48 - 1)) }));
   const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
   const packs = stack.use(openPackStore({ objects, index, env })); // hashes what comes in and what comes out of the bucket
   const storeOf = withLocalTier({
@@ -83,5 +85,6 @@ export async function openS3Blobs(
   // A new index is open after a look through the bucket's records, and filled beside the first work.
   await keeper.opened(AbortSignal.timeout(OPEN_MS)).catch(() => env.log.warn('index-opens-later'));
   const parts = stack.move();
-  return { storeOf, packs, objects, index, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  const planCollection: PlanCollection = (give, signal) => dryRun(collector, give, signal);
+  return { storeOf, packs, objects, index, planCollection, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }

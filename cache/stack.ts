@@ -61,14 +61,14 @@ export async function openStack(options: StackOptions & { readonly bucket: Bucke
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
   const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
-  const { storeOf, packs, objects, index, ...blobs } = await openS3Blobs(
+  const { storeOf, packs, objects, index, planCollection, ...blobs } = await openS3Blobs(
     { ...bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS },
     env,
   );
   const blobHoldings = (signal: AbortSignal) => packHoldings(index, signal);
   const shared = { keys, quotaOf, floorOf, storeOf, blobHoldings, objects, index };
   const entries = openObjectEntries({ ...shared, packsOf: packs.packsOf }, env);
-  return stackOf(entries.storeOf, entries, blobs, directReads(packs, index));
+  return stackOf(entries.storeOf, { ...entries, parts: { ...entries.parts, planCollection } }, blobs, directReads(packs, index));
 }
 
 function withEntries(

@@ -1,5 +1,6 @@
 import type { Owner } from '../store-index/store-index.ts';
 import type { Quota } from '../quotas.ts';
+import type { DryRun, Planned } from '../gc/dry-run.ts';
 import type { Departures } from './departures.ts';
 import type { EntryStore } from './entry-store.ts';
 import type { PurgeCriteria } from './purge.ts';
@@ -39,4 +40,9 @@ export type EntryParts = {
   readonly usage: (signal: AbortSignal) => Promise<readonly ScopeUsage[]>;
   /** Undefined where blobs are not kept in packs. */
   readonly packs: PurgedPacks | undefined;
+  /** Undefined where blobs are not kept in packs: files are not collected. */
+  readonly planCollection?: PlanCollection | undefined;
 };
+
+/** What garbage collection would do now, thing by thing to `give`, without doing it. @throws {Fault} STORE_UNAVAILABLE */
+export type PlanCollection = (give: (planned: Planned) => void, signal: AbortSignal) => Promise<DryRun>;

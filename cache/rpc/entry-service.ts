@@ -18,6 +18,7 @@ import type { EntryKey } from '../store-index/store-index.ts';
 import type { Access } from './access.ts';
 import { entryAccess, projectAccess } from './entry-access.ts';
 import { entryFromProto, entryToProto, kindFromProto, nameToProto } from './entry-convert.ts';
+import { checkEntry, planCollection } from './entry-inspection.ts';
 import { listEntries, purgeEntries } from './entry-operations.ts';
 import type { DataPlaneParts } from './service.ts';
 
@@ -34,6 +35,8 @@ export function entryService(parts: DataPlaneParts): ServedService {
     ExplainEntry: unary(env, 'ExplainEntry', (request, call) => explain(parts, request, call)),
     PurgeEntries: unary(env, 'PurgeEntries', (request, call) => purgeEntries(parts, request, call)),
     GetCacheUsage: unary(env, 'GetCacheUsage', (request, call) => usage(parts, request, call)),
+    CheckEntry: unary(env, 'CheckEntry', (request, call) => checkEntry(parts, request, call)),
+    PlanCollection: unary(env, 'PlanCollection', (request, call) => planCollection(parts, request, call)),
   };
   return { definition: loadProto().switchyard.v1.EntryCache.service, handlers };
 }

@@ -2,6 +2,8 @@ import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { CacheEntry as _switchyard_v1_CacheEntry, CacheEntry__Output as _switchyard_v1_CacheEntry__Output } from './switchyard/v1/CacheEntry.ts';
+import type { CheckEntryRequest as _switchyard_v1_CheckEntryRequest, CheckEntryRequest__Output as _switchyard_v1_CheckEntryRequest__Output } from './switchyard/v1/CheckEntryRequest.ts';
+import type { CheckEntryResponse as _switchyard_v1_CheckEntryResponse, CheckEntryResponse__Output as _switchyard_v1_CheckEntryResponse__Output } from './switchyard/v1/CheckEntryResponse.ts';
 import type { ConsumedEntry as _switchyard_v1_ConsumedEntry, ConsumedEntry__Output as _switchyard_v1_ConsumedEntry__Output } from './switchyard/v1/ConsumedEntry.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from './switchyard/v1/Digest.ts';
 import type { EntryCacheClient as _switchyard_v1_EntryCacheClient, EntryCacheDefinition as _switchyard_v1_EntryCacheDefinition } from './switchyard/v1/EntryCache.ts';
@@ -21,6 +23,8 @@ import type { OutputDirectory as _switchyard_v1_OutputDirectory, OutputDirectory
 import type { OutputEntry as _switchyard_v1_OutputEntry, OutputEntry__Output as _switchyard_v1_OutputEntry__Output } from './switchyard/v1/OutputEntry.ts';
 import type { OutputFile as _switchyard_v1_OutputFile, OutputFile__Output as _switchyard_v1_OutputFile__Output } from './switchyard/v1/OutputFile.ts';
 import type { OutputSymlink as _switchyard_v1_OutputSymlink, OutputSymlink__Output as _switchyard_v1_OutputSymlink__Output } from './switchyard/v1/OutputSymlink.ts';
+import type { PlanCollectionRequest as _switchyard_v1_PlanCollectionRequest, PlanCollectionRequest__Output as _switchyard_v1_PlanCollectionRequest__Output } from './switchyard/v1/PlanCollectionRequest.ts';
+import type { PlanCollectionResponse as _switchyard_v1_PlanCollectionResponse, PlanCollectionResponse__Output as _switchyard_v1_PlanCollectionResponse__Output } from './switchyard/v1/PlanCollectionResponse.ts';
 import type { PurgeEntriesRequest as _switchyard_v1_PurgeEntriesRequest, PurgeEntriesRequest__Output as _switchyard_v1_PurgeEntriesRequest__Output } from './switchyard/v1/PurgeEntriesRequest.ts';
 import type { PurgeEntriesResponse as _switchyard_v1_PurgeEntriesResponse, PurgeEntriesResponse__Output as _switchyard_v1_PurgeEntriesResponse__Output } from './switchyard/v1/PurgeEntriesResponse.ts';
 import type { PutEntryRequest as _switchyard_v1_PutEntryRequest, PutEntryRequest__Output as _switchyard_v1_PutEntryRequest__Output } from './switchyard/v1/PutEntryRequest.ts';
@@ -38,6 +42,8 @@ export interface ProtoGrpcType {
   switchyard: {
     v1: {
       CacheEntry: MessageTypeDefinition<_switchyard_v1_CacheEntry, _switchyard_v1_CacheEntry__Output>
+      CheckEntryRequest: MessageTypeDefinition<_switchyard_v1_CheckEntryRequest, _switchyard_v1_CheckEntryRequest__Output>
+      CheckEntryResponse: MessageTypeDefinition<_switchyard_v1_CheckEntryResponse, _switchyard_v1_CheckEntryResponse__Output>
       ConsumedEntry: MessageTypeDefinition<_switchyard_v1_ConsumedEntry, _switchyard_v1_ConsumedEntry__Output>
       Digest: MessageTypeDefinition<_switchyard_v1_Digest, _switchyard_v1_Digest__Output>
       EntryCache: SubtypeConstructor<typeof grpc.Client, _switchyard_v1_EntryCacheClient> & { service: _switchyard_v1_EntryCacheDefinition }
@@ -59,6 +65,8 @@ export interface ProtoGrpcType {
       OutputEntry: MessageTypeDefinition<_switchyard_v1_OutputEntry, _switchyard_v1_OutputEntry__Output>
       OutputFile: MessageTypeDefinition<_switchyard_v1_OutputFile, _switchyard_v1_OutputFile__Output>
       OutputSymlink: MessageTypeDefinition<_switchyard_v1_OutputSymlink, _switchyard_v1_OutputSymlink__Output>
+      PlanCollectionRequest: MessageTypeDefinition<_switchyard_v1_PlanCollectionRequest, _switchyard_v1_PlanCollectionRequest__Output>
+      PlanCollectionResponse: MessageTypeDefinition<_switchyard_v1_PlanCollectionResponse, _switchyard_v1_PlanCollectionResponse__Output>
       PurgeEntriesRequest: MessageTypeDefinition<_switchyard_v1_PurgeEntriesRequest, _switchyard_v1_PurgeEntriesRequest__Output>
       PurgeEntriesResponse: MessageTypeDefinition<_switchyard_v1_PurgeEntriesResponse, _switchyard_v1_PurgeEntriesResponse__Output>
       PutEntryRequest: MessageTypeDefinition<_switchyard_v1_PutEntryRequest, _switchyard_v1_PutEntryRequest__Output>

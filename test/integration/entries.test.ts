@@ -65,6 +65,9 @@ const RPCS: Readonly<Record<string, (who: Who, instanceName: string) => Promise<
   PurgeEntries: (who, instanceName) =>
     as(who, (client) => callUnary(client, 'purgeEntries', { instanceName, build: 'nobody', dryRun: true }, options)),
   GetCacheUsage: (who, instanceName) => as(who, (client) => callUnary(client, 'getCacheUsage', { instanceName }, options)),
+  CheckEntry: (who, instanceName) =>
+    as(who, (client) => callUnary(client, 'checkEntry', { instanceName, name: { ...nameToProto(nameOf('matrix')), scope: '' } }, options)),
+  PlanCollection: (who, instanceName) => as(who, (client) => callUnary(client, 'planCollection', { instanceName }, options)),
 };
 
 const COLUMNS: readonly (readonly [Who, string])[] = [
@@ -85,8 +88,10 @@ const MATRIX: Readonly<Record<string, readonly ('ok' | FaultCode)[]>> = {
   ListEntries: READS,
   ExplainEntry: READS,
   GetCacheUsage: READS,
+  CheckEntry: READS,
   PutEntry: ['ok', 'FORBIDDEN', ...NONE],
   PurgeEntries: ['ok', 'ok', ...NONE],
+  PlanCollection: ['ok', 'ok', ...NONE],
 };
 
 describe('entries over gRPC', () => {

@@ -2,6 +2,8 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { CheckEntryRequest as _switchyard_v1_CheckEntryRequest, CheckEntryRequest__Output as _switchyard_v1_CheckEntryRequest__Output } from '../../switchyard/v1/CheckEntryRequest.ts';
+import type { CheckEntryResponse as _switchyard_v1_CheckEntryResponse, CheckEntryResponse__Output as _switchyard_v1_CheckEntryResponse__Output } from '../../switchyard/v1/CheckEntryResponse.ts';
 import type { ExplainEntryRequest as _switchyard_v1_ExplainEntryRequest, ExplainEntryRequest__Output as _switchyard_v1_ExplainEntryRequest__Output } from '../../switchyard/v1/ExplainEntryRequest.ts';
 import type { ExplainEntryResponse as _switchyard_v1_ExplainEntryResponse, ExplainEntryResponse__Output as _switchyard_v1_ExplainEntryResponse__Output } from '../../switchyard/v1/ExplainEntryResponse.ts';
 import type { FindEntryRequest as _switchyard_v1_FindEntryRequest, FindEntryRequest__Output as _switchyard_v1_FindEntryRequest__Output } from '../../switchyard/v1/FindEntryRequest.ts';
@@ -10,12 +12,23 @@ import type { GetCacheUsageRequest as _switchyard_v1_GetCacheUsageRequest, GetCa
 import type { GetCacheUsageResponse as _switchyard_v1_GetCacheUsageResponse, GetCacheUsageResponse__Output as _switchyard_v1_GetCacheUsageResponse__Output } from '../../switchyard/v1/GetCacheUsageResponse.ts';
 import type { ListEntriesRequest as _switchyard_v1_ListEntriesRequest, ListEntriesRequest__Output as _switchyard_v1_ListEntriesRequest__Output } from '../../switchyard/v1/ListEntriesRequest.ts';
 import type { ListEntriesResponse as _switchyard_v1_ListEntriesResponse, ListEntriesResponse__Output as _switchyard_v1_ListEntriesResponse__Output } from '../../switchyard/v1/ListEntriesResponse.ts';
+import type { PlanCollectionRequest as _switchyard_v1_PlanCollectionRequest, PlanCollectionRequest__Output as _switchyard_v1_PlanCollectionRequest__Output } from '../../switchyard/v1/PlanCollectionRequest.ts';
+import type { PlanCollectionResponse as _switchyard_v1_PlanCollectionResponse, PlanCollectionResponse__Output as _switchyard_v1_PlanCollectionResponse__Output } from '../../switchyard/v1/PlanCollectionResponse.ts';
 import type { PurgeEntriesRequest as _switchyard_v1_PurgeEntriesRequest, PurgeEntriesRequest__Output as _switchyard_v1_PurgeEntriesRequest__Output } from '../../switchyard/v1/PurgeEntriesRequest.ts';
 import type { PurgeEntriesResponse as _switchyard_v1_PurgeEntriesResponse, PurgeEntriesResponse__Output as _switchyard_v1_PurgeEntriesResponse__Output } from '../../switchyard/v1/PurgeEntriesResponse.ts';
 import type { PutEntryRequest as _switchyard_v1_PutEntryRequest, PutEntryRequest__Output as _switchyard_v1_PutEntryRequest__Output } from '../../switchyard/v1/PutEntryRequest.ts';
 import type { PutEntryResponse as _switchyard_v1_PutEntryResponse, PutEntryResponse__Output as _switchyard_v1_PutEntryResponse__Output } from '../../switchyard/v1/PutEntryResponse.ts';
 
 export interface EntryCacheClient extends grpc.Client {
+  CheckEntry(argument: _switchyard_v1_CheckEntryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  CheckEntry(argument: _switchyard_v1_CheckEntryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  CheckEntry(argument: _switchyard_v1_CheckEntryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  CheckEntry(argument: _switchyard_v1_CheckEntryRequest, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  checkEntry(argument: _switchyard_v1_CheckEntryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  checkEntry(argument: _switchyard_v1_CheckEntryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  checkEntry(argument: _switchyard_v1_CheckEntryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  checkEntry(argument: _switchyard_v1_CheckEntryRequest, callback: grpc.requestCallback<_switchyard_v1_CheckEntryResponse__Output>): grpc.ClientUnaryCall;
+  
   ExplainEntry(argument: _switchyard_v1_ExplainEntryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ExplainEntryResponse__Output>): grpc.ClientUnaryCall;
   ExplainEntry(argument: _switchyard_v1_ExplainEntryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ExplainEntryResponse__Output>): grpc.ClientUnaryCall;
   ExplainEntry(argument: _switchyard_v1_ExplainEntryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ExplainEntryResponse__Output>): grpc.ClientUnaryCall;
@@ -52,6 +65,15 @@ export interface EntryCacheClient extends grpc.Client {
   listEntries(argument: _switchyard_v1_ListEntriesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListEntriesResponse__Output>): grpc.ClientUnaryCall;
   listEntries(argument: _switchyard_v1_ListEntriesRequest, callback: grpc.requestCallback<_switchyard_v1_ListEntriesResponse__Output>): grpc.ClientUnaryCall;
   
+  PlanCollection(argument: _switchyard_v1_PlanCollectionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  PlanCollection(argument: _switchyard_v1_PlanCollectionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  PlanCollection(argument: _switchyard_v1_PlanCollectionRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  PlanCollection(argument: _switchyard_v1_PlanCollectionRequest, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  planCollection(argument: _switchyard_v1_PlanCollectionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  planCollection(argument: _switchyard_v1_PlanCollectionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  planCollection(argument: _switchyard_v1_PlanCollectionRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  planCollection(argument: _switchyard_v1_PlanCollectionRequest, callback: grpc.requestCallback<_switchyard_v1_PlanCollectionResponse__Output>): grpc.ClientUnaryCall;
+  
   PurgeEntries(argument: _switchyard_v1_PurgeEntriesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_PurgeEntriesResponse__Output>): grpc.ClientUnaryCall;
   PurgeEntries(argument: _switchyard_v1_PurgeEntriesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_PurgeEntriesResponse__Output>): grpc.ClientUnaryCall;
   PurgeEntries(argument: _switchyard_v1_PurgeEntriesRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_PurgeEntriesResponse__Output>): grpc.ClientUnaryCall;
@@ -73,6 +95,8 @@ export interface EntryCacheClient extends grpc.Client {
 }
 
 export interface EntryCacheHandlers extends grpc.UntypedServiceImplementation {
+  CheckEntry: grpc.handleUnaryCall<_switchyard_v1_CheckEntryRequest__Output, _switchyard_v1_CheckEntryResponse>;
+  
   ExplainEntry: grpc.handleUnaryCall<_switchyard_v1_ExplainEntryRequest__Output, _switchyard_v1_ExplainEntryResponse>;
   
   FindEntry: grpc.handleUnaryCall<_switchyard_v1_FindEntryRequest__Output, _switchyard_v1_FindEntryResponse>;
@@ -81,6 +105,8 @@ export interface EntryCacheHandlers extends grpc.UntypedServiceImplementation {
   
   ListEntries: grpc.handleUnaryCall<_switchyard_v1_ListEntriesRequest__Output, _switchyard_v1_ListEntriesResponse>;
   
+  PlanCollection: grpc.handleUnaryCall<_switchyard_v1_PlanCollectionRequest__Output, _switchyard_v1_PlanCollectionResponse>;
+  
   PurgeEntries: grpc.handleUnaryCall<_switchyard_v1_PurgeEntriesRequest__Output, _switchyard_v1_PurgeEntriesResponse>;
   
   PutEntry: grpc.handleUnaryCall<_switchyard_v1_PutEntryRequest__Output, _switchyard_v1_PutEntryResponse>;
@@ -88,10 +114,12 @@ export interface EntryCacheHandlers extends grpc.UntypedServiceImplementation {
 }
 
 export interface EntryCacheDefinition extends grpc.ServiceDefinition {
+  CheckEntry: MethodDefinition<_switchyard_v1_CheckEntryRequest, _switchyard_v1_CheckEntryResponse, _switchyard_v1_CheckEntryRequest__Output, _switchyard_v1_CheckEntryResponse__Output>
   ExplainEntry: MethodDefinition<_switchyard_v1_ExplainEntryRequest, _switchyard_v1_ExplainEntryResponse, _switchyard_v1_ExplainEntryRequest__Output, _switchyard_v1_ExplainEntryResponse__Output>
   FindEntry: MethodDefinition<_switchyard_v1_FindEntryRequest, _switchyard_v1_FindEntryResponse, _switchyard_v1_FindEntryRequest__Output, _switchyard_v1_FindEntryResponse__Output>
   GetCacheUsage: MethodDefinition<_switchyard_v1_GetCacheUsageRequest, _switchyard_v1_GetCacheUsageResponse, _switchyard_v1_GetCacheUsageRequest__Output, _switchyard_v1_GetCacheUsageResponse__Output>
   ListEntries: MethodDefinition<_switchyard_v1_ListEntriesRequest, _switchyard_v1_ListEntriesResponse, _switchyard_v1_ListEntriesRequest__Output, _switchyard_v1_ListEntriesResponse__Output>
+  PlanCollection: MethodDefinition<_switchyard_v1_PlanCollectionRequest, _switchyard_v1_PlanCollectionResponse, _switchyard_v1_PlanCollectionRequest__Output, _switchyard_v1_PlanCollectionResponse__Output>
   PurgeEntries: MethodDefinition<_switchyard_v1_PurgeEntriesRequest, _switchyard_v1_PurgeEntriesResponse, _switchyard_v1_PurgeEntriesRequest__Output, _switchyard_v1_PurgeEntriesResponse__Output>
   PutEntry: MethodDefinition<_switchyard_v1_PutEntryRequest, _switchyard_v1_PutEntryResponse, _switchyard_v1_PutEntryRequest__Output, _switchyard_v1_PutEntryResponse__Output>
 }
