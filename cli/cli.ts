@@ -21,7 +21,7 @@ export async function runCli(argv: readonly string[], terminal: Terminal, signal
       throw session.reached.link === undefined ? error : atServer(error, { link: session.reached.link });
     }
   });
-  for (const command of [program, ...program.commands]) {
+  for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(text),
@@ -46,6 +46,10 @@ export async function runCli(argv: readonly string[], terminal: Terminal, signal
     if (!interrupted) terminal.stderr.write(json ? `${errorJson(error)}\n` : `switchyard: ${errorText(error)}\n`);
     return interrupted ? EXIT.cancelled : exitCodeOf(error);
   }
+}
+
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
 /** The options that all commands have come last. */

@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../base/quantity.ts';
 import { suggest } from '../base/suggest.ts';
 import { BUILD_VERDICTS } from './build-view.ts';
+import { addCacheCommands } from './program-cache.ts';
 import type { CommonOptions } from './session.ts';
 
 /** Runs a command once its options are read. Modules are imported by the runner, so that `--help` needs none of them. */
@@ -25,6 +26,8 @@ export function buildProgram(version: string, runner: Runner): Command {
   addFollowCommands(program, runner);
   program.commandsGroup('Agents:');
   addOperatorCommands(program, runner);
+  program.commandsGroup('Cache:');
+  addCacheCommands(program, runner, { withServer, wholeNumber });
   program.commandsGroup('This host and its files:');
   addLocalCommands(program, runner);
   program.addHelpText('after', EXAMPLES);

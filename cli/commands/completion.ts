@@ -17,15 +17,21 @@ export async function completionCommand(session: Session, shell: string, program
   const commands = program.commands.map((command) => ({
     name: command.name(),
     about: command.description().split('. ')[0]?.replace(/\.$/, '') ?? '',
-    flags: ['--help', ...command.options.flatMap(flagsOf)],
-    choices: command.options.flatMap((option) =>
+    flags: [...new Set(['--help', ...optionsOf(command).flatMap(flagsOf)])],
+    choices: optionsOf(command).flatMap((option) =>
       option.argChoices === undefined ? [] : [{ flags: flagsOf(option), values: option.argChoices }],
     ),
-    words: command.registeredArguments[0]?.argChoices ?? [],
+    words: command.registeredArguments[0]?.argChoices ?? command.commands.map((sub) => sub.name()),
   }));
   const scripts: Readonly<Record<string, (known: readonly Known[]) => string>> = { bash, zsh, fish };
   session.terminal.stdout.write(scripts[shell]?.(commands) ?? '');
   return EXIT.ok;
+}
+
+/** Its own options, and one of each name that its subcommands have. */
+function optionsOf(command: Command): readonly Option[] {
+  const all = [command, ...command.commands].flatMap(({ options }) => options);
+  return [...new Map(all.map((option) => [option.flags, option])).values()];
 }
 
 function flagsOf(option: Option): readonly string[] {
