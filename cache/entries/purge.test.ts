@@ -45,6 +45,20 @@ describe('a purge', () => {
     expect((await run(store, { agent: 'evil' })).purged).toEqual([]);
   });
 
+  test('looks through as many results of one step as a project may have without standing still', async () => {
+    const checkout = use(madeBy('checkout', 'b0', 'good'));
+    const one = madeBy('k', 'b', 'good', [checkout]);
+    const rows = Array.from({ length: 60_000 }, (_, index) => ({
+      ...one,
+      at: { ...one.at, key: `k${index}` },
+      provenance: { ...one.provenance, build: `b${index}` },
+    }));
+    let listed = 0;
+    const list: EntryStore['list'] = async (_project, _filter, _after, limit) => rows.slice(listed, (listed += limit));
+    const plan = await planPurge({ ...memoryEntryStore(), list }, 'web', { build: 'b7' }, signal);
+    expect([plan.examinedCount, plan.purged.map(({ at }) => at.key)]).toEqual([60_000, ['k7']]);
+  });
+
   test('finds what was made from a bad entry that has been replaced or has gone since', async () => {
     const bad = madeBy('lib', 'b1', 'evil');
     const child = madeBy('child', 'b2', 'good', [use(bad)]);

@@ -105,7 +105,9 @@ function reached(rows: readonly Row[], criteria: PurgeCriteria, gone: readonly P
     if (fits(row, criteria)) take(row, undefined);
     for (const used of row.provenance.consumed) {
       const name = entryText(nameOfConsumed(row, used));
-      consumers.set(name, [...(consumers.get(name) ?? []), { row, used }]);
+      const others = consumers.get(name);
+      if (others === undefined) consumers.set(name, [{ row, used }]);
+      else others.push({ row, used }); // in place: everything may have been made from one checkout
       if (consumedFits(row, used, criteria)) take(row, nameOfConsumed(row, used));
     }
   }
