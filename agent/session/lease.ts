@@ -127,7 +127,7 @@ export function heldLeases(leases: readonly Lease[]): readonly HeldLease[] {
   });
 }
 
-/** Whether the log is nowhere else: the store did not take it, and the coordinator has not all of it yet. It must go ahead of the report. */
+/** Whether the log is nowhere else: the store did not take it, nor has the coordinator all of it. It must go ahead of the report. */
 function owesLog({ log }: Lease, { result }: AttemptReport): boolean {
   return result !== undefined && result.log === undefined && log.acked < log.size;
 }

@@ -206,7 +206,11 @@ class TreeMaker {
   async #place(files: readonly FileToPlace[]): Promise<void> {
     const { source, signal, staging } = this.#making;
     if (files.length === 0) return;
-    if (source.placeFiles !== undefined) return source.placeFiles(files, signal);
+    if (source.placeFiles !== undefined) {
+      return source.placeFiles(files, signal).catch((error: unknown) => {
+        throw error instanceof Fault ? named(error, files, staging) : error;
+      });
+    }
     await forEachWithin(
       files,
       IN_FLIGHT_BYTES,
@@ -231,6 +235,13 @@ function below(at: string, name: string): string {
     throw new Fault('TOO_LARGE', `"${joined.slice(0, 80)}…" is a longer path than there can be (${TREE_LIMITS.pathBytes} bytes)`);
   }
   return joined;
+}
+
+/** Faults of a blob tell its digest: the file that it should have become says more. */
+function named(fault: Fault, files: readonly FileToPlace[], staging: string): Fault {
+  if (fault.message.startsWith('Making ')) return fault;
+  const file = files.find(({ digest }) => fault.message.includes(digest));
+  return file === undefined ? fault : wrap(fault, `Making "${path.relative(staging, file.path)}"`);
 }
 
 /** Removes a tree, whatever the modes of its directories; by opening one file at a time, where it has to. */

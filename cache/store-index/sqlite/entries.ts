@@ -178,7 +178,7 @@ function endOf(prefix: Uint8Array): Uint8Array | undefined {
 function entryOf(row: Row): EntryRow {
   const names = Buffer.from(bytesOf(row['packs'])).toString('hex');
   const packs: PackName[] = [];
-  for (let at = 0; at < names.length; at += 2 * NAME_BYTES) packs.push(names.slice(at, at + 2 * NAME_BYTES) as PackName); // written from ones
+  for (let at = 0; at < names.length; at += 2 * NAME_BYTES) packs.push(names.slice(at, at + 2 * NAME_BYTES) as PackName); // from ones
   return {
     at: {
       kind: kindOf(row['kind']),

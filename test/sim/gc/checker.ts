@@ -152,6 +152,7 @@ export class Checker {
 }
 
 function recordOf(body: string): Record {
-  const { at, packs } = JSON.parse(body) as { readonly at: { readonly key: string }; readonly packs: readonly PackName[] }; // as savers write it
+  // As savers write it.
+  const { at, packs } = JSON.parse(body) as { readonly at: { readonly key: string }; readonly packs: readonly PackName[] };
   return { name: at.key, packs };
 }
