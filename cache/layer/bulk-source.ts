@@ -42,7 +42,8 @@ async function* getEach(store: BlobStore, digests: readonly Digest[], signal: Ab
   let wake = Promise.withResolvers<void>();
   const fetch = async (digest: Digest, room: Disposable) => {
     try {
-      ready.push({ blob: { digest, bytes: await wholeBlob(store, digest, either) }, room });
+      const bytes = await wholeBlob(store, digest, either);
+      ready.push({ blob: { digest, bytes }, room }); // looked up now: the list is another one each time that some are taken
     } catch (error) {
       room[Symbol.dispose]();
       failure ??= { error };
