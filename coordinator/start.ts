@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { exchangeable, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
-import { grantKeyFrom } from '../base/grant.ts';
+import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { json, serveHttpHealth } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
@@ -208,11 +208,14 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const localAgentsDir = isLocalOnly(config) ? (isShared ? blobsDir : stateDir) : undefined;
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgentsDir });
   const signingKeyFile = resolve(config.signingKeyFile ?? join(blobsDir, 'signing-key.pem'));
-  const key = grantKeyFrom(keptKeyring(signingKeyFile)); // made before the data plane looks for it
+  let key = grantKeyFrom(keptKeyring(signingKeyFile));
   const planePlan = {
     listen: config.dataListen,
     args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, signingKeyFile }),
-    prepare: tokens.writeDataTokens,
+    prepare: async () => {
+      key = grantKeyFrom(keptKeyring(signingKeyFile)); // as the data plane is about to: the file may have been exchanged
+      await tokens.writeDataTokens();
+    },
     meanwhile: () => void loadProto(),
     env,
   };
@@ -228,7 +231,8 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
-  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control } };
+  const current: GrantKey = { seal: (grant) => key.seal(grant), open: (text, now) => key.open(text, now) };
+  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key: current, control } };
 }
 
 /** Callers are not kept waiting for a store that is down: steps that need it wait in the scheduler, others are told when to come back. */

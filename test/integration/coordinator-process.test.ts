@@ -12,6 +12,7 @@ import { callServerStream, callUnary, dial } from '../../proto/dial.ts';
 import type { WatchBuildResponse__Output } from '../../proto/gen/switchyard/v1/WatchBuildResponse.ts';
 import { loadProto } from '../../proto/load.ts';
 import { ROOT } from '../fixtures/root.ts';
+import { dataPlanePid } from '../fixtures/data-plane-pid.ts';
 import { startNode, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
@@ -50,18 +51,6 @@ async function watch(
     if (item.event === last) break;
   }
   return all;
-}
-
-/** The process id of the data plane, as the coordinator logged it last. */
-function dataPlanePid(coordinator: RunningProcess): number {
-  const lines = coordinator
-    .stderr()
-    .split('\n')
-    .filter((line) => line.includes('"data-plane-ready"'));
-  const entry: unknown = JSON.parse(lines.at(-1) ?? '{}');
-  if (typeof entry !== 'object' || entry === null || !('pid' in entry) || typeof entry.pid !== 'number')
-    throw new Error('no data plane was started');
-  return entry.pid;
 }
 
 test('a coordinator killed between acceptance and completion goes on when it is back: nothing lost, nothing run twice', async () => {

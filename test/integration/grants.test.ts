@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { readFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
@@ -9,6 +10,7 @@ import { openDataPlane, type MovableDataPlane } from '../../cache/rpc/client.ts'
 import { callUnary, dial } from '../../proto/dial.ts';
 import { loadProto } from '../../proto/load.ts';
 import { expectFault, readAll } from '../contract/blob-store.ts';
+import { dataPlanePid } from '../fixtures/data-plane-pid.ts';
 import { freePorts } from '../fixtures/ports.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { startNode, type RunningProcess } from '../fixtures/run-process.ts';
@@ -144,4 +146,17 @@ test('an agent of protocol 1 uses the data plane while it holds a lease, and the
       () => true,
     ),
   );
+});
+
+test('grants go on to open a data plane that was started again after the signing key was exchanged', async () => {
+  const file = join(dir.path, 'blobs', 'signing-key.pem');
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(file, `${privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()}${readFileSync(file, 'utf8')}`);
+  const pid = dataPlanePid(coordinator);
+  process.kill(pid, 'SIGKILL');
+  await until('another data plane runs', () => dataPlanePid(coordinator) !== pid);
+  await submit('rotated');
+  await using one = agent('rotated', 2);
+  const { grant, instanceName } = await one.next('offer');
+  await data.withGrant(instanceName, () => grant).store.findMissing([digestOf(fresh('x'))], signal);
 });
