@@ -5,11 +5,12 @@ import { circumstances, type Bench, type Figure } from './bench.ts';
 import { coreBench } from './core.ts';
 import { dispatchBench } from './dispatch.ts';
 import { ledgerBench } from './ledger.ts';
+import { layersBench } from './layers/layers.ts';
 import { packsBench } from './packs.ts';
 import { recoveryBench } from './recovery.ts';
 import { scaleBench } from './scale.ts';
 
-const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench, recoveryBench, packsBench];
+const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench, recoveryBench, packsBench, layersBench];
 const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE]

@@ -1,0 +1,55 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Bench, Figure } from '../bench.ts';
+import { findOverlayTools } from './agent.ts';
+import { Archives, archivesMissing } from './archive.ts';
+import { CORPORA_DIR, installedCorpora, sizeOfTree, smallCorpora, VARIANTS, type Corpora } from './corpus.ts';
+import { publishAll, type Field } from './field.ts';
+import { bumpedTree, coldTree, largeFiles, sameTree } from './restores.ts';
+import { startRig } from './rig.ts';
+import { changedSave, unchangedSave } from './saves.ts';
+
+const CASES = ['same', 'bumped', 'save', 'cold', 'large-files'] as const;
+const MIB = 1024 * 1024;
+
+/** Trees from the cache onto an agent and back, beside what CI caches and `cp -al` do with the same trees in the same run. */
+export const layersBench: Bench = {
+  name: 'layers',
+  about: 'restoring and saving trees of 65,000 files, beside tar.zst and cp -al; installs them first (npm)',
+  knowsPeers: false,
+  cases: CASES,
+  async *run({ env, quick, only }) {
+    const wants = (name: (typeof CASES)[number]) => only === undefined || only === name;
+    await using stack = new AsyncDisposableStack();
+    fs.mkdirSync(CORPORA_DIR, { recursive: true });
+    const dir = fs.mkdtempSync(path.join(CORPORA_DIR, 'run-')); // where the trees are: links and renames must work between them
+    stack.defer(() => fs.rmSync(dir, { recursive: true, force: true }));
+    const corpora = quick ? smallCorpora(path.join(dir, 'corpora')) : await installedCorpora();
+    yield* circumstancesOf(corpora);
+    const rig = stack.use(await startRig(dir, env));
+    const missing = archivesMissing();
+    if (missing !== undefined) process.stderr.write(`${missing}\n`);
+    const archives = missing === undefined ? new Archives(rig.objects, path.join(dir, 'archives')) : undefined;
+    const overlays = findOverlayTools(dir);
+    if (overlays === undefined) process.stderr.write('NOT MEASURED with overlays: this host does not let this user mount them\n');
+    const roots = await publishAll(corpora, rig, archives);
+    const field: Field = { env, rig, corpora, roots, archives, overlays, dir, rounds: quick ? 2 : 5 };
+    if (wants('same')) yield* sameTree(field);
+    if (wants('bumped')) yield* bumpedTree(field);
+    if (wants('save')) yield* unchangedSave(field);
+    if (wants('save')) yield* changedSave(field);
+    if (wants('cold')) yield* coldTree(field);
+    if (wants('large-files')) yield* largeFiles(field, quick ? 16 * MIB : 256 * MIB);
+    yield { case: 'the machine at the end', metric: 'load average, 1 min', value: os.loadavg()[0] ?? 0, unit: '' };
+  },
+};
+
+function* circumstancesOf(corpora: Corpora): Generator<Figure> {
+  for (const variant of VARIANTS) {
+    const { fileCount, bytes } = sizeOfTree(corpora[variant]);
+    yield { case: `tree: ${variant}`, metric: 'files', value: fileCount, unit: '' };
+    yield { case: `tree: ${variant}`, metric: 'size', value: bytes / 1e6, unit: 'MB' };
+  }
+  yield { case: 'the machine at the start', metric: 'load average, 1 min', value: os.loadavg()[0] ?? 0, unit: '' };
+}

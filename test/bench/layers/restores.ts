@@ -1,0 +1,140 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Figure } from '../bench.ts';
+import type { Digest } from '../../../cache/digest.ts';
+import { openAgent, PLACE, runMounted, type BenchAgent } from './agent.ts';
+import { linkedCopy } from './archive.ts';
+import { archiveKey, publish, warmAgentDir, type Field } from './field.ts';
+import { never } from './rig.ts';
+import { contest, type Contender } from './rounds.ts';
+
+function remove(at: string): void {
+  fs.rmSync(at, { recursive: true, force: true });
+}
+
+/** Fetching an archive and unpacking it; none where archives cannot be measured. */
+function unpacking({ archives, dir }: Field, name: string): readonly Contender[] {
+  if (archives === undefined) return [];
+  const into = path.join(dir, 'unpacked');
+  return [{ name: 'tar.zst', work: () => archives.restore(archiveKey(name), into), after: () => remove(into) }];
+}
+
+/** A step's workspace with the tree, up to the first command in it: mounted where that is possible, else copied. */
+async function ready(
+  { overlays }: Field,
+  agent: BenchAgent,
+  root: Digest,
+  command: readonly string[] = ['true'],
+): Promise<AsyncDisposable> {
+  const workspace = await agent.prepare(root);
+  if (overlays !== undefined) {
+    const words = command.map((word) => word.replace('%', path.join(workspace.root, PLACE)));
+    await runMounted(overlays, workspace, words);
+  }
+  return workspace;
+}
+
+/** The tree that is wanted is in the agent's tier. */
+export async function* sameTree(field: Field): AsyncGenerator<Figure> {
+  const { rig, roots, overlays, env, dir, rounds, corpora } = field;
+  await using agent = await openAgent(await warmAgentDir(field), rig.store, overlays, env);
+  let held: AsyncDisposable | undefined;
+  const after = async () => held?.[Symbol.asyncDispose]();
+  const overlay = (name: string, command: readonly string[]): Contender => ({
+    name,
+    work: async () => (held = await ready(field, agent, roots.base, command)),
+    after,
+  });
+  const mounted = overlay('overlay', ['true']);
+  const walking = overlay('overlay, walked', ['find', '%', '-newermt', '2100-01-01']);
+  const view = agent.tier.view('main', rig.store);
+  using _inUse = await view.tree(roots.base, PLACE, never);
+  const linked = path.join(dir, 'linked');
+  const farms: readonly Contender[] = [
+    // Another place each time, so that it is not there yet; the tree in use lends its files.
+    { name: 'hard links', work: async (round) => (await view.tree(roots.base, `copy-${round}/${PLACE}`, never))[Symbol.dispose]() },
+    { name: 'cp -al', work: () => linkedCopy(corpora.base, linked), after: () => remove(linked) },
+  ];
+  const mounts = overlays === undefined ? [] : [mounted, walking];
+  yield* contest({ of: 'same tree', rounds, contenders: [...unpacking(field, 'base'), ...mounts, ...farms] }, rig.meter, env);
+  if (overlays !== undefined) yield* contest({ of: 'same tree, by itself', rounds: rounds * 4, contenders: mounts }, rig.meter, env);
+}
+
+/** Another version of the tree is in the agent's tier, and nobody uses it. */
+export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
+  const { rig, roots, env, dir, rounds, overlays } = field;
+  const warm = await warmAgentDir(field);
+  for (const variant of ['one-bumped', 'ten-bumped'] as const) {
+    const own = path.join(dir, 'bumped');
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => remove(own));
+    let agent: BenchAgent | undefined;
+    let held: AsyncDisposable | undefined;
+    const delta: Contender = {
+      name: 'delta',
+      async before() {
+        execFileSync('cp', ['-al', warm, own]);
+        await rig.coolDown();
+        agent = await openAgent(own, rig.store, overlays, env);
+      },
+      work: async () => (held = agent === undefined ? undefined : await ready(field, agent, roots[variant])),
+      async after() {
+        await held?.[Symbol.asyncDispose]();
+        await agent?.[Symbol.asyncDispose]();
+        remove(own);
+      },
+    };
+    yield* contest({ of: variant.replace('-', ' '), rounds, contenders: [...unpacking(field, variant), delta] }, rig.meter, env);
+  }
+}
+
+/** An agent with an empty tier and a data plane with an empty one: all comes from the bucket. */
+function fetching(field: Field, root: Digest): Contender {
+  const { rig, env, dir, overlays } = field;
+  const own = path.join(dir, 'cold');
+  let agent: BenchAgent | undefined;
+  let held: AsyncDisposable | undefined;
+  return {
+    name: 'fetch',
+    async before() {
+      await rig.coolDown();
+      agent = await openAgent(own, rig.store, overlays, env);
+    },
+    work: async () => (held = agent === undefined ? undefined : await ready(field, agent, root)),
+    async after() {
+      await held?.[Symbol.asyncDispose]();
+      await agent?.[Symbol.asyncDispose]();
+      remove(own);
+    },
+  };
+}
+
+export async function* coldTree(field: Field): AsyncGenerator<Figure> {
+  const { rig, roots, env, rounds } = field;
+  yield* contest({ of: 'cold', rounds, contenders: [...unpacking(field, 'base'), fetching(field, roots.base)] }, rig.meter, env);
+}
+
+const MIB = 1024 * 1024;
+/** What a bucket gives one connection: as much as S3 does, and a third of it, as across regions. */
+const LIMITS = [90_000_000, 30_000_000];
+
+/** A few large files that do not compress, from a bucket that holds each connection to a rate. */
+export async function* largeFiles(field: Field, fileBytes: number): AsyncGenerator<Figure> {
+  const { rig, env, dir, rounds, archives } = field;
+  const layer = path.join(dir, 'large/layer');
+  fs.mkdirSync(layer, { recursive: true });
+  for (const name of ['a', 'b', 'c']) {
+    using file = { fd: fs.openSync(path.join(layer, name), 'w'), [Symbol.dispose]: () => fs.closeSync(file.fd) };
+    for (let at = 0; at < fileBytes; at += MIB) fs.writeSync(file.fd, randomBytes(MIB));
+  }
+  await archives?.save(path.dirname(layer), 'layer', archiveKey('large'));
+  const root = await publish(layer, rig);
+  for (const limit of LIMITS) {
+    await rig.limit(limit);
+    const of = `3 files of ${fileBytes / MIB} MiB, ${limit / 1e6} MB/s a connection`;
+    yield* contest({ of, rounds, contenders: [...unpacking(field, 'large'), fetching(field, root)] }, rig.meter, env);
+  }
+  await rig.limit(undefined);
+}
