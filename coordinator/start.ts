@@ -23,7 +23,7 @@ import { openArchive, type Archive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
 import { storeArgs } from './store-args.ts';
-import { watchHealth, type Verdict } from './health.ts';
+import { watchHealth, type Health, type Verdict } from './health.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
 import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics/metrics.ts';
 import { redisDependency, whyAway } from './redis-dependency.ts';
@@ -129,17 +129,18 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
       onReady: server.setReady,
     }),
   );
-  if (config.metricsListen !== undefined) {
-    const { metrics } = measured;
-    const numbers = async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() });
-    const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()), '/metrics': numbers };
-    stack.use(await serveHttpHealth({ listen: config.metricsListen, routes, log: env.log }));
-  }
+  if (config.metricsListen !== undefined) stack.use(await serveNumbers(config.metricsListen, measured, health, env));
   stack.defer(() => server.setReady(false));
   roles.start({ id: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`, address });
   await settled(roles, ground.ledger.kind === 'own' ? undefined : 2 * ttlMs);
   const parts = stack.move();
   return { address: server.address, dataAddress, ended: roles.ended, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function serveNumbers(listen: string, { metrics }: CoordinatorMetrics, health: Health, env: Env): Promise<AsyncDisposable> {
+  const numbers = async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() });
+  const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()), '/metrics': numbers };
+  return serveHttpHealth({ listen, routes, log: env.log });
 }
 
 /** Knows who calls by the tokens file as it is: a changed one is read again. */
@@ -208,12 +209,12 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const localAgentsDir = isLocalOnly(config) ? (isShared ? blobsDir : stateDir) : undefined;
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgentsDir });
   const signingKeyFile = resolve(config.signingKeyFile ?? join(blobsDir, 'signing-key.pem'));
-  let key = grantKeyFrom(keptKeyring(signingKeyFile));
+  const key = rereadableGrantKey(signingKeyFile);
   const planePlan = {
     listen: config.dataListen,
     args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, signingKeyFile }),
     prepare: async () => {
-      key = grantKeyFrom(keptKeyring(signingKeyFile)); // as the data plane is about to: the file may have been exchanged
+      key.reread(); // as the data plane is about to: the file may have been exchanged
       await tokens.writeDataTokens();
     },
     meanwhile: () => void loadProto(),
@@ -231,8 +232,14 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
-  const current: GrantKey = { seal: (grant) => key.seal(grant), open: (text, now) => key.open(text, now) };
-  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key: current, control } };
+  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control } };
+}
+
+/** Grants by the signing key in a file as it was when this, or `reread`, was called. @throws {Fault} CONFIG_INVALID */
+function rereadableGrantKey(signingKeyFile: string): GrantKey & { readonly reread: () => void } {
+  const read = () => grantKeyFrom(keptKeyring(signingKeyFile));
+  let key = read();
+  return { seal: (grant) => key.seal(grant), open: (text, now) => key.open(text, now), reread: () => void (key = read()) };
 }
 
 /** Callers are not kept waiting for a store that is down: steps that need it wait in the scheduler, others are told when to come back. */
