@@ -71,6 +71,12 @@ export function entries(amount: number): string {
   return amount === 1 ? '1 entry' : `${amount} entries`;
 }
 
+/** The beginning of a key, to tell it from others on the same page. */
+function shortKey(key: string): string {
+  const shown = printable(key);
+  return shown.length <= 24 ? shown : `${shown.slice(0, 23)}…`;
+}
+
 /** What a purge took away, or would. */
 export function purgeLines(answer: PurgeAnswer, dryRun: boolean, nowMs: number, style: Style): readonly string[] {
   const { purged, purgedCount, examinedCount, packCount, waitingPackCount } = answer;
@@ -81,14 +87,14 @@ export function purgeLines(answer: PurgeAnswer, dryRun: boolean, nowMs: number, 
     ago(writtenAt, nowMs),
     madeBy(provenance),
     printable(provenance.agent),
-    consumed === undefined ? 'fits' : `made from ${consumed.kind} ${printable(consumed.key).slice(0, 16)}… of ${consumed.owner.scope}`,
+    consumed === undefined ? 'fits' : `made from ${consumed.kind} ${shortKey(consumed.key)} of ${consumed.owner.scope}`,
     printable(at.key),
   ]);
   const packs = [
     ...(packCount === 0 ? [] : [`${count(packCount, 'pack')} ${dryRun ? 'would be' : packCount === 1 ? 'was' : 'were'} given up`]),
     ...(waitingPackCount === 0
       ? []
-      : [`${count(waitingPackCount, 'pack')} ${waitingPackCount === 1 ? 'goes' : 'go'} once nothing uses it`]),
+      : [`${count(waitingPackCount, 'pack')} ${waitingPackCount === 1 ? 'goes once nothing uses it' : 'go once nothing uses them'}`]),
   ];
   return [
     ...(rows.length === 0 ? [] : table([['KIND', 'SCOPE', 'WRITTEN', 'BY', 'AGENT', 'WHY', 'KEY'], ...rows], style)),
