@@ -5,6 +5,7 @@ import { FAULTS, type FaultCode } from '../base/fault.ts';
 import { FAILURE_CLASSES } from '../base/failure.ts';
 import { one, openMetrics, SECONDS, type Metrics } from '../base/metrics.ts';
 import type { AttemptReport } from '../cache/action/result.ts';
+import type { DirectFetcher } from '../cache/direct/fetcher.ts';
 import { RUNGS, type Rung } from './tier/rung.ts';
 import type { Executor } from './session/executor.ts';
 import type { Dialler } from './session/stream.ts';
@@ -18,6 +19,8 @@ export type AgentSources = {
   readonly tierBytesMax: number;
   /** How often trees came to their places in that way. */
   readonly restoreCount: (rung: Rung) => number;
+  /** What is read from the bucket without the data plane. */
+  readonly direct: Pick<DirectFetcher, 'counters' | 'isReachable'>;
 };
 
 /** What an agent tells of itself in numbers. `dialler` and `executor` return what they were given, measured. */
@@ -53,9 +56,10 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
     dialler: measuredDialler(metrics),
     executor: measuredExecutor(metrics, clock),
     cordoned: (reason) => void (isCordoned = reason !== undefined),
-    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restoreCount }) {
+    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restoreCount, direct }) {
       breakerMetrics(metrics, breakers);
       tierMetrics(metrics, { tierBytes, tierBytesMax, restoreCount });
+      bucketMetrics(metrics, direct);
       metrics.read({
         name: 'switchyard_agent_spool_bytes',
         help: 'Bytes of logs and results that wait for the coordinator on disk.',
@@ -95,6 +99,36 @@ function tierMetrics(metrics: Metrics, sources: Pick<AgentSources, 'tierBytes' |
     help: 'Beyond this what was used longest ago goes; what steps use stays.',
     kind: 'gauge',
     values: one(() => sources.tierBytesMax),
+  });
+}
+
+/** What comes from the bucket itself. */
+function bucketMetrics(metrics: Metrics, direct: AgentSources['direct']): void {
+  metrics.read({
+    name: 'switchyard_agent_bucket_reachable',
+    help:
+      '0 while the agent leaves the bucket alone because it cannot be reached from here (`bucket-unreachable` in its log says why). ' +
+      'Inputs come through the data plane meanwhile.',
+    kind: 'gauge',
+    values: one(() => (direct.isReachable ? 1 : 0)),
+  });
+  metrics.read({
+    name: 'switchyard_agent_bucket_bytes_total',
+    help: 'Bytes of inputs that came from the bucket and not through the data plane; 0 where the store is no bucket.',
+    kind: 'counter',
+    values: one(() => direct.counters.blobBytes),
+  });
+  metrics.read({
+    name: 'switchyard_agent_bucket_requests_total',
+    help: 'Requests to the bucket, second ones for what was slow included.',
+    kind: 'counter',
+    values: one(() => direct.counters.ranges),
+  });
+  metrics.read({
+    name: 'switchyard_agent_bucket_fallbacks_total',
+    help: 'Blobs that lie in the bucket and came through the data plane all the same: a request failed, a URL ended, bytes were damaged.',
+    kind: 'counter',
+    values: one(() => direct.counters.blobsFallenBack),
   });
 }
 
@@ -171,7 +205,7 @@ function measuredExecutor(metrics: Metrics, clock: Clock): AgentMetrics['executo
   ]);
   const moved = metrics.counter(
     'switchyard_agent_transfer_bytes_total',
-    'Bytes of inputs fetched from the data plane (`in`) and of outputs stored there (`out`).',
+    'Bytes of inputs fetched from the store (`in`) and of outputs stored there (`out`).',
     ['direction'],
   );
   metrics.read({

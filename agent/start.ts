@@ -8,6 +8,7 @@ import { wrap } from '../base/fault.ts';
 import type { Environment } from '../base/options.ts';
 import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
+import { openDirectFetcher, type DirectFetcher } from '../cache/direct/fetcher.ts';
 import { openDataPlane, type MovableDataPlane } from '../cache/rpc/client.ts';
 import { openAttemptJournal } from './attempt-journal.ts';
 import { openLogPipes } from './attempt/log-pipe.ts';
@@ -65,7 +66,8 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const measured = stack.use(openAgentMetrics({ clock: env.clock, version: versionOf() }));
   const breaker = storeBreaker(env);
   const grants = openGrants();
-  const plane = stack.use(openPlane(token, grants, breaker, env));
+  const direct = stack.use(openDirectFetcher(env));
+  const plane = stack.use(openPlane({ token, grants, breaker, direct, env }));
   const cordon = (reason: string | undefined) => {
     measured.cordoned(reason);
     session.cordon(reason);
@@ -107,6 +109,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     tierBytes: () => tier.usedBytes,
     tierBytesMax: config.cacheBytes,
     restoreCount: (rung) => tier.restores.of(rung),
+    direct,
   });
   if (config.metricsListen !== undefined) stack.use(await serveAgentHealth(config.metricsListen, measured, session, env));
   const parts = stack.move();
@@ -148,19 +151,28 @@ function storeBreaker(env: Env): Breaker {
   });
 }
 
+type PlaneParts = {
+  readonly token: Secret | undefined;
+  readonly grants: AttemptGrants;
+  readonly breaker: Breaker;
+  readonly direct: DirectFetcher;
+  readonly env: Env;
+};
+
 /** The data plane of the coordinator that the agent is registered with. What began at an earlier one goes on at the next. */
-function openPlane(
-  token: Secret | undefined,
-  grants: AttemptGrants,
-  breaker: Breaker,
-  env: Env,
-): AsyncDisposable & { readonly moveTo: (address: string) => void; readonly store: RunnerOptions['store'] } {
+function openPlane({
+  token,
+  grants,
+  breaker,
+  direct,
+  env,
+}: PlaneParts): AsyncDisposable & { readonly moveTo: (address: string) => void; readonly store: RunnerOptions['store'] } {
   let plane: MovableDataPlane | undefined;
   return {
     moveTo(address) {
       if (plane === undefined) {
         const guard = { breaker, whileOpen: 'wait' } as const;
-        plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard });
+        plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard, direct });
       } else plane.moveTo(address);
     },
     store: (instanceName, attempt) => {

@@ -1,4 +1,5 @@
 import type { Metrics } from '../base/metrics.ts';
+import { newDirectCounters } from '../cache/direct/counters.ts';
 import { openAgentMetrics } from '../agent/metrics.ts';
 import { openCoordinatorMetrics } from '../coordinator/metrics/metrics.ts';
 import { systemClock } from '../base/clock.ts';
@@ -126,7 +127,10 @@ export function renderMetricsPage(): string {
     dataPlanePid: () => undefined,
   });
   using agent = openAgentMetrics({ clock: systemClock, version: '' });
-  agent.watch({ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0 });
+  agent.watch({
+    ...{ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0 },
+    direct: { counters: newDirectCounters(), isReachable: true },
+  });
   const alerts = ALERTS.map(({ name, expression, lasts, meaning }) => {
     const when = `\`${expression.replaceAll('|', '\\|')}\`${lasts === '' ? '' : ` for ${lasts}`}`;
     return `| ${name} | ${when} | ${meaning} |`;

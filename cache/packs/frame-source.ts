@@ -9,10 +9,9 @@ import type { PackContext } from './context.ts';
 import { decodeFrame } from './frame.ts';
 import { FirstByteTimes, hedgedGet } from './hedged-get.ts';
 import { packKey } from './names.ts';
+import { stretches } from './stretches.ts';
 import { inTries, unlessAborted } from './tries.ts';
 
-/** Bytes between two wanted frames that are read along: cheaper than another request. */
-const GAP_BYTES = 512 * 1024;
 /** Most bytes of one request: enough for an endpoint's full speed, and few enough that one reader has several under way. */
 const RANGE_BYTES = 8 * 1024 * 1024;
 
@@ -98,7 +97,7 @@ export class FrameSource {
     await nextTurn(); // all that is asked for in this turn may lie close together
     const wanted = this.#waiting.filter(({ waiters }) => waiters > 0);
     this.#waiting = [];
-    for (const jobs of stretches(wanted)) {
+    for (const jobs of stretches(wanted, RANGE_BYTES)) {
       const range: Range = { jobs, stop: new AbortController() };
       for (const job of jobs) job.range = range;
       void this.#fetch(range);
@@ -150,28 +149,6 @@ export class FrameSource {
     job.settle(bytes);
     if (this.#jobs.get(job.key) === job) this.#jobs.delete(job.key);
   }
-}
-
-/** Jobs that one request serves, by pack and place. */
-function stretches(jobs: readonly Job[]): readonly (readonly Job[])[] {
-  const sorted = jobs.toSorted((a, b) =>
-    a.frame.pack === b.frame.pack ? a.frame.offset - b.frame.offset : a.frame.pack < b.frame.pack ? -1 : 1,
-  );
-  const found: Job[][] = [];
-  for (const job of sorted) {
-    const open = found.at(-1);
-    const first = open?.[0];
-    const last = open?.at(-1);
-    const end = last === undefined ? 0 : last.frame.offset + last.frame.storedBytes;
-    const fits =
-      first !== undefined &&
-      first.frame.pack === job.frame.pack &&
-      job.frame.offset - end <= GAP_BYTES &&
-      job.frame.offset + job.frame.storedBytes - first.frame.offset <= RANGE_BYTES;
-    if (fits) open?.push(job);
-    else found.push([job]);
-  }
-  return found;
 }
 
 function cutOff(frame: Frame, cause?: unknown): Fault {

@@ -11,6 +11,9 @@ const decompress = promisify<Uint8Array, zlib.ZstdOptions, Buffer>(zlib.zstdDeco
 const WORTHWHILE = 0.97;
 const SAMPLE_BYTES = 8 * 1024;
 
+/** A frame of an object whose name is known for messages only. */
+export type FrameIn = Omit<Frame, 'pack'> & { readonly pack: string };
+
 export type EncodedFrame = FooterFrame & { readonly bytes: Uint8Array };
 
 /** A frame of `raw`: zstd where that saves something, else as it is. `level` as zstd's; `try: false` spares the attempt. */
@@ -27,7 +30,7 @@ export async function encodeFrame(raw: Uint8Array, options: { readonly level: nu
  * The bytes of a frame. No frame decodes to more than its `rawBytes`, whatever the data says.
  * @throws {Fault} BLOB_CORRUPT where the bytes are not such a frame.
  */
-export async function decodeFrame(frame: Frame, stored: Uint8Array): Promise<Uint8Array> {
+export async function decodeFrame(frame: FrameIn, stored: Uint8Array): Promise<Uint8Array> {
   const { rawBytes, storedBytes } = frame;
   if (rawBytes > FRAME_MAX_BYTES || storedBytes > FRAME_MAX_BYTES || stored.byteLength !== storedBytes) throw corrupt(frame);
   if (frame.encoding === 'raw') {
@@ -56,7 +59,7 @@ export function looksCompressible(bytes: Uint8Array): boolean {
   return compressed < sampled * WORTHWHILE;
 }
 
-function corrupt(frame: Frame, cause?: unknown): Fault {
+function corrupt(frame: FrameIn, cause?: unknown): Fault {
   const message = `The frame at ${frame.offset} of pack ${frame.pack} is damaged: it does not decode to its ${frame.rawBytes} bytes`;
   return new Fault('BLOB_CORRUPT', message, cause === undefined ? {} : { cause });
 }

@@ -27,9 +27,12 @@ export class FirstByteTimes {
   }
 }
 
+/** What is counted of reads. */
+export type RangeCounters = Pick<PackCounters, 'ranges' | 'rangeBytes' | 'hedges' | 'hedgesWon'>;
+
 export type HedgeContext = {
-  readonly objects: ObjectStore;
-  readonly counters: PackCounters;
+  readonly objects: Pick<ObjectStore, 'get'>;
+  readonly counters: RangeCounters;
   readonly clock: Clock;
   readonly times: FirstByteTimes;
   readonly hedgeMs: number;

@@ -8,11 +8,15 @@ import { callUnary, dial, type Link } from '../../proto/dial.ts';
 import type { ActionCacheClient } from '../../proto/gen/build/bazel/remote/execution/v2/ActionCache.ts';
 import type { ContentAddressableStorageClient } from '../../proto/gen/build/bazel/remote/execution/v2/ContentAddressableStorage.ts';
 import type { ByteStreamClient } from '../../proto/gen/google/bytestream/ByteStream.ts';
+import type { DirectTransferClient } from '../../proto/gen/switchyard/v1/DirectTransfer.ts';
 import { loadProto } from '../../proto/load.ts';
 import { decodeStepResult, encodeStepResult } from '../action/action-result.ts';
 import type { StepResult } from '../action/result.ts';
 import type { BlobStore } from '../blob-store.ts';
 import type { Digest } from '../digest.ts';
+import { withDirectReads } from '../direct/direct-store.ts';
+import type { DirectFetcher } from '../direct/fetcher.ts';
+import { readPlanner } from './read-planner.ts';
 import { remoteStore } from './remote-store.ts';
 import { retrier, type Guard, type Retrier } from './retry.ts';
 
@@ -45,6 +49,8 @@ export type DataPlaneOptions = {
   readonly guard?: Guard;
   /** Longest wait for the server within a stream, whatever the size of the blob. @default one minute */
   readonly idleMs?: number;
+  /** Reads what lies in a bucket from there, for attempts with a grant. @default everything comes through the data plane */
+  readonly direct?: DirectFetcher;
 };
 
 /** Results of steps by action, in the scope that the instance name says and, for reading, its ancestors. */
@@ -72,6 +78,7 @@ export type DataPlaneClients = {
   readonly cas: ContentAddressableStorageClient;
   readonly bytes: ByteStreamClient;
   readonly actions: ActionCacheClient;
+  readonly direct: DirectTransferClient;
 };
 
 const UNARY_DEADLINE_MS = 60_000;
@@ -139,8 +146,17 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));
     closeAll(clients);
   });
-  // Not kept: no two attempts share a batch.
-  return { ...whole, moveTo, withGrant: (name, grant) => view(name, grantShown(grant), () => {}) };
+  const withoutPlans = new WeakSet<object>();
+  const withGrant: MovableDataPlane['withGrant'] = (instanceName, grant) => {
+    const metadata = grantShown(grant);
+    // Not kept: no two attempts share a batch.
+    const own = view(instanceName, metadata, () => {});
+    if (options.direct === undefined) return own;
+    const hasGrant = () => grant() !== undefined;
+    const plan = readPlanner({ clients, withoutPlans, instanceName, metadata, hasGrant, closing: closing.signal, env });
+    return { ...own, store: withDirectReads(own.store, plan, options.direct) };
+  };
+  return { ...whole, moveTo, withGrant };
 }
 
 function clientsOf(link: Link): DataPlaneClients {
@@ -150,11 +166,12 @@ function clientsOf(link: Link): DataPlaneClients {
     cas: dial(v2.ContentAddressableStorage, link, 'bulk'),
     bytes: dial(proto.google.bytestream.ByteStream, link, 'bulk'),
     actions: dial(v2.ActionCache, link, 'control'),
+    direct: dial(proto.switchyard.v1.DirectTransfer, link, 'control'),
   };
 }
 
-function closeAll({ cas, bytes, actions }: DataPlaneClients): void {
-  for (const client of [cas, bytes, actions]) client.close();
+function closeAll({ cas, bytes, actions, direct }: DataPlaneClients): void {
+  for (const client of [cas, bytes, actions, direct]) client.close();
 }
 
 function actionResults(

@@ -1,0 +1,197 @@
+import type { BlobStore } from '../blob-store.ts';
+import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
+import { BULK_BLOB_BYTES_MAX, bulkSourceOf, type BulkBlob, type BulkSource } from '../layer/bulk-source.ts';
+import { stretches, stretchesInOrder } from '../packs/stretches.ts';
+import { verified } from '../verify.ts';
+import { ahead } from './ahead.ts';
+import type { DirectFetcher, StretchToRead } from './fetcher.ts';
+import { inOrderOfPieces, isReadable, type DirectPlan, type FrameToRead, type PlanReads } from './plan.ts';
+
+/** Blobs of one plan: an answer of about a megabyte. */
+const PLANNED_COUNT = 10_000;
+/** So many requests before its end the next plan is asked for: not sooner, since its URLs end like the others. */
+const NEAR_END_COUNT = 16;
+/** Larger blobs have so many pieces that a plan of them becomes too large a message. */
+const LARGE_BYTES_MAX = 512 * 1024 * 1024;
+/** Requests that a large blob has under way or waiting to be taken. */
+const LARGE_AHEAD_COUNT = 8;
+
+/** Blobs that one request brought, and the room that they take. */
+type Fetched = { readonly blobs: readonly BulkBlob[]; readonly room: Disposable };
+
+/**
+ * Reads from the bucket what a plan says lies there, and all else, and whatever fails on that way, through `next`: so it fails only where
+ * `next` does. Everything read directly is verified. Stands right before the store that is the data plane.
+ */
+export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: DirectFetcher): BlobStore & BulkSource {
+  const planned = async (digests: readonly Digest[], signal: AbortSignal): Promise<DirectPlan | undefined> =>
+    fetcher.mayTry ? await plan(digests, signal) : undefined;
+  return {
+    traits: next.traits,
+    async *get(digest, range, signal) {
+      const size = sizeOf(digest);
+      const isLarge = range === undefined && size > BULK_BLOB_BYTES_MAX && size <= LARGE_BYTES_MAX;
+      const found = isLarge ? await planned([digest], signal) : undefined;
+      const frames = found === undefined ? undefined : inOrderOfPieces(found, digest, size);
+      if (found === undefined || frames === undefined) return yield* next.get(digest, range, signal);
+      const pieces = largeBlob({ digest, frames, worksUntil: found.worksUntil }, next, fetcher, signal);
+      yield* verified(digest, pieces, 'BLOB_CORRUPT');
+    },
+    put: (digest, source, signal) => next.put(digest, source, signal),
+    findMissing: (digests, signal) => next.findMissing(digests, signal),
+    async *getMany(digests, signal) {
+      const left = new Set(digests);
+      const named = new Set<Digest>();
+      using rooms = new OpenRooms();
+      const produce = (give: (fetched: Fetched) => void, either: AbortSignal) =>
+        fetchPlanned({ digests, planned, named, give, rooms, fetcher }, either);
+      for await (const { blobs, room } of ahead(produce, signal)) {
+        for (const blob of blobs) if (left.delete(blob.digest)) yield blob;
+        room[Symbol.dispose]();
+      }
+      for (const digest of left) if (named.has(digest)) countFallenBack(fetcher);
+      if (left.size > 0) yield* bulkSourceOf(next).getMany([...left], signal);
+    },
+  };
+}
+
+type PlannedReads = {
+  readonly digests: readonly Digest[];
+  readonly planned: PlanReads;
+  /** Gets what plans name. */
+  readonly named: Set<Digest>;
+  readonly give: (fetched: Fetched) => void;
+  readonly rooms: OpenRooms;
+  readonly fetcher: DirectFetcher;
+};
+
+/** Fetches all that plans name; the next plan is asked for while the last frames of one are fetched. */
+async function fetchPlanned({ digests, planned, named, give, rooms, fetcher }: PlannedReads, signal: AbortSignal): Promise<void> {
+  const toPlan = digests.filter((digest) => digest !== EMPTY_DIGEST);
+  const underWay = new Set<Promise<void>>();
+  const planNext = () => {
+    if (toPlan.length === 0) return undefined;
+    const plan = planned(toPlan.splice(0, PLANNED_COUNT), signal);
+    plan.catch(() => {}); // awaited below, unless this ends before
+    return plan;
+  };
+  const begin = (stretch: StretchToRead, room: Disposable): void => {
+    const task: Promise<void> = fetcher
+      .fetch(stretch, signal)
+      .then((blobs) => give({ blobs, room }))
+      .finally(() => underWay.delete(task));
+    task.catch(() => {}); // it fails where the signal aborts only, and then this does too
+    underWay.add(task);
+  };
+  try {
+    for (let coming = planNext(); coming !== undefined;) {
+      const plan: DirectPlan | undefined = await coming;
+      // Where there is no plan now, the next question would not get one either.
+      if (plan === undefined) return;
+      coming = undefined;
+      const { frames, worksUntil } = plan;
+      for (const { blobs } of frames) for (const { digest } of blobs) named.add(digest);
+      const groups = stretches(frames.filter(isReadable), fetcher.settings.rangeBytes);
+      let begun = 0;
+      for (const [index, together] of groups.entries()) {
+        if (index + NEAR_END_COUNT >= groups.length) coming ??= planNext();
+        const stretch = { frames: together, worksUntil };
+        const room = rooms.add(await fetcher.budget.take(costOf(stretch), signal));
+        if (fetcher.hasEnded(worksUntil)) {
+          room[Symbol.dispose]();
+          for (const { blobs } of together) for (const { digest } of blobs) toPlan.push(digest);
+        } else {
+          begin(stretch, room);
+          begun += 1;
+        }
+      }
+      // URLs that end before one of them was used: the same again would bring no more.
+      if (begun === 0 && groups.length > 0) return;
+      coming ??= planNext();
+    }
+  } finally {
+    await Promise.allSettled(underWay);
+  }
+}
+
+/**
+ * The bytes of a large blob, piece after piece, some requests ahead of who takes them; from the first piece on that does not come, the
+ * rest through `next`.
+ */
+async function* largeBlob(
+  { digest, frames, worksUntil }: { readonly digest: Digest } & StretchToRead,
+  next: BlobStore,
+  fetcher: DirectFetcher,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const groups = stretchesInOrder(frames, fetcher.settings.rangeBytes);
+  const waiting: Promise<Fetched>[] = [];
+  const rooms = new OpenRooms();
+  const fetchOne = async (together: readonly FrameToRead[]): Promise<Fetched> => {
+    const stretch = { frames: together, worksUntil };
+    const room = rooms.add(await fetcher.budget.take(costOf(stretch), either));
+    return { blobs: await fetcher.fetch(stretch, either), room };
+  };
+  let done = 0;
+  try {
+    let asked = 0;
+    for (const group of groups) {
+      while (asked < groups.length && waiting.length < LARGE_AHEAD_COUNT) {
+        const one = fetchOne(groups[asked] ?? []);
+        one.catch(() => {}); // awaited in its turn
+        waiting.push(one);
+        asked += 1;
+      }
+      const fetched = await waiting.shift();
+      const wanted = group.flatMap(({ blobs }) => blobs);
+      if (fetched === undefined || fetched.blobs.length < wanted.length) break;
+      for (const { bytes } of fetched.blobs) {
+        done += bytes.byteLength;
+        yield bytes;
+      }
+      fetched.room[Symbol.dispose]();
+    }
+  } finally {
+    stop.abort();
+    await Promise.allSettled(waiting);
+    rooms[Symbol.dispose]();
+  }
+  if (done === sizeOf(digest)) return;
+  countFallenBack(fetcher);
+  yield* next.get(digest, done === 0 ? undefined : { offset: done }, signal);
+}
+
+/** Stored and raw bytes that reading it takes. */
+function costOf({ frames }: StretchToRead): number {
+  const [first] = frames;
+  const last = frames.at(-1);
+  if (first === undefined || last === undefined) return 0;
+  const stored = last.frame.offset + last.frame.storedBytes - first.frame.offset;
+  return frames.reduce((sum, { frame }) => sum + frame.rawBytes, stored);
+}
+
+function countFallenBack({ counters }: DirectFetcher): void {
+  counters.blobsFallenBack += 1;
+}
+
+/** Rooms that may be open still when a reader leaves. */
+class OpenRooms implements Disposable {
+  readonly #open = new Set<Disposable>();
+
+  add(room: Disposable): Disposable {
+    const own = {
+      [Symbol.dispose]: () => {
+        this.#open.delete(own);
+        room[Symbol.dispose]();
+      },
+    };
+    this.#open.add(own);
+    return own;
+  }
+
+  [Symbol.dispose](): void {
+    for (const room of this.#open) room[Symbol.dispose]();
+  }
+}
