@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { partitionOf } from '../../cache/owner.ts';
 import { blobStoreContract } from '../contract/blob-store.ts';
 import { openTestDataPlane } from '../fixtures/data-plane.ts';
 
@@ -8,11 +9,12 @@ blobStoreContract({
   damageable: true,
   async open() {
     const plane = await openTestDataPlane();
-    const { store } = plane.open('agent', 'web');
+    const grant = plane.grant();
+    const { store } = plane.openWith(() => grant, 'web/main');
     return {
       store,
       damage(digest) {
-        const file = path.join(plane.dir, 'cas', 'web', digest.slice(0, 2), digest);
+        const file = path.join(plane.dir, 'cas', partitionOf({ project: 'web', scope: 'main' }), digest.slice(0, 2), digest);
         const bytes = fs.readFileSync(file);
         bytes[bytes.byteLength - 1] = (bytes[bytes.byteLength - 1] ?? 0) ^ 1;
         fs.writeFileSync(file, bytes);

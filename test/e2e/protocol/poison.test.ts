@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { until } from '../../fixtures/until.ts';
-import { endOf, PATIENCE_MS } from '../real-yard.ts';
+import { endOf, PATIENCE_MS, stepOf } from '../real-yard.ts';
 import { startStage } from './stage.ts';
 
 const NAMES = ['one', 'two', 'three', 'four'];
@@ -15,7 +15,12 @@ test('a step that takes three agents down is set aside with their names, and the
     good: { run: 'sleep 1; true', sideEffects: false, retry: { 'agent-lost': 10 } },
   });
   const killed: string[] = [];
-  const runsOn = () => NAMES.find((name) => !killed.includes(name) && starts(name));
+  // The coordinator, too, must have heard that it runs there: an offer whose answer died with the agent costs no attempt.
+  const runsOn = async () => {
+    const { attempts } = await stepOf(stage.yard.server, submitted.build, 'bad');
+    const accepted = attempts.find(({ endedAtMs }) => endedAtMs === undefined);
+    return NAMES.find((name) => name === accepted?.agent && !killed.includes(name) && starts(name));
+  };
   const starts = (name: string) => {
     const journal = stage.journal(name);
     const bad = journal.flatMap((line) => (line.event === 'accepted' && line.step === 'bad' ? [line.token] : []));
