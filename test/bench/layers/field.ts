@@ -10,13 +10,10 @@ import type { Archives } from './archive.ts';
 import { VARIANTS, type Corpora, type Variant } from './corpus.ts';
 import { never, type Rig } from './rig.ts';
 
-/** All that a case works with. */
-export type Field = {
+/** What every case works with. */
+export type Ground = {
   readonly env: Env;
   readonly rig: Rig;
-  readonly corpora: Corpora;
-  /** The variants' trees, all of them in the store. */
-  readonly roots: Readonly<Record<Variant, Digest>>;
   /** Undefined where tar or zstd is missing; then their rows are left out. */
   readonly archives: Archives | undefined;
   /** Undefined where the host mounts none; then rows with them are left out. */
@@ -24,6 +21,9 @@ export type Field = {
   readonly dir: string;
   readonly rounds: number;
 };
+
+/** And with trees of many files, all of them in the store. */
+export type Field = Ground & { readonly corpora: Corpora; readonly roots: Readonly<Record<Variant, Digest>> };
 
 /** The name of an archive in the bucket. */
 export function archiveKey(name: string): string {

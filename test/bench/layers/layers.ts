@@ -5,7 +5,7 @@ import type { Bench, Figure } from '../bench.ts';
 import { findOverlayTools } from './agent.ts';
 import { Archives, archivesMissing } from './archive.ts';
 import { CORPORA_DIR, installedCorpora, sizeOfTree, smallCorpora, VARIANTS, type Corpora } from './corpus.ts';
-import { publishAll, type Field } from './field.ts';
+import { publishAll, type Field, type Ground } from './field.ts';
 import { bumpedTree, coldTree, largeFiles, sameTree } from './restores.ts';
 import { startRig } from './rig.ts';
 import { changedSave, unchangedSave } from './saves.ts';
@@ -25,31 +25,36 @@ export const layersBench: Bench = {
     fs.mkdirSync(CORPORA_DIR, { recursive: true });
     const dir = fs.mkdtempSync(path.join(CORPORA_DIR, 'run-')); // where the trees are: links and renames must work between them
     stack.defer(() => fs.rmSync(dir, { recursive: true, force: true }));
-    const corpora = quick ? smallCorpora(path.join(dir, 'corpora')) : await installedCorpora();
-    yield* circumstancesOf(corpora);
+    yield load('the machine at the start');
     const rig = stack.use(await startRig(dir, env));
     const missing = archivesMissing();
     if (missing !== undefined) process.stderr.write(`${missing}\n`);
     const archives = missing === undefined ? new Archives(rig.objects, path.join(dir, 'archives')) : undefined;
     const overlays = findOverlayTools(dir);
     if (overlays === undefined) process.stderr.write('NOT MEASURED with overlays: this host does not let this user mount them\n');
-    const roots = await publishAll(corpora, rig, archives);
-    const field: Field = { env, rig, corpora, roots, archives, overlays, dir, rounds: quick ? 2 : 5 };
+    const ground: Ground = { env, rig, archives, overlays, dir, rounds: quick ? 2 : 5 };
+    if (wants('large-files')) yield* largeFiles(ground, quick ? 16 * MIB : 256 * MIB);
+    if (only === 'large-files') return;
+    const corpora = quick ? smallCorpora(path.join(dir, 'corpora')) : await installedCorpora();
+    yield* sizesOf(corpora);
+    const field: Field = { ...ground, corpora, roots: await publishAll(corpora, rig, archives) };
     if (wants('same')) yield* sameTree(field);
     if (wants('bumped')) yield* bumpedTree(field);
     if (wants('save')) yield* unchangedSave(field);
     if (wants('save')) yield* changedSave(field);
     if (wants('cold')) yield* coldTree(field);
-    if (wants('large-files')) yield* largeFiles(field, quick ? 16 * MIB : 256 * MIB);
-    yield { case: 'the machine at the end', metric: 'load average, 1 min', value: os.loadavg()[0] ?? 0, unit: '' };
+    yield load('the machine at the end');
   },
 };
 
-function* circumstancesOf(corpora: Corpora): Generator<Figure> {
+function* sizesOf(corpora: Corpora): Generator<Figure> {
   for (const variant of VARIANTS) {
     const { fileCount, bytes } = sizeOfTree(corpora[variant]);
     yield { case: `tree: ${variant}`, metric: 'files', value: fileCount, unit: '' };
     yield { case: `tree: ${variant}`, metric: 'size', value: bytes / 1e6, unit: 'MB' };
   }
-  yield { case: 'the machine at the start', metric: 'load average, 1 min', value: os.loadavg()[0] ?? 0, unit: '' };
+}
+
+function load(when: string): Figure {
+  return { case: when, metric: 'load average, 1 min', value: os.loadavg()[0] ?? 0, unit: '' };
 }

@@ -6,7 +6,7 @@ import type { Figure } from '../bench.ts';
 import type { Digest } from '../../../cache/digest.ts';
 import { openAgent, PLACE, runMounted, type BenchAgent } from './agent.ts';
 import { linkedCopy } from './archive.ts';
-import { archiveKey, publish, warmAgentDir, type Field } from './field.ts';
+import { archiveKey, publish, warmAgentDir, type Field, type Ground } from './field.ts';
 import { never } from './rig.ts';
 import { contest, type Contender } from './rounds.ts';
 
@@ -15,7 +15,7 @@ function remove(at: string): void {
 }
 
 /** Fetching an archive and unpacking it; none where archives cannot be measured. */
-function unpacking({ archives, dir }: Field, name: string): readonly Contender[] {
+function unpacking({ archives, dir }: Ground, name: string): readonly Contender[] {
   if (archives === undefined) return [];
   const into = path.join(dir, 'unpacked');
   return [{ name: 'tar.zst', work: () => archives.restore(archiveKey(name), into), after: () => remove(into) }];
@@ -23,7 +23,7 @@ function unpacking({ archives, dir }: Field, name: string): readonly Contender[]
 
 /** A step's workspace with the tree, up to the first command in it: mounted where that is possible, else copied. */
 async function ready(
-  { overlays }: Field,
+  { overlays }: Ground,
   agent: BenchAgent,
   root: Digest,
   command: readonly string[] = ['true'],
@@ -91,7 +91,7 @@ export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
 }
 
 /** An agent with an empty tier and a data plane with an empty one: all comes from the bucket. */
-function fetching(field: Field, root: Digest): Contender {
+function fetching(field: Ground, root: Digest): Contender {
   const { rig, env, dir, overlays } = field;
   const own = path.join(dir, 'cold');
   let agent: BenchAgent | undefined;
@@ -121,7 +121,7 @@ const MIB = 1024 * 1024;
 const LIMITS = [90_000_000, 30_000_000];
 
 /** A few large files that do not compress, from a bucket that holds each connection to a rate. */
-export async function* largeFiles(field: Field, fileBytes: number): AsyncGenerator<Figure> {
+export async function* largeFiles(field: Ground, fileBytes: number): AsyncGenerator<Figure> {
   const { rig, env, dir, rounds, archives } = field;
   const layer = path.join(dir, 'large/layer');
   fs.mkdirSync(layer, { recursive: true });
