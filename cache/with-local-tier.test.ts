@@ -77,6 +77,18 @@ test('many who want one blob at once fetch it once', async () => {
   expect(tiered.rig.packs.counters.rangeBytes).toBeLessThan(size(bytes) * 1.1);
 });
 
+test('many who read one large blob at once keep one copy of it, and push nothing else out', async () => {
+  await using tiered = await openTiered({ limitBytes: 2 ** 25 });
+  const [small, large] = [randomBytes(1_000), randomBytes(9_000_000)];
+  const store = tiered.storeOf(viewIn('web', 'main'));
+  await store.put(digestOf(small), small, signal);
+  await tiered.rig.packs.storeOf(viewIn('web', 'main')).put(digestOf(large), large, signal);
+  const read = await Promise.all(Array.from({ length: 6 }, () => readAll(store, digestOf(large))));
+  expect(read.every((got) => got.equals(large))).toBe(true);
+  const kept = (bytes: Uint8Array) => tiered.files.use(partitionOf({ project: 'web', scope: 'main' }), digestOf(bytes));
+  expect([kept(small), kept(large)]).toEqual([size(small), size(large)]);
+});
+
 test('a blob that is too large for the tier, or a tier that has no room, is no trouble', async () => {
   await using tiered = await openTiered({ limitBytes: 100_000, blobBytesMax: 2 ** 26 });
   for (const length of [50_000, 700_000, 9_000_000]) {

@@ -32,6 +32,7 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
   const { remote, localOf, local, blobBytesMax, env } = options;
   /** Blobs being fetched, by owner. */
   const fills = new Map<string, Promise<void>>();
+  const unlessUnderWay = oneAtATime();
   const troubled = (digest: Digest) => (error: unknown) => env.log.debug('blob-not-kept-locally', { digest, error });
 
   /** Fetches the blob into the local store of its owner, once for all who want it. Whether it is there now. */
@@ -60,7 +61,9 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
     const owner = await remote.ownerOf(view, digest, signal);
     if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
     const far = remote.storeOf(view).get(digest, undefined, signal);
-    yield* Handoff.tee(far, (copy) => localOf(owner).put(digest, copy, signal).catch(troubled(digest)));
+    const key = `${partitionOf(owner)}/${digest}`;
+    const keep = (copy: AsyncIterable<Uint8Array>) => localOf(owner).put(digest, copy, signal).catch(troubled(digest));
+    yield* Handoff.tee(far, (copy) => unlessUnderWay(key, () => keep(copy))); // each copy takes room of its own while it is made
   }
 
   return (view) => {
@@ -91,6 +94,16 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
       },
       findMissing: (digests, signal) => far.findMissing(digests, signal),
     };
+  };
+}
+
+/** Does the work of a name unless that is under way. */
+function oneAtATime(): (name: string, work: () => Promise<void>) => Promise<void> {
+  const names = new Set<string>();
+  return async (name, work) => {
+    if (names.has(name)) return;
+    names.add(name);
+    await work().finally(() => names.delete(name));
   };
 }
 
