@@ -50,11 +50,12 @@ export async function* sameTree(field: Field): AsyncGenerator<Figure> {
   const mounted = overlay('overlay', ['true']);
   const walking = overlay('overlay, walked', ['find', '%', '-newermt', '2100-01-01']);
   const view = agent.tier.view('main', rig.store);
-  using _inUse = await view.tree(roots.base, PLACE, never);
+  using inUse = new DisposableStack(); // what nobody uses would be moved, not linked to
+  inUse.use(await view.tree(roots.base, PLACE, never));
   const linked = path.join(dir, 'linked');
   const farms: readonly Contender[] = [
     // Another place each time, so that it is not there yet; the tree in use lends its files.
-    { name: 'hard links', work: async (round) => (await view.tree(roots.base, `copy-${round}/${PLACE}`, never))[Symbol.dispose]() },
+    { name: 'hard links', work: async (round) => inUse.use(await view.tree(roots.base, `copy-${round}/${PLACE}`, never)) },
     { name: 'cp -al', work: () => linkedCopy(corpora.base, linked), after: () => remove(linked) },
   ];
   const mounts = overlays === undefined ? [] : [mounted, walking];
