@@ -39,6 +39,16 @@ export class TierCopies {
     this.#clock = clock;
   }
 
+  /** Copies that are known; each has a table of all its files in memory. */
+  get count(): number {
+    return this.#parked.length;
+  }
+
+  /** Forgets those that had to make room. */
+  forgetGone(): void {
+    this.#parked = this.#parked.filter((one) => this.#state.index.has(one.key));
+  }
+
   /** Takes a directory over, which is gone from where it was. `root` is what it was saved as, or what it was before the step. */
   async park(directory: string, at: string, copy: CopyOfTree, parts: CopyParts, saved: boolean, signal: AbortSignal): Promise<void> {
     const key = this.#state.newPath();
@@ -48,7 +58,7 @@ export class TierCopies {
       // Of a step that was not saved nobody knows what it left: the old table tells what it did not touch.
       const table = saved ? await statTree(key, copy.root, new DirectoryReader(parts.readDirectory), signal) : copy.table;
       if (saved) table.seal(this.#clock.now());
-      this.#parked = this.#parked.filter((one) => this.#state.index.has(one.key));
+      this.forgetGone();
       while (this.#parked.length >= PARKED_COUNT_MAX) this.#state.drop(this.#parked.shift()?.key ?? key);
       this.#parked.push({ ...copy, table, key, at });
       this.#state.added(key, table.bytes)[Symbol.dispose]();

@@ -18,6 +18,8 @@ import { treeBytes } from './trees.ts';
 export interface LocalTier extends AsyncDisposable {
   /** Bytes that blobs and trees take; a blob that is also in a tree counts twice though its bytes are shared. */
   readonly usedBytes: number;
+  /** Copies of trees that wait for the next step at their path. */
+  readonly parkedCount: number;
   /** How trees came to their places. */
   readonly restores: RungCounts;
   /** The tier of one scope in front of `store`, for one attempt. Scopes share nothing. */
@@ -126,13 +128,20 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
   };
   const copies = new Map<string, TierCopies>();
   const copiesOf = (name: string): TierCopies => {
-    const known = copies.get(name) ?? new TierCopies(state, env.clock);
-    copies.set(name, known);
-    return known;
+    const known = copies.get(name);
+    if (known !== undefined) return known;
+    // A scope that is over comes back no more: what it had in memory goes with its copies.
+    for (const others of copies.values()) others.forgetGone();
+    const own = new TierCopies(state, env.clock);
+    copies.set(name, own);
+    return own;
   };
   return {
     get usedBytes() {
       return index.totalBytes;
+    },
+    get parkedCount() {
+      return copies.values().reduce((sum, { count }) => sum + count, 0);
     },
     restores: new RungCounts(),
     view(scope, store) {
