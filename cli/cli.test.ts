@@ -53,6 +53,8 @@ describe('what is wrong on the command line is refused with the fix', () => {
     [['drain', 'edge-1', '--for', '2x'], 'Write a duration such as 30m or 2h.'],
     [['completion', 'bsh'], 'Write one of bash, zsh, fish. Did you mean "bash"?'],
     [['show'], "missing required argument 'build'"],
+    [['cache', 'statz'], "unknown command 'statz'\n(Did you mean stats?)"],
+    [['cache', 'ls', '--kind', 'x'], 'Allowed choices are action, dependency, layer.'],
     [['exec'], "missing required argument 'command'"],
     [
       ['logs', 'b-x', '--server', 'http://x:1'],
@@ -169,13 +171,13 @@ test('a pipeline file with errors is code 2, before anything is started', async 
 test('the bash completion completes commands and options', async () => {
   const { out } = await run(['completion', 'bash']);
   const script = path.join(cwd, 'completion.bash');
-  const asked = ['run --em', 'expl', 'run -o j', 'completion z'].map((line) => {
+  const asked = ['run --em', 'expl', 'run -o j', 'completion z', 'cache ver', 'cache purge --agent', 'cache ls --kind lay'].map((line) => {
     const words = ['switchyard', ...line.split(' ')];
     return `COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _switchyard; echo "$COMPREPLY"`;
   });
   fs.writeFileSync(script, [out, ...asked, ''].join('\n'));
   expect(execFileSync('bash', ['--norc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe(
-    '--embedded\nexplain\njson\nzsh\n',
+    '--embedded\nexplain\njson\nzsh\nverify\n--agent\nlayer\n',
   );
   expect((await run(['completion', 'fish'])).out).toContain("complete -c switchyard -n '__fish_seen_subcommand_from exec' -l fetch");
 });

@@ -22,7 +22,8 @@ export async function checkEntry(parts: DataPlaneParts, request: CheckEntryReque
   if (request.name === null) throw new Fault('BAD_REQUEST', 'Say which entry', { field: 'name' });
   const kind = kindFromProto(request.name.kind, 'name.kind');
   const scope = request.name.scope === '' ? (view.reads[0] ?? '') : request.name.scope;
-  if (!view.reads.includes(scope)) {
+  const { isAdmin } = projectAccess(parts, request.instanceName, call);
+  if (!isAdmin && !view.reads.includes(scope)) {
     throw new Fault('FORBIDDEN', `The instance name reads the scopes ${view.reads.join(', ')} only`, { field: 'name.scope' });
   }
   const { project } = view;

@@ -15,11 +15,12 @@ export type CheckedEntries = {
 const AT_ONCE = 4;
 
 /**
- * Has the data plane read all blobs of the entries, each in its own scope; `onChecked` hears of each as it comes, and how many came so
+ * Has the data plane read all blobs of the entries, which `instanceName` reads; `onChecked` hears of each as it comes, and how many came so
  * far. @throws {Fault} what the data plane says, STORE_UNAVAILABLE among it: a store in trouble is no damage
  */
 export async function checkEntries(
   admin: Pick<EntryAdmin, 'check'>,
+  instanceName: string,
   names: readonly EntryKey[],
   onChecked: (doneCount: number) => void,
   signal: AbortSignal,
@@ -31,7 +32,7 @@ export async function checkEntries(
   const waiting = names[Symbol.iterator]();
   const work = async () => {
     for (const at of waiting) {
-      const checked = await admin.check(`${at.owner.project}/${at.owner.scope}`, at, either);
+      const checked = await admin.check(instanceName, at, either);
       if (checked === undefined) total.goneCount += 1;
       else {
         total.entryCount += 1;

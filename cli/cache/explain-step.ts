@@ -66,8 +66,12 @@ async function compare(session: Session, cache: CacheLink, build: BuildView, ste
     return { ...earlier, changes: await actionChanges(old, fresh, read, session.signal), unknown: undefined };
   } catch (error) {
     if (!isFault(error, 'BLOB_UNKNOWN')) throw error;
-    const where = `the descriptions of both runs are not all in the cache of ${cache.scope} and the scopes above it (any more)`;
-    return { ...earlier, changes: [], unknown: `${where}; where the build ran in a scope below, name that with --scope` };
+    const where = `the descriptions of both runs are not all in the cache of ${cache.scope} and the scopes above it`;
+    return {
+      ...earlier,
+      changes: [],
+      unknown: `${where}: they were evicted, the step is not cacheable, or the build ran in a scope below (name that with --scope)`,
+    };
   }
 }
 

@@ -29,19 +29,26 @@ export function writtenKey({ at }: Pick<Entry, 'at'>): string {
 
 const STORED = /^[^/]+\/[0-9a-f]{12}\//;
 
-/** Looks through the entries that can be read from `instanceName`; `key` as it is stored, or as the pipeline has it. */
+/**
+ * Looks for entries that can be read from `instanceName`; the key of a dependency cache as it is stored, or as the pipeline has it, which
+ * takes a look at all of them. Those that are not complete are among them for dependency caches only.
+ */
 export async function findKey(
-  admin: Pick<EntryAdmin, 'list'>,
+  admin: Pick<EntryAdmin, 'list' | 'find'>,
   instanceName: string,
   key: string,
   kind: EntryKind,
   signal: AbortSignal,
 ): Promise<KeySearch> {
+  if (kind !== 'dependency') {
+    const entry = await admin.find(instanceName, kind, key, signal);
+    return { kind, found: entry === undefined ? [] : [entry], near: [] };
+  }
   const found: Entry[] = [];
   let near: { readonly entry: Entry; readonly alike: number }[] = [];
   for await (const entry of admin.list(instanceName, { kind }, signal)) {
     if (entry.at.key === key || writtenKey(entry) === key) found.push(entry);
-    else if (kind === 'dependency') {
+    else {
       const alike = Math.max(alikeOf(entry.at.key, key), alikeOf(writtenKey(entry), key));
       if (alike >= ALIKE_MIN) near.push({ entry, alike });
       if (near.length > 1_000) near = nearest(near);

@@ -14,6 +14,8 @@ export type CacheLink = Disposable & {
   readonly instanceName: string;
   readonly project: string;
   readonly scope: string;
+  /** The instance name under which the entries of `only`, or of all scopes that are read, may be asked for. */
+  listedFrom(only: string | undefined): string;
   /** The time that the server's times are in. */
   readonly clock: Clock;
 };
@@ -30,5 +32,16 @@ export async function openCache(session: Session, scope?: string): Promise<Cache
   const kept = stack.move();
   const reads = scope ?? view.scope;
   const instanceName = `${view.project}/${reads}`;
-  return { server, view, admin, instanceName, project: view.project, scope: reads, clock, [Symbol.dispose]: () => kept.dispose() };
+  return {
+    server,
+    view,
+    admin,
+    instanceName,
+    project: view.project,
+    scope: reads,
+    clock,
+    // Admins may ask for scopes beside their own too, which are no instance name of theirs.
+    listedFrom: (only) => (only === undefined || view.role === 'admin' ? instanceName : `${view.project}/${only}`),
+    [Symbol.dispose]: () => kept.dispose(),
+  };
 }

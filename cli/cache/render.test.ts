@@ -104,6 +104,7 @@ describe('a key that somebody wrote', () => {
     async *list() {
       yield* all;
     },
+    find: () => Promise.resolve(undefined),
   };
   const search = (key: string) => findKey(admin, 'web/main/pr-7', key, 'dependency', signal);
 

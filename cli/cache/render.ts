@@ -131,7 +131,8 @@ export function collectionLines(plan: CollectionPlan, nowMs: number, style: Styl
     ...(plan.entryCount > plan.entries.length ? [`… and ${entries(plan.entryCount - plan.entries.length)} more`] : []),
     ...(packRows.length === 0 ? [] : table([['PACK', 'SCOPE', 'SIZE', 'PRODUCER', 'GOES', 'WHY'], ...packRows], style)),
     ...(plan.packCount > plan.packs.length ? [`… and ${count(plan.packCount - plan.packs.length, 'pack')} more`] : []),
-    `Would go: ${entries(plan.entryCount)}, ${count(plan.packCount, 'pack')} with ${formatBytes(plan.packBytes)}; in the whole store ${count(plan.orphanCount, 'object')} that nothing names`,
+    `Would go: ${entries(plan.entryCount)}, ${count(plan.packCount, 'pack')} with ${formatBytes(plan.packBytes)}`,
+    `Objects of the whole store that nothing names, and that would go: ${plan.orphanCount}`,
     `Packs of the whole store that stay: ${kept.referenced} needed by entries, ${kept.held} held, ${kept.recent} new or used lately`,
   ];
 }

@@ -18,7 +18,7 @@ export async function verifyCommand(session: Session, options: VerifyOptions): P
   const size = options.all === true ? Number.POSITIVE_INFINITY : options.sample;
   const chosen: EntryKey[] = [];
   let total = 0;
-  for await (const { at } of cache.admin.list(cache.instanceName, filterOf(options), session.signal)) {
+  for await (const { at } of cache.admin.list(cache.listedFrom(options.scope), filterOf(options), session.signal)) {
     total += 1;
     // Each entry is as likely to be among those chosen as any other.
     if (chosen.length < size) chosen.push(at);
@@ -27,7 +27,7 @@ export async function verifyCommand(session: Session, options: VerifyOptions): P
       if (place < size) chosen[place] = at;
     }
   }
-  const checked = await checkWithStatus(session, cache, chosen);
+  const checked = await checkWithStatus(session, cache, cache.listedFrom(options.scope), chosen);
   if (session.json) printJson(session, { total, ...checkedJson(checked) });
   else if (total === 0) printLines(session, ['No entries.']);
   else {
@@ -50,10 +50,15 @@ function checkedJson({ broken, ...counts }: CheckedEntries) {
   return { ...counts, broken: broken.map(({ entry, ...found }) => ({ ...entryJson(entry), ...found })) };
 }
 
-async function checkWithStatus(session: Session, cache: CacheLink, names: readonly EntryKey[]): Promise<CheckedEntries> {
+async function checkWithStatus(
+  session: Session,
+  { admin }: CacheLink,
+  instanceName: string,
+  names: readonly EntryKey[],
+): Promise<CheckedEntries> {
   using doing = status(session);
   const onChecked = (done: number) => doing.say(`Reading: ${done} of ${entries(names.length)} …`);
-  return await checkEntries(cache.admin, names, onChecked, session.signal);
+  return await checkEntries(admin, instanceName, names, onChecked, session.signal);
 }
 
 export type WarmOptions = { readonly key?: string; readonly kind?: EntryKind; readonly scope?: string };
@@ -75,6 +80,7 @@ export async function warmCommand(
   const checked = await checkWithStatus(
     session,
     cache,
+    cache.instanceName,
     found.map(({ at }) => at),
   );
   if (session.json) printJson(session, { address: cache.view.dataAddress, ...checkedJson(checked) });
@@ -112,10 +118,10 @@ async function entriesOfBuild(
     const entry = action === '' ? undefined : await admin.find(instanceName, 'action', action, signal);
     if (entry !== undefined) found.set(`action ${action}`, entry);
   }
-  const wanted = steps.flatMap((step) => step.dependencyCaches ?? []);
-  for (const { name: cacheName, key, foundKey } of wanted) {
-    const { found: ofKey } = await findKey(admin, instanceName, foundKey ?? key, 'dependency', signal);
-    for (const entry of ofKey.filter(({ at }) => at.key.startsWith(`${cacheName}/`))) found.set(`dependency ${entry.at.key}`, entry);
+  const wanted = new Set(steps.flatMap((step) => step.dependencyCaches ?? []).map(({ key, foundKey }) => foundKey ?? key));
+  for (const key of wanted) {
+    const { found: ofKey } = await findKey(admin, instanceName, key, 'dependency', signal);
+    for (const entry of ofKey) found.set(`${entry.at.owner.scope} ${entry.at.key}`, entry);
   }
   if (found.size === 0)
     throw new UsageError('Nothing of it is in the cache', 'Results are kept of steps that are cacheable and succeeded.');

@@ -39,7 +39,7 @@ export async function listCommand(session: Session, options: EntryFilterOptions 
   let newest: Entry[] = [];
   let total = 0;
   const cut = () => (newest = newest.toSorted((a, b) => b.writtenAt - a.writtenAt).slice(0, options.limit));
-  for await (const entry of cache.admin.list(cache.instanceName, filterOf(options), session.signal)) {
+  for await (const entry of cache.admin.list(cache.listedFrom(options.scope), filterOf(options), session.signal)) {
     total += 1;
     newest.push(entry);
     if (newest.length >= 2 * options.limit + 1_000) cut(); // a project may have a million of them

@@ -86,6 +86,12 @@ describe('the commands of the cache, on files', { timeout: 2 * PATIENCE_MS }, ()
     expect(total).toBe(8);
     expect(entries).toHaveLength(3);
     expect(entries.every((entry: { build: string }) => entry.build === second)).toBe(true);
+    expect((await shop.cache('ls', '--scope', 'release')).stdout).toBe('No entries.\n'); // admins see all scopes
+    expect((await shop.as('viewer', 'cache', 'ls', '--scope', 'main/pr-7')).stdout).toBe('No entries.\n');
+    expect(await shop.as('viewer', 'cache', 'ls', '--scope', 'release')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('your credential reads'),
+    });
     const shown = await shop.cache('ls', '--kind', 'dependency', '--by', first);
     expect(shown.stdout.split('\n')[1]).toMatch(new RegExp(`^dependency  main +\\S+ ago +${first}/install +one +mods/[0-9a-f]{12}/npm-`));
   });
@@ -107,6 +113,8 @@ describe('the commands of the cache, on files', { timeout: 2 * PATIENCE_MS }, ()
     const { entries } = await shop.json('ls', '--kind', 'dependency', '--by', first);
     const written = entries[0].key.split('/').slice(2).join('/');
     expect(await shop.json('explain', '--key', written)).toMatchObject({ complete: true, found: [{ build: first, kind: 'dependency' }] });
+    const { kept } = await shop.json('explain', first, 'make');
+    expect(await shop.json('explain', '--key', kept.key)).toMatchObject({ kind: 'action', complete: true, found: [{ step: 'make' }] });
     const none = await shop.json('explain', '--key', 'npm-none');
     expect(none).toMatchObject({ complete: false, found: [] });
     expect(none.near).toHaveLength(2);
