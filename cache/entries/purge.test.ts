@@ -45,6 +45,20 @@ describe('a purge', () => {
     expect((await run(store, { agent: 'evil' })).purged).toEqual([]);
   });
 
+  test('finds in scopes below what was made from a result that they found in the scope above', async () => {
+    const bad = madeBy('lib', 'b1', 'evil');
+    const found: Consumed = { ...use(bad), scope: 'main/pr-7', build: '' }; // as the coordinator knows it: looked up from there on
+    const below = entryOf(nameOf('app', 'main/pr-7', 'action'), 'app', { build: 'b2', agent: 'good', caller: 'c', consumed: [found] });
+    const aside = { ...found, scope: 'mainly' };
+    const other = entryOf(nameOf('app', 'mainly', 'action'), 'app', { build: 'b3', agent: 'good', caller: 'c', consumed: [aside] });
+    for (const criteria of [{ build: 'b1' }, { agent: 'evil', scope: 'main' }, { key: 'lib' }]) {
+      const { purged } = await planPurge(await storeWith([bad, below, other]), 'web', criteria, signal);
+      expect(purged.map(({ at }) => `${at.owner.scope} ${at.key}`)).toEqual(['main lib', 'main/pr-7 app']);
+    }
+    const { purged } = await planPurge(await storeWith([below, other]), 'web', { agent: 'evil', scope: 'main' }, signal);
+    expect(purged.map(({ at }) => at.owner.scope)).toEqual(['main/pr-7']);
+  });
+
   test('looks through as many results of one step as a project may have without standing still', async () => {
     const checkout = use(madeBy('checkout', 'b0', 'good'));
     const one = madeBy('k', 'b', 'good', [checkout]);

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { scopeChain } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { entryText } from '../store-index/order.ts';
@@ -104,10 +105,12 @@ function reached(rows: readonly Row[], criteria: PurgeCriteria, gone: readonly P
   for (const row of rows) {
     if (fits(row, criteria)) take(row, undefined);
     for (const used of row.provenance.consumed) {
-      const name = entryText(nameOfConsumed(row, used));
-      const others = consumers.get(name);
-      if (others === undefined) consumers.set(name, [{ row, used }]);
-      else others.push({ row, used }); // in place: everything may have been made from one checkout
+      for (const scope of scopesOf(used)) {
+        const name = entryText(nameOfConsumed(row, { ...used, scope }));
+        const others = consumers.get(name);
+        if (others === undefined) consumers.set(name, [{ row, used }]);
+        else others.push({ row, used }); // in place: everything may have been made from one checkout
+      }
       if (consumedFits(row, used, criteria)) take(row, nameOfConsumed(row, used));
     }
   }
@@ -147,11 +150,16 @@ function consumedFits({ writtenAt }: Row, used: Consumed, criteria: PurgeCriteri
   return (
     (build === undefined || build === used.build) &&
     (agent === undefined || agent === used.agent) &&
-    (scope === undefined || scope === used.scope) &&
+    (scope === undefined || scopesOf(used).includes(scope)) &&
     (kind === undefined || kind === used.kind) &&
     (key === undefined || key === used.key) &&
     (writtenFrom === undefined || writtenAt >= writtenFrom)
   );
+}
+
+/** The scopes in which what was used may have been: of a result it is only known from which one on it was looked up. */
+function scopesOf({ kind, scope }: Consumed): readonly string[] {
+  return kind === 'action' ? scopeChain(scope) : [scope];
 }
 
 function nameOfConsumed({ at }: Row, { kind, scope, key }: Consumed): EntryKey {
