@@ -60,7 +60,7 @@ export async function* sameTree(field: Field): AsyncGenerator<Figure> {
   ];
   const mounts = overlays === undefined ? [] : [mounted, walking];
   yield* contest({ of: 'same tree', rounds, contenders: [...unpacking(field, 'base'), ...mounts, ...farms] }, rig.meter, env);
-  if (overlays !== undefined) yield* contest({ of: 'same tree, by itself', rounds: rounds * 4, contenders: mounts }, rig.meter, env);
+  for (const alone of mounts) yield* contest({ of: 'same tree, nothing else', rounds: rounds * 4, contenders: [alone] }, rig.meter, env);
 }
 
 /** Another version of the tree is in the agent's tier, and nobody uses it. */

@@ -9,6 +9,7 @@ import { grantKeyFrom } from '../../../base/grant.ts';
 import { Secret } from '../../../base/secret.ts';
 import { keptKeyring } from '../../../base/signing.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
+import { openDirectFetcher } from '../../../cache/direct/fetcher.ts';
 import type { ObjectStore } from '../../../cache/objects/object-store.ts';
 import { openS3Objects } from '../../../cache/objects/s3.ts';
 import { openDataPlane } from '../../../cache/rpc/client.ts';
@@ -22,7 +23,7 @@ export const never = new AbortController().signal;
 
 /** A bucket and a data plane over it, each in a process of its own; this process is the agent. */
 export interface Rig extends AsyncDisposable {
-  /** The data plane's blobs, as an agent uses them under an attempt's grant. */
+  /** The data plane's blobs, as an agent uses them under an attempt's grant: what lies in the bucket it reads from there. */
   readonly store: BlobStore;
   /** The bucket itself, for archives. */
   readonly objects: ObjectStore;
@@ -53,7 +54,9 @@ export async function startRig(dir: string, env: Env): Promise<Rig> {
   const objects = stack.use(await openS3Objects({ config, env }, never));
   const planes = stack.use(await startPlanes(path.join(dir, 'plane'), bucket.endpoint));
   const grants = grantKeyFrom(keptKeyring(planes.signingKeyFile));
-  const client = stack.use(openDataPlane({ link: { address: planes.address(), token: new Secret('agent') }, instanceName: '', env }));
+  const direct = stack.use(openDirectFetcher(env));
+  const link = { address: planes.address(), token: new Secret('agent') };
+  const client = stack.use(openDataPlane({ link, instanceName: '', env, direct }));
   const grant = () => grants.seal({ ...GRANT, expiresAt: env.clock.now() + GRANT_MS });
   const parts = stack.move();
   return {
