@@ -100,16 +100,16 @@ export function describeKeepable(core: CoreView, step: StepId): Keepable | undef
  * those that keep no result what went into them, too. Who made a result that came from the cache is not known here but for its agent.
  */
 export function consumedBy(core: CoreView, view: StepView, scope: string): readonly Consumed[] {
-  const seen = new Set<StepId>();
+  // Each once: an entry has room for some thousand, and many steps may need the same.
+  const seen = new Set<StepId>([view.id]);
   const consumed: Consumed[] = [];
   const left = [view];
   for (let step = left.pop(); step !== undefined; step = left.pop()) {
-    if (seen.has(step.id)) continue;
-    seen.add(step.id);
     consumed.push(...cachesOf(step));
     for (const { view: needed, result } of neededBy(core, step)) {
       const { action, attempts } = needed.record;
       if (action === undefined || seen.has(needed.id)) continue;
+      seen.add(needed.id);
       const build = attempts.length > 0 ? buildOf(needed.id) : '';
       consumed.push({ kind: 'action', scope, key: action.action, build, agent: result.agent });
       if (!needed.spec.cacheable) left.push(needed);
