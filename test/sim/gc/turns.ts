@@ -4,7 +4,7 @@ import type { Prng } from '../../../base/prng.ts';
 export type Actor = { readonly name: string; crashed: boolean };
 
 /** Thrown into whoever the run has no more time for. */
-export class Over extends Error {}
+class Over extends Error {}
 
 type Waiting = { readonly actor: Actor; readonly due: number; readonly go: () => void };
 
