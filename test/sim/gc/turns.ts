@@ -3,9 +3,6 @@ import type { Prng } from '../../../base/prng.ts';
 /** Somebody whose steps are taken in turns; one that has crashed takes none any more. */
 export type Actor = { readonly name: string; crashed: boolean };
 
-/** Thrown into whoever the run has no more time for. */
-class Over extends Error {}
-
 type Waiting = { readonly actor: Actor; readonly due: number; readonly go: () => void };
 
 /**
