@@ -2,61 +2,19 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hashToken } from '../../base/auth.ts';
-import { systemClock } from '../../base/clock.ts';
-import { silentLogger } from '../../base/log.ts';
-import { Secret } from '../../base/secret.ts';
 import { NO_USAGE, type StepResult } from '../../cache/action/result.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
-import { openDataPlane, type DataPlane } from '../../cache/rpc/client.ts';
+import type { DataPlane } from '../../cache/rpc/client.ts';
 import { chunked, readAll } from '../contract/blob-store.ts';
 import { startFakeS3, type FakeS3 } from '../fixtures/fake-s3.ts';
 import { startRedis } from '../fixtures/redis.ts';
 import { ROOT } from '../fixtures/root.ts';
-import { startNode, startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
+import { startNode, startSwitchyard } from '../fixtures/run-process.ts';
+import { startS3DataPlane } from '../fixtures/s3-data-plane.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
 const { signal } = new AbortController();
-const env = { log: silentLogger, clock: systemClock };
-
-type Running = { readonly process: RunningProcess; readonly plane: DataPlane } & AsyncDisposable;
-
-/** A data plane as a process of its own, over a bucket, and a client of it. */
-async function start(
-  s3: FakeS3,
-  dir: string,
-  options: { readonly keysDir?: string; readonly patienceMs?: number; readonly args?: readonly string[] } = {},
-): Promise<Running> {
-  const tokens = path.join(dir, 'tokens.json');
-  fs.writeFileSync(tokens, JSON.stringify([{ name: 'coordinator', sha256: hashToken('s3cret'), kind: 'service' }]));
-  const { keysDir = dir, patienceMs, args = [] } = options;
-  const keys = path.join(keysDir, 'keys.pem');
-  const where = ['--listen', '127.0.0.1:0', '--dir', dir, '--tokens-file', tokens, '--signing-key-file', keys];
-  const store = ['--store', 's3', '--s3-endpoint', s3.endpoint, '--s3-bucket', s3.bucket, '--s3-prefix', 'yard'];
-  const running = startNode(
-    [path.join(ROOT, 'cache/main.ts'), ...where, ...store, ...args, '--s3-access-key-id', s3.traits.keys.accessKeyId],
-    {
-      env: { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: s3.traits.keys.secretAccessKey },
-    },
-  );
-  const { address } = await running.ready();
-  if (typeof address !== 'string') throw new Error('the ready line has no address');
-  const plane = openDataPlane({
-    link: { address, token: new Secret('s3cret') },
-    instanceName: 'web/main',
-    env,
-    ...(patienceMs === undefined ? {} : { patienceMs }),
-  });
-  return {
-    process: running,
-    plane,
-    async [Symbol.asyncDispose]() {
-      await plane[Symbol.asyncDispose]();
-      await running[Symbol.asyncDispose]();
-    },
-  };
-}
 
 const ACTION = digestOf(Buffer.from('an action'));
 const RESULT: StepResult = {
@@ -90,7 +48,7 @@ describe('a data plane over a bucket', () => {
       await using dir = await tempDir();
       const acknowledged: Buffer[] = [];
       {
-        await using first = await start(s3, dir.path, { patienceMs: 500 });
+        await using first = await startS3DataPlane(s3, dir.path, { patienceMs: 500 });
         const put = async (bytes: Buffer) => {
           await first.plane.store.put(digestOf(bytes), bytes.byteLength > 800_000 ? chunked(bytes, 100_000) : bytes, signal);
           acknowledged.push(bytes);
@@ -109,12 +67,12 @@ describe('a data plane over a bucket', () => {
       }
       expect([...s3.objects.keys()].some((key) => /^yard\/p\/[0-9a-f]{2}\/[0-9a-f]{32}$/.test(key))).toBe(true);
       {
-        await using second = await start(s3, dir.path);
+        await using second = await startS3DataPlane(s3, dir.path);
         await expectAll(second.plane, acknowledged);
         expect(await second.plane.actions.get(ACTION, signal)).toEqual(RESULT);
       }
       await using elsewhere = await tempDir();
-      await using third = await start(s3, elsewhere.path, { keysDir: dir.path });
+      await using third = await startS3DataPlane(s3, elsewhere.path, { keysDir: dir.path });
       await until(
         'the index is whole again',
         async () => (await third.plane.store.findMissing(acknowledged.map(digestOf), signal)).length === 0,
@@ -130,14 +88,14 @@ describe('a data plane over a bucket', () => {
     const bytes = randomBytes(2_500_000);
     const digest: Digest = digestOf(bytes);
     {
-      await using plane = await start(s3, dir.path);
+      await using plane = await startS3DataPlane(s3, dir.path);
       await plane.plane.store.put(digest, bytes, signal);
       const before = gets(s3);
       expect((await readAll(plane.plane.store, digest)).equals(bytes)).toBe(true);
       expect(gets(s3)).toBe(before);
     }
     fs.rmSync(path.join(dir.path, 'cas'), { recursive: true });
-    await using again = await start(s3, dir.path);
+    await using again = await startS3DataPlane(s3, dir.path);
     const before = gets(s3);
     expect((await readAll(again.plane.store, digest, { offset: 2_000_000, length: 10 })).equals(bytes.subarray(2_000_000, 2_000_010))).toBe(
       true,
@@ -155,8 +113,8 @@ describe('a data plane over a bucket', () => {
       await using here = await tempDir();
       await using there = await tempDir();
       const args = ['--store-index', 'redis', '--redis-url', redis.url];
-      await using one = await start(s3, here.path, { args });
-      await using other = await start(s3, there.path, { args, keysDir: here.path });
+      await using one = await startS3DataPlane(s3, here.path, { args });
+      await using other = await startS3DataPlane(s3, there.path, { args, keysDir: here.path });
       const all = [randomBytes(3_000), randomBytes(2_000_000)];
       for (const bytes of all) await one.plane.store.put(digestOf(bytes), chunked(bytes, 100_000), signal);
       await one.plane.actions.put(ACTION, { ...RESULT, outputs: [] }, signal);
