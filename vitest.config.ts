@@ -47,6 +47,6 @@ function leftOut(): readonly string[] {
   return [
     'coordinator/ledger/redis/**/*.test.ts',
     'cache/store-index/redis/**/*.test.ts',
-    'test/integration/{doctor-redis,data-plane-s3}.test.ts',
+    'test/integration/{doctor-redis,data-plane-s3,index-loss}.test.ts',
   ];
 }
