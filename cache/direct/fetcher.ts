@@ -7,7 +7,8 @@ import { ByteBudget } from '../byte-budget.ts';
 import type { BulkBlob } from '../layer/bulk-source.ts';
 import { AdaptiveQueue } from '../packs/adaptive-queue.ts';
 import { decodeFrame } from '../packs/frame.ts';
-import { FirstByteTimes, hedgedGet } from '../packs/hedged-get.ts';
+import { hedgedGet } from '../packs/hedged-get.ts';
+import { ReadPace } from '../packs/read-pace.ts';
 import { inTries } from '../packs/tries.ts';
 import { verifyBytes } from '../verify.ts';
 import { newDirectCounters, type DirectCounters } from './counters.ts';
@@ -86,7 +87,7 @@ class Fetcher implements DirectFetcher {
   readonly #objects: UrlObjects;
   readonly #queue: AdaptiveQueue;
   readonly #breaker: Breaker;
-  readonly #times = new FirstByteTimes();
+  readonly #pace: ReadPace;
 
   constructor(env: Env, settings: DirectSettings) {
     const { getCountMin, getCountMax, fetchBytes, awayMs } = settings;
@@ -94,6 +95,7 @@ class Fetcher implements DirectFetcher {
     this.budget = new ByteBudget(fetchBytes);
     this.#env = env;
     this.#prng = prngFrom(randomInt(2 ** 47));
+    this.#pace = new ReadPace(env.clock);
     this.#objects = openUrlObjects({ ...settings, connectionsMax: getCountMax * 2 }); // each may have a second one beside it
     this.#queue = new AdaptiveQueue(getCountMin, getCountMax);
     this.#breaker = openBreaker({
@@ -135,7 +137,7 @@ class Fetcher implements DirectFetcher {
     const length = last.frame.offset + last.frame.storedBytes - offset;
     const { clock } = this.#env;
     const { counters, settings } = this;
-    const context = { objects: this.#objects, counters, clock, times: this.#times, hedgeMs: settings.hedgeMs };
+    const context = { objects: this.#objects, counters, clock, pace: this.#pace, hedgeMs: settings.hedgeMs };
     const onRetry = () => void (counters.rangesRetried += 1);
     const once = async () => {
       if (this.hasEnded(worksUntil)) throw new Fault('GRANT_EXPIRED', `The URL for ${first.frame.pack} has ended`);

@@ -7,8 +7,9 @@ import { AdaptiveQueue } from './adaptive-queue.ts';
 import { BytesLru } from './bytes-lru.ts';
 import type { PackContext } from './context.ts';
 import { decodeFrame } from './frame.ts';
-import { FirstByteTimes, hedgedGet } from './hedged-get.ts';
+import { hedgedGet } from './hedged-get.ts';
 import { packKey } from './names.ts';
+import { ReadPace } from './read-pace.ts';
 import { stretches } from './stretches.ts';
 import { inTries, unlessAborted } from './tries.ts';
 
@@ -37,7 +38,7 @@ export class FrameSource {
   readonly #queue: AdaptiveQueue;
   readonly #budget: ByteBudget;
   readonly #kept: BytesLru;
-  readonly #times = new FirstByteTimes();
+  readonly #pace: ReadPace;
   readonly #jobs = new Map<string, Job>();
   #waiting: Job[] = [];
 
@@ -48,6 +49,7 @@ export class FrameSource {
     this.#queue = new AdaptiveQueue(getCountMin, getCountMax);
     this.#budget = new ByteBudget(fetchBytes);
     this.#kept = new BytesLru(cacheBytes);
+    this.#pace = new ReadPace(context.env.clock);
   }
 
   /** How many requests run at once at most, at the moment. */
@@ -112,7 +114,7 @@ export class FrameSource {
     const offset = first.frame.offset;
     const length = last.frame.offset + last.frame.storedBytes - offset;
     const signal = AbortSignal.any([stop.signal, life]);
-    const context = { objects, counters, clock: env.clock, times: this.#times, hedgeMs: settings.hedgeMs };
+    const context = { objects, counters, clock: env.clock, pace: this.#pace, hedgeMs: settings.hedgeMs };
     const stretch = { key: packKey(first.frame.pack), offset, length };
     try {
       const rawBytes = jobs.reduce((sum, { frame }) => sum + frame.rawBytes, 0);

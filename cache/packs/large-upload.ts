@@ -80,7 +80,7 @@ export class LargeUpload implements AsyncDisposable {
       if (found.get(piece)?.kind === 'bytes') {
         context.counters.piecesReused += 1;
         context.counters.pieceBytesReused += bytes.byteLength;
-      } else await this.#add({ digest: piece, kind: 'bytes', bytes, compressible }, signal);
+      } else await this.#add({ digest: piece, kind: 'bytes', bytes, compressible, of: this }, signal);
       this.#recipe.push(piece);
       if (this.#recipe.length >= context.settings.recipeParts) await this.#turnPage(signal);
     }

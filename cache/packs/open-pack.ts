@@ -12,7 +12,12 @@ export type Part = {
   readonly bytes: Uint8Array;
   /** Whether compressing is worth trying. */
   readonly compressible: boolean;
+  /** The upload that it is a piece of. No frame has pieces of two: whoever reads one of them would fetch the other along. */
+  readonly of?: object;
 };
+
+/** A frame that takes parts. */
+type OpenFrame = { readonly index: number; readonly parts: Uint8Array[]; bytes: number; readonly compressible: boolean };
 
 /** A pack that takes parts in the order in which they come, and compresses full frames meanwhile. */
 export class OpenPack {
@@ -23,10 +28,10 @@ export class OpenPack {
   readonly done: Promise<void>;
   readonly settle: (outcome: { readonly error: unknown } | undefined) => void;
   readonly #level: number;
-  readonly #frames: Promise<EncodedFrame>[] = [];
-  #parts: Uint8Array[] = [];
-  #openBytes = 0;
-  #openCompressible = true;
+  /** In the order in which they were begun; undefined while it takes parts. */
+  readonly #frames: (Promise<EncodedFrame> | undefined)[] = [];
+  /** By the upload whose pieces they take; whole blobs go into the one of undefined. */
+  readonly #open = new Map<object | undefined, OpenFrame>();
   /** Stored bytes of finished frames and raw bytes of the others: an upper bound of its size. */
   #weightBytes = 0;
   #storedBytes = 0;
@@ -61,32 +66,39 @@ export class OpenPack {
   }
 
   /** `onFrame` hears when another frame has got its stored size. */
-  add({ digest, kind, bytes, compressible }: Part, room: Disposable, onFrame: () => void): void {
-    if (this.#openBytes > 0 && compressible !== this.#openCompressible) this.#seal(onFrame);
-    this.rows.push({ digest, kind, frame: this.#frames.length, offset: this.#openBytes, length: bytes.byteLength });
+  add({ digest, kind, bytes, compressible, of }: Part, room: Disposable, onFrame: () => void): void {
+    const known = this.#open.get(of);
+    if (known !== undefined && known.compressible !== compressible) this.#seal(of, known, onFrame);
+    const frame = this.#open.get(of) ?? this.#begin(of, compressible);
+    this.rows.push({ digest, kind, frame: frame.index, offset: frame.bytes, length: bytes.byteLength });
     this.rooms.push(room);
-    this.#parts.push(bytes);
-    this.#openBytes += bytes.byteLength;
-    this.#openCompressible = compressible;
+    frame.parts.push(bytes);
+    frame.bytes += bytes.byteLength;
     this.#weightBytes += bytes.byteLength;
-    if (this.#openBytes >= FRAME_BYTES) this.#seal(onFrame);
+    if (frame.bytes >= FRAME_BYTES) this.#seal(of, frame, onFrame);
   }
 
   /** All frames; nothing may be added after. */
   async frames(): Promise<readonly EncodedFrame[]> {
-    if (this.#openBytes > 0) this.#seal(() => {});
-    return await Promise.all(this.#frames);
+    for (const [of, frame] of this.#open) this.#seal(of, frame, () => {});
+    return (await Promise.all(this.#frames)).filter((frame) => frame !== undefined); // all are sealed
   }
 
-  #seal(onFrame: () => void): void {
-    const [first] = this.#parts;
-    const raw = this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts, this.#openBytes);
-    const isSure = !this.#openCompressible;
+  #begin(of: object | undefined, compressible: boolean): OpenFrame {
+    const frame = { index: this.#frames.length, parts: [], bytes: 0, compressible };
+    this.#frames.push(undefined);
+    this.#open.set(of, frame);
+    return frame;
+  }
+
+  #seal(of: object | undefined, { index, parts, bytes, compressible }: OpenFrame, onFrame: () => void): void {
+    this.#open.delete(of);
+    const [first] = parts;
+    const raw = parts.length === 1 && first !== undefined ? first : Buffer.concat(parts, bytes);
+    const isSure = !compressible;
     if (isSure) this.#storedBytes += raw.byteLength;
     const encoded = encodeFrame(raw, { level: this.#level, try: !isSure });
-    this.#frames.push(encoded);
-    this.#parts = [];
-    this.#openBytes = 0;
+    this.#frames[index] = encoded;
     encoded
       .then(({ rawBytes, storedBytes }) => {
         if (!isSure) this.#storedBytes += storedBytes;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
@@ -14,8 +15,9 @@ import type { Frame } from '../store-index/store-index.ts';
 import { AdaptiveQueue } from './adaptive-queue.ts';
 import { newPackCounters } from './counters.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
-import { FirstByteTimes, hedgedGet } from './hedged-get.ts';
+import { hedgedGet } from './hedged-get.ts';
 import { newPackName, packKey } from './names.ts';
+import { ReadPace } from './read-pace.ts';
 
 const { signal } = new AbortController();
 const MAIN = viewIn('web', 'main');
@@ -270,15 +272,16 @@ describe('many at once', () => {
 describe('hedging', () => {
   const bytes = randomBytes(10_000);
 
-  async function hedging(decide: (call: number) => ObjectFate | Promise<ObjectFate>) {
+  async function hedging(decide: (call: number) => ObjectFate | Promise<ObjectFate>, hedgeMs = 20) {
     const objects = memoryObjects({ clock: systemClock });
     const key = packKey(newPackName());
     await objects.put(key, bytes, { ifAbsent: true }, signal);
     let calls = 0;
     const counters = newPackCounters();
     const faulty = faultyObjects(objects, ({ kind }) => (kind === 'get' ? decide((calls += 1)) : PASS));
-    const context = { objects: faulty, counters, clock: systemClock, times: new FirstByteTimes(), hedgeMs: 20 };
-    return { get: () => hedgedGet(context, { key, offset: 0, length: bytes.byteLength }, signal), counters };
+    const pace = new ReadPace(systemClock);
+    const context = { objects: faulty, counters, clock: systemClock, pace, hedgeMs };
+    return { get: () => hedgedGet(context, { key, offset: 0, length: bytes.byteLength }, signal), counters, pace };
   }
   const never = () => new Promise<ObjectFate>(() => {});
 
@@ -306,12 +309,46 @@ describe('hedging', () => {
   });
 
   test('the usual time to the first byte says what is slow, within bounds', () => {
-    const times = new FirstByteTimes();
-    expect(times.slowMs(2_000)).toBe(2_000);
-    for (let sample = 0; sample < 200; sample += 1) times.add(300);
-    expect(times.slowMs(2_000)).toBe(300);
-    for (let sample = 0; sample < 312; sample += 1) times.add(1);
-    expect(times.slowMs(2_000)).toBe(50);
+    const pace = new ReadPace(systemClock);
+    expect(pace.slowMs(2_000)).toBe(2_000);
+    for (let sample = 0; sample < 200; sample += 1) pace.firstByte(300);
+    expect(pace.slowMs(2_000)).toBe(300);
+    for (let sample = 0; sample < 312; sample += 1) pace.firstByte(1);
+    expect(pace.slowMs(2_000)).toBe(50);
+  });
+
+  test('bytes that wait behind a long turn of our own are no silence', async () => {
+    const came = () => new Promise<ObjectFate>((resolve) => void setImmediate(() => resolve(PASS)));
+    const { get, counters } = await hedging(came);
+    await sleep(1); // among timers: the request's own comes before what came meanwhile
+    const reading = get();
+    const until = systemClock.monotonic() + 60;
+    while (systemClock.monotonic() < until); // what a hash of something large does
+    expect((await reading).equals(bytes)).toBe(true);
+    expect(counters.hedges).toBe(0);
+  });
+
+  test('while others get bytes a silent request waits its full time: the link is shared, not broken', async () => {
+    const late = Promise.withResolvers<ObjectFate>();
+    const { get, counters, pace } = await hedging((call) => (call === 1 ? late.promise : PASS), 60_000);
+    for (let sample = 0; sample < 512; sample += 1) pace.firstByte(1);
+    expect(pace.slowMs(60_000)).toBe(50);
+    const busy = setInterval(() => pace.bytesCame(1_000), 5);
+    setTimeout(() => late.resolve(PASS), 200);
+    expect((await get()).equals(bytes)).toBe(true);
+    clearInterval(busy);
+    expect(counters.hedges).toBe(0);
+  });
+
+  test('second requests cost at most a twentieth of what comes, and a fixed amount to begin with', () => {
+    const pace = new ReadPace(systemClock);
+    let taken = 0;
+    while (pace.takeSpare(MIB)) taken += 1;
+    expect(taken).toBe(16);
+    pace.bytesCame(100 * MIB);
+    taken = 0;
+    while (pace.takeSpare(MIB)) taken += 1;
+    expect(taken).toBe(5);
   });
 });
 

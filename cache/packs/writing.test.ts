@@ -5,10 +5,12 @@ import { chunked, expectFault, readAll } from '../../test/contract/blob-store.ts
 import { viewIn } from '../../test/contract/store-of.ts';
 import { faultyObjects, PASS, type ObjectCall, type ObjectFate } from '../../test/fixtures/faulty-objects.ts';
 import { openPackRig } from '../../test/fixtures/pack-rig.ts';
+import { systemClock } from '../../base/clock.ts';
 import { digestOf } from '../digest.ts';
 import type { StoreIndex } from '../store-index/store-index.ts';
 import { readFooter } from './footer-reader.ts';
 import { packOfKey } from './names.ts';
+import { openPackStore } from './open.ts';
 
 const { signal } = new AbortController();
 const MAIN = viewIn('web', 'main');
@@ -23,6 +25,21 @@ function lines(seed: string, bytes: number): Buffer {
 
 const fates = (decide: (call: ObjectCall) => ObjectFate | Promise<ObjectFate>) => ({
   around: (objects: Parameters<typeof faultyObjects>[0]) => faultyObjects(objects, decide),
+});
+
+test('large blobs that are stored at once share no frame, so that reading one fetches nothing of the others', async () => {
+  await using rig = await openPackRig();
+  const store = rig.packs.storeOf(MAIN);
+  const blobs = [0, 1, 2].map(() => randomBytes(20 * MIB));
+  await Promise.all(blobs.map((bytes) => store.put(digestOf(bytes), chunked(bytes, MIB), signal)));
+  const epoch = (await rig.index.epoch(signal)).epoch;
+  const withUrls = { ...rig.objects, presignGet: (key: string) => key };
+  await using packs = openPackStore({ objects: withUrls, index: rig.index, env: { log: rig.log, clock: systemClock } });
+  for (const bytes of blobs) {
+    const plan = await packs.plan(MAIN, [digestOf(bytes)], { id: 'a reader', ttlMs: 60_000, epoch }, signal);
+    const frames = plan.packs.flatMap((pack) => pack.frames);
+    expect(frames.reduce((sum, { storedBytes }) => sum + storedBytes, 0)).toBeLessThan(bytes.byteLength * 1.01);
+  }
 });
 
 describe('group commit', () => {
