@@ -3,10 +3,15 @@ import type { Digest } from '../digest.ts';
 import { compareNames } from '../tree/directory.ts';
 import { WireReader, WireWriter } from '../wire.ts';
 import { readDigest, writeDigest } from '../wire-digest.ts';
+import { readTexts, writeTexts } from '../wire-texts.ts';
+import { readTime } from '../wire-time.ts';
 import { NO_USAGE, type OutputEntry, type StepResult, type Usage } from './result.ts';
 
 /** Type of the metadata that holds what an ActionResult has no field for; `proto/switchyard/v1/cache.proto` defines it. */
 const DETAIL_TYPE = 'type.googleapis.com/switchyard.v1.ResultDetail';
+
+const SYMLINK_TEXTS = ['path', 'target'] as const;
+const US_PER_MS = 1_000;
 
 /**
  * The bytes of a result as a REAPI ActionResult: the log is its standard output. `decodeStepResult` gives back
@@ -24,7 +29,7 @@ export function encodeStepResult(result: StepResult): Uint8Array {
   if (result.log !== undefined) writeDigest(writer, 6, result.log.digest);
   writer.message(9, (metadata) => writeMetadata(metadata, result));
   for (const output of result.outputs) {
-    if (output.kind === 'symlink') writer.message(12, (link) => link.string(1, output.path).string(2, output.target));
+    if (output.kind === 'symlink') writer.message(12, (link) => writeTexts(link, SYMLINK_TEXTS, output));
   }
   return writer.finish();
 }
@@ -43,9 +48,13 @@ function writeDirectory(writer: WireWriter, output: OutputEntry & { kind: 'direc
 }
 
 function writeMetadata(writer: WireWriter, result: StepResult): void {
+  const { startedAt, endedAt, usage } = result;
+  const begunAt = startedAt - usage.prepareMs;
+  const storedAt = endedAt + usage.uploadMs;
   writer.string(1, result.agent);
-  writer.message(7, (time) => writeTime(time, result.startedAt));
-  writer.message(8, (time) => writeTime(time, result.endedAt));
+  // Clients subtract these from each other: all are there, in the agent's time. When it was queued only the coordinator could tell.
+  const times = [begunAt, begunAt, storedAt, begunAt, startedAt, startedAt, endedAt, endedAt, storedAt];
+  for (const [index, atMs] of times.entries()) writer.message(index + 2, (time) => writeTime(time, Math.max(0, atMs)));
   writer.message(11, (any) => {
     any.string(1, DETAIL_TYPE);
     const detail = new WireWriter();
@@ -57,6 +66,7 @@ function writeMetadata(writer: WireWriter, result: StepResult): void {
     );
     any.bytes(2, detail.finish());
   });
+  writer.message(12, (run) => writeTime(run, Math.max(0, endedAt - startedAt)));
 }
 
 /** The fields of Usage by their numbers, from 1. */
@@ -95,7 +105,7 @@ export function decodeStepResult(bytes: Uint8Array): StepResult {
     else if (reader.field === 4) exitCode = reader.signed();
     else if (reader.field === 6) log = readDigest(reader.bytes(), 'stdout_digest');
     else if (reader.field === 9) metadata = readMetadata(reader.bytes());
-    else if (reader.field === 12) outputs.push(readSymlink(reader.bytes()));
+    else if (reader.field === 12) outputs.push({ kind: 'symlink', ...readTexts(reader.bytes(), 'ActionResult', SYMLINK_TEXTS) });
   }
   const { agent, startedAt, endedAt, detail } = metadata;
   let directory = 0;
@@ -140,17 +150,6 @@ function readOutput(bytes: Uint8Array, digestField: number): { path: string; dig
   return { path, digest, flag, root };
 }
 
-function readSymlink(bytes: Uint8Array): OutputEntry {
-  let path = '';
-  let target = '';
-  const reader = new WireReader(bytes, 'ActionResult');
-  while (reader.next()) {
-    if (reader.field === 1) path = reader.string();
-    else if (reader.field === 2) target = reader.string();
-  }
-  return { kind: 'symlink', path, target };
-}
-
 type Detail = { readonly usage: Usage; readonly truncated: boolean; readonly directoryBytes: readonly number[] };
 type Metadata = { readonly agent: string; readonly startedAt: number; readonly endedAt: number; readonly detail: Detail };
 
@@ -164,22 +163,15 @@ function readMetadata(bytes: Uint8Array): Metadata {
   const reader = new WireReader(bytes, 'ExecutedActionMetadata');
   while (reader.next()) {
     if (reader.field === 1) agent = reader.string();
-    else if (reader.field === 7) startedAt = readTime(reader.bytes());
-    else if (reader.field === 8) endedAt = readTime(reader.bytes());
+    else if (reader.field === 7) startedAt = readMs(reader.bytes());
+    else if (reader.field === 8) endedAt = readMs(reader.bytes());
     else if (reader.field === 11) detail = readDetail(reader.bytes()) ?? detail;
   }
   return { agent, startedAt, endedAt, detail };
 }
 
-function readTime(bytes: Uint8Array): number {
-  let seconds = 0;
-  let nanos = 0;
-  const reader = new WireReader(bytes, 'Timestamp');
-  while (reader.next()) {
-    if (reader.field === 1) seconds = reader.signed();
-    else if (reader.field === 2) nanos = reader.signed();
-  }
-  return seconds * 1_000 + Math.floor(nanos / 1_000_000);
+function readMs(time: Uint8Array): number {
+  return Math.floor(readTime(time) / US_PER_MS);
 }
 
 function readDetail(bytes: Uint8Array): Detail | undefined {

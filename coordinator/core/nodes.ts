@@ -11,7 +11,7 @@ import { FRESH_STEP } from './step-record.ts';
 import { Timer } from './timers.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from './ids.ts';
 import type { BuildRecord } from './record.ts';
-import type { StepSpec } from './spec.ts';
+import type { BuildSpec, StepSpec } from './spec.ts';
 import type { BuildState, Hold, SessionRecord, StepRecord } from './state.ts';
 
 /**
@@ -20,7 +20,7 @@ import type { BuildState, Hold, SessionRecord, StepRecord } from './state.ts';
  */
 export type TimerOwner = StepNode | BuildNode | HoldNode | AgentNode | PoolNode | RequirementClass;
 
-/** Something that gets a share of the agents: a project of all, a build of its project's. */
+/** Something that gets a share of the agents: a project of all, a build (or several together) of its project's. */
 export type Share = {
   weight: number;
   /** Cost of what it holds now; the durable leases give it back after a restart. */
@@ -44,6 +44,8 @@ export class ProjectNode implements Share {
   readonly ordinal: number;
   /** Those of its queues that hold steps. */
   readonly queues = new Bag<ProjectQueue>();
+  /** Those that have a name. */
+  readonly #shares = new Map<string, ShareNode>();
   unfinishedCount = 0;
   buildCount = 0;
   /** Lost with the process. */
@@ -55,25 +57,55 @@ export class ProjectNode implements Share {
     this.weight = weight;
     this.retries = { left: budget, at: 0 };
   }
+
+  /** The share of a new build, which counts as one of it from now on. */
+  shareOf({ share: name, weight }: Pick<BuildSpec, 'share' | 'weight'>, ordinal: number): ShareNode {
+    const known = name === undefined ? undefined : this.#shares.get(name);
+    const share = known ?? new ShareNode(this, ordinal, weight);
+    if (name !== undefined) this.#shares.set(name, share);
+    share.buildCount += 1;
+    return share;
+  }
+
+  /** The build is known no more. */
+  leaveShare({ share, record }: BuildNode): void {
+    share.buildCount -= 1;
+    if (share.buildCount === 0 && record.spec.share !== undefined) this.#shares.delete(record.spec.share);
+  }
 }
 
-export class BuildNode implements Share {
+/** What a build has a part in: a share of its own, or one together with the project's other builds that name the same. */
+export class ShareNode implements Share {
+  weight: number;
+  load = 0;
+  virtualTime = 0;
+  readonly project: ProjectNode;
+  readonly ordinal: number;
+  /** Those of its queues that hold steps. */
+  readonly queues = new Bag<BuildQueue>();
+  /** All of its queues, by its project's; until there is nothing in them and a build of it ends. */
+  readonly queueOf = new Map<ProjectQueue, BuildQueue>();
+  /** Builds that are known and have a part in it. */
+  buildCount = 0;
+
+  constructor(project: ProjectNode, ordinal: number, weight: number) {
+    this.project = project;
+    this.ordinal = ordinal;
+    this.weight = weight;
+  }
+}
+
+export class BuildNode {
   readonly kind = 'build';
   readonly id: BuildId;
   readonly record: BuildRecord;
   readonly project: ProjectNode;
   readonly ordinal: number;
+  readonly share: ShareNode;
   readonly timer: Timer<TimerOwner>;
   /** By position in the submission; empty until all of them are there. */
   steps: readonly StepNode[] = [];
-  /** Those of its queues that hold steps. */
-  readonly queues = new Bag<BuildQueue>();
-  /** All of its queues, by its project's; until it ends. */
-  readonly queueOf = new Map<ProjectQueue, BuildQueue>();
   state: BuildState = { kind: 'running', cancelling: undefined };
-  weight: number;
-  load = 0;
-  virtualTime = 0;
   endedCount = 0;
   fromCacheCount = 0;
   eventSeq = 0;
@@ -83,7 +115,7 @@ export class BuildNode implements Share {
     this.record = record;
     this.project = project;
     this.ordinal = ordinal;
-    this.weight = record.spec.weight;
+    this.share = project.shareOf(record.spec, ordinal);
     this.timer = new Timer<TimerOwner>(this, ordinal);
   }
 }

@@ -1,5 +1,5 @@
 import { Heap } from './heap.ts';
-import type { BuildNode, ProjectNode, Share, StepNode } from './nodes.ts';
+import type { ProjectNode, Share, ShareNode, StepNode } from './nodes.ts';
 
 /**
  * The queued steps of one requirement class: projects by fair share, in each its builds by fair share, in each its steps
@@ -23,32 +23,32 @@ export class ClassQueue {
   }
 
   push(step: StepNode): void {
-    const { build } = step;
-    const project = this.#projectQueue(build.project);
-    const queue = buildQueue(project, build);
+    const { share } = step.build;
+    const project = this.#projectQueue(share.project);
+    const queue = buildQueue(project, share);
     queue.steps.push(step);
     step.queue = queue;
     this.#size += 1;
     if (queue.heapAt < 0) {
       project.builds.push(queue);
-      build.queues.add(queue);
+      share.queues.add(queue);
     }
     if (project.heapAt >= 0) return this.#projects.update(project);
     this.#projects.push(project);
-    build.project.queues.add(project);
+    share.project.queues.add(project);
   }
 
   /** Empty queues are kept for the next step of their build and project. */
   remove(step: StepNode): void {
     const queue = step.queue;
     if (queue === undefined) return;
-    const { project, build } = queue;
+    const { project, share } = queue;
     queue.steps.remove(step);
     step.queue = undefined;
     this.#size -= 1;
     if (queue.steps.size > 0) return;
     project.builds.remove(queue);
-    build.queues.delete(queue);
+    share.queues.delete(queue);
     if (project.builds.size > 0) return;
     this.#projects.remove(project);
     project.project.queues.delete(project);
@@ -90,11 +90,11 @@ export class ClassQueue {
   }
 }
 
-function buildQueue(project: ProjectQueue, build: BuildNode): BuildQueue {
-  const known = build.queueOf.get(project);
+function buildQueue(project: ProjectQueue, share: ShareNode): BuildQueue {
+  const known = share.queueOf.get(project);
   if (known !== undefined) return known;
-  const queue = new BuildQueue(build, project);
-  build.queueOf.set(project, queue);
+  const queue = new BuildQueue(share, project);
+  share.queueOf.set(project, queue);
   return queue;
 }
 
@@ -112,28 +112,28 @@ export class ProjectQueue {
   }
 }
 
-/** A build's queued steps of one class. */
+/** The queued steps of one class of a build, or of the builds that have a share together. */
 export class BuildQueue {
   heapAt = -1;
   bagAt = -1;
-  readonly build: BuildNode;
+  readonly share: ShareNode;
   readonly project: ProjectQueue;
   readonly steps = new Heap<StepNode>(stepBefore);
 
-  constructor(build: BuildNode, project: ProjectQueue) {
-    this.build = build;
+  constructor(share: ShareNode, project: ProjectQueue) {
+    this.share = share;
     this.project = project;
   }
 }
 
 /** Which of two steps, of whatever class, goes first. */
 export function headBefore(left: StepNode, right: StepNode): boolean {
-  const { build: leftBuild } = left;
-  const { build: rightBuild } = right;
-  if (leftBuild.project !== rightBuild.project) {
-    return shareBefore(leftBuild.project, rightBuild.project) ?? leftBuild.project.ordinal < rightBuild.project.ordinal;
+  const { share: leftShare } = left.build;
+  const { share: rightShare } = right.build;
+  if (leftShare.project !== rightShare.project) {
+    return shareBefore(leftShare.project, rightShare.project) ?? leftShare.project.ordinal < rightShare.project.ordinal;
   }
-  if (leftBuild !== rightBuild) return shareBefore(leftBuild, rightBuild) ?? leftBuild.ordinal < rightBuild.ordinal;
+  if (leftShare !== rightShare) return shareBefore(leftShare, rightShare) ?? leftShare.ordinal < rightShare.ordinal;
   return stepBefore(left, right);
 }
 
@@ -149,7 +149,7 @@ function projectBefore({ project: left }: ProjectQueue, { project: right }: Proj
   return shareBefore(left, right) ?? left.ordinal < right.ordinal;
 }
 
-function buildBefore({ build: left }: BuildQueue, { build: right }: BuildQueue): boolean {
+function buildBefore({ share: left }: BuildQueue, { share: right }: BuildQueue): boolean {
   return shareBefore(left, right) ?? left.ordinal < right.ordinal;
 }
 

@@ -1,4 +1,4 @@
-import type { BuildNode, ProjectNode, StepNode } from './nodes.ts';
+import type { BuildNode, ProjectNode, ShareNode, StepNode } from './nodes.ts';
 
 /**
  * The book of fair shares. What is held now (`load`) follows the leases; what was granted so far (`virtualTime`) is
@@ -10,43 +10,44 @@ export class Shares {
 
   /** To be called before a step of the build is queued: an idle share starts level with the others. */
   join(build: BuildNode): void {
-    const { project } = build;
+    const { project, share } = build;
     if (project.load === 0 && project.queues.size === 0) project.virtualTime = Math.max(project.virtualTime, this.#projectsAt);
-    if (build.load === 0 && build.queues.size === 0) build.virtualTime = Math.max(build.virtualTime, project.buildsAt);
+    if (share.load === 0 && share.queues.size === 0) share.virtualTime = Math.max(share.virtualTime, project.buildsAt);
   }
 
   /** The step holds its share from now on, or no longer. */
   hold(step: StepNode, cost: number, sign: 1 | -1): void {
-    step.build.load += sign * cost;
-    step.build.project.load += sign * cost;
-    move(step.build);
+    const { share } = step.build;
+    share.load += sign * cost;
+    share.project.load += sign * cost;
+    move(share);
   }
 
   grant(step: StepNode, cost: number): void {
-    const { build } = step;
-    const { project } = build;
+    const { share } = step.build;
+    const { project } = share;
     this.#projectsAt = Math.max(this.#projectsAt, project.virtualTime);
-    project.buildsAt = Math.max(project.buildsAt, build.virtualTime);
+    project.buildsAt = Math.max(project.buildsAt, share.virtualTime);
     project.virtualTime += cost / project.weight;
-    build.virtualTime += cost / build.weight;
-    move(build);
+    share.virtualTime += cost / share.weight;
+    move(share);
   }
 
   refund(step: StepNode, cost: number): void {
-    const { build } = step;
-    build.project.virtualTime -= cost / build.project.weight;
-    build.virtualTime -= cost / build.weight;
-    move(build);
+    const { share } = step.build;
+    share.project.virtualTime -= cost / share.project.weight;
+    share.virtualTime -= cost / share.weight;
+    move(share);
   }
 }
 
-function move(build: BuildNode): void {
-  moveBuild(build);
-  moveProject(build.project);
+function move(share: ShareNode): void {
+  moveShare(share);
+  moveProject(share.project);
 }
 
-function moveBuild(build: BuildNode): void {
-  const { queues } = build;
+function moveShare(share: ShareNode): void {
+  const { queues } = share;
   for (let place = 0; place < queues.size; place += 1) {
     const queue = queues.at(place);
     queue?.project.builds.update(queue);

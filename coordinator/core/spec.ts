@@ -46,6 +46,15 @@ export type DependencyCache = {
   readonly pushes: boolean;
 };
 
+/** An action that the caller brought ready made. The step is its translation; its results are kept under its own digest. */
+export type GivenAction = {
+  readonly action: Digest;
+  /** Whether an earlier result will do, and a run that is under way already. */
+  readonly lookUp: boolean;
+  /** Those of the outputs that must be directories, where the caller told directories from files; absent where it did not. */
+  readonly directories?: readonly string[];
+};
+
 /** One step of a build as it was accepted: checked, with all defaults filled in. Immutable. */
 export type StepSpec = {
   readonly name: string;
@@ -61,7 +70,7 @@ export type StepSpec = {
   /** Bytes of all files below `inputRoot`, for placement. */
   readonly inputBytes: number;
   readonly needs: readonly Need[];
-  /** Paths below the working directory whose files and directories are the step's outputs. */
+  /** Paths from the working directory on whose files and directories are the step's outputs; only a given action's may begin with `..`. */
   readonly outputs: readonly string[];
   readonly selector: string;
   readonly resources: Resources;
@@ -73,6 +82,8 @@ export type StepSpec = {
   readonly cacheable: boolean;
   /** Anything else that keys the result: the same step with another salt is another action. */
   readonly salt: string;
+  /** Absent = the action is made of the fields here and of what the needs leave. */
+  readonly given?: GivenAction;
   /** Their names, paths and keys are part of the action's key; absent = none. */
   readonly dependencyCaches?: readonly DependencyCache[];
   /** Whether a run changes the world outside of its outputs; then it is not retried after its agent was lost. */
@@ -103,6 +114,8 @@ export type BuildSpec = {
   readonly labels: Readonly<Record<string, string>>;
   /** Weight of the build within its project's share, 1 is normal. */
   readonly weight: number;
+  /** Builds of a project that name the same share have one together, of the weight of the first; absent = one of its own. */
+  readonly share?: string;
   /** Ends every unfinished step when it is over; undefined = no bound. */
   readonly timeoutMs: number | undefined;
   /** Whether the first failure of a critical step cancels what has not started. */

@@ -56,7 +56,7 @@ export class Yard {
         if (build === undefined) return;
         build.state = record.state;
         build.eventSeq = Math.max(build.eventSeq, record.state.lastEventSeq ?? 1);
-        if (build.state.kind === 'ended') build.queueOf.clear();
+        if (build.state.kind === 'ended' && build.share.queues.size === 0) build.share.queueOf.clear();
         return this.setBuildTimer(build);
       }
       case 'step-spec':
@@ -221,6 +221,7 @@ export class Yard {
     this.byKey.delete(buildKeyOf(build.record));
     this.builds.delete(id);
     const { project } = build;
+    project.leaveShare(build);
     project.buildCount -= 1;
     if (project.buildCount > 0) return;
     this.projects.delete(project.name);

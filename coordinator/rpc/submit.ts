@@ -31,29 +31,17 @@ export function submissionFromProto(request: SubmitBuildRequest__Output, caller:
   if (!(weight >= WEIGHT_MIN && weight <= WEIGHT_MAX))
     throw bad('weight', `must be from ${WEIGHT_MIN} to ${WEIGHT_MAX}, but is ${request.weight}`);
   const { scope, zoneCeiling } = placeOf(request, caller);
-  const floor = floorOf({ project: caller.project, scope }) ?? ZONES[0];
+  const place = { project: caller.project, scope, zoneCeiling };
   const spec: BuildSpec = {
     name: textField(request.name, 'name', 1, 128),
-    project: caller.project,
-    scope,
-    zoneCeiling,
+    ...place,
     submittedBy: caller.name,
     labels: labelsField(request.labels, 'labels'),
     weight,
     timeoutMs: durationField(request.timeoutMs, 'timeout_ms', undefined),
     failFast: request.failFast,
-    steps: steps.map((step, index) => within(floor, stepSpecFromProto(step, `steps[${index}]`, zoneCeiling))),
+    steps: steps.map((step, index) => withinFloor(floorOf, place, stepSpecFromProto(step, `steps[${index}]`, zoneCeiling))),
   };
-  if (!atLeast(zoneCeiling, floor)) {
-    throw new Fault(
-      'FORBIDDEN',
-      `The scope ${scope} takes results from the zone ${floor} on, and the build may run in ${zoneCeiling} at most`,
-      {
-        field: 'scope',
-        hint: 'Submit to a scope below it, or with a credential whose zoneCeiling is high enough.',
-      },
-    );
-  }
   refuseRepeatedNames(spec);
   const idempotencyKey = textField(request.idempotencyKey, 'idempotency_key', 1, 128);
   return { spec, idempotencyKey, requestDigest: hashOf(digestOf(Buffer.from(JSON.stringify(spec)))) };
@@ -75,8 +63,18 @@ function placeOf({ scope: wanted, untrustedInputs }: SubmitBuildRequest__Output,
   return { scope: tainted, zoneCeiling: ZONES[0] };
 }
 
-/** The step, in no lower a zone than its scope takes results from. */
-function within(floor: Zone, step: StepSpec): StepSpec {
+/**
+ * The step, in no lower a zone than its scope takes results from.
+ * @throws {Fault} FORBIDDEN where the build may not run as high as that
+ */
+export function withinFloor(floorOf: FloorOf, place: Pick<BuildSpec, 'project' | 'scope' | 'zoneCeiling'>, step: StepSpec): StepSpec {
+  const { scope, zoneCeiling } = place;
+  const floor: Zone = floorOf(place) ?? ZONES[0];
+  if (!atLeast(zoneCeiling, floor)) {
+    const message = `The scope ${scope} takes results from the zone ${floor} on, and the build may run in ${zoneCeiling} at most`;
+    const hint = 'Submit to a scope below it, or with a credential whose zoneCeiling is high enough.';
+    throw new Fault('FORBIDDEN', message, { field: 'scope', hint });
+  }
   return atLeast(step.zone, floor) ? step : { ...step, zone: floor };
 }
 

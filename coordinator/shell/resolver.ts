@@ -4,7 +4,7 @@ import { scopeChain } from '../../base/caller.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
-import { actionOf } from '../../cache/action/action.ts';
+import { actionOf, type EncodedAction } from '../../cache/action/action.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../../cache/digest.ts';
@@ -137,20 +137,30 @@ async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise
   const grafted = await graftAll(resolvable, signal);
   const parts = [{ root: spec.inputRoot, bytes: spec.inputBytes }, ...resolvable.needed.flatMap((needed) => partsOf(needed.result))];
   const inputBytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  const { action, blobs } = actionOf({ ...spec, salt: saltOf(spec), inputRoot: grafted.root });
+  const { action, blobs } = encodedAction(spec, grafted.root);
   const resolved: ResolvedAction = { action, inputRoot: grafted.root, inputBytes, parts: parts.filter((part) => part.bytes > 0) };
   if (!spec.cacheable) {
     await putAll(grafted.added, cache.store, signal);
     return { kind: 'ready', action: await withDependencies(resolved, resolvable, signal) };
   }
-  const result = await cache.actions.get(action, signal);
+  const result = spec.given?.lookUp === false ? undefined : await cache.actions.get(action, signal);
   if (result !== undefined && result.exitCode === 0) return { kind: 'hit', action: resolved, result };
   await putAll(new Map([...grafted.added, ...blobs]), cache.store, signal);
   return {
     kind: 'ready',
     action: await withDependencies(resolved, resolvable, signal),
-    cache: [`no complete result of action ${action} in the scopes ${scopeChain(scope).join(', ')}`],
+    cache: [
+      spec.given?.lookUp === false
+        ? 'its caller wants no earlier result'
+        : `no complete result of action ${action} in the scopes ${scopeChain(scope).join(', ')}`,
+    ],
   };
+}
+
+/** The step's action, and the blobs of it that the store may lack: a caller that brings its action has stored it. */
+function encodedAction(spec: StepSpec, inputRoot: Digest): Pick<EncodedAction, 'action' | 'blobs'> {
+  if (spec.given !== undefined) return { action: spec.given.action, blobs: new Map() };
+  return actionOf({ ...spec, salt: saltOf(spec), inputRoot });
 }
 
 /** With what is found of the step's dependency caches: agents that have it are as good as those that have inputs. */
@@ -173,7 +183,7 @@ function treesOf({ found }: DependencyLookup) {
 /** The action of a step that nothing is grafted into and nothing looked up for: it needs no store. */
 function ungrafted(spec: StepSpec): ResolvedAction {
   const parts = spec.inputBytes > 0 ? [{ root: spec.inputRoot, bytes: spec.inputBytes }] : [];
-  return { action: actionOf(spec).action, inputRoot: spec.inputRoot, inputBytes: spec.inputBytes, parts };
+  return { action: spec.given?.action ?? actionOf(spec).action, inputRoot: spec.inputRoot, inputBytes: spec.inputBytes, parts };
 }
 
 type Grafted = { readonly root: Digest; readonly added: ReadonlyMap<Digest, Uint8Array> };
