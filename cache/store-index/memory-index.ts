@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../digest.ts';
+import { fitsEntry, fitsPack, isSameOwner } from './filter.ts';
 import { entryRow, MemoryState, unknownPack, type NameState } from './memory-state.ts';
 import { compareText, entryText } from './order.ts';
 import {
@@ -18,7 +19,7 @@ import {
 } from './refusals.ts';
 import { ADD_WITHIN_MS, USE_GRAIN_MS } from './store-index.ts';
 import type { BlobPlace, EntryKey, EntryKind, EntryRow, EpochState, Hold, NewEntry, NewPack, Owner, PackName } from './store-index.ts';
-import type { PackRow, Prepared, StoreIndex } from './store-index.ts';
+import type { EntryRowFilter, PackFilter, PackRow, Prepared, StoreIndex } from './store-index.ts';
 
 type Object = EntryKey & { readonly object: string };
 
@@ -83,9 +84,7 @@ export class MemoryIndex implements StoreIndex {
     const known = state.packs.get(pack.name);
     if (known !== undefined && known.state !== 'live') throw packCondemned(pack.name);
     if (now - pack.begunAt > ADD_WITHIN_MS) throw packLate(pack.name);
-    if (known !== undefined && (known.owner.project !== pack.owner.project || known.owner.scope !== pack.owner.scope)) {
-      throw packForeign(pack.name);
-    }
+    if (known !== undefined && !isSameOwner(known.owner, pack.owner)) throw packForeign(pack.name);
     if (known === undefined) {
       const { name, owner, sizeBytes, producer } = pack;
       const times = { createdAt: now, usedAt: now, heldUntil: 0, condemnedAt: undefined };
@@ -213,26 +212,13 @@ export class MemoryIndex implements StoreIndex {
     return undefined;
   }
 
-  async entries(
-    filter: Parameters<StoreIndex['entries']>[0],
-    after: EntryKey | undefined,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly EntryRow[]> {
-    const { project, scope, kind, producer, unusedSince, state } = filter;
+  async entries(filter: EntryRowFilter, after: EntryKey | undefined, limit: number, signal: AbortSignal): Promise<readonly EntryRow[]> {
     const afterText = after === undefined ? undefined : entryText(after);
-    const fits = (row: EntryRow) =>
-      (project === undefined || row.at.owner.project === project) &&
-      (scope === undefined || row.at.owner.scope === scope) &&
-      (kind === undefined || row.at.kind === kind) &&
-      (producer === undefined || row.producer === producer) &&
-      (unusedSince === undefined || row.usedAt < unusedSince) &&
-      (state === undefined || row.state === state);
     const found: (readonly EntryRow[])[] = [];
     for (const { at, published, pending } of this.#enter(signal, false).sortedNames()) {
       if (found.length === limit) break;
       if (afterText !== undefined && compareText(entryText(at), afterText) <= 0) continue;
-      const rows = [published, pending].filter((row) => row !== undefined).filter(fits);
+      const rows = [published, pending].filter((row) => row !== undefined).filter((row) => fitsEntry(row, filter));
       if (rows.length > 0) found.push(rows);
     }
     return found.flat();
@@ -250,21 +236,9 @@ export class MemoryIndex implements StoreIndex {
     return this.#enter(signal).usage();
   }
 
-  async packs(
-    filter: Parameters<StoreIndex['packs']>[0],
-    after: PackName | undefined,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly PackRow[]> {
-    const { state, owner, producer } = filter;
+  async packs(filter: PackFilter, after: PackName | undefined, limit: number, signal: AbortSignal): Promise<readonly PackRow[]> {
     return [...this.#enter(signal, false).packs.values()]
-      .filter(
-        (row) =>
-          (after === undefined || row.name > after) &&
-          (state === undefined || row.state === state) &&
-          (owner === undefined || (row.owner.project === owner.project && row.owner.scope === owner.scope)) &&
-          (producer === undefined || row.producer === producer),
-      )
+      .filter((row) => (after === undefined || row.name > after) && fitsPack(row, filter))
       .toSorted((left, right) => compareText(left.name, right.name))
       .slice(0, limit);
   }

@@ -108,6 +108,19 @@ export type PackRow = {
   readonly condemnedAt: TimeMs | undefined;
 };
 
+/** Which entries; all of them where nothing is said. */
+export type EntryRowFilter = {
+  readonly project?: string;
+  readonly scope?: string;
+  readonly kind?: EntryKind;
+  readonly producer?: string;
+  readonly unusedSince?: TimeMs;
+  readonly state?: EntryRow['state'];
+};
+
+/** Which packs; all of them where nothing is said. */
+export type PackFilter = { readonly state?: PackState; readonly owner?: Owner; readonly producer?: string };
+
 /** `open`: readers and writers are let in. `complete`: everything that the store has is known again, so that what is unknown is garbage. */
 export type EpochState = { readonly epoch: string; readonly open: boolean; readonly complete: boolean };
 
@@ -212,19 +225,7 @@ export interface StoreIndex extends AsyncDisposable {
    * Published and pending entries in order of project, scope, kind and key (by the bytes of their UTF-8; a pending one after the published
    * one of its name), of names after `after`; at most `limit` names.
    */
-  entries(
-    filter: {
-      readonly project?: string;
-      readonly scope?: string;
-      readonly kind?: EntryKind;
-      readonly producer?: string;
-      readonly unusedSince?: TimeMs;
-      readonly state?: EntryRow['state'];
-    },
-    after: EntryKey | undefined,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly EntryRow[]>;
+  entries(filter: EntryRowFilter, after: EntryKey | undefined, limit: number, signal: AbortSignal): Promise<readonly EntryRow[]>;
 
   /** Which of these objects belong to an entry, pending or published. */
   knownObjects(objects: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
@@ -235,12 +236,7 @@ export interface StoreIndex extends AsyncDisposable {
   // ── garbage collection ──
 
   /** Packs by name after `after`, of a state; at most `limit`. */
-  packs(
-    filter: { readonly state?: PackState; readonly owner?: Owner; readonly producer?: string },
-    after: PackName | undefined,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly PackRow[]>;
+  packs(filter: PackFilter, after: PackName | undefined, limit: number, signal: AbortSignal): Promise<readonly PackRow[]>;
 
   /**
    * LIVE → CONDEMNED, and its rows go: only if nothing refers to it, no unexpired hold is on it, and it was neither made nor used since

@@ -1,16 +1,15 @@
-import { entryText } from '../order.ts';
+import { fitsEntry } from '../filter.ts';
+import { compareText, entryText } from '../order.ts';
 import { tooManyPacks } from '../refusals.ts';
 import { USE_GRAIN_MS } from '../store-index.ts';
-import type { EntryKey, EntryKind, EntryRow, Hold, NewEntry, PackName, Prepared, StoreIndex } from '../store-index.ts';
-import { compareText } from '../order.ts';
-import { slicesOf } from './packs.ts';
+import type { EntryKey, EntryKind, EntryRow, EntryRowFilter, Hold, NewEntry, PackName, Prepared } from '../store-index.ts';
+import { slicesOf } from '../slices.ts';
 import { after as afterName, endOfPrefix, from as fromName } from './range.ts';
 import type { Step } from './redis.ts';
 import { decodeEntry, encodeEntry } from './row.ts';
 import { listOf, textIn } from './script.ts';
 
 type Named = EntryKey & { readonly object: string };
-type Filter = Parameters<StoreIndex['entries']>[0];
 
 const PAGE = 200;
 
@@ -82,13 +81,13 @@ export class RedisEntries {
     return undefined;
   }
 
-  async list(filter: Filter, after: EntryKey | undefined, limit: number, signal: AbortSignal): Promise<readonly EntryRow[]> {
+  async list(filter: EntryRowFilter, after: EntryKey | undefined, limit: number, signal: AbortSignal): Promise<readonly EntryRow[]> {
     const rows = filter.state === 'pending' ? this.#pendingRows(after, signal) : this.#rows(filter, after, signal);
     const found: EntryRow[] = [];
     let names = 0;
     let last = '';
     for await (const row of rows) {
-      if (!fits(row, filter)) continue;
+      if (!fitsEntry(row, filter)) continue;
       const name = entryText(row.at);
       if (name !== last) names += 1;
       if (names > limit) break;
@@ -120,7 +119,7 @@ export class RedisEntries {
   }
 
   /** Rows in their order, page by page. */
-  async *#rows(filter: Filter, after: EntryKey | undefined, signal: AbortSignal): AsyncGenerator<EntryRow, void, undefined> {
+  async *#rows(filter: EntryRowFilter, after: EntryKey | undefined, signal: AbortSignal): AsyncGenerator<EntryRow, void, undefined> {
     const prefix = prefixOf(filter);
     let least = fromName(prefix);
     if (after !== undefined && compareText(entryText(after), prefix) >= 0) least = afterName(entryText(after));
@@ -152,17 +151,8 @@ export class RedisEntries {
 }
 
 /** What all names that fit begin with, as far as that can be said. */
-function prefixOf({ project, scope, kind }: Filter): string {
+function prefixOf({ project, scope, kind }: EntryRowFilter): string {
   if (project === undefined) return '';
   if (scope === undefined) return `${project}\0`;
   return kind === undefined ? `${project}\0${scope}\0` : `${project}\0${scope}\0${kind}\0`;
-}
-
-function fits(row: EntryRow, { project, scope, kind, producer, unusedSince, state }: Filter): boolean {
-  if (project !== undefined && row.at.owner.project !== project) return false;
-  if (scope !== undefined && row.at.owner.scope !== scope) return false;
-  if (kind !== undefined && row.at.kind !== kind) return false;
-  if (producer !== undefined && row.producer !== producer) return false;
-  if (unusedSince !== undefined && row.usedAt >= unusedSince) return false;
-  return state === undefined || row.state === state;
 }

@@ -1,8 +1,21 @@
 import type { Digest } from '../../digest.ts';
+import { fitsPack } from '../filter.ts';
 import { compareText, ownerOfText, ownerText } from '../order.ts';
+import { slicesOf } from '../slices.ts';
 import { ADD_WITHIN_MS, USE_GRAIN_MS } from '../store-index.ts';
-import type { BlobPlace, EpochState, Frame, Hold, NewPack, Owner, OwnerUsage, PackName, PackRow, PackState } from '../store-index.ts';
-import type { StoreIndex } from '../store-index.ts';
+import type {
+  BlobPlace,
+  EpochState,
+  Frame,
+  Hold,
+  NewPack,
+  Owner,
+  OwnerUsage,
+  PackFilter,
+  PackName,
+  PackRow,
+  PackState,
+} from '../store-index.ts';
 import { after as afterName } from './range.ts';
 import type { Step } from './redis.ts';
 import { decodeFrame, decodeRow, encodeFrame, encodeRow, fieldOf } from './row.ts';
@@ -100,21 +113,15 @@ export class RedisPacks {
     return found.toSorted((left, right) => compareText(ownerText(left.owner), ownerText(right.owner)));
   }
 
-  async list(
-    filter: Parameters<StoreIndex['packs']>[0],
-    after: PackName | undefined,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<readonly PackRow[]> {
-    const { state, owner, producer } = filter;
+  async list(filter: PackFilter, after: PackName | undefined, limit: number, signal: AbortSignal): Promise<readonly PackRow[]> {
     const found: PackRow[] = [];
     for (let begin = afterName(after); ;) {
       const [rows, last] = listOf(await this.#step(signal, 'packs', begin, '+', PAGE));
-      for (const row of listOf(rows).map(packRowOf)) {
-        if (state !== undefined && row.state !== state) continue;
-        if (owner !== undefined && (row.owner.project !== owner.project || row.owner.scope !== owner.scope)) continue;
-        if (producer === undefined || row.producer === producer) found.push(row);
-      }
+      found.push(
+        ...listOf(rows)
+          .map(packRowOf)
+          .filter((row) => fitsPack(row, filter)),
+      );
       const lastName = textIn(last);
       if (lastName === '' || found.length >= limit) return found.slice(0, limit);
       begin = afterName(lastName);
@@ -158,10 +165,4 @@ function packRowOf(answer: Answer): PackRow {
 
 function stateOf(text: string | undefined): PackState {
   return text === 'live' || text === 'condemned' ? text : 'deleted';
-}
-
-/** In pieces of a call each; one empty piece of nothing, so that the call is made. */
-export function* slicesOf<T>(list: readonly T[], size: number): Iterable<readonly T[]> {
-  if (list.length === 0) yield list;
-  for (let from = 0; from < list.length; from += size) yield list.slice(from, from + size);
 }

@@ -1,5 +1,6 @@
-import type { EntryKey, EntryKind, EntryRow, NewEntry, PackName, Prepared, StoreIndex } from '../store-index.ts';
+import type { EntryKey, EntryKind, EntryRow, EntryRowFilter, NewEntry, PackName, Prepared } from '../store-index.ts';
 import { USE_GRAIN_MS } from '../store-index.ts';
+import { entryText } from '../order.ts';
 import { notPending } from '../refusals.ts';
 import { bytesOf, type SqlitePacks } from './packs.ts';
 import type { IndexFile, Row } from './file.ts';
@@ -75,7 +76,7 @@ export class SqliteEntries {
     return undefined;
   }
 
-  list(filter: Parameters<StoreIndex['entries']>[0], after: EntryKey | undefined, limit: number): readonly EntryRow[] {
+  list(filter: EntryRowFilter, after: EntryKey | undefined, limit: number): readonly EntryRow[] {
     const conditions: string[] = [];
     const values: (string | number | Uint8Array)[] = [];
     const narrow = (condition: string, ...of: readonly (string | number | Uint8Array)[]) => {
@@ -95,7 +96,8 @@ export class SqliteEntries {
     const found = this.#file.all(sql, ...values, 2 * limit).map(entryOf);
     let names = 0;
     const end = found.findIndex((row, index) => {
-      if (!isSameName(row, found[index - 1])) names += 1;
+      const before = found[index - 1];
+      if (before === undefined || entryText(before.at) !== entryText(row.at)) names += 1;
       return names > limit;
     });
     return end < 0 ? found : found.slice(0, end);
@@ -155,12 +157,6 @@ export class SqliteEntries {
 
 function nameValues({ owner, kind, key }: EntryKey): readonly [string, string, string, Uint8Array] {
   return [owner.project, owner.scope, kind, Buffer.from(key)];
-}
-
-function isSameName(row: EntryRow, other: EntryRow | undefined): boolean {
-  const { at } = row;
-  if (other === undefined || other.at.key !== at.key || other.at.kind !== at.kind) return false;
-  return other.at.owner.project === at.owner.project && other.at.owner.scope === at.owner.scope;
 }
 
 /** The first bytes after all that begin with these; undefined where there are none. */

@@ -1,7 +1,7 @@
 import { hashOf, sizeOf, type Digest } from '../../digest.ts';
 import { holdLost, notCondemned, packCondemned, packForeign, packLate, wrongPhase } from '../refusals.ts';
 import { ADD_WITHIN_MS, USE_GRAIN_MS } from '../store-index.ts';
-import type { BlobPlace, Frame, Hold, NewPack, Owner, OwnerUsage, PackName, PackRow, PackState, StoreIndex } from '../store-index.ts';
+import type { BlobPlace, Frame, Hold, NewPack, Owner, OwnerUsage, PackFilter, PackName, PackRow, PackState } from '../store-index.ts';
 import type { IndexFile, Row } from './file.ts';
 
 const STATES: readonly PackState[] = ['live', 'condemned', 'deleted'];
@@ -132,7 +132,7 @@ export class SqlitePacks {
     for (const pack of packs) this.#file.run('UPDATE packs SET refs = refs + ? WHERE name = ?', by, Buffer.from(pack, 'hex'));
   }
 
-  list(filter: Parameters<StoreIndex['packs']>[0], after: PackName | undefined, limit: number): readonly PackRow[] {
+  list(filter: PackFilter, after: PackName | undefined, limit: number): readonly PackRow[] {
     const { state, owner, producer } = filter;
     const rows = this.#file.all(
       `SELECT p.*, o.project, o.scope FROM packs p LEFT JOIN owners o ON o.id = p.owner

@@ -1,6 +1,7 @@
 import type { Env } from '../../../base/env.ts';
 import type { Digest } from '../../digest.ts';
 import { refuseAborted } from '../refusals.ts';
+import { slicesOf } from '../slices.ts';
 import type { BlobPlace, StoreIndex } from '../store-index.ts';
 import { startStoreThread, type Method, type StoreThread } from './call.ts';
 import type { SqliteStore } from './store.ts';
@@ -36,17 +37,17 @@ export async function openSqliteStoreIndex({ path, env }: SqliteStoreIndexOption
     complete: (epoch, signal) => call('complete', signal, epoch),
     async addPack(pack, hold, signal) {
       // A slice that others overtake is refused where the pack is gone meanwhile; what was added stays findable, and is true.
-      for (const rows of slicesOf(pack.rows)) await call('addPack', signal, { ...pack, rows }, hold);
+      for (const rows of slicesOf(pack.rows, SLICE)) await call('addPack', signal, { ...pack, rows }, hold);
     },
     async locate(project, scopes, digests, hold, signal) {
       const found = new Map<Digest, BlobPlace>();
-      for (const slice of slicesOf(digests)) {
+      for (const slice of slicesOf(digests, SLICE)) {
         for (const [digest, place] of await call('locate', signal, project, scopes, slice, hold)) found.set(digest, place);
       }
       return found;
     },
     async forget(owner, rows, signal) {
-      for (const slice of slicesOf(rows)) await call('forget', signal, owner, slice);
+      for (const slice of slicesOf(rows, SLICE)) await call('forget', signal, owner, slice);
     },
     extend: (hold, signal) => call('extend', signal, hold),
     release: (hold, signal) => call('release', signal, hold),
@@ -92,10 +93,4 @@ function caller(thread: StoreThread, env: Env) {
     const all = [env.clock.now(), ...args] as unknown as Parameters<SqliteStore[M]>; // `Rest` is what follows the time
     return await thread.call(method, ...all);
   };
-}
-
-/** In pieces of a transaction each; one empty piece of nothing, so that the call is made. */
-function* slicesOf<T>(list: readonly T[]): Iterable<readonly T[]> {
-  if (list.length === 0) yield list;
-  for (let from = 0; from < list.length; from += SLICE) yield list.slice(from, from + SLICE);
 }

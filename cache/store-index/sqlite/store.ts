@@ -1,6 +1,17 @@
 import type { Digest } from '../../digest.ts';
 import { holdLost, indexClosed, otherEpoch, tooManyPacks, wrongPhase } from '../refusals.ts';
-import type { EntryKey, EntryKind, EpochState, Hold, NewEntry, NewPack, Owner, PackName, StoreIndex } from '../store-index.ts';
+import type {
+  EntryKey,
+  EntryKind,
+  EntryRowFilter,
+  EpochState,
+  Hold,
+  NewEntry,
+  NewPack,
+  Owner,
+  PackFilter,
+  PackName,
+} from '../store-index.ts';
 import { SqliteEntries } from './entries.ts';
 import { IndexFile } from './file.ts';
 import { requireComplete, SqlitePacks } from './packs.ts';
@@ -97,7 +108,7 @@ export class SqliteStore {
     return this.#write(true, undefined, () => this.#entries.newest(kind, project, scopes, prefix, now));
   }
 
-  entries(_now: number, filter: Parameters<StoreIndex['entries']>[0], after: EntryKey | undefined, limit: number) {
+  entries(_now: number, filter: EntryRowFilter, after: EntryKey | undefined, limit: number) {
     return this.#read(false, () => this.#entries.list(filter, after, limit));
   }
 
@@ -109,7 +120,7 @@ export class SqliteStore {
     return this.#read(true, () => this.#packs.usage());
   }
 
-  packs(_now: number, filter: Parameters<StoreIndex['packs']>[0], after: PackName | undefined, limit: number) {
+  packs(_now: number, filter: PackFilter, after: PackName | undefined, limit: number) {
     return this.#read(false, () => this.#packs.list(filter, after, limit));
   }
 
