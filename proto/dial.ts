@@ -38,7 +38,7 @@ export type CallerOptions = {
    */
   readonly idleMs?: number;
   /** Sent along with the call. @default none */
-  readonly metadata?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string | Buffer>>;
 };
 
 /** No unary call waits for ever, whatever its caller forgets to say. */

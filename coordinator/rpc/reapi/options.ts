@@ -1,0 +1,68 @@
+import type { Env } from '../../../base/env.ts';
+import { Fault } from '../../../base/fault.ts';
+import { ROLES, type Caller, type Role } from '../../../base/caller.ts';
+import type { BlobStore } from '../../../cache/blob-store.ts';
+import type { FloorOf } from '../../../cache/quotas.ts';
+import type { Gate } from '../../../cache/rpc/access.ts';
+import type { Call } from '../../../proto/handlers.ts';
+import type { Relay } from '../../../proto/relay.ts';
+import type { Role as CoordinatorRole, RoleSource } from '../../role/role.ts';
+import type { Interest } from '../../shell/interest.ts';
+import type { Shell } from '../../shell/shell.ts';
+
+/** What the services of build tools stand on. */
+export type ReapiOptions = Gate & {
+  readonly role: RoleSource;
+  /** Hands calls on to the coordinator that leads. */
+  readonly relay: Relay;
+  /** Where a caller's actions and inputs are. */
+  readonly storeFor: (instanceName: string) => BlobStore;
+  readonly floorOf: FloorOf;
+  readonly interest: Interest;
+  /** Names of platform properties that are left out of account. */
+  readonly ignored: ReadonlySet<string>;
+  /** How long an action waits for an agent of its kind to appear. */
+  readonly noAgentMs: number;
+  readonly env: Env;
+};
+
+/** With what only a leader has. */
+export type Leading = ReapiOptions & Pick<Shell, 'core' | 'driver' | 'watch'> & { readonly over: AbortSignal };
+
+/** The least role for each rpc. A test holds it against the descriptors. */
+export const REAPI_LEAST_ROLE = {
+  Execute: 'submitter',
+  WaitExecution: 'viewer',
+  GetOperation: 'viewer',
+  ListOperations: 'viewer',
+  CancelOperation: 'submitter',
+  DeleteOperation: 'submitter',
+  WaitOperation: 'viewer',
+} as const satisfies Record<string, Role>;
+
+export type ReapiRpc = keyof typeof REAPI_LEAST_ROLE;
+
+/** @throws {Fault} UNAUTHENTICATED; FORBIDDEN for identities of other kinds and too low a role */
+export function callerOf({ authenticator }: ReapiOptions, rpc: ReapiRpc, call: Call): Caller {
+  const identity = authenticator.identify(call.evidence);
+  if (identity.kind !== 'caller')
+    throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
+  const { caller } = identity;
+  const least = REAPI_LEAST_ROLE[rpc];
+  if (ROLES.indexOf(caller.role) >= ROLES.indexOf(least)) return caller;
+  throw new Fault('FORBIDDEN', `${rpc} needs the role ${least}, but ${caller.name} has the role ${caller.role}`);
+}
+
+/** Longest wait for somebody to lead. */
+const LEADER_MS = 3_000;
+
+/** This coordinator's part: to lead, or to hand the call on to the one that does. @throws {Fault} NO_LEADER, DRAINING */
+export async function roleFor(options: ReapiOptions, call: Call): Promise<CoordinatorRole> {
+  const now = options.role.current();
+  return now.kind === 'leading' ? now : options.role.known(LEADER_MS, call.signal);
+}
+
+export function leadingOf(options: ReapiOptions, role: CoordinatorRole & { kind: 'leading' }): Leading {
+  const { core, driver, watch } = role.shell;
+  return { ...options, core, driver, watch, over: role.over };
+}
