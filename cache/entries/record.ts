@@ -2,6 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import { SIGNATURE_BYTES, type KeyId, type Keyring } from '../../base/signing.ts';
 import type { Owner } from '../store-index/store-index.ts';
 import { WireReader, WireWriter } from '../wire.ts';
+import { readTexts, writeTexts } from '../wire-texts.ts';
 import { checkEntry, kindOf } from './check.ts';
 import type { Consumed, Entry, KeyPart, Provenance } from './entry-store.ts';
 
@@ -17,6 +18,7 @@ const HEADER_BYTES = MAGIC.byteLength + 1 + 8 + SIGNATURE_BYTES;
 const PURPOSE = 'entry 1';
 
 const FIELDS = { project: 1, scope: 2, kind: 3, key: 4, value: 5, part: 6, provenance: 7, writtenAt: 8, pack: 9, bytes: 10 } as const;
+const PART_TEXTS = ['name', 'value'] as const satisfies readonly (keyof KeyPart)[];
 /** Fields of Provenance that are text, by their numbers from 1; the entries that were consumed come after them. */
 const PROVENANCE_TEXTS = ['build', 'step', 'attempt', 'agent', 'zone', 'caller', 'writer'] as const satisfies readonly (keyof Provenance)[];
 const CONSUMED_FIELD = 8;
@@ -81,7 +83,7 @@ function encodeBody({ at, value, parts, provenance, writtenAt }: Entry, ground: 
   const writer = new WireWriter(512 + value.byteLength);
   writer.string(FIELDS.project, at.owner.project).string(FIELDS.scope, at.owner.scope);
   writer.string(FIELDS.kind, at.kind).string(FIELDS.key, at.key).bytes(FIELDS.value, value);
-  for (const part of parts) writer.message(FIELDS.part, (message) => message.string(1, part.name).string(2, part.value));
+  for (const part of parts) writer.message(FIELDS.part, (message) => writeTexts(message, PART_TEXTS, part));
   writer.message(FIELDS.provenance, (message) => {
     writeTexts(message, PROVENANCE_TEXTS, provenance);
     for (const one of provenance.consumed) message.message(CONSUMED_FIELD, (nested) => writeTexts(nested, CONSUMED_TEXTS, one));
@@ -89,10 +91,6 @@ function encodeBody({ at, value, parts, provenance, writtenAt }: Entry, ground: 
   writer.varint(FIELDS.writtenAt, Math.max(0, Math.round(writtenAt)));
   for (const pack of ground.packs) writer.bytes(FIELDS.pack, Buffer.from(pack, 'hex'));
   return writer.varint(FIELDS.bytes, ground.bytes).finish();
-}
-
-function writeTexts<K extends string>(writer: WireWriter, names: readonly K[], from: Readonly<Record<K, string>>): void {
-  for (const [index, name] of names.entries()) writer.string(index + 1, from[name]);
 }
 
 function decodeBody(bytes: Uint8Array): { readonly entry: Entry; readonly ground: Ground } {
@@ -110,7 +108,7 @@ function decodeBody(bytes: Uint8Array): { readonly entry: Entry; readonly ground
     else if (reader.field === FIELDS.kind) kind = reader.string();
     else if (reader.field === FIELDS.key) key = reader.string();
     else if (reader.field === FIELDS.value) value = Uint8Array.from(reader.bytes());
-    else if (reader.field === FIELDS.part) parts.push(readPart(reader.bytes()));
+    else if (reader.field === FIELDS.part) parts.push(readTexts(reader.bytes(), 'entry', PART_TEXTS));
     else if (reader.field === FIELDS.provenance) provenance = readProvenance(reader.bytes());
     else if (reader.field === FIELDS.writtenAt) writtenAt = reader.varint();
     else if (reader.field === FIELDS.pack) packs.push(Buffer.from(reader.bytes()).toString('hex'));
@@ -121,31 +119,15 @@ function decodeBody(bytes: Uint8Array): { readonly entry: Entry; readonly ground
   return { entry, ground: { packs, bytes: needed } };
 }
 
-function readPart(bytes: Uint8Array): KeyPart {
-  const part = readTexts(bytes, ['name', 'value']);
-  return { name: part.name, value: part.value };
-}
-
 function readProvenance(bytes: Uint8Array): Provenance {
-  const { writer, ...texts } = readTexts(bytes, PROVENANCE_TEXTS);
+  const { writer, ...texts } = readTexts(bytes, 'entry', PROVENANCE_TEXTS);
   if (writer !== 'executor' && writer !== 'client') throw new Fault('BAD_REQUEST', `The entry's writer is "${writer}"`);
   const consumed: Consumed[] = [];
   const reader = new WireReader(bytes, 'provenance');
   while (reader.next()) {
     if (reader.field !== CONSUMED_FIELD) continue;
-    const { kind, ...rest } = readTexts(reader.bytes(), CONSUMED_TEXTS);
+    const { kind, ...rest } = readTexts(reader.bytes(), 'entry', CONSUMED_TEXTS);
     consumed.push({ kind: kindOf(kind), ...rest });
   }
   return { ...texts, writer, consumed };
-}
-
-/** Texts by field number, from 1; those that are not there are ''. */
-function readTexts<K extends string>(bytes: Uint8Array, names: readonly K[]): Record<K, string> {
-  const found = new Map<K, string>();
-  const reader = new WireReader(bytes, 'entry');
-  while (reader.next()) {
-    const name = names[reader.field - 1];
-    if (name !== undefined) found.set(name, reader.string());
-  }
-  return Object.fromEntries(names.map((name) => [name, found.get(name) ?? ''])) as Record<K, string>; // one text for each name
 }

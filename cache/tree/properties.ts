@@ -1,5 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { WireReader, type WireWriter } from '../wire.ts';
+import { readTexts, writeTexts } from '../wire-texts.ts';
+import { readTime, writeTime } from '../wire-time.ts';
 
 /**
  * What a tree may say of an entry beyond its content: REAPI NodeProperties. Trees that say nothing have the digests that they would have
@@ -16,10 +18,10 @@ export type NodeProperties = {
 
 export type NamedProperty = { readonly name: string; readonly value: string };
 
+const PROPERTY_TEXTS = ['name', 'value'] as const;
+
 /** Files of a tree with the same value of this property are one file with several names. */
 export const HARD_LINK_GROUP = 'switchyard.hard-link-group';
-
-const US = 1_000_000;
 
 /** The group of hard links that a file belongs to. */
 export function hardLinkGroupOf(properties: NodeProperties | undefined): string | undefined {
@@ -32,11 +34,8 @@ export function writeProperties(writer: WireWriter, field: number, properties: N
   const { mtimeUs, mode, named = [] } = properties;
   if (mtimeUs === undefined && mode === undefined && named.length === 0) return;
   writer.message(field, (message) => {
-    for (const { name, value } of named) message.message(1, (one) => one.string(1, name).string(2, value));
-    if (mtimeUs !== undefined) {
-      const seconds = Math.floor(mtimeUs / US);
-      message.message(2, (time) => time.signed(1, seconds).varint(2, (mtimeUs - seconds * US) * 1_000));
-    }
+    for (const property of named) message.message(1, (one) => writeTexts(one, PROPERTY_TEXTS, property));
+    if (mtimeUs !== undefined) writeTime(message, 2, mtimeUs);
     if (mode !== undefined) message.message(3, (value) => value.varint(1, mode & 0o777));
   });
 }
@@ -48,7 +47,7 @@ export function readProperties(bytes: Uint8Array, entry: string): NodeProperties
   let mode: number | undefined;
   const reader = new WireReader(bytes, 'NodeProperties');
   while (reader.next()) {
-    if (reader.field === 1) named.push(readNamed(reader.bytes()));
+    if (reader.field === 1) named.push(readTexts(reader.bytes(), 'NodeProperty', PROPERTY_TEXTS));
     else if (reader.field === 2) mtimeUs = readTime(reader.bytes());
     else if (reader.field === 3) mode = readNumber(reader.bytes()) & 0o777;
   }
@@ -62,28 +61,6 @@ export function readProperties(bytes: Uint8Array, entry: string): NodeProperties
     ...(mode === undefined ? {} : { mode }),
     ...(named.length === 0 ? {} : { named }),
   };
-}
-
-function readNamed(bytes: Uint8Array): NamedProperty {
-  let name = '';
-  let value = '';
-  const reader = new WireReader(bytes, 'NodeProperty');
-  while (reader.next()) {
-    if (reader.field === 1) name = reader.string();
-    else if (reader.field === 2) value = reader.string();
-  }
-  return { name, value };
-}
-
-function readTime(bytes: Uint8Array): number {
-  let seconds = 0;
-  let nanos = 0;
-  const reader = new WireReader(bytes, 'Timestamp');
-  while (reader.next()) {
-    if (reader.field === 1) seconds = reader.signed();
-    else if (reader.field === 2) nanos = reader.signed();
-  }
-  return seconds * US + Math.floor(nanos / 1_000);
 }
 
 function readNumber(bytes: Uint8Array): number {
