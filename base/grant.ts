@@ -47,24 +47,28 @@ const TEXT = /^sy1\.([A-Za-z0-9_-]{1,8192})\.([A-Za-z0-9_-]{43})$/;
 /**
  * The key for grants that belongs to a yard's signing keys: derived from what only their private key can make, so that whoever
  * shares those shares this, and there is no second secret to keep. HMAC-SHA256: a grant is made for every offer and every renewal.
+ * Grants by the other private keys of the file are taken, too: while one is being exchanged, what was given out holds until its end.
  */
 export function grantKeyFrom(keyring: Keyring): GrantKey {
   // Ed25519 signatures are the same each time, and nobody without the private key can make or guess one.
-  const key = createHash('sha256')
-    .update(keyring.sign('key for grants', Buffer.from(FORM)))
-    .digest();
-  const macOf = (body: string) => createHmac('sha256', key).update(`${FORM}.${body}`).digest();
+  const keyOf = (signature: Uint8Array) => createHash('sha256').update(signature).digest();
+  const [purpose, bytes] = ['key for grants', Buffer.from(FORM)] as const;
+  const own = keyOf(keyring.sign(purpose, bytes));
+  const all = keyring.signAll(purpose, bytes).map(keyOf);
+  const macOf = (body: string, key: Buffer) => createHmac('sha256', key).update(`${FORM}.${body}`).digest();
   return {
     seal(grant) {
       const body = Buffer.from(JSON.stringify(grant)).toString('base64url');
-      return `${FORM}.${body}.${macOf(body).toString('base64url')}`;
+      return `${FORM}.${body}.${macOf(body, own).toString('base64url')}`;
     },
     open(text, now) {
       const [, body, mac] = TEXT.exec(text) ?? [];
       if (body === undefined || mac === undefined) return { kind: 'bad' };
       const shown = Buffer.from(mac, 'base64url');
-      const wanted = macOf(body);
-      if (shown.byteLength !== wanted.byteLength || !timingSafeEqual(shown, wanted)) return { kind: 'bad' };
+      // All are compared, whichever fits.
+      const macs = all.map((key) => macOf(body, key));
+      const fits = macs.filter((wanted) => shown.byteLength === wanted.byteLength && timingSafeEqual(shown, wanted));
+      if (fits.length === 0) return { kind: 'bad' };
       const grant = parseGrant(Buffer.from(body, 'base64url').toString());
       if (grant === undefined) return { kind: 'bad' };
       return { kind: now < grant.expiresAt + GRANT_SKEW_MS ? 'good' : 'expired', grant };

@@ -24,6 +24,8 @@ export interface Keyring {
   /** All keys that verify, the signing one among them. */
   readonly keyIds: readonly KeyId[];
   sign(purpose: string, bytes: Uint8Array): Uint8Array;
+  /** The signatures of all private keys that are here, that of the signing one first: for what any of them may have made. */
+  signAll(purpose: string, bytes: Uint8Array): readonly Uint8Array[];
   verify(purpose: string, keyId: KeyId, bytes: Uint8Array, signature: Uint8Array): Verdict;
 }
 
@@ -35,13 +37,13 @@ export interface Keyring {
 export function parseKeyring(text: string): Keyring {
   const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----/g)];
   const keys = blocks.map(([block, kind], index) => keyOf(block, kind ?? '', index));
-  const signing = keys.find(({ secret }) => secret !== undefined);
-  if (signing?.secret === undefined) {
+  const [signing, ...others] = keys.flatMap(({ id, secret }) => (secret === undefined ? [] : [{ id, secret }]));
+  if (signing === undefined) {
     throw new Fault('CONFIG_INVALID', 'The file of signing keys has no private key', {
       hint: 'Make one with "openssl genpkey -algorithm ed25519", or remove the file and one is made.',
     });
   }
-  return keyringOf(signing.id, signing.secret, new Map(keys.map(({ id, open }) => [id, open])));
+  return keyringOf(signing, others, new Map(keys.map(({ id, open }) => [id, open])));
 }
 
 /** Keys that live in this process alone. */
@@ -77,6 +79,7 @@ export function exchangeableKeyring(first: Keyring): Keyring & { exchange(next: 
       return current.keyIds;
     },
     sign: (purpose, bytes) => current.sign(purpose, bytes),
+    signAll: (purpose, bytes) => current.signAll(purpose, bytes),
     verify: (purpose, keyId, bytes, signature) => current.verify(purpose, keyId, bytes, signature),
     exchange(next) {
       current = next;
@@ -99,6 +102,7 @@ export function rememberingKeyring(next: Keyring, countMax: number): Keyring {
       return next.keyIds;
     },
     sign: (purpose, bytes) => next.sign(purpose, bytes),
+    signAll: (purpose, bytes) => next.signAll(purpose, bytes),
     verify(purpose, keyId, bytes, signature) {
       if (!next.keyIds.includes(keyId)) return 'unknown-key';
       const name = createHash('sha256').update(`${purpose}\0${keyId}\0`).update(signature).update(bytes).digest('base64');
@@ -117,11 +121,15 @@ export function rememberingKeyring(next: Keyring, countMax: number): Keyring {
 
 type Key = { readonly id: KeyId; readonly open: KeyObject; readonly secret: KeyObject | undefined };
 
-function keyringOf(keyId: KeyId, secret: KeyObject, keys: ReadonlyMap<KeyId, KeyObject>): Keyring {
+type Signer = { readonly id: KeyId; readonly secret: KeyObject };
+
+function keyringOf(signing: Signer, others: readonly Signer[], keys: ReadonlyMap<KeyId, KeyObject>): Keyring {
+  const signBy = ({ secret }: Signer, purpose: string, bytes: Uint8Array) => sign(null, messageOf(purpose, bytes), secret);
   return {
-    keyId,
+    keyId: signing.id,
     keyIds: [...keys.keys()],
-    sign: (purpose, bytes) => sign(null, messageOf(purpose, bytes), secret),
+    sign: (purpose, bytes) => signBy(signing, purpose, bytes),
+    signAll: (purpose, bytes) => [signing, ...others].map((signer) => signBy(signer, purpose, bytes)),
     verify(purpose, signer, bytes, signature) {
       const key = keys.get(signer);
       if (key === undefined) return 'unknown-key';

@@ -38,6 +38,10 @@ export const CACHE_OPTIONS = {
     allowLocal: { type: 'boolean', default: 'false', help: 'Whether a connection from loopback without a token is the local caller.' },
     localProject: { type: 'string', default: 'local', help: 'Project of the local caller.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local caller.' },
+    metricsListen: {
+      type: 'string',
+      help: 'Address for probes and metrics over HTTP, host:port: /livez, /readyz and /metrics. Nothing listens without it.',
+    },
     logLevel: {
       type: 'choice',
       choices: ['debug', 'info', 'warn', 'error', 'silent'],

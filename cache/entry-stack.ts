@@ -3,6 +3,8 @@ import type { Env } from '../base/env.ts';
 import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
 import { entryActionCache } from './action-cache/entries.ts';
+import { withEntryCounts } from './entries/counted.ts';
+import { newEntryCounters, type EntryCounters } from './entries/counters.ts';
 import { withCompleteEntries } from './entries/complete.ts';
 import { Departures } from './entries/departures.ts';
 import { diskEntryStore } from './entries/disk.ts';
@@ -10,9 +12,10 @@ import type { EntryParts, PurgedPacks, ScopeUsage } from './entries/entry-parts.
 import type { EntryStore } from './entries/entry-store.ts';
 import { indexedPacks } from './entries/index-packs.ts';
 import { Needs } from './entries/needs.ts';
-import { objectQuotas } from './entries/object-quotas.ts';
+import { objectQuotas, type IndexTotals } from './entries/object-quotas.ts';
 import { objectEntryStore, type ObjectEntryOptions } from './entries/objects.ts';
 import { withZoneFloor } from './entries/zone-floor.ts';
+import type { DirTotals } from './lru-dir.ts';
 import { besides, openOwnedDir, repeatedly, type Holding } from './owned-dir.ts';
 import type { ObjectStore } from './objects/object-store.ts';
 import type { PackStore } from './packs/open.ts';
@@ -35,6 +38,12 @@ export type EntryStackOptions = {
 export interface EntryStack extends AsyncDisposable {
   readonly parts: EntryParts;
   readonly actionCache: ActionCache;
+  /** What the entries came to, since the process began. */
+  readonly counters: EntryCounters;
+  /** Of the directory of records, where they lie in files. */
+  readonly totals: (() => DirTotals) | undefined;
+  /** What quotas took, and what the index has in all; undefined where entries lie in files. */
+  readonly indexed: (() => IndexTotals) | undefined;
 }
 
 export type DiskEntryOptions = EntryStackOptions & {
@@ -62,9 +71,15 @@ export function openDiskEntries(options: DiskEntryOptions, env: Env): EntryStack
     },
     env,
   );
-  const signed = diskEntryStore(records.files, options.keys, env); // believes no record that was not signed for its name
+  const counters = newEntryCounters();
+  const signed = diskEntryStore(records.files, options.keys, env, counters); // believes no record that was not signed for its name
   const holdings = () => records.holdings();
-  return layered(options, { signed, departures, holdings, packs: undefined, close: async () => records[Symbol.asyncDispose]() }, env);
+  const seen = { counters, totals: () => records.files.totals(), indexed: undefined };
+  return layered(
+    options,
+    { signed, departures, holdings, packs: undefined, ...seen, close: async () => records[Symbol.asyncDispose]() },
+    env,
+  );
 }
 
 export type ObjectEntryStackOptions = EntryStackOptions & {
@@ -88,7 +103,8 @@ export function objectEntryOptions(
 export function openObjectEntries(options: ObjectEntryStackOptions, env: Env): EntryStack & { readonly storeOf: StoreOf } {
   const { index, objects, quotaOf, quotaEveryMs = QUOTA_EVERY_MS } = options;
   const departures = new Departures(env.clock);
-  const signed = objectEntryStore(objectEntryOptions(options, env));
+  const counters = newEntryCounters();
+  const signed = objectEntryStore({ ...objectEntryOptions(options, env), counters });
   const quotas = objectQuotas({ index, objects, quotaOf, departures, env });
   const holdings = async (signal: AbortSignal) =>
     (await signed.usage(signal)).map(({ owner, entryCount: count }) => ({ owner, bytes: 0, count, evictedCount: quotas.evictedOf(owner) }));
@@ -99,7 +115,9 @@ export function openObjectEntries(options: ObjectEntryStackOptions, env: Env): E
     await enforced;
   };
   const packs = indexedPacks(index, env);
-  return { ...layered(options, { signed, departures, holdings, packs, close }, env), storeOf: quotas.guarded(options.storeOf) };
+  const seen = { counters, totals: undefined, indexed: () => quotas.totals() };
+  const entries = layered(options, { signed, departures, holdings, packs, ...seen, close }, env);
+  return { ...entries, storeOf: quotas.guarded(options.storeOf) };
 }
 
 /** What the owners of an index have of blobs. */
@@ -112,7 +130,7 @@ export async function packHoldings(index: StoreIndex, signal: AbortSignal): Prom
   }));
 }
 
-type Base = {
+type Base = Pick<EntryStack, 'counters' | 'totals' | 'indexed'> & {
   readonly signed: EntryStore;
   readonly departures: Departures;
   readonly holdings: (signal: AbortSignal) => Promise<readonly Holding[]>;
@@ -121,8 +139,10 @@ type Base = {
 };
 
 function layered({ quotaOf, floorOf, storeOf, blobHoldings }: EntryStackOptions, base: Base, env: Env): EntryStack {
-  const raw = withZoneFloor(base.signed, floorOf); // above the signatures: they say the zone
-  const complete = withCompleteEntries(raw, new Needs(storeOf), base.departures, env.log); // outermost: what is not complete is not seen
+  const { departures, counters, totals, indexed } = base;
+  const raw = withZoneFloor(base.signed, floorOf, counters); // above the signatures: they say the zone
+  const complete = withCompleteEntries(raw, new Needs(storeOf), departures, env.log); // what is not complete is not seen
+  const counted = withEntryCounts(complete, departures, counters); // outermost: what is asked for, and not on its way
   const usage = async (signal: AbortSignal): Promise<readonly ScopeUsage[]> =>
     besides(await base.holdings(signal), await blobHoldings(signal)).map(({ owner, left: entries, right: blobs }) => ({
       owner,
@@ -133,8 +153,9 @@ function layered({ quotaOf, floorOf, storeOf, blobHoldings }: EntryStackOptions,
       evictedBlobCount: blobs?.evictedCount ?? 0,
     }));
   return {
-    parts: { complete, raw, departures: base.departures, usage, packs: base.packs },
-    actionCache: entryActionCache(complete),
+    parts: { complete: counted, raw, departures, usage, packs: base.packs },
+    actionCache: entryActionCache(complete, counted),
+    ...{ counters, totals, indexed },
     [Symbol.asyncDispose]: base.close,
   };
 }

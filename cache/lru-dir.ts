@@ -30,6 +30,14 @@ export type LruDirOptions = {
   readonly host?: string;
 };
 
+/** What a directory holds, as far as this process knows, and what this process took from it since it began. */
+export type DirTotals = {
+  readonly bytes: number;
+  readonly limitBytes: number;
+  readonly fileCount: number;
+  readonly evicted: Readonly<Record<'room' | 'unused', number>>;
+};
+
 /** A use is written to the file's time at most this often; it orders files across processes and restarts. */
 const TOUCH_MS = 30_000;
 const TEMPORARY = '.tmp';
@@ -46,6 +54,7 @@ export class LruDir implements AsyncDisposable {
   readonly #options: LruDirOptions;
   readonly #index: LruIndex;
   readonly #closing = new AbortController();
+  readonly #evicted = { room: 0, unused: 0 };
   #writtenBytes = 0;
   #scan: Promise<void>;
 
@@ -116,6 +125,11 @@ export class LruDir implements AsyncDisposable {
   /** What a partition holds, as far as this process knows: see `scanned`. */
   usageOf(partition: string): PartitionUsage {
     return this.#index.usageOf(partition);
+  }
+
+  totals(): DirTotals {
+    const { totalBytes: bytes, totalCount: fileCount } = this.#index;
+    return { bytes, limitBytes: this.#options.limitBytes, fileCount, evicted: { ...this.#evicted } };
   }
 
   /** Removes what nobody has used since; how many files. */
@@ -232,7 +246,10 @@ export class LruDir implements AsyncDisposable {
       this.#options.env.log.warn('eviction-failed', { file, error });
     }
     this.#index.remove(partition, name);
-    if (removed) this.#options.onEvicted?.(partition, name, why);
+    if (removed) {
+      this.#evicted[why] += 1;
+      this.#options.onEvicted?.(partition, name, why);
+    }
     return removed;
   }
 

@@ -34,6 +34,11 @@ export class LruIndex {
     return this.#root.bytes;
   }
 
+  /** Files that are known or reserved. */
+  get totalCount(): number {
+    return this.#root.fileCount;
+  }
+
   /** Partitions that hold something or are about to. */
   partitions(): readonly string[] {
     return [...this.#partitions.keys()];

@@ -22,7 +22,7 @@ export async function runCache(argv: readonly string[], environment: Environment
     const log = jsonLogger(config.logLevel);
     const stopped = untilStopped(isPipe(0));
     await using cache = await startCache(config, { log, clock: systemClock });
-    process.stdout.write(`${JSON.stringify({ ready: true, address: cache.address })}\n`);
+    process.stdout.write(`${JSON.stringify({ ready: true, address: cache.address, metrics: cache.metricsAddress })}\n`);
     log.info('data-plane-stops', { because: await stopped });
     return 0;
   } catch (error) {

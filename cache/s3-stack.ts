@@ -13,6 +13,9 @@ import { startGc } from './gc/gc.ts';
 import { GC_SETTINGS } from './gc/settings.ts';
 import { openIndexInRedis } from './index-redis.ts';
 import { LruDir } from './lru-dir.ts';
+import { NO_MEASURES, type StoreMeasures } from './metrics/store-measures.ts';
+import type { BucketState } from './metrics/store-state.ts';
+import { withObjectMeasures } from './objects/measured.ts';
 import type { ObjectStore } from './objects/object-store.ts';
 import { openS3Objects } from './objects/s3.ts';
 import { groupsOf, partitionOf } from './owner.ts';
@@ -22,7 +25,7 @@ import { openSqliteStoreIndex } from './store-index/sqlite/sqlite.ts';
 import type { StoreIndex } from './store-index/store-index.ts';
 import type { BucketConfig } from './store-options.ts';
 import type { StoreOf } from './store-view.ts';
-import { withLocalTier } from './with-local-tier.ts';
+import { withLocalTier, type TierCounters } from './with-local-tier.ts';
 
 export type S3StackOptions = BucketConfig & {
   /** Of the local tier and, where that is a file, of the index. */
@@ -30,6 +33,8 @@ export type S3StackOptions = BucketConfig & {
   readonly maxBytes: number;
   /** Entries that nobody has used for so long go. @default as garbage collection has it */
   readonly keepMs?: number;
+  /** @default nobody listens */
+  readonly measures?: StoreMeasures | undefined;
   /** Of the entries that a new index takes up. */
   readonly keys: Keyring;
 };
@@ -41,6 +46,7 @@ export interface S3Blobs extends AsyncDisposable {
   readonly objects: ObjectStore;
   readonly index: StoreIndex;
   readonly planCollection: PlanCollection;
+  readonly seen: BucketState;
 }
 
 /** How often the index is asked whether it has forgotten something. */
@@ -55,12 +61,13 @@ const LARGEST_SHARE = 8;
  * @throws {Fault} CONFIG_INVALID where the bucket cannot be used as it is described; STORE_UNAVAILABLE for the directory
  */
 export async function openS3Blobs(
-  { bucket, redis, dir, maxBytes, keys, keepMs = GC_SETTINGS.entryRetentionMs }: S3StackOptions,
+  { bucket, redis, dir, maxBytes, keys, keepMs = GC_SETTINGS.entryRetentionMs, measures = NO_MEASURES }: S3StackOptions,
   env: Env,
 ): Promise<S3Blobs> {
   await using stack = new AsyncDisposableStack();
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const objects = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
+  const opened = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
+  const objects = withObjectMeasures(opened, measures, env.clock);
   const index = stack.use(
     redis === undefined ? await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }) : await openIndexInRedis(redis, env),
   );
@@ -72,19 +79,22 @@ export async function openS3Blobs(
     ));
   const keeper = stack.use(keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries }));
   const collector = { objects, index, settings: { ...GC_SETTINGS, entryRetentionMs: keepMs }, env };
-  stack.use(startGc({ ...collector, prng: prngFrom(randomInt(2 ** 48 - 1)) }));
+  const gc = stack.use(startGc({ ...collector, prng: prngFrom(randomInt(2 ** 48 - 1)) }));
   const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
-  const packs = stack.use(openPackStore({ objects, index, env })); // hashes what comes in and what comes out of the bucket
+  const packs = stack.use(openPackStore({ objects, index, env, measures })); // hashes what comes in and what comes out of the bucket
+  const tier: TierCounters = { hits: 0, misses: 0 };
   const storeOf = withLocalTier({
     remote: packs,
     localOf: (owner) => diskStore(files, partitionOf(owner), 'process'),
     local: diskStores(files, 'process'), // hashes what it gives out
     blobBytesMax: Math.floor(maxBytes / LARGEST_SHARE),
+    counters: tier,
     env,
   });
   // A new index is open after a look through the bucket's records, and filled beside the first work.
   await keeper.opened(AbortSignal.timeout(OPEN_MS)).catch(() => env.log.warn('index-opens-later'));
   const parts = stack.move();
   const planCollection: PlanCollection = (give, signal) => dryRun(collector, give, signal);
-  return { storeOf, packs, objects, index, planCollection, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  const seen: BucketState = { packs: packs.counters, tier, tierTotals: () => files.totals(), gc: () => gc.state() };
+  return { storeOf, packs, objects, index, planCollection, seen, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }

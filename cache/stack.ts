@@ -6,7 +6,9 @@ import { directReads, type DirectReads } from './direct-reads.ts';
 import { diskStores } from './disk.ts';
 import type { EntryParts } from './entries/entry-parts.ts';
 import { openDiskEntries, openObjectEntries, packHoldings, type EntryStack } from './entry-stack.ts';
-import { openOwnedDir, type Holding } from './owned-dir.ts';
+import type { StoreMeasures } from './metrics/store-measures.ts';
+import type { BucketState, StoreState } from './metrics/store-state.ts';
+import { openOwnedDir, type Holding, type OwnedDir } from './owned-dir.ts';
 import type { FloorOf, QuotaOf } from './quotas.ts';
 import { openS3Blobs } from './s3-stack.ts';
 import type { Owner } from './store-index/store-index.ts';
@@ -26,6 +28,8 @@ export type StackOptions = {
   readonly quotaOf?: QuotaOf;
   /** @default no scope demands a zone */
   readonly floorOf?: FloorOf;
+  /** @default nobody listens */
+  readonly measures?: StoreMeasures;
 };
 
 const KEEP_MS = 30 * 24 * 3_600_000;
@@ -39,6 +43,7 @@ export interface DiskStack extends AsyncDisposable {
   readonly actionCache: ActionCache;
   /** Undefined where blobs lie in files. */
   readonly direct: DirectReads | undefined;
+  readonly state: StoreState;
 }
 
 /** Composes the data plane's stores over files; with `openStack` and `openS3Blobs`, nothing else does. */
@@ -61,34 +66,41 @@ export async function openStack(options: StackOptions & { readonly bucket: Bucke
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
   const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
-  const { storeOf, packs, objects, index, planCollection, ...blobs } = await openS3Blobs(
-    { ...bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS },
+  const { storeOf, packs, objects, index, planCollection, seen, ...blobs } = await openS3Blobs(
+    { ...bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS, measures: options.measures },
     env,
   );
   const blobHoldings = (signal: AbortSignal) => packHoldings(index, signal);
   const shared = { keys, quotaOf, floorOf, storeOf, blobHoldings, objects, index };
   const entries = openObjectEntries({ ...shared, packsOf: packs.packsOf }, env);
-  return stackOf(entries.storeOf, { ...entries, parts: { ...entries.parts, planCollection } }, blobs, directReads(packs, index));
+  const state = stateOf(entries, () => ({ tier: seen.tierTotals() }), seen);
+  const parts = { ...entries.parts, planCollection };
+  return { ...stackOf(entries.storeOf, { ...entries, parts }, blobs), direct: directReads(packs, index), state };
 }
 
 function withEntries(
   storeOf: StoreOf,
-  blobs: AsyncDisposable,
+  blobs: OwnedDir,
   blobHoldings: () => Promise<readonly Holding[]>,
   { quotaOf = () => undefined, floorOf = () => undefined, keepMs = KEEP_MS, ...options }: StackOptions,
   env: Env,
 ): DiskStack {
   const entries = openDiskEntries({ ...options, keepMs, quotaOf, floorOf, storeOf, blobHoldings }, env);
-  return stackOf(storeOf, entries, blobs, undefined);
+  const { totals } = entries;
+  const directories = () => ({ blobs: blobs.files.totals(), ...(totals === undefined ? {} : { entries: totals() }) });
+  return { ...stackOf(storeOf, entries, blobs), direct: undefined, state: stateOf(entries, directories, undefined) };
+}
+
+function stateOf({ counters, indexed }: EntryStack, directories: StoreState['directories'], bucket: BucketState | undefined): StoreState {
+  return { entries: counters, directories, bucket, indexed, breakers: () => [] };
 }
 
 /** Entries end before the blobs that they stand on. */
-function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable, direct: DirectReads | undefined): DiskStack {
+function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable): Omit<DiskStack, 'direct' | 'state'> {
   return {
     storeOf,
     entries: entries.parts,
     actionCache: entries.actionCache,
-    direct,
     async [Symbol.asyncDispose]() {
       await entries[Symbol.asyncDispose]();
       await blobs[Symbol.asyncDispose]();

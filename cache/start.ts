@@ -4,21 +4,26 @@ import { isLoopback } from '../base/address.ts';
 import { exchangeable, parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
-import { grantKeyFrom } from '../base/grant.ts';
+import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
+import { openDataMetrics } from './metrics/data-metrics.ts';
+import { serveNumbers } from './metrics/serve-numbers.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
 import { openGrants } from './rpc/grants.ts';
 import { dataPlaneServices } from './rpc/services.ts';
 import { openStack } from './stack.ts';
 import { bucketFrom } from './store-options.ts';
+import { newBlobCounters, withBlobCounts } from './with-blob-counts.ts';
 
 /** The data plane, serving. Disposal lets calls under way finish for a few seconds. */
 export interface RunningCache extends AsyncDisposable {
   /** host:port as bound. */
   readonly address: string;
+  /** Where probes and metrics are answered, where that was asked for. */
+  readonly metricsAddress: string | undefined;
 }
 
 const DRAIN_MS = 3_000;
@@ -42,12 +47,14 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     };
     stack.use(watchForChange(config.tokensFile, reread));
   }
-  const keys = keptSigningKeys(config, env, stack);
+  const { keys, grantKey } = keptSigningKeys(config, env, stack);
+  const measured = stack.use(openDataMetrics());
   const disk = stack.use(
     await openStack(
       {
         ...config,
         keys,
+        measures: measured.measures,
         keepMs: config.keepUnused,
         quotaOf: parseQuotas(config.scopeQuota),
         floorOf: parseFloors(config.scopeZone),
@@ -56,38 +63,57 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
       env,
     ),
   );
-  const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKeyFrom(keys), env.clock);
+  const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKey, env.clock);
+  const blobs = newBlobCounters();
+  const storeOf = withBlobCounts(disk.storeOf, blobs);
+  measured.watch(disk.state, blobs);
   const served = stack.use(
     dataPlaneServices({
       authenticator,
       grants,
-      storeOf: disk.storeOf,
+      storeOf,
       actionCache: disk.actionCache,
       entries: disk.entries,
       direct: disk.direct,
-      env,
+      env: { ...env, onCall: measured.called },
     }),
   );
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
+  const { metricsListen } = config;
+  const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers(metricsListen, measured, storeOf, env));
   const parts = stack.move();
-  return { address: server.address, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { address: server.address, metricsAddress: health?.address, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-/** The keys in their file, also after it has changed. */
-function keptSigningKeys(config: CacheConfig, env: Env, stack: AsyncDisposableStack): Keyring {
+/**
+ * The keys in their file, also after it has changed. Grants are taken by the keys of now and by those of the start: the coordinator goes on
+ * with what it has read until it is started again, and others may have been by then.
+ */
+function keptSigningKeys(
+  config: CacheConfig,
+  env: Env,
+  stack: AsyncDisposableStack,
+): { readonly keys: Keyring; readonly grantKey: GrantKey } {
   const path = config.signingKeyFile ?? join(config.dir, 'signing-key.pem');
   if (config.signingKeyFile === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const keys = exchangeableKeyring(keptKeyring(path));
+  const first = grantKeyFrom(keys);
+  let newest = first;
   const reread = () => {
     try {
       keys.exchange(keptKeyring(path));
+      newest = grantKeyFrom(keys);
       env.log.info('signing-keys-reread', { path, key: keys.keyId, keys: keys.keyIds });
     } catch (error) {
       env.log.error('signing-keys-not-reread', { path, error });
     }
   };
   stack.use(watchForChange(path, reread));
-  return keys;
+  const open: GrantKey['open'] = (text, now) => {
+    const verdict = newest.open(text, now);
+    return verdict.kind === 'bad' ? first.open(text, now) : verdict;
+  };
+  return { keys, grantKey: { seal: (grant) => newest.seal(grant), open } };
 }
 
 function authenticatorOf(config: CacheConfig): Authenticator {

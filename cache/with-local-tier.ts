@@ -17,28 +17,45 @@ export type LocalTierOptions = {
   readonly local: StoreOf;
   /** Larger blobs are not kept locally: they would push everything else out. */
   readonly blobBytesMax: number;
+  /** @default nobody looks at them */
+  readonly counters?: TierCounters;
   readonly env: Env;
 };
+
+/** Blobs that were asked for, and were in the tier or not; sums since the process began. */
+export type TierCounters = { hits: number; misses: number };
 
 /** Up to this size a blob is fetched as a whole before it is handed on, once for all who want it. */
 const WHOLE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Keeps what was read or written close by, by owner: what is local is read without asking anybody; what is not comes from the remote
- * store and is kept on the way. Whether a blob is there, and whether it is stored, the remote store alone says. Trouble of the local tier
- * is never the caller's.
+ * Keeps what was read or written close by, by owner: what is local costs a question to the remote store and none of its bytes; what is
+ * not comes from there and is kept on the way. Whether a blob is there, and whether it is stored, the remote store alone says, each time:
+ * what was purged or collected is gone, however many copies lie close. Only where it does not answer is a copy given out unasked.
+ * Trouble of the local tier is never the caller's.
  */
 export function withLocalTier(options: LocalTierOptions): StoreOf {
-  const { remote, localOf, local, blobBytesMax, env } = options;
+  const { remote, localOf, local, blobBytesMax, counters = { hits: 0, misses: 0 }, env } = options;
   /** Blobs being fetched, by owner. */
   const fills = new Map<string, Promise<void>>();
   const unlessUnderWay = oneAtATime();
   const troubled = (digest: Digest) => (error: unknown) => env.log.debug('blob-not-kept-locally', { digest, error });
 
+  /** Whose the blob is; undefined where nobody can say at the moment. @throws {Fault} BLOB_UNKNOWN */
+  async function ownerOf(view: StoreView, digest: Digest, signal: AbortSignal): Promise<Owner | undefined> {
+    let owner: Owner | undefined;
+    try {
+      owner = await remote.ownerOf(view, digest, signal);
+    } catch (error) {
+      if (isFault(error, 'STORE_UNAVAILABLE')) return undefined;
+      throw error;
+    }
+    if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+    return owner;
+  }
+
   /** Fetches the blob into the local store of its owner, once for all who want it. Whether it is there now. */
-  async function fill(view: StoreView, digest: Digest, signal: AbortSignal): Promise<boolean> {
-    const owner = await remote.ownerOf(view, digest, signal);
-    if (owner === undefined) return false;
+  async function fill(view: StoreView, owner: Owner, digest: Digest, signal: AbortSignal): Promise<boolean> {
     const key = `${partitionOf(owner)}/${digest}`;
     let filling = fills.get(key);
     if (filling === undefined) {
@@ -57,9 +74,12 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
   }
 
   /** The blob from the remote store, kept in the local one of its owner on the way. */
-  async function* getThrough(view: StoreView, digest: Digest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    const owner = await remote.ownerOf(view, digest, signal);
-    if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+  async function* getThrough(
+    view: StoreView,
+    owner: Owner,
+    digest: Digest,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const far = remote.storeOf(view).get(digest, undefined, signal);
     const key = `${partitionOf(owner)}/${digest}`;
     const keep = (copy: AsyncIterable<Uint8Array>) => localOf(owner).put(digest, copy, signal).catch(troubled(digest));
@@ -74,13 +94,16 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
       traits: far.traits,
       async *get(digest, range, signal) {
         signal.throwIfAborted();
-        if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return;
+        if (digest === EMPTY_DIGEST) return yield* far.get(digest, range, signal);
+        const owner = await ownerOf(view, digest, signal);
+        if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return void (counters.hits += 1);
+        counters.misses += 1;
         const size = sizeOf(digest);
-        if (size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, digest, signal))) {
+        if (owner !== undefined && size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, owner, digest, signal))) {
           if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return;
         }
-        if (range === undefined && size > WHOLE_BYTES && size <= blobBytesMax) yield* getThrough(view, digest, signal);
-        else yield* far.get(digest, range, signal);
+        const isKept = owner !== undefined && range === undefined && size > WHOLE_BYTES && size <= blobBytesMax;
+        yield* isKept ? getThrough(view, owner, digest, signal) : far.get(digest, range, signal);
       },
       async put(digest, source, signal) {
         if (own === undefined || digest === EMPTY_DIGEST || sizeOf(digest) > blobBytesMax) await far.put(digest, source, signal);

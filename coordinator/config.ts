@@ -109,6 +109,10 @@ export const COORDINATOR_OPTIONS = {
       type: 'string',
       help: 'Address for probes and metrics over HTTP, host:port: /livez, /readyz and /metrics. Nothing listens without it.',
     },
+    dataMetricsListen: {
+      type: 'string',
+      help: 'Address for probes and metrics of the data plane: of blobs, packs, entries, garbage collection. Nothing listens without it.',
+    },
     exitWithParent: {
       type: 'boolean',
       default: 'false',
@@ -170,6 +174,8 @@ function sharingProblems(config: CoordinatorConfig): readonly string[] {
     problems.push(`--address must be host:port as others reach it, got "${config.address}"`);
   if (config.metricsListen !== undefined && hostOf(config.metricsListen) === undefined)
     problems.push(`--metrics-listen must be host:port, got "${config.metricsListen}"`);
+  if (config.dataMetricsListen !== undefined && hostOf(config.dataMetricsListen) === undefined)
+    problems.push(`--data-metrics-listen must be host:port, got "${config.dataMetricsListen}"`);
   if (config.dataAddress === undefined && isWildcard(config.dataListen))
     problems.push(
       `--data-address is required where --data-listen is ${config.dataListen}: others must be told where to reach the data plane`,

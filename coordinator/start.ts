@@ -327,6 +327,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
     ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
     ...['--keep-unused', `${config.keepUnused}ms`],
+    ...(config.dataMetricsListen === undefined ? [] : ['--metrics-listen', config.dataMetricsListen]),
     ...storeArgs(config),
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];

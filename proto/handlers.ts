@@ -11,7 +11,7 @@ import type {
 import { AssertionFailure } from '../base/assert.ts';
 import type { Evidence } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
-import { Fault, isFault } from '../base/fault.ts';
+import { Fault, isFault, type FaultCode } from '../base/fault.ts';
 import { readMessages, writeMessages, type Source } from './flow.ts';
 import { faultToStatus, type CallStatus } from './status.ts';
 
@@ -28,6 +28,9 @@ export type Call = {
   readonly deadlineAt: number;
 };
 
+/** What handlers get; `onCall` hears of each call that was answered, with its time in ms. */
+export type CallEnv = Env & { readonly onCall?: (name: string, outcome: 'ok' | FaultCode, ms: number) => void };
+
 /** What the four kinds of call have in common on the server's side. */
 type Surface = EventEmitter & { readonly metadata: Metadata; getPeer(): string; getDeadline(): Date | number };
 
@@ -37,9 +40,10 @@ type Surface = EventEmitter & { readonly metadata: Metadata; getPeer(): string; 
  */
 
 /** One request, one response. */
-export function unary<Req, Res>(env: Env, name: string, run: (request: Req, call: Call) => Promise<Res>): handleUnaryCall<Req, Res> {
+export function unary<Req, Res>(env: CallEnv, name: string, run: (request: Req, call: Call) => Promise<Res>): handleUnaryCall<Req, Res> {
   return (call, answer) => {
     settle(
+      told(env, name),
       (context) => run(call.request, context),
       call,
       (response) => answer(null, response),
@@ -50,12 +54,13 @@ export function unary<Req, Res>(env: Env, name: string, run: (request: Req, call
 
 /** One request, many responses. They are pulled only as fast as the client reads; `run` is told to end by `signal` and `return()`. */
 export function serverStream<Req, Res>(
-  env: Env,
+  env: CallEnv,
   name: string,
   run: (request: Req, call: Call) => AsyncIterable<Res>,
 ): handleServerStreamingCall<Req, Res> {
   return (call) => {
     settle(
+      told(env, name),
       (context) => writeMessages(call, run(call.request, context), context.signal),
       call,
       () => call.end(),
@@ -66,12 +71,13 @@ export function serverStream<Req, Res>(
 
 /** Many requests, one response. `requests` ends only where the client ended it: a broken connection throws CANCELLED. */
 export function clientStream<Req, Res>(
-  env: Env,
+  env: CallEnv,
   name: string,
   run: (requests: AsyncIterable<Req>, call: Call) => Promise<Res>,
 ): handleClientStreamingCall<Req, Res> {
   return (call, answer) => {
     settle(
+      told(env, name),
       (context) => run(requestsOf(call, context.signal), context),
       call,
       (response) => answer(null, response),
@@ -82,12 +88,13 @@ export function clientStream<Req, Res>(
 
 /** Many of both; see `serverStream` and `clientStream`. The call ends when `run` has ended, whatever the client still sends. */
 export function bidi<Req, Res>(
-  env: Env,
+  env: CallEnv,
   name: string,
   run: (requests: AsyncIterable<Req>, call: Call) => AsyncIterable<Res>,
 ): handleBidiStreamingCall<Req, Res> {
   return (call) => {
     settle(
+      told(env, name),
       (context) => writeMessages(call, run(requestsOf(call, context.signal), context), context.signal),
       call,
       () => call.end(),
@@ -98,6 +105,7 @@ export function bidi<Req, Res>(
 
 /** Runs `work` with the call's context and hands on how it ended; `work` may throw at once. */
 function settle<T>(
+  ended: (outcome: 'ok' | FaultCode) => void,
   work: (context: Call) => Promise<T>,
   call: Surface,
   done: (value: T) => void,
@@ -108,15 +116,24 @@ function settle<T>(
   running.then(
     (value) => {
       context.answered = true;
+      ended(context.broken?.code ?? 'ok');
       if (context.broken === undefined) done(value);
       else failed(context.broken, false);
     },
     (error: unknown) => {
       context.answered = true;
+      ended(context.broken?.code ?? (isFault(error) ? error.code : context.isOver ? 'CANCELLED' : 'INTERNAL'));
       if (context.broken === undefined) failed(error, context.isOver);
       else failed(context.broken, false);
     },
   );
+}
+
+/** Begins to measure a call. */
+function told({ onCall, clock }: CallEnv, name: string): (outcome: 'ok' | FaultCode) => void {
+  if (onCall === undefined) return () => {};
+  const startedAt = clock.monotonic();
+  return (outcome) => onCall(name, outcome, clock.monotonic() - startedAt);
 }
 
 const ANSWERED = new Fault('CANCELLED', 'The call has been answered');

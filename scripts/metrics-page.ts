@@ -1,5 +1,9 @@
 import type { Metrics } from '../base/metrics.ts';
 import { newDirectCounters } from '../cache/direct/counters.ts';
+import { newEntryCounters } from '../cache/entries/counters.ts';
+import { openDataMetrics } from '../cache/metrics/data-metrics.ts';
+import type { StoreState } from '../cache/metrics/store-state.ts';
+import { newBlobCounters } from '../cache/with-blob-counts.ts';
 import { openAgentMetrics } from '../agent/metrics.ts';
 import { openCoordinatorMetrics } from '../coordinator/metrics/metrics.ts';
 import { systemClock } from '../base/clock.ts';
@@ -97,17 +101,48 @@ const ALERTS: readonly { readonly name: string; readonly expression: string; rea
     lasts: '1m',
     meaning: 'The agent finds no coordinator that takes it.',
   },
+  {
+    name: 'Bucket fails',
+    expression: 'sum(rate(switchyard_bucket_requests_total{outcome!="ok"}[5m])) / sum(rate(switchyard_bucket_requests_total[5m])) > 0.05',
+    lasts: '5m',
+    meaning: 'The bucket refuses calls, or does not answer, after all tries: the log of the data plane has its words.',
+  },
+  {
+    name: 'Packs gone',
+    expression: 'increase(switchyard_packs_gone_total[1h]) > 0',
+    lasts: '',
+    meaning: 'Somebody else deletes objects of the bucket: look at its rules and at who may write there.',
+  },
+  {
+    name: 'Entries not believed',
+    expression: 'increase(switchyard_entries_refused_total{because="bad"}[1h]) > 0',
+    lasts: '',
+    meaning: 'Records of the cache are damaged or forged; `entry-refused` in the log of the data plane names them.',
+  },
+  {
+    name: 'No garbage collected',
+    expression: 'time() - max(switchyard_gc_last_pass_timestamp_seconds) > 7200',
+    lasts: '',
+    meaning: 'No data plane ends a pass: `gc-failed` in the log says why. The bucket grows.',
+  },
+  {
+    name: 'References wrong',
+    expression: 'switchyard_gc_wrong_references > 0',
+    lasts: '',
+    meaning: 'Nothing is collected any more (`gc-references-wrong`): the index is to be made anew.',
+  },
 ];
 
 const HEAD = `# Metrics
 
 Coordinators and agents tell their numbers in Prometheus' text form at \`/metrics\` of the address that \`--metrics-listen\`
-gives; nothing listens without it. The same address answers \`/livez\` and \`/readyz\`. There is no credential: it tells numbers
-and states, never contents, so keep it on a network of your own.
+gives, data planes at the one that their coordinator's \`--data-metrics-listen\` gives; nothing listens without it. The same address
+answers \`/livez\` and \`/readyz\`. There is no credential: it tells numbers and states, never contents, so keep it on a network of
+your own.
 
 Beside the metrics below there are those of the runtime (\`process_*\`, \`nodejs_*\`: processor time, memory, file descriptors,
-event-loop lag, garbage collection). No metric has a build, a step or an agent in a label: their number has no bound. What
-there is per agent, \`switchyard agents\` shows.
+event-loop lag, garbage collection). No metric has a build, a step, an agent, a project or a scope in a label: their number has no
+bound. What there is per agent, \`switchyard agents\` shows; per scope, \`switchyard cache stats\`.
 
 Numbers of the scheduler come from the coordinator that leads; a follower tells only those of its own process. Counters begin
 at 0 when another coordinator takes over or a process starts, as \`rate()\` expects. Breakers do so, too: they are closed
@@ -116,6 +151,14 @@ in a new leader, which learns within a few calls or steps what is the matter.
 ## What to alert on
 
 `;
+
+const EMPTY_STATE: StoreState = {
+  entries: newEntryCounters(),
+  directories: () => ({}),
+  bucket: undefined,
+  indexed: undefined,
+  breakers: () => [],
+};
 
 /** docs/metrics.md, from the metrics that the processes register. */
 export function renderMetricsPage(): string {
@@ -131,12 +174,14 @@ export function renderMetricsPage(): string {
     ...{ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0 },
     direct: { counters: newDirectCounters(), isReachable: true },
   });
+  using data = openDataMetrics();
+  data.watch(EMPTY_STATE, newBlobCounters());
   const alerts = ALERTS.map(({ name, expression, lasts, meaning }) => {
     const when = `\`${expression.replaceAll('|', '\\|')}\`${lasts === '' ? '' : ` for ${lasts}`}`;
     return `| ${name} | ${when} | ${meaning} |`;
   });
   const alertTable = `| Alert | Expression | What it means, and what to do |\n| --- | --- | --- |\n${alerts.join('\n')}\n`;
-  return `${HEAD}${alertTable}\n## Of coordinators\n\n${table(coordinator.metrics)}\n## Of agents\n\n${table(agent.metrics)}`;
+  return `${HEAD}${alertTable}\n## Of coordinators\n\n${table(coordinator.metrics)}\n## Of agents\n\n${table(agent.metrics)}\n## Of data planes\n\n${table(data.metrics)}`;
 }
 
 function table(metrics: Metrics): string {

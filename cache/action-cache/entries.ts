@@ -6,8 +6,9 @@ import { mayReplace, type ActionCache, type ActionEntry, type ActionKey } from '
  * The action cache as a view of the entries of that kind. Where those are complete or not there, so are its own: a client's result may
  * then take the place of an executor's that is not complete any more. Puts of one name take turns in this process; of two processes
  * that write a name at the same time the later one wins, and a client's result that won so is one that no step of ours reads.
+ * @param seen the same entries as callers see them, where somebody counts that
  */
-export function entryActionCache(entries: EntryStore): ActionCache {
+export function entryActionCache(entries: EntryStore, seen: EntryStore = entries): ActionCache {
   const turns = new Map<string, Promise<unknown>>();
   const inTurn = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
     const before = turns.get(name) ?? Promise.resolve();
@@ -19,17 +20,21 @@ export function entryActionCache(entries: EntryStore): ActionCache {
       if (turns.get(name) === own) turns.delete(name);
     }
   };
-  const get = async ({ project, scope, action }: ActionKey, signal: AbortSignal): Promise<ActionEntry | undefined> => {
-    const entry = await entries.get('action', project, [scope], action, signal);
+  const getFrom = async (
+    store: EntryStore,
+    { project, scope, action }: ActionKey,
+    signal: AbortSignal,
+  ): Promise<ActionEntry | undefined> => {
+    const entry = await store.get('action', project, [scope], action, signal);
     return entry === undefined ? undefined : actionEntryOf(entry);
   };
   return {
-    get,
+    get: (key, signal) => getFrom(seen, key, signal),
     put: async (key, entry, signal) =>
       inTurn(JSON.stringify(key), async () => {
-        const there = await get(key, signal);
+        const there = await getFrom(entries, key, signal);
         if (there !== undefined && !mayReplace(there, entry)) return there;
-        const put = await entries.put(entryOf(key, entry), { replace: true }, signal);
+        const put = await seen.put(entryOf(key, entry), { replace: true }, signal);
         return actionEntryOf(put.entry);
       }),
   };

@@ -19,6 +19,7 @@ export function withCompleteEntries(next: EntryStore, needs: Needs, departures: 
       for (let rest = scopes; ;) {
         const entry = await next.get(kind, project, rest, key, signal);
         if (entry === undefined || (await isComplete(entry, signal))) return entry;
+        departures.note(entry.at, 'incomplete'); // it is still there, for the next write to take its place
         rest = rest.slice(rest.indexOf(entry.at.owner.scope) + 1);
       }
     },

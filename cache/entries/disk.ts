@@ -9,6 +9,7 @@ import { ownerOf, partitionOf } from '../owner.ts';
 import { compareText, entryText } from '../store-index/order.ts';
 import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
 import { checkKey, checkPrefix, sameValue } from './check.ts';
+import type { EntryCounters } from './counters.ts';
 import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
 import { RecordCodec } from './reader.ts';
 
@@ -26,8 +27,8 @@ type Known = { readonly kind: EntryKind; readonly key: string; readonly writtenA
  * Entries in a directory of files, a partition per owner and a file per entry. Several processes may share the directory. What is not
  * signed for its name is removed. Owners that use little lose nothing to others: see `LruDir`.
  */
-export function diskEntryStore(files: LruDir, keys: Keyring, env: Env): EntryStore {
-  return new DiskEntries(files, new RecordCodec(keys, env.log));
+export function diskEntryStore(files: LruDir, keys: Keyring, env: Env, counters?: EntryCounters): EntryStore {
+  return new DiskEntries(files, new RecordCodec(keys, env.log, counters));
 }
 
 class DiskEntries implements EntryStore {

@@ -18,8 +18,8 @@ export type ScopeUsage = {
 /** The packs of those whose entries are purged. */
 export interface PurgedPacks {
   /**
-   * Gives up packs that the build, agent or caller of the criteria stored and that nothing refers to any more; the others go with what
-   * uses them. `dryRun` only counts. @throws {Fault} STORE_UNAVAILABLE
+   * Gives up packs that the build, agent or caller of the criteria stored, that nothing refers to any more and that nobody was promised
+   * lately; the others go as garbage does. `dryRun` only counts. @throws {Fault} STORE_UNAVAILABLE
    */
   retire(
     project: string,

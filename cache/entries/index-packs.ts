@@ -1,5 +1,7 @@
 import type { Env } from '../../base/env.ts';
 import { isFault } from '../../base/fault.ts';
+import { isIdle } from '../gc/collector.ts';
+import { GC_SETTINGS } from '../gc/settings.ts';
 import type { PackName, PackRow, StoreIndex } from '../store-index/store-index.ts';
 import type { PurgedPacks } from './entry-parts.ts';
 import type { PurgeCriteria } from './purge.ts';
@@ -7,11 +9,12 @@ import type { PurgeCriteria } from './purge.ts';
 const PAGE_COUNT = 500;
 
 /**
- * The packs of a purge, as the index knows them: of a build or a caller, who is their producer. Those that nothing needs are
- * condemned at once, and deleted after the grace time as others are. What nothing refers to and nobody holds is no harm by then: bytes
- * have the digest that they are asked for by, whoever stored them.
+ * The packs of a purge, as the index knows them: of a build or a caller, who is their producer. Those that nothing needs and nobody has
+ * asked for within `promisedMs` are condemned at once, and deleted after the grace time as others are. What was asked for since may be
+ * promised to a build that is under way: whoever is told that a blob is there does not store it again. It goes when garbage collection
+ * would take it, and does no harm until then: bytes have the digest that they are asked for by, whoever stored them.
  */
-export function indexedPacks(index: StoreIndex, env: Env): PurgedPacks {
+export function indexedPacks(index: StoreIndex, env: Env, promisedMs = GC_SETTINGS.packRetentionMs): PurgedPacks {
   return {
     async retire(project, criteria, dryRun, signal) {
       const sums = { retiredCount: 0, waitingCount: 0 };
@@ -24,8 +27,8 @@ export function indexedPacks(index: StoreIndex, env: Env): PurgedPacks {
           after = page.at(-1)?.name;
           if (after === undefined) break;
           for (const row of page.filter((one) => fits(one, project, criteria))) {
-            const isFree = complete && row.refCount === 0 && row.heldUntil <= now;
-            const isRetired = isFree && (dryRun || (await condemned(index, row.name, epoch, now, signal)));
+            const isFree = complete && isIdle(row, now, now - promisedMs);
+            const isRetired = isFree && (dryRun || (await condemned(index, row.name, epoch, now - promisedMs, signal)));
             sums[isRetired ? 'retiredCount' : 'waitingCount'] += 1;
           }
         }
@@ -45,10 +48,10 @@ function fits({ owner, createdAt }: PackRow, project: string, { scope, writtenFr
   );
 }
 
-/** Used as late as this very moment it may still go: nobody holds it, and nothing refers to it. */
-async function condemned(index: StoreIndex, name: PackName, epoch: string, now: number, signal: AbortSignal): Promise<boolean> {
+/** Whether it is condemned now: it may have been used meanwhile. */
+async function condemned(index: StoreIndex, name: PackName, epoch: string, unusedSince: number, signal: AbortSignal): Promise<boolean> {
   try {
-    return await index.condemn(name, epoch, now + 1, signal);
+    return await index.condemn(name, epoch, unusedSince, signal);
   } catch (error) {
     if (isFault(error, 'WRONG_STATE')) return false; // another epoch has begun
     throw error;

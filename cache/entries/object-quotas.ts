@@ -6,7 +6,7 @@ import { expireEntry } from '../gc/expire.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { Quota, QuotaOf } from '../quotas.ts';
 import { ownerText } from '../store-index/order.ts';
-import type { EntryKey, EntryRow, Owner, PackName, StoreIndex } from '../store-index/store-index.ts';
+import type { EntryKey, EntryRow, Owner, OwnerUsage, PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Departures } from './departures.ts';
 
@@ -29,7 +29,16 @@ export interface ObjectQuotas {
   /** Refuses uploads of owners that have more than twice their quota: garbage collection is behind, or they flood. */
   guarded(storeOf: StoreOf): StoreOf;
   evictedOf(owner: Owner): number;
+  totals(): IndexTotals;
 }
+
+/** What the index had in all when it was last looked at; nothing before that. */
+export type IndexTotals = {
+  readonly evictedEntryCount: number;
+  readonly held:
+    | { readonly ownerCount: number; readonly packCount: number; readonly packBytes: number; readonly entryCount: number }
+    | undefined;
+};
 
 /** What an owner may have in all, in quotas: what was taken from it stays until it is collected. */
 const OVERHANG = 2;
@@ -40,6 +49,7 @@ export function objectQuotas({ index, objects, quotaOf, departures, env }: Objec
   const holder = randomBytes(8).toString('hex');
   const evicted = new Map<string, number>();
   let overfull: ReadonlyMap<string, Quota> = new Map();
+  let held: IndexTotals['held'];
 
   async function shrink(owner: Owner, quota: Quota, signal: AbortSignal): Promise<void> {
     const rows = await rowsOf(index, owner, signal);
@@ -65,6 +75,7 @@ export function objectQuotas({ index, objects, quotaOf, departures, env }: Objec
   return {
     async enforce(signal) {
       const usage = await index.usage(signal);
+      held = sumOf(usage);
       const over = usage.flatMap(({ owner, packBytes, entryCount }) => {
         const quota = quotaOf(owner);
         return quota !== undefined && (packBytes > quota.blobBytes || entryCount > quota.entryCount) ? [{ owner, quota, packBytes }] : [];
@@ -98,7 +109,18 @@ export function objectQuotas({ index, objects, quotaOf, departures, env }: Objec
       };
     },
     evictedOf: (owner) => evicted.get(ownerText(owner)) ?? 0,
+    totals: () => ({ evictedEntryCount: [...evicted.values()].reduce((sum, count) => sum + count, 0), held }),
   };
+}
+
+function sumOf(usage: readonly OwnerUsage[]): NonNullable<IndexTotals['held']> {
+  const sum = { ownerCount: usage.length, packCount: 0, packBytes: 0, entryCount: 0 };
+  for (const { packCount, packBytes, entryCount } of usage) {
+    sum.packCount += packCount;
+    sum.packBytes += packBytes;
+    sum.entryCount += entryCount;
+  }
+  return sum;
 }
 
 async function rowsOf(index: StoreIndex, { project, scope }: Owner, signal: AbortSignal): Promise<readonly EntryRow[]> {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { memoryLogger, silentLogger } from '../../base/log.ts';
 import { freshKeyring } from '../../base/signing.ts';
-import { expectFault } from '../../test/contract/blob-store.ts';
+import { expectFault, readAll } from '../../test/contract/blob-store.ts';
 import { entryOf, entryStoreContract, nameOf, plain } from '../../test/contract/entry-store.ts';
 import { encodeStepResult } from '../action/action-result.ts';
 import { NO_USAGE } from '../action/result.ts';
@@ -310,7 +310,7 @@ describe('owners of a bucket', () => {
     await upload('main', 'one more');
   });
 
-  test('lose the packs of a purge at once where nothing needs them, and the others with what does', async () => {
+  test('lose the packs of a purge once nobody can count on them any more, and the others with what needs them', async () => {
     await using bucket = await Bucket.open();
     const packs = indexedPacks(bucket.index, bucket.env);
     await bucket.put('main', 'named');
@@ -318,7 +318,13 @@ describe('owners of a bucket', () => {
     await bucket.store().put(bucket.entry('k', 'named'), { replace: false }, signal);
     const retire = (dryRun: boolean) => packs.retire('web', { build: 'b1' }, dryRun, signal);
     expect(await retire(true)).toEqual({ retiredCount: 0, waitingCount: 2 }); // held since the upload
-    bucket.nowMs += 3_600_000;
+    bucket.nowMs += GC_SETTINGS.packRetentionMs / 2;
+    const found = bucket.packs.storeOf({ project: 'web', reads: ['main'], writes: 'main', producer: 'b2' });
+    expect(await found.findMissing([digestOf(bytesOf('loose'))], signal)).toEqual([]); // promised to another build
+    bucket.nowMs += GC_SETTINGS.packRetentionMs / 2 + 1;
+    expect(await retire(false)).toEqual({ retiredCount: 0, waitingCount: 2 });
+    expect((await readAll(found, digestOf(bytesOf('loose')))).toString()).toBe('loose');
+    bucket.nowMs += GC_SETTINGS.packRetentionMs;
     expect(await retire(true)).toEqual({ retiredCount: 1, waitingCount: 1 });
     expect(await packs.retire('api', { build: 'b1' }, false, signal)).toEqual({ retiredCount: 0, waitingCount: 0 });
     expect(await retire(false)).toEqual({ retiredCount: 1, waitingCount: 1 });
@@ -329,7 +335,7 @@ describe('owners of a bucket', () => {
     expect([await missing('loose'), await missing('named')]).toEqual([[digestOf(bytesOf('loose'))], []]);
     expect(await bucket.get('k')).toBeDefined();
     await bucket.store().drop(nameOf('k'), signal);
-    bucket.nowMs += 3_600_000;
+    bucket.nowMs += GC_SETTINGS.packRetentionMs + 3_600_000;
     expect(await retire(false)).toEqual({ retiredCount: 1, waitingCount: 0 });
   });
 });

@@ -9,6 +9,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import type { EntryKey, EntryKind, EntryRow, Hold, NewEntry, PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { StoreView } from '../store-view.ts';
 import { checkEntry, checkKey, checkPrefix, sameValue, VALUE_BYTES_MAX } from './check.ts';
+import type { EntryCounters } from './counters.ts';
 import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
 import { viewOf } from './needs.ts';
 import { newObjectOf } from './object-name.ts';
@@ -29,6 +30,8 @@ export type ObjectEntryOptions = {
     signal: AbortSignal,
   ) => Promise<{ readonly packs: ReadonlySet<PackName>; readonly missing: readonly Digest[] }>;
   readonly env: Env;
+  /** @default nobody looks at them */
+  readonly counters?: EntryCounters | undefined;
   /** Records up to this size are in the index too, and read from there. @default 64 KiB */
   readonly indexedBytes?: number;
 };
@@ -61,7 +64,7 @@ class ObjectEntries implements EntryStore {
 
   constructor(options: ObjectEntryOptions) {
     this.#options = options;
-    this.#codec = new RecordCodec(options.keys, options.env.log);
+    this.#codec = new RecordCodec(options.keys, options.env.log, options.counters);
   }
 
   /** The record of a row, from the index where it is there. */

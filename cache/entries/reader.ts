@@ -2,6 +2,7 @@ import type { Logger } from '../../base/log.ts';
 import { rememberingKeyring, type Keyring } from '../../base/signing.ts';
 import type { EntryKey } from '../store-index/store-index.ts';
 import { entryText } from '../store-index/order.ts';
+import { newEntryCounters, type EntryCounters } from './counters.ts';
 import type { Entry } from './entry-store.ts';
 import { NO_GROUND, openRecord, sealEntry, type Ground } from './record.ts';
 
@@ -24,11 +25,13 @@ export type Found =
 export class RecordCodec {
   readonly #keys: Keyring;
   readonly #log: Logger;
+  readonly #refused: EntryCounters['refused'];
   readonly #said = new Set<string>();
 
-  constructor(keys: Keyring, log: Logger) {
+  constructor(keys: Keyring, log: Logger, { refused } = newEntryCounters()) {
     this.#keys = rememberingKeyring(keys, REMEMBERED);
     this.#log = log;
+    this.#refused = refused;
   }
 
   /** @throws {Fault} BAD_REQUEST, TOO_LARGE */
@@ -41,6 +44,7 @@ export class RecordCodec {
     const found = this.open(record, where);
     if (found.kind !== 'entry' || entryText(found.entry.at) === entryText(at)) return found;
     // A record in another's place would give that name's readers what was made for others, however well it is signed.
+    this.#refused.bad += 1;
     this.#log.error('entry-refused', { where, why: 'it is the record of another name', name: at, record: found.entry.at });
     return { kind: 'bad' };
   }
@@ -52,6 +56,7 @@ export class RecordCodec {
       case 'entry':
         return opened;
       case 'newer':
+        this.#refused['newer-version'] += 1;
         this.#once(`version ${opened.version}`, 'entry-version-unknown', {
           where,
           version: opened.version,
@@ -59,6 +64,7 @@ export class RecordCodec {
         });
         return { kind: 'unreadable' };
       case 'unknown-key':
+        this.#refused['unknown-key'] += 1;
         this.#once(`key ${opened.keyId}`, 'entry-key-unknown', {
           where,
           key: opened.keyId,
@@ -67,6 +73,7 @@ export class RecordCodec {
         });
         return { kind: 'unreadable' };
       case 'bad':
+        this.#refused.bad += 1;
         this.#log.error('entry-refused', { where, why: opened.why });
         return { kind: 'bad' };
     }

@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { atLeast, parseZone, type Zone } from '../../base/zone.ts';
 import type { FloorOf } from '../quotas.ts';
+import { newEntryCounters } from './counters.ts';
 import type { Entry, EntryStore } from './entry-store.ts';
 
 /** Entries of one prefix that are passed over before it is a miss. */
@@ -11,12 +12,17 @@ const PREFIX_TRIES = 16;
  * came after it. What a client says it ran is no agent's, and no step of ours reads it. Below completeness, above the signatures that
  * the zone is believed by.
  */
-export function withZoneFloor(next: EntryStore, floorOf: FloorOf): EntryStore {
-  const tooLow = ({ at, provenance }: Entry): Zone | undefined => {
+export function withZoneFloor(next: EntryStore, floorOf: FloorOf, { refused } = newEntryCounters()): EntryStore {
+  const belowFloor = ({ at, provenance }: Entry): Zone | undefined => {
     const floor = floorOf(at.owner);
     if (floor === undefined || provenance.writer !== 'executor') return undefined;
     const zone = parseZone(provenance.zone);
     return zone !== undefined && atLeast(zone, floor) ? undefined : floor;
+  };
+  const tooLow = (entry: Entry): Zone | undefined => {
+    const floor = belowFloor(entry);
+    if (floor !== undefined) refused.zone += 1;
+    return floor;
   };
   return {
     async get(kind, project, scopes, key, signal) {

@@ -28,7 +28,12 @@ export type GcCounts = {
   packsForgotten: number;
   orphanPacks: number;
   orphanObjects: number;
+  uploadsAborted: number;
 };
+
+/** What garbage collection does, one after the other. `mark`, `scrub`: once a day. */
+export const GC_PHASES = ['mark', 'scrub', 'settle', 'expire', 'condemn', 'record', 'delete', 'forget'] as const;
+export type GcPhase = (typeof GC_PHASES)[number];
 
 export function newGcCounts(): GcCounts {
   return {
@@ -42,6 +47,7 @@ export function newGcCounts(): GcCounts {
     packsForgotten: 0,
     orphanPacks: 0,
     orphanObjects: 0,
+    uploadsAborted: 0,
   };
 }
 
@@ -54,6 +60,8 @@ const PAGE = 1_000;
 export class Collector {
   readonly options: CollectorOptions;
   readonly counts: GcCounts;
+  /** Time spent in each phase since the process began. */
+  readonly phaseMs = new Map<GcPhase, number>(GC_PHASES.map((phase) => [phase, 0]));
   /**
    * When this process first saw that a pack's record is durable, by its own monotonic clock: the grace time is waited for by the
    * index's clock and by this one, so that no jump of a clock shortens it.
@@ -72,13 +80,24 @@ export class Collector {
   async pass(signal: AbortSignal): Promise<void> {
     const epoch = await this.ready(signal);
     if (epoch === undefined) return;
-    await this.#settlePending(epoch, signal);
-    await this.#expireEntries(signal);
-    await this.#condemn(epoch, signal);
-    await this.record(epoch, signal);
-    await this.#deletePacks(epoch, signal);
-    await this.#forgetPacks(epoch, signal);
+    await this.timed('settle', this.#settlePending(epoch, signal));
+    await this.timed('expire', this.#expireEntries(signal));
+    await this.timed('condemn', this.#condemn(epoch, signal));
+    await this.timed('record', this.record(epoch, signal));
+    await this.timed('delete', this.#deletePacks(epoch, signal));
+    await this.timed('forget', this.#forgetPacks(epoch, signal));
     this.counts.passes += 1;
+  }
+
+  /** Adds the time of work that has just begun to its phase. */
+  async timed<T>(phase: GcPhase, work: Promise<T>): Promise<T> {
+    const { clock } = this.options.env;
+    const startedAt = clock.monotonic();
+    try {
+      return await work;
+    } finally {
+      this.phaseMs.set(phase, (this.phaseMs.get(phase) ?? 0) + clock.monotonic() - startedAt);
+    }
   }
 
   /** The epoch to work in, or undefined where nothing may be collected now. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Prng } from '../../base/prng.ts';
-import { Collector, newGcCounts, type CollectorOptions, type GcCounts } from './collector.ts';
+import { Collector, newGcCounts, type CollectorOptions, type GcCounts, type GcPhase } from './collector.ts';
 import { markReferences } from './mark.ts';
 import { scrub } from './scrub.ts';
 
@@ -18,6 +18,9 @@ export type GcState = {
   readonly counts: Readonly<GcCounts>;
   /** When the last pass ended well, by the wall clock; undefined before the first. */
   readonly passedAt: number | undefined;
+  /** When everything was last looked at and counted anew, and found right; by the wall clock. */
+  readonly markedAt: number | undefined;
+  readonly phaseMs: ReadonlyMap<GcPhase, number>;
   /** Packs whose count of references was found wrong. Not 0: nothing is condemned or deleted until a later count is right. */
   readonly mismatches: number;
   /** Why the last pass failed; undefined where it did not. */
@@ -63,6 +66,7 @@ export class Round {
   readonly #holder = randomBytes(8).toString('hex');
   #scrubbedAt: number | undefined;
   #passedAt: number | undefined;
+  #markedAt: number | undefined;
   #mismatches = 0;
   #lastError: string | undefined;
 
@@ -72,7 +76,9 @@ export class Round {
   }
 
   state(): GcState {
-    return { counts: this.#counts, passedAt: this.#passedAt, mismatches: this.#mismatches, lastError: this.#lastError };
+    const { phaseMs } = this.#collector;
+    const at = { passedAt: this.#passedAt, markedAt: this.#markedAt };
+    return { counts: this.#counts, ...at, phaseMs, mismatches: this.#mismatches, lastError: this.#lastError };
   }
 
   /** Never rejects: what fails is logged, and tried again next time. */
@@ -103,14 +109,15 @@ export class Round {
     if (!isDue) return;
     const epoch = await this.#collector.ready(signal);
     if (epoch === undefined) return;
-    const wrong = await markReferences(index, signal);
+    const wrong = await this.#collector.timed('mark', markReferences(index, signal));
     this.#mismatches = wrong.length;
     if (wrong.length > 0) {
       // Nothing goes by counts that are known to be wrong: a new epoch, and with it a rebuild, counts them anew.
       env.log.error('gc-references-wrong', { packs: wrong.length, first: wrong.slice(0, 10) });
       return;
     }
-    await scrub(this.#collector, epoch, signal);
+    await this.#collector.timed('scrub', scrub(this.#collector, epoch, signal));
     this.#scrubbedAt = now;
+    this.#markedAt = env.clock.now();
   }
 }

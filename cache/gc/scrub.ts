@@ -1,4 +1,5 @@
 import { forEachWithin } from '../byte-budget.ts';
+import { ENTRY_PREFIX } from '../entries/object-name.ts';
 import { PACK_PREFIX, packOfKey } from '../packs/names.ts';
 import type { PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
@@ -38,6 +39,7 @@ export async function scrub(collector: Collector, epoch: string, signal: AbortSi
     counts.orphanObjects += keys.length;
   }
   await removeOldRecords(collector, epoch, before, signal);
+  await abortUploads(collector, before, signal);
   // Rows of packs that have gone.
   while (await index.sweep(signal)) signal.throwIfAborted();
 }
@@ -86,7 +88,7 @@ export async function* orphanEntries(
     batch = [];
     return found;
   };
-  for await (const { key, modifiedAt } of objects.list('e/', {}, signal)) {
+  for await (const { key, modifiedAt } of objects.list(ENTRY_PREFIX, {}, signal)) {
     if (modifiedAt > before) continue;
     if (batch.push(key) === BATCH) yield await unknown();
   }
@@ -113,6 +115,11 @@ async function removeOldRecords(collector: Collector, epoch: string, before: num
     await removeCondemnRecord(objects, record, signal);
   }
   for (const { key } of marks.slice(0, Math.max(0, own - MARKS_KEPT))) await objects.delete(key, signal);
+}
+
+/** Uploads in parts that a killed writer left: what they have sent takes room, and nobody sees it. */
+async function abortUploads({ options: { objects }, counts }: Collector, before: number, signal: AbortSignal): Promise<void> {
+  for (const prefix of [PACK_PREFIX, ENTRY_PREFIX]) counts.uploadsAborted += await objects.abortUploads(prefix, before, signal);
 }
 
 async function isForgotten(index: StoreIndex, pack: PackName, signal: AbortSignal): Promise<boolean> {

@@ -63,6 +63,7 @@ export function memoryObjects({ clock, conditionalPut = true }: MemoryObjectsOpt
       await Promise.resolve();
       objects.delete(key);
     },
+    abortUploads: async () => 0,
     presignGet: noUrls,
     presignPut: noUrls,
     contents: () => new Map(sortedKeys().flatMap((key) => [[key, objects.get(key)?.bytes ?? new Uint8Array(0)] as const])),

@@ -49,6 +49,12 @@ export interface ObjectStore extends AsyncDisposable {
   delete(key: string, signal: AbortSignal): Promise<void>;
 
   /**
+   * Throws away uploads in parts of keys below a prefix that were begun before that time and never ended: what a killed writer left.
+   * How many; 0 where the endpoint has none, or does not tell. @throws {Fault} STORE_UNAVAILABLE, CANCELLED
+   */
+  abortUploads(prefix: string, before: TimeMs, signal: AbortSignal): Promise<number>;
+
+  /**
    * A URL that reads this object for at most `ttlMs` (whole seconds, 1 s to 7 days); nothing else can be done with it.
    * @throws {Fault} UNIMPLEMENTED where `traits.presigned` is false
    */

@@ -3,8 +3,10 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   type CompletedPart,
 } from '@aws-sdk/client-s3';
+import type { TimeMs } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { lengthOf, piecesOf } from './object-body.ts';
 import type { ObjectBody } from './object-store.ts';
@@ -163,6 +165,60 @@ async function complete(
       if (!ifNoneMatch) return;
       throw faultOf(new S3Failure({ status: 412, code: 'PreconditionFailed', text: 'it is there, perhaps by this very call' }), doing);
     }
+    throw faultOf(error, doing);
+  }
+}
+
+/** What an endpoint says that has no such list, or does not let us have it. */
+const NO_LIST: ReadonlySet<number | undefined> = new Set([403, 405, 501]);
+
+/** As `ObjectStore.abortUploads`. */
+export async function abortUploads(
+  { session, log }: Pick<Upload, 'session' | 'log'>,
+  prefix: string,
+  before: TimeMs,
+  signal: AbortSignal,
+): Promise<number> {
+  const Bucket = session.config.bucket;
+  const doing = `Unfinished uploads below "${prefix}" cannot be listed`;
+  const common = { Bucket, Prefix: session.nameOf(prefix), MaxUploads: session.tuning.pageSize };
+  let count = 0;
+  for (let from: { KeyMarker: string; UploadIdMarker: string } | undefined; ;) {
+    const command = new ListMultipartUploadsCommand({ ...common, ...from });
+    const ask = () => session.send((client, abortSignal) => client.send(command, { abortSignal }), signal);
+    const page = await session.attempt(doing, ask, signal).catch((error: unknown) => {
+      if (!(error instanceof S3Failure)) throw error;
+      if (!NO_LIST.has(error.status)) throw faultOf(error, doing);
+      log.info('s3-uploads-not-listed', {
+        bucket: Bucket,
+        error,
+        hint: 'Have the bucket remove unfinished uploads after a day by a rule.',
+      });
+    });
+    for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
+      if (Key === undefined || UploadId === undefined || (Initiated?.getTime() ?? Number.POSITIVE_INFINITY) >= before) continue;
+      if (await abortUpload(session, { Bucket, Key, UploadId }, signal)) count += 1;
+    }
+    if (page?.IsTruncated !== true || page.NextKeyMarker === undefined) return count;
+    from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker ?? '' };
+  }
+}
+
+/** Whether it was there. @throws {Fault} STORE_UNAVAILABLE, CANCELLED */
+async function abortUpload(
+  session: S3Session,
+  place: { readonly Bucket: string; readonly Key: string; readonly UploadId: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const doing = `The unfinished upload of ${place.Key} cannot be thrown away`;
+  const command = new AbortMultipartUploadCommand(place);
+  const ask = () => session.send((client, abortSignal) => client.send(command, { abortSignal }), signal);
+  try {
+    await session.attempt(doing, ask, signal);
+    return true;
+  } catch (error) {
+    if (!(error instanceof S3Failure)) throw error;
+    if (error.code === 'NoSuchUpload') return false;
     throw faultOf(error, doing);
   }
 }

@@ -2,6 +2,7 @@ import { DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@a
 import { hash, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
+import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import { prngFrom, type Prng } from '../../base/prng.ts';
@@ -10,7 +11,7 @@ import { checkObjectKey, checkRange } from './object-key.ts';
 import type { ObjectInfo, ObjectStore, ObjectTraits } from './object-store.ts';
 import { S3Failure, faultOf } from './s3-failure.ts';
 import { S3Http } from './s3-http.ts';
-import { putInParts } from './s3-multipart.ts';
+import { abortUploads, putInParts } from './s3-multipart.ts';
 import type { S3Config } from './s3-options.ts';
 import { probe } from './s3-probe.ts';
 import { S3_TUNING, S3Session, type S3Counts, type S3Tuning } from './s3-session.ts';
@@ -193,6 +194,10 @@ class Bucket implements S3Objects {
       if (!(error instanceof S3Failure)) throw error;
       if (error.code !== 'NoSuchKey') throw faultOf(error, doing);
     }
+  }
+
+  abortUploads(prefix: string, before: TimeMs, signal: AbortSignal): Promise<number> {
+    return abortUploads({ session: this.#session, log: this.#env.log }, prefix, before, signal);
   }
 
   presignGet(key: string, ttlMs: number): string {

@@ -1,4 +1,5 @@
 import type { Env } from '../../base/env.ts';
+import type { StoreMeasures } from '../metrics/store-measures.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { StoreIndex } from '../store-index/store-index.ts';
 import type { PackCounters } from './counters.ts';
@@ -67,6 +68,7 @@ export type PackContext = {
   readonly index: StoreIndex;
   readonly settings: PackSettings;
   readonly counters: PackCounters;
+  readonly measures: Pick<StoreMeasures, 'packStored'>;
   readonly env: Env;
   /** Aborts when the store is disposed of. */
   readonly life: AbortSignal;

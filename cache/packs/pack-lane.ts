@@ -31,6 +31,8 @@ export class PackLane {
   #open: OpenPack | undefined;
   #idle: NodeJS.Timeout | undefined;
   #latest: NodeJS.Timeout | undefined;
+  /** Since when somebody waits for the open pack, by the monotonic clock. */
+  #awaitedAt: number | undefined;
 
   constructor(maker: PackMaker, shared: LaneShared) {
     this.#maker = maker;
@@ -78,7 +80,10 @@ export class PackLane {
     clearTimeout(this.#idle);
     clearTimeout(this.#latest);
     this.#idle = undefined;
-    void this.#commit(pack);
+    const { clock } = this.#shared.context.env;
+    const gatherMs = this.#awaitedAt === undefined ? 0 : clock.monotonic() - this.#awaitedAt;
+    this.#awaitedAt = undefined;
+    void this.#commit(pack, gatherMs);
   }
 
   /** Waits until everything that was added is durable or given up. Never rejects. */
@@ -101,17 +106,20 @@ export class PackLane {
     if (pack !== this.#open) return;
     const { idleMs, maxDelayMs } = this.#shared.context.settings;
     if (this.#idle === undefined) {
+      this.#awaitedAt = this.#shared.context.env.clock.monotonic();
       clearTimeout(this.#latest);
       this.#idle = setTimeout(() => this.close(), idleMs);
       this.#latest = setTimeout(() => this.close(), maxDelayMs);
     } else this.#idle.refresh();
   }
 
-  async #commit(pack: OpenPack): Promise<void> {
+  async #commit(pack: OpenPack, gatherMs: number): Promise<void> {
     const { context, puts, holdOf, prng } = this.#shared;
+    const closedAt = context.env.clock.monotonic();
     let outcome: { readonly error: unknown } | undefined;
     try {
       await puts.add(async (): Promise<PackName> => await commitPack(context, this.#maker, pack, holdOf, prng));
+      context.measures.packStored(gatherMs, context.env.clock.monotonic() - closedAt);
     } catch (error) {
       outcome = { error };
       context.env.log.error('pack-given-up', { owner: this.#maker.owner, blobs: pack.rows.length, error });

@@ -1,5 +1,5 @@
-import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
+import type { CallEnv } from '../../proto/handlers.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
 import type { DirectReads } from '../direct-reads.ts';
 import type { EntryParts } from '../entries/entry-parts.ts';
@@ -14,7 +14,7 @@ export type DataPlaneParts = Gate & {
   readonly entries: EntryParts;
   /** @default the store has no URLs */
   readonly direct?: DirectReads | undefined;
-  readonly env: Env;
+  readonly env: CallEnv;
 };
 
 /** @throws {Fault} BAD_REQUEST for another function than SHA-256. */

@@ -137,6 +137,7 @@ export class World {
         return info;
       },
       list: (prefix, options, signal) => this.#streamed(actor, bucket.list(prefix, options, signal)),
+      abortUploads: async () => 0,
       presignGet: (key, ttlMs) => bucket.presignGet(key, ttlMs),
       presignPut: (key, content, ttlMs) => bucket.presignPut(key, content, ttlMs),
       async [Symbol.asyncDispose]() {},

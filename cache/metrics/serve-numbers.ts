@@ -1,0 +1,31 @@
+import type { Env } from '../../base/env.ts';
+import { json, serveHttpHealth, type HttpHealth } from '../../base/http-health.ts';
+import { digestOf } from '../digest.ts';
+import type { StoreOf, StoreView } from '../store-view.ts';
+import type { DataMetrics } from './data-metrics.ts';
+
+/** What nobody has stored: asking for it shows that the store answers. */
+const PROBE = digestOf(Buffer.from('Is anybody there?'));
+const PROBE_VIEW: StoreView = { project: 'probe', reads: ['probe'], writes: undefined, producer: '' };
+const ANSWER_MS = 3_000;
+
+/**
+ * Answers probes and collectors: /livez whenever the process answers at all, /readyz while the store says what is there, /metrics in
+ * numbers. @throws {Fault} CONFIG_INVALID where the address cannot be bound.
+ */
+export function serveNumbers(listen: string, { metrics }: DataMetrics, storeOf: StoreOf, env: Env): Promise<HttpHealth> {
+  const ready = async () => {
+    try {
+      await storeOf(PROBE_VIEW).findMissing([PROBE], AbortSignal.timeout(ANSWER_MS));
+      return json(200, { ok: true });
+    } catch (error) {
+      return json(503, { ok: false, store: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  const routes = {
+    '/livez': () => json(200, { ok: true }),
+    '/readyz': ready,
+    '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+  };
+  return serveHttpHealth({ listen, routes, log: env.log });
+}
