@@ -7,10 +7,11 @@ import { dispatchBench } from './dispatch.ts';
 import { ledgerBench } from './ledger.ts';
 import { layersBench } from './layers/layers.ts';
 import { packsBench } from './packs.ts';
+import { reapiBench } from './reapi/reapi.ts';
 import { recoveryBench } from './recovery.ts';
 import { scaleBench } from './scale.ts';
 
-const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench, recoveryBench, packsBench, layersBench];
+const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench, recoveryBench, packsBench, layersBench, reapiBench];
 const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE]
