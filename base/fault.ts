@@ -78,16 +78,18 @@ export function isFault(error: unknown, code?: FaultCode): error is Fault {
   return error instanceof Fault && (code === undefined || error.code === code);
 }
 
+/** What a fault says beyond its message, for another one that stands for it; its cause stays behind. */
+export function detailOf({ field, hint, retryAfterMs }: Fault): FaultDetail {
+  return {
+    ...(field === undefined ? {} : { field }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
 /** `error` as a fault, its message prefixed with what was being done; a foreign error becomes INTERNAL. */
 export function wrap(error: unknown, doing: string): Fault {
-  if (error instanceof Fault) {
-    return new Fault(error.code, `${doing}: ${error.message}`, {
-      ...(error.field === undefined ? {} : { field: error.field }),
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-      ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-      cause: error,
-    });
-  }
+  if (error instanceof Fault) return new Fault(error.code, `${doing}: ${error.message}`, { ...detailOf(error), cause: error });
   const message = error instanceof Error ? error.message : String(error);
   return new Fault('INTERNAL', `${doing}: ${message}`, { cause: error });
 }

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { SQLInputValue } from 'node:sqlite';
 import { unreachable } from '../../base/assert.ts';
 import { Fault } from '../../base/fault.ts';
+import { isBusy } from '../../base/sqlite-fault.ts';
+import { SqliteFile } from '../../base/sqlite-file.ts';
 import { parseDigest, sizeOf } from '../../cache/digest.ts';
 import { ROW_CLASSES, type RowChange, type RowClass, type StoredRow } from './codec.ts';
 import { Leadership } from './leadership.ts';
 import type { Leader, StoredLog, Term } from './ledger.ts';
-import { isBusy } from './sqlite-fault.ts';
-import { prepareFile } from './sqlite-schema.ts';
+import { LEDGER_FILE } from './sqlite-schema.ts';
 
 export type SqliteStoreOptions = { readonly path: string; readonly synchronous: 'FULL' | 'NORMAL' };
 
@@ -29,31 +30,27 @@ const PUT_SEGMENT =
  * `openSqliteLedger`'s. A leadership that a file remembers is over once the file can be opened, because its holder is gone.
  */
 export class SqliteStore {
-  readonly #db: DatabaseSync;
+  readonly #file: SqliteFile;
   readonly #holderPath: string;
   readonly #leadership: Leadership;
   readonly #staged = new Map<number, RowChange[]>();
-  readonly #statements = new Map<string, StatementSync>();
 
   constructor(options: SqliteStoreOptions) {
     this.#holderPath = `${options.path}.holder`;
-    createPrivately(options.path);
-    this.#db = new DatabaseSync(options.path, { timeout: LOCK_WAIT_MS });
     try {
-      prepareFile(this.#db, options.path, options.synchronous);
+      this.#file = openFile(options);
     } catch (error) {
-      this.#db.close();
       throw isBusy(error) ? this.#heldFault(options.path, error) : error;
     }
     writeFileSync(this.#holderPath, `process ${process.pid} on ${hostname()}\n`, { mode: 0o600 });
-    this.#leadership = this.#transaction(() => this.#openMeta(options));
+    this.#leadership = this.#file.transaction(() => this.#openMeta(options.synchronous));
   }
 
   lead(holder: Leader, ttlMs: number, nowMs: number): Term | undefined {
     if (!this.#leadership.isFree(holder, nowMs)) return undefined;
     // The counter is stored before the term exists: a term that could not be stored was never given.
-    this.#transaction(() => {
-      this.#setMeta('counter', String(this.#leadership.counter + 1));
+    this.#file.transaction(() => {
+      this.#file.setMeta('counter', String(this.#leadership.counter + 1));
       this.#dropOrphans();
     });
     return this.#leadership.take(holder, ttlMs, nowMs, randomBytes(16).toString('hex'));
@@ -80,7 +77,7 @@ export class SqliteStore {
     const staged = this.#staged.get(id) ?? [];
     this.#staged.delete(id);
     if (!this.#leadership.isCurrent(term)) return false;
-    this.#transaction(() => {
+    this.#file.transaction(() => {
       for (const change of staged) this.#apply(change);
       for (const change of changes) this.#apply(change);
     });
@@ -89,7 +86,7 @@ export class SqliteStore {
 
   /** At most `limit` rows of a class after a key, by key. */
   page(rowClass: RowClass, afterKey: string, limit: number): readonly StoredRow[] {
-    const rows = this.#all(
+    const rows = this.#file.all(
       'SELECT key, body FROM records WHERE class = ? AND key > ? ORDER BY key LIMIT ?',
       ROW_CLASSES.indexOf(rowClass),
       afterKey,
@@ -99,15 +96,15 @@ export class SqliteStore {
   }
 
   events(build: string, afterSeq: number, limit: number): readonly { readonly seq: number; readonly body: string }[] {
-    const rows = this.#all('SELECT seq, body FROM events WHERE build = ? AND seq > ? ORDER BY seq LIMIT ?', build, afterSeq, limit);
+    const rows = this.#file.all('SELECT seq, body FROM events WHERE build = ? AND seq > ? ORDER BY seq LIMIT ?', build, afterSeq, limit);
     return rows.map((row) => ({ seq: Number(row['seq']), body: String(row['body']) }));
   }
 
   log(token: string): StoredLog | undefined {
-    const [head] = this.#all('SELECT digest, truncated FROM logs WHERE token = ?', token);
+    const [head] = this.#file.all('SELECT digest, truncated FROM logs WHERE token = ?', token);
     if (head === undefined) return undefined;
-    const segments = this.#all('SELECT offset, digest FROM log_segments WHERE token = ? ORDER BY offset', token);
-    const chunks = this.#all('SELECT offset, bytes FROM log_chunks WHERE token = ? ORDER BY offset', token);
+    const segments = this.#file.all('SELECT offset, digest FROM log_segments WHERE token = ? ORDER BY offset', token);
+    const chunks = this.#file.all('SELECT offset, bytes FROM log_chunks WHERE token = ? ORDER BY offset', token);
     return {
       segments: segments.map((row) => ({ offset: Number(row['offset']), digest: storedDigest(row['digest']) })),
       chunks: chunks.map((row) => ({ offset: Number(row['offset']), bytes: storedBytes(row['bytes']) })),
@@ -120,24 +117,24 @@ export class SqliteStore {
   }
 
   close(): void {
-    this.#setMeta('closed', 'yes');
-    this.#db.close();
+    this.#file.setMeta('closed', 'yes');
+    this.#file.close();
     rmSync(this.#holderPath, { force: true });
   }
 
-  #openMeta({ path, synchronous }: SqliteStoreOptions): Leadership {
-    const bootId = hostBootId();
-    const inode = String(statSync(path, { bigint: true }).ino);
-    let incarnation = this.#meta('incarnation');
+  #openMeta(synchronous: 'FULL' | 'NORMAL'): Leadership {
+    const { boot, inode } = this.#file.origin();
+    let incarnation = this.#file.meta('incarnation');
     // NORMAL may lose its newest commits with the power, and another file at the same place may be an older copy.
-    const lostPower = this.#meta('synchronous') === 'NORMAL' && this.#meta('closed') !== 'yes' && this.#meta('boot') !== bootId;
-    if (incarnation === undefined || lostPower || this.#meta('inode') !== inode) incarnation = randomBytes(16).toString('hex');
-    this.#setMeta('incarnation', incarnation);
-    this.#setMeta('synchronous', synchronous);
-    this.#setMeta('closed', 'no');
-    this.#setMeta('boot', bootId);
-    this.#setMeta('inode', inode);
-    return new Leadership(Number(this.#meta('counter') ?? 0), incarnation);
+    const lostPower =
+      this.#file.meta('synchronous') === 'NORMAL' && this.#file.meta('closed') !== 'yes' && this.#file.meta('boot') !== boot;
+    if (incarnation === undefined || lostPower || this.#file.meta('inode') !== inode) incarnation = randomBytes(16).toString('hex');
+    this.#file.setMeta('incarnation', incarnation);
+    this.#file.setMeta('synchronous', synchronous);
+    this.#file.setMeta('closed', 'no');
+    this.#file.setMeta('boot', boot);
+    this.#file.setMeta('inode', inode);
+    return new Leadership(Number(this.#file.meta('counter') ?? 0), incarnation);
   }
 
   #apply(change: RowChange): void {
@@ -176,7 +173,7 @@ export class SqliteStore {
     this.#run('DELETE FROM records WHERE class IN (0, 1) AND key = ?', build);
     this.#run('DELETE FROM records WHERE class IN (2, 3) AND key > ? AND key < ?', `${build}/`, `${build}0`);
     this.#run('DELETE FROM events WHERE build = ?', build);
-    for (const row of this.#all('SELECT token FROM logs WHERE build = ?', build)) this.#forgetLog(String(row['token']));
+    for (const row of this.#file.all('SELECT token FROM logs WHERE build = ?', build)) this.#forgetLog(String(row['token']));
   }
 
   #forgetLog(token: string): void {
@@ -188,7 +185,7 @@ export class SqliteStore {
     const owned = 'NOT IN (SELECT key FROM records WHERE class = 0)';
     this.#run(`DELETE FROM records WHERE class IN (1, 2, 3) AND substr(key, 1, instr(key || '/', '/') - 1) ${owned}`);
     this.#run(`DELETE FROM events WHERE build ${owned}`);
-    for (const row of this.#all(`SELECT token FROM logs WHERE build ${owned}`)) this.#forgetLog(String(row['token']));
+    for (const row of this.#file.all(`SELECT token FROM logs WHERE build ${owned}`)) this.#forgetLog(String(row['token']));
   }
 
   #heldFault(path: string, cause: unknown): Fault {
@@ -204,64 +201,18 @@ export class SqliteStore {
     });
   }
 
-  #transaction<T>(body: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const value = body();
-      this.#db.exec('COMMIT');
-      return value;
-    } catch (error) {
-      // SQLite has rolled back by itself after some errors (disk full, I/O); then there is nothing to roll back.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
-  #statement(sql: string): StatementSync {
-    const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
-  }
-
-  #run(sql: string, ...values: readonly (string | number | Uint8Array)[]): void {
-    this.#statement(sql).run(...values);
-  }
-
-  #all(sql: string, ...values: readonly (string | number)[]) {
-    return this.#statement(sql).all(...values);
-  }
-
-  #meta(key: string): string | undefined {
-    const value = this.#statement('SELECT value FROM meta WHERE key = ?').get(key)?.['value'];
-    return value === undefined ? undefined : String(value);
-  }
-
-  #setMeta(key: string, value: string): void {
-    this.#run('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value', key, value);
+  #run(sql: string, ...values: readonly SQLInputValue[]): void {
+    this.#file.run(sql, ...values);
   }
 }
 
-/** Makes a new file readable for its owner only. An existing one is not touched: closing it here would drop locks on it. */
-function createPrivately(path: string): void {
-  try {
-    closeSync(openSync(path, 'wx', 0o600));
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
-      throw new Fault('LEDGER_UNAVAILABLE', `The ledger ${path} cannot be created`, {
-        hint: 'Check that the directory exists and may be written.',
-        cause: error,
-      });
-    }
-  }
-}
-
-/** Changes when the machine starts anew. Where the system does not tell, every start of a process counts as one. */
-function hostBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return randomBytes(16).toString('hex');
-  }
+/** Opens the file for this connection alone. */
+function openFile({ path, synchronous }: SqliteStoreOptions): SqliteFile {
+  // Exclusive before the first access: then the write-ahead log needs no shared memory, and the lock is kept until the
+  // process ends, however it ends.
+  const first = ['locking_mode = EXCLUSIVE', 'journal_mode = WAL'];
+  const pragmas = [...first, `synchronous = ${synchronous}`, 'journal_size_limit = 67108864'];
+  return new SqliteFile({ kind: LEDGER_FILE, path, lockWaitMs: LOCK_WAIT_MS, pragmas });
 }
 
 function storedDigest(value: unknown) {

@@ -1,10 +1,11 @@
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
+import { startThread, type Thread } from '../../base/thread.ts';
 import type { LedgerRecord } from '../core/record.ts';
 import { decodeEvent, decodeRow, encodeRecord, newestOf, ownerOf, ROW_CLASSES } from './codec.ts';
 import type { Ledger, Term } from './ledger.ts';
 import { refuseAborted } from './refuse-aborted.ts';
-import { startStore, type RemoteStore } from './sqlite-call.ts';
+import type { SqliteStore, SqliteStoreOptions } from './sqlite-store.ts';
 
 export type SqliteLedgerOptions = {
   /** The file; its directory must exist. SQLite keeps a `-wal` beside it, and `.holder` names the process that has it open. */
@@ -30,7 +31,11 @@ const STAGE_RECORDS = 1_024;
  * version wrote it.
  */
 export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerOptions): Promise<Ledger> {
-  const store = await startStore({ path, synchronous });
+  const store = await startThread<SqliteStore>({
+    module: new URL('./sqlite-worker.ts', import.meta.url),
+    data: { path, synchronous } satisfies SqliteStoreOptions,
+    closed: (cause) => new Fault('LEDGER_UNAVAILABLE', `The ledger ${path} is closed`, { cause }),
+  });
   const fenced = () => new Fault('LEDGER_FENCED', `Another coordinator has taken the term of ${path}`);
   let commits = 0;
   let closing: Promise<void> | undefined;
@@ -85,7 +90,7 @@ export async function openSqliteLedger({ path, synchronous, env }: SqliteLedgerO
 }
 
 /** Whether the term was current; what is too much for one message goes ahead in pieces. */
-async function commitRows(store: RemoteStore, id: number, term: Term, records: Parameters<Ledger['commit']>[1]): Promise<boolean> {
+async function commitRows(store: Thread<SqliteStore>, id: number, term: Term, records: Parameters<Ledger['commit']>[1]): Promise<boolean> {
   let from = 0;
   for (; records.length - from > STAGE_RECORDS; from += STAGE_RECORDS) {
     await store.call('stage', id, records.slice(from, from + STAGE_RECORDS).map(encodeRecord));
@@ -93,7 +98,7 @@ async function commitRows(store: RemoteStore, id: number, term: Term, records: P
   return await store.call('commit', term, records.slice(from).map(encodeRecord), id);
 }
 
-async function* loadRows(store: RemoteStore, signal: AbortSignal): AsyncIterable<readonly LedgerRecord[]> {
+async function* loadRows(store: Thread<SqliteStore>, signal: AbortSignal): AsyncIterable<readonly LedgerRecord[]> {
   const builds = new Set<string>();
   for (const rowClass of ROW_CLASSES) {
     for (let after = ''; ;) {

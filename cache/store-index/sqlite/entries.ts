@@ -1,9 +1,9 @@
+import type { SqliteFile, SqliteRow } from '../../../base/sqlite-file.ts';
 import type { EntryKey, EntryKind, EntryRow, EntryRowFilter, NewEntry, PackName, Prepared } from '../store-index.ts';
 import { USE_GRAIN_MS } from '../store-index.ts';
 import { entryText } from '../order.ts';
 import { notPending } from '../refusals.ts';
 import { bytesOf, type SqlitePacks } from './packs.ts';
-import type { IndexFile, Row } from './file.ts';
 
 const NAME_BYTES = 16;
 const NAMED = 'project = ? AND scope = ? AND kind = ? AND key = ?';
@@ -12,10 +12,10 @@ type Named = EntryKey & { readonly object: string };
 
 /** Entries of an index in a file. Every method is called within a transaction. */
 export class SqliteEntries {
-  readonly #file: IndexFile;
+  readonly #file: SqliteFile;
   readonly #packs: SqlitePacks;
 
-  constructor(file: IndexFile, packs: SqlitePacks) {
+  constructor(file: SqliteFile, packs: SqlitePacks) {
     this.#file = file;
     this.#packs = packs;
   }
@@ -171,7 +171,7 @@ function endOf(prefix: Uint8Array): Uint8Array | undefined {
   return undefined;
 }
 
-function entryOf(row: Row): EntryRow {
+function entryOf(row: SqliteRow): EntryRow {
   const names = Buffer.from(bytesOf(row['packs'])).toString('hex');
   const packs: PackName[] = [];
   for (let at = 0; at < names.length; at += 2 * NAME_BYTES) packs.push(names.slice(at, at + 2 * NAME_BYTES) as PackName); // from ones

@@ -1,8 +1,8 @@
+import type { SqliteFile, SqliteRow } from '../../../base/sqlite-file.ts';
 import { hashOf, sizeOf, type Digest } from '../../digest.ts';
 import { holdLost, notCondemned, packCondemned, packForeign, packLate, wrongPhase } from '../refusals.ts';
 import { ADD_WITHIN_MS, USE_GRAIN_MS } from '../store-index.ts';
 import type { BlobPlace, Frame, Hold, NewPack, Owner, OwnerUsage, PackFilter, PackName, PackRow, PackState } from '../store-index.ts';
-import type { IndexFile, Row } from './file.ts';
 
 const STATES: readonly PackState[] = ['live', 'condemned', 'deleted'];
 const LIVE = 0;
@@ -31,10 +31,10 @@ const ADD_ROWS = `
 
 /** Blobs, packs and holds of an index in a file. Every method is called within a transaction. */
 export class SqlitePacks {
-  readonly #file: IndexFile;
+  readonly #file: SqliteFile;
   #swept: { readonly owner: number; readonly hash: Uint8Array } | undefined;
 
-  constructor(file: IndexFile) {
+  constructor(file: SqliteFile) {
     this.#file = file;
   }
 
@@ -254,7 +254,7 @@ export function requireComplete(phase: string | undefined): void {
   if (phase !== 'complete') throw wrongPhase('does not know yet what the store has');
 }
 
-function packRowOf(row: Row): PackRow {
+function packRowOf(row: SqliteRow): PackRow {
   return {
     name: hexOf(row['name']) as PackName, // written from one
     owner: { project: textOf(row['project']), scope: textOf(row['scope']) },
@@ -269,7 +269,7 @@ function packRowOf(row: Row): PackRow {
   };
 }
 
-function placeOf(row: Row): BlobPlace {
+function placeOf(row: SqliteRow): BlobPlace {
   const frame: Frame = {
     pack: hexOf(row['name']) as PackName, // written from one
     offset: Number(row['f_offset']),

@@ -1,9 +1,10 @@
 import type { Env } from '../../../base/env.ts';
+import { Fault } from '../../../base/fault.ts';
+import { startThread, type MethodOf, type Thread } from '../../../base/thread.ts';
 import type { Digest } from '../../digest.ts';
 import { refuseAborted } from '../refusals.ts';
 import { slicesOf } from '../slices.ts';
 import type { BlobPlace, StoreIndex } from '../store-index.ts';
-import { startStoreThread, type Method, type StoreThread } from './call.ts';
 import type { SqliteStore } from './store.ts';
 
 export type SqliteStoreIndexOptions = {
@@ -23,7 +24,11 @@ const SLICE = 4_096;
  * @throws {Fault} STORE_UNAVAILABLE where the file cannot be used; WRONG_STATE where a newer version wrote it.
  */
 export async function openSqliteStoreIndex({ path, env }: SqliteStoreIndexOptions): Promise<StoreIndex> {
-  const thread = await startStoreThread(path);
+  const thread = await startThread<SqliteStore>({
+    module: new URL('./worker.ts', import.meta.url),
+    data: path,
+    closed: (cause) => new Fault('STORE_UNAVAILABLE', `The index ${path} is closed`, { cause }),
+  });
   const call = caller(thread, env);
   let closing: Promise<void> | undefined;
   return {
@@ -84,11 +89,11 @@ export async function openSqliteStoreIndex({ path, env }: SqliteStoreIndexOption
   };
 }
 
-type Rest<M extends Method> = Parameters<SqliteStore[M]> extends [number, ...infer Args] ? Args : never;
+type Rest<M extends MethodOf<SqliteStore>> = Parameters<SqliteStore[M]> extends [number, ...infer Args] ? Args : never;
 
 /** Calls the thread with the time of now, unless the caller has given up. */
-function caller(thread: StoreThread, env: Env) {
-  return async <M extends Method>(method: M, signal: AbortSignal, ...args: Rest<M>): Promise<ReturnType<SqliteStore[M]>> => {
+function caller(thread: Thread<SqliteStore>, env: Env) {
+  return async <M extends MethodOf<SqliteStore>>(method: M, signal: AbortSignal, ...args: Rest<M>): Promise<ReturnType<SqliteStore[M]>> => {
     refuseAborted(signal);
     const all = [env.clock.now(), ...args] as unknown as Parameters<SqliteStore[M]>; // `Rest` is what follows the time
     return await thread.call(method, ...all);

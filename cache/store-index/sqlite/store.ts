@@ -1,3 +1,4 @@
+import type { SqliteFile } from '../../../base/sqlite-file.ts';
 import type { Digest } from '../../digest.ts';
 import { holdLost, indexClosed, otherEpoch, tooManyPacks, wrongPhase } from '../refusals.ts';
 import type {
@@ -13,7 +14,7 @@ import type {
   PackName,
 } from '../store-index.ts';
 import { SqliteEntries } from './entries.ts';
-import { IndexFile } from './file.ts';
+import { openIndexFile } from './file.ts';
 import { requireComplete, SqlitePacks } from './packs.ts';
 
 type Named = EntryKey & { readonly object: string };
@@ -24,12 +25,12 @@ type Named = EntryKey & { readonly object: string };
  * `openSqliteStoreIndex`'s.
  */
 export class SqliteStore {
-  readonly #file: IndexFile;
+  readonly #file: SqliteFile;
   readonly #packs: SqlitePacks;
   readonly #entries: SqliteEntries;
 
-  constructor({ path }: { readonly path: string }) {
-    this.#file = new IndexFile(path);
+  constructor(path: string) {
+    this.#file = openIndexFile(path);
     this.#packs = new SqlitePacks(this.#file);
     this.#entries = new SqliteEntries(this.#file, this.#packs);
   }
