@@ -1,8 +1,8 @@
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
+import { REDIS_OPTIONS } from '../base/redis/config.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from './quotas.ts';
-import { INDEX_REDIS_OPTIONS } from './index-redis.ts';
 import { STORE_OPTIONS } from './store-options.ts';
 
 /** The options of the data plane's process. */
@@ -26,7 +26,7 @@ export const CACHE_OPTIONS = {
       help: 'What an answered upload survives: the end of the process, or loss of power too (two disk flushes a blob).',
     },
     ...STORE_OPTIONS,
-    ...INDEX_REDIS_OPTIONS,
+    ...REDIS_OPTIONS,
     ...SCOPE_OPTIONS,
     tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
     signingKeyFile: {

@@ -1,7 +1,6 @@
 import { Fault } from '../base/fault.ts';
 import type { OptionSpec } from '../base/options.ts';
-import type { RedisConfig } from '../coordinator/ledger/redis/config.ts';
-import { indexRedisFrom, type IndexRedisValues } from './index-redis.ts';
+import { redisConfigFrom, type RedisConfig, type RedisOptionValues } from '../base/redis/config.ts';
 import { S3_OPTIONS, s3ConfigFrom, type S3Config, type S3OptionValues } from './objects/s3-options.ts';
 
 /** The options that say where blobs are kept, for the tables of the data plane and of the coordinator that starts one. */
@@ -26,7 +25,7 @@ export const STORE_OPTIONS = {
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 export type StoreOptionValues = S3OptionValues &
-  IndexRedisValues & { readonly store: 'disk' | 's3'; readonly storeIndex: 'sqlite' | 'redis' };
+  RedisOptionValues & { readonly store: 'disk' | 's3'; readonly storeIndex: 'sqlite' | 'redis' };
 
 /** A bucket, and the Redis of its index; undefined: the index is a file. */
 export type BucketConfig = { readonly bucket: S3Config; readonly redis: RedisConfig | undefined };
@@ -37,7 +36,8 @@ export type BucketConfig = { readonly bucket: S3Config; readonly redis: RedisCon
  */
 export function bucketFrom(values: StoreOptionValues): BucketConfig | undefined {
   if (values.store === 's3') {
-    return { bucket: s3ConfigFrom(values), redis: values.storeIndex === 'redis' ? indexRedisFrom(values) : undefined };
+    const redis = values.storeIndex === 'redis' ? redisConfigFrom(values, '--store-index redis') : undefined;
+    return { bucket: s3ConfigFrom(values), redis };
   }
   const given =
     values.s3Bucket !== undefined

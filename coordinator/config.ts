@@ -3,7 +3,7 @@ import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
-import { REDIS_OPTIONS } from './ledger/redis/config.ts';
+import { LEDGER_REDIS_OPTIONS } from './ledger/redis/config.ts';
 import { DATA_STORE_OPTIONS } from './store-args.ts';
 
 /** Every option of `switchyard coordinator`. */
@@ -32,7 +32,7 @@ export const COORDINATOR_OPTIONS = {
         'Where builds are kept: in a file of the state directory; in a Redis that several coordinators share, of which one leads; ' +
         'or in memory, which forgets them when the process ends.',
     },
-    ...REDIS_OPTIONS,
+    ...LEDGER_REDIS_OPTIONS,
     termTtl: {
       type: 'duration',
       default: '3s',

@@ -27,7 +27,7 @@ import { watchHealth, type Health, type Verdict } from './health.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
 import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics/metrics.ts';
 import { redisDependency, whyAway } from './redis-dependency.ts';
-import { redisConfigFrom } from './ledger/redis/config.ts';
+import { ledgerRedisFrom } from './ledger/redis/config.ts';
 import { openRedisLedger, type RedisLedgerState } from './ledger/redis/redis.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
 import { openRoleMachine, type RoleLedger } from './role/role-machine.ts';
@@ -270,7 +270,7 @@ async function openLedger(
       ...ALONE,
     };
   }
-  const ledger = stack.use(await openRedisLedger({ config: redisConfigFrom(config), env }));
+  const ledger = stack.use(await openRedisLedger({ config: ledgerRedisFrom(config), env }));
   const claim = (signal: AbortSignal) => claimBlobs(ledger, blobsDir, signal);
   await claim(new AbortController().signal);
   return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state(), claim };

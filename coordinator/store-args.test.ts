@@ -33,5 +33,5 @@ test('an index in Redis is where the ledger is, and a URL with a password goes o
   const shown = parseCoordinatorConfig({}, [...ledger, '--redis-url', 'redis://u:hush@r:6379']);
   expect(() => storeArgs(shown)).toThrow(/--redis-url names a user or password/);
   const alone = parseCacheConfig({}, ['--store', 's3', '--s3-bucket', 'builds', '--store-index', 'redis']);
-  expect(() => bucketFrom(alone)).toThrow(/--redis-url .* is required with --store-index redis/);
+  expect(() => bucketFrom(alone)).toThrow(/--redis-url is required with --store-index redis/);
 });

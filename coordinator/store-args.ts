@@ -1,6 +1,6 @@
 import { Fault } from '../base/fault.ts';
 import { flagOf, type OptionSpec } from '../base/options.ts';
-import { INDEX_REDIS_OPTIONS, type IndexRedisValues } from '../cache/index-redis.ts';
+import { REDIS_OPTIONS, type RedisOptionValues } from '../base/redis/config.ts';
 import { STORE_OPTIONS } from '../cache/store-options.ts';
 
 const { s3SecretAccessKey: _secret, s3SessionToken: _token, ...open } = STORE_OPTIONS;
@@ -12,14 +12,14 @@ const { s3SecretAccessKey: _secret, s3SessionToken: _token, ...open } = STORE_OP
 export const DATA_STORE_OPTIONS = open satisfies Readonly<Record<string, OptionSpec>>;
 
 /** What the data plane is told of Redis, where its index is there: the same as the ledger. */
-const REDIS_KEYS = Object.keys(INDEX_REDIS_OPTIONS) as (keyof IndexRedisValues)[]; // the keys of a literal
+const REDIS_KEYS = Object.keys(REDIS_OPTIONS) as (keyof RedisOptionValues)[]; // the keys of a literal
 
 /**
  * Those options as the data plane's command line. It checks them.
  * @throws {Fault} CONFIG_INVALID where the URL of Redis has a password, which a command line would show.
  */
 export function storeArgs(
-  config: Readonly<Record<keyof typeof DATA_STORE_OPTIONS, string | number | undefined>> & IndexRedisValues,
+  config: Readonly<Record<keyof typeof DATA_STORE_OPTIONS, string | number | undefined>> & RedisOptionValues,
 ): readonly string[] {
   if (config.store === 'disk' && config.s3Bucket === undefined && config.s3Endpoint === undefined) return [];
   // The keys of a literal, each of which `config` has.

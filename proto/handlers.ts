@@ -11,7 +11,7 @@ import type {
 import { AssertionFailure } from '../base/assert.ts';
 import type { Evidence } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
-import { Fault, isFault, type FaultCode } from '../base/fault.ts';
+import { detailOf, Fault, isFault, type FaultCode } from '../base/fault.ts';
 import { readMessages, writeMessages, type Source } from './flow.ts';
 import { faultToStatus, type CallStatus } from './status.ts';
 
@@ -197,11 +197,10 @@ function isLoopback(peer: string): boolean {
 
 /** Most callers that were refused together come back when they are told to: each is told another time, up to half as late again. */
 function spread(fault: Fault): Fault {
-  const { code, message, field, hint, retryAfterMs } = fault;
+  const { code, message, retryAfterMs } = fault;
   if (retryAfterMs === undefined) return fault;
   return new Fault(code, message, {
-    ...(field === undefined ? {} : { field }),
-    ...(hint === undefined ? {} : { hint }),
+    ...detailOf(fault),
     retryAfterMs: retryAfterMs + randomInt(Math.floor(Math.max(0, retryAfterMs) / 2) + 1),
     cause: fault,
   });

@@ -1,7 +1,7 @@
 import { isFault } from '../../base/fault.ts';
 import { parseOptions } from '../../base/options.ts';
 import { COORDINATOR_OPTIONS } from '../../coordinator/config.ts';
-import { redisConfigFrom } from '../../coordinator/ledger/redis/config.ts';
+import { ledgerRedisFrom } from '../../coordinator/ledger/redis/config.ts';
 import { openRedisLedger } from '../../coordinator/ledger/redis/redis.ts';
 import type { Finding } from '../commands/doctor.ts';
 import type { Session } from '../session.ts';
@@ -19,7 +19,7 @@ export async function redisChecks({ terminal, signal }: Session): Promise<readon
   if ((env[VARIABLE] ?? '') === '') return [];
   const finding = (result: Finding['result'], found: string, fix?: string): Finding => ({ check: 'redis', result, found, fix });
   try {
-    const config = redisConfigFrom(parseOptions(COORDINATOR_OPTIONS, env, []));
+    const config = ledgerRedisFrom(parseOptions(COORDINATOR_OPTIONS, env, []));
     await using ledger = await openRedisLedger({ config, env: { log, clock }, openMs: OPEN_MS });
     const { where, version } = ledger.state();
     const leader = await ledger.leader(signal);

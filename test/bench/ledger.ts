@@ -3,9 +3,9 @@ import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import { buildNumber } from '../contract/ledger-records.ts';
 import type { Ledger, Term } from '../../coordinator/ledger/ledger.ts';
 import { openMemoryLedger } from '../../coordinator/ledger/memory.ts';
-import type { RedisConfig } from '../../coordinator/ledger/redis/config.ts';
+import { parseTarget } from '../../base/redis/target.ts';
+import type { LedgerRedisConfig } from '../../coordinator/ledger/redis/config.ts';
 import { openRedisLedger } from '../../coordinator/ledger/redis/redis.ts';
-import { parseTarget } from '../../coordinator/ledger/redis/target.ts';
 import { openSqliteLedger } from '../../coordinator/ledger/sqlite.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import type { Bench, BenchOptions, Figure } from './bench.ts';
@@ -41,7 +41,7 @@ export const ledgerBench: Bench = {
 
 async function* redisFigures(options: BenchOptions): AsyncGenerator<Figure> {
   await using place = await redisPlace(options.redis);
-  const config: RedisConfig = {
+  const config: LedgerRedisConfig = {
     ...{ target: parseTarget(place.url), sentinelPassword: undefined, tls: NO_TLS },
     ...{ prefix: `bench-${hostMicros()}`, durability: { kind: 'memory' } },
   };

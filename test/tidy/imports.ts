@@ -24,6 +24,7 @@ const NOT_GRPC = /^(?!@grpc\/|grpc-)/;
 
 /** Who may import whom. */
 const RULES: readonly Rule[] = [
+  { of: /^base\/redis\//, ours: [/^base\//], packages: [NODE, /^ioredis$/] },
   { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/, /^prom-client$/] },
   { of: /^proto\//, ours: [/^base\//, /^proto\//, CACHE_VALUES], packages: [ANY_PACKAGE] },
   { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, PURE_BASE, CACHE_VALUES], packages: [] },
@@ -73,12 +74,6 @@ const RULES: readonly Rule[] = [
   { of: /^agent\//, ours: [/^agent\/(?!rpc\/)/, /^base\//, /^cache\/(?!main\.|start\.)/], packages: [NOT_GRPC] },
   { of: /^cache\/rpc\//, ours: [/^cache\//, /^base\//, /^proto\//], packages: [ANY_PACKAGE] },
   { of: /^cache\/(start|main)\.ts$/, ours: [/^cache\//, /^base\//, /^proto\//], packages: [ANY_PACKAGE] },
-  {
-    // How a Redis is named and reached is said once, for the ledger and for the store's index.
-    of: /^cache\/(index-redis|store-options)\.ts$/,
-    ours: [/^cache\/(?!rpc\/)/, /^base\//, /^coordinator\/ledger\/redis\/(config|client)\.ts$/],
-    packages: [NOT_GRPC],
-  },
   { of: /^cache\//, ours: [/^cache\/(?!rpc\/)/, /^base\//], packages: [NOT_GRPC] },
   {
     of: /^cli\//,

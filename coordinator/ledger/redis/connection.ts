@@ -1,8 +1,8 @@
 import { Redis, type Cluster } from 'ioredis';
 import type { Env } from '../../../base/env.ts';
 import type { TimeMs } from '../../../base/clock.ts';
-import { clientOf } from './client.ts';
-import type { RedisConfig } from './config.ts';
+import { clientOf } from '../../../base/redis/client.ts';
+import type { RedisConfig } from '../../../base/redis/config.ts';
 import { messageOf, plainText } from './faults.ts';
 import type { Arg } from './operations.ts';
 import type { Script } from './scripts.ts';

@@ -1,11 +1,12 @@
 import type { Env } from '../../../base/env.ts';
 import { Fault } from '../../../base/fault.ts';
+import { describeTarget } from '../../../base/redis/target.ts';
 import { openHints, type Hints } from '../hints.ts';
 import { parseBuildId } from '../../core/ids.ts';
 import type { Ledger, SharedLedger, Term } from '../ledger.ts';
 import { refuseAborted } from '../refuse-aborted.ts';
 import { strange } from './answers.ts';
-import type { RedisConfig } from './config.ts';
+import type { LedgerRedisConfig } from './config.ts';
 import { openConnection, type Connection, type ConnectionState } from './connection.ts';
 import { inspectServer, type ServerFacts } from './inspect.ts';
 import { redisKeys } from './keys.ts';
@@ -13,11 +14,10 @@ import { openPatience } from './patience.ts';
 import { command, openReader } from './reader.ts';
 import { readScripts } from './scripts.ts';
 import { renewTerm, Takeover, type TakeoverOptions } from './takeover.ts';
-import { describeTarget } from './target.ts';
 import { Writer, type HeldTerm } from './writer.ts';
 
 export type RedisLedgerOptions = {
-  readonly config: RedisConfig;
+  readonly config: LedgerRedisConfig;
   /** After so long without an answer a call is given up and its connection made anew. @default 1000 */
   readonly answerMs?: number;
   /** How long opening waits for a Redis that cannot be reached or is loading. @default 10000 */

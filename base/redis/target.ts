@@ -1,5 +1,5 @@
-import { Fault } from '../../../base/fault.ts';
-import { Secret } from '../../../base/secret.ts';
+import { Fault } from '../fault.ts';
+import { Secret } from '../secret.ts';
 
 export type Host = { readonly host: string; readonly port: number };
 

@@ -1,8 +1,8 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { randomInt } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import { backoffMs } from '../../../base/backoff.ts';
-import { prngFrom } from '../../../base/prng.ts';
+import { backoffMs } from '../backoff.ts';
+import { prngFrom } from '../prng.ts';
 import type { RedisConfig } from './config.ts';
 
 /** How long it waits before it connects again, with full jitter: a Redis that comes back is not met by everybody at once. */

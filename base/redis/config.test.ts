@@ -2,9 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
-import { tempDir } from '../../../test/fixtures/temp-dir.ts';
-import { redisConfigFrom, type RedisOptionValues } from './config.ts';
+import { tempDir } from '../../test/fixtures/temp-dir.ts';
+import { redisConfigFrom as configFrom, type RedisOptionValues } from './config.ts';
 import { describeTarget, parseTarget } from './target.ts';
+
+const redisConfigFrom = (values: RedisOptionValues) => configFrom(values, '--ledger redis');
 
 const VALUES: RedisOptionValues = {
   redisUrl: 'redis://localhost',
@@ -12,8 +14,6 @@ const VALUES: RedisOptionValues = {
   redisPasswordFile: undefined,
   redisSentinelPasswordFile: undefined,
   redisPrefix: 'switchyard',
-  redisDurability: 'memory',
-  redisReplicas: 1,
   redisCaFile: undefined,
   redisCertFile: undefined,
   redisKeyFile: undefined,
