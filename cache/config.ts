@@ -12,6 +12,13 @@ export const CACHE_OPTIONS = {
   about: 'Keeps blobs and action results on disk and serves them over the Remote Execution API. A coordinator starts it by itself.',
   options: {
     listen: { type: 'string', default: '127.0.0.1:7411', help: 'Address to listen on, host:port; port 0 takes a free one.' },
+    httpListen: {
+      type: 'string',
+      help:
+        'Address for the HTTP caches of Bazel, Turborepo, Nx, Gradle and ccache, host:port; the tokens are those of callers. Nothing ' +
+        'listens without it.',
+    },
+    httpBodyBytes: { type: 'size', default: '2Gi', min: 65_536, help: 'Largest body that is taken over HTTP.' },
     dir: {
       type: 'path',
       default: '.switchyard/blobs',

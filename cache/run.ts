@@ -22,7 +22,8 @@ export async function runCache(argv: readonly string[], environment: Environment
     const log = jsonLogger(config.logLevel);
     const stopped = untilStopped(isPipe(0));
     await using cache = await startCache(config, { log, clock: systemClock });
-    process.stdout.write(`${JSON.stringify({ ready: true, address: cache.address, metrics: cache.metricsAddress })}\n`);
+    const { address, httpAddress, metricsAddress: metrics } = cache;
+    process.stdout.write(`${JSON.stringify({ ready: true, address, httpAddress, metrics })}\n`);
     log.info('data-plane-stops', { because: await stopped });
     return 0;
   } catch (error) {

@@ -13,6 +13,7 @@ import { openDataMetrics } from './metrics/data-metrics.ts';
 import { serveNumbers } from './metrics/serve-numbers.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
 import { openGrants } from './rpc/grants.ts';
+import { serveTools } from './rpc/serve-tools.ts';
 import { dataPlaneServices } from './rpc/services.ts';
 import { openStack } from './stack.ts';
 import { bucketFrom } from './store-options.ts';
@@ -22,6 +23,8 @@ import { newBlobCounters, withBlobCounts } from './with-blob-counts.ts';
 export interface RunningCache extends AsyncDisposable {
   /** host:port as bound. */
   readonly address: string;
+  /** Where build tools' own HTTP caches are served, where that was asked for. */
+  readonly httpAddress: string | undefined;
   /** Where probes and metrics are answered, where that was asked for. */
   readonly metricsAddress: string | undefined;
 }
@@ -79,10 +82,17 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     }),
   );
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
-  const { metricsListen } = config;
+  const { httpListen, metricsListen } = config;
+  const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, store: { ...disk, storeOf } };
+  const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, listen: httpListen }, env));
   const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers(metricsListen, measured, storeOf, env));
   const parts = stack.move();
-  return { address: server.address, metricsAddress: health?.address, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return {
+    address: server.address,
+    httpAddress: http?.address,
+    metricsAddress: health?.address,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
 /**
@@ -124,10 +134,10 @@ function authenticatorOf(config: CacheConfig): Authenticator {
       field: 'tokensFile',
     });
   }
-  if (entries.length === 0 && !isLoopback(config.listen)) {
-    throw new Fault('CONFIG_INVALID', `Listening on ${config.listen} needs --tokens-file: others than this host can reach it`, {
-      field: 'listen',
-    });
+  for (const field of ['listen', 'httpListen'] as const) {
+    const address = config[field];
+    if (entries.length > 0 || address === undefined || isLoopback(address)) continue;
+    throw new Fault('CONFIG_INVALID', `Listening on ${address} needs --tokens-file: others than this host can reach it`, { field });
   }
   return tokenAuthenticator(entries, local);
 }

@@ -1,3 +1,4 @@
+import { Fault } from '../base/fault.ts';
 import type { BlobStore } from './blob-store.ts';
 
 /**
@@ -16,3 +17,11 @@ export type StoreView = {
 
 /** The blobs of a view. `put` throws FORBIDDEN where the view writes nothing. */
 export type StoreOf = (view: StoreView) => BlobStore;
+
+/** The scope in which the view stores. @throws {Fault} FORBIDDEN where it stores nothing */
+export function scopeWritten({ reads, writes }: StoreView): string {
+  if (writes !== undefined) return writes;
+  throw new Fault('FORBIDDEN', `Your credential may read ${reads[0]} and not store there`, {
+    hint: 'Storing needs the role submitter or above, and goes to the own scope only: leave the scope out of the instance name.',
+  });
+}

@@ -7,7 +7,7 @@ type Helpers = {
   readonly wholeNumber: (min: number, max: number) => (text: string) => number;
 };
 
-const kind = () => new Option('--kind <kind>', 'kind of the entries').choices(['action', 'dependency', 'layer']);
+const kind = () => new Option('--kind <kind>', 'kind of the entries').choices(['action', 'dependency', 'layer', 'tool']);
 const ENTRIES_MAX = 1_000_000;
 
 /** `switchyard cache …`. */

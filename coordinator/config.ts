@@ -109,6 +109,12 @@ export const COORDINATOR_OPTIONS = {
       type: 'string',
       help: 'Address for probes and metrics over HTTP, host:port: /livez, /readyz and /metrics. Nothing listens without it.',
     },
+    dataHttpListen: {
+      type: 'string',
+      help:
+        'Address for the HTTP caches of Bazel, Turborepo, Nx, Gradle and ccache, host:port, which the data plane serves; the tokens are ' +
+        'those of callers. Nothing listens without it.',
+    },
     dataMetricsListen: {
       type: 'string',
       help: 'Address for probes and metrics of the data plane: of blobs, packs, entries, garbage collection. Nothing listens without it.',
@@ -138,6 +144,7 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
   const problems = [
     ...addressProblems('--listen', config.listen, config),
     ...addressProblems('--data-listen', config.dataListen, config),
+    ...(config.dataHttpListen === undefined ? [] : addressProblems('--data-http-listen', config.dataHttpListen, config)),
     ...(config.heartbeat * 3 > config.leaseTtl
       ? [`--heartbeat is ${config.heartbeat} ms, but must be at most a third of --lease-ttl, ${config.leaseTtl} ms`]
       : []),
@@ -157,8 +164,8 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
 }
 
 /** Whether only this host can connect: then a connection without a token may count as local. */
-export function isLocalOnly(config: Pick<CoordinatorConfig, 'listen' | 'dataListen'>): boolean {
-  return isLoopback(config.listen) && isLoopback(config.dataListen);
+export function isLocalOnly(config: Pick<CoordinatorConfig, 'listen' | 'dataListen' | 'dataHttpListen'>): boolean {
+  return [config.listen, config.dataListen, config.dataHttpListen].every((address) => address === undefined || isLoopback(address));
 }
 
 function addressProblems(flag: string, address: string, config: CoordinatorConfig): readonly string[] {

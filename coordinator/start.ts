@@ -329,6 +329,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
     ...['--keep-unused', `${config.keepUnused}ms`],
     ...(config.dataMetricsListen === undefined ? [] : ['--metrics-listen', config.dataMetricsListen]),
     ...storeArgs(config),
+    ...(config.dataHttpListen === undefined ? [] : ['--http-listen', config.dataHttpListen]),
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
   ];
 }

@@ -3,7 +3,7 @@ import { Fault } from '../../base/fault.ts';
 import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
 import type { Entry } from './entry-store.ts';
 
-export const ENTRY_KINDS = ['action', 'dependency', 'layer'] as const satisfies readonly EntryKind[];
+export const ENTRY_KINDS = ['action', 'dependency', 'layer', 'tool'] as const satisfies readonly EntryKind[];
 
 /** Longest key, in bytes. */
 export const KEY_BYTES_MAX = 512;

@@ -1,11 +1,11 @@
 import { unreachable } from '../../base/assert.ts';
-import type { Authenticator, Identity } from '../../base/auth.ts';
+import type { Authenticator, Evidence, Identity } from '../../base/auth.ts';
 import { isProject, isScope, ROLES, scopeChain } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Grant } from '../../base/grant.ts';
 import type { Call } from '../../proto/handlers.ts';
-import type { StoreView } from '../store-view.ts';
+import { scopeWritten, type StoreView } from '../store-view.ts';
 import type { Grants, Instance } from './grants.ts';
 import { isInstanceName } from './resource-name.ts';
 
@@ -87,10 +87,18 @@ function callerAccess(identity: Identity & { kind: 'caller' }, { project, scope 
 
 /** @throws {Fault} FORBIDDEN for callers who may only read. */
 export function requireUploads({ view }: Access): void {
-  if (view.writes !== undefined) return;
-  throw new Fault('FORBIDDEN', `Your credential may read ${view.reads[0]} and not store there`, {
-    hint: 'Storing needs the role submitter or above, and goes to the own scope only: leave the scope out of the instance name.',
-  });
+  scopeWritten(view);
+}
+
+/**
+ * The blobs and results of a caller who shows a credential and no more, as over plain HTTP; what an instance name means is as above.
+ * @throws {Fault} as `accessOf`; FORBIDDEN for agents and services, which speak gRPC
+ */
+export function callerView(authenticator: Authenticator, instanceName: string, evidence: Evidence): StoreView {
+  const identity = authenticator.identify(evidence);
+  if (identity.kind !== 'caller')
+    throw new Fault('FORBIDDEN', `The credential of ${identity.name} is no caller's: take one of a caller here`);
+  return callerAccess(identity, parseInstance(instanceName), instanceName).view;
 }
 
 function parseInstance(name: string): Instance {

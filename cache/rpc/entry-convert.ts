@@ -15,12 +15,14 @@ const KINDS = {
   ENTRY_KIND_ACTION: 'action',
   ENTRY_KIND_DEPENDENCY: 'dependency',
   ENTRY_KIND_LAYER: 'layer',
+  ENTRY_KIND_TOOL: 'tool',
 } as const satisfies Record<EntryKind__Output, EntryKind | undefined>;
 
 const KIND_NAMES = {
   action: 'ENTRY_KIND_ACTION',
   dependency: 'ENTRY_KIND_DEPENDENCY',
   layer: 'ENTRY_KIND_LAYER',
+  tool: 'ENTRY_KIND_TOOL',
 } as const satisfies Record<EntryKind, EntryKind__Output>;
 
 export function kindToProto(kind: EntryKind): EntryKind__Output {

@@ -63,8 +63,8 @@ export type PackState = 'live' | 'condemned' | 'deleted';
  */
 export type Hold = { readonly id: string; readonly ttlMs: number; readonly epoch: string };
 
-/** What kind of name leads to a root: an action's result, a dependency cache's entry, a layer. */
-export type EntryKind = 'action' | 'dependency' | 'layer';
+/** What kind of name leads to a root: an action's result, a dependency cache's entry, a layer, what a build tool keeps by itself. */
+export type EntryKind = 'action' | 'dependency' | 'layer' | 'tool';
 
 export type EntryKey = { readonly kind: EntryKind; readonly owner: Owner; readonly key: string };
 

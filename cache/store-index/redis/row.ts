@@ -61,7 +61,7 @@ export function decodeEntry(answer: Answer): EntryRow {
 /** The name of an entry from its text, as `entryText` makes it. */
 export function keyOfText(text: string): EntryKey {
   const [project = '', scope = '', kind, ...key] = text.split('\0');
-  if (kind !== 'action' && kind !== 'dependency' && kind !== 'layer') {
+  if (kind !== 'action' && kind !== 'dependency' && kind !== 'layer' && kind !== 'tool') {
     throw new Fault('STORE_UNAVAILABLE', `The store's index has an entry of no kind: ${JSON.stringify(text)}`);
   }
   return { kind: kind satisfies EntryKind, owner: { project, scope }, key: key.join('\0') };

@@ -194,5 +194,5 @@ function entryOf(row: SqliteRow): EntryRow {
 }
 
 function kindOf(value: unknown): EntryKind {
-  return value === 'dependency' || value === 'layer' ? value : 'action';
+  return value === 'dependency' || value === 'layer' || value === 'tool' ? value : 'action';
 }

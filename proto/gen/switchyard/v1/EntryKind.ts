@@ -5,6 +5,7 @@ export const EntryKind = {
   ENTRY_KIND_ACTION: 'ENTRY_KIND_ACTION',
   ENTRY_KIND_DEPENDENCY: 'ENTRY_KIND_DEPENDENCY',
   ENTRY_KIND_LAYER: 'ENTRY_KIND_LAYER',
+  ENTRY_KIND_TOOL: 'ENTRY_KIND_TOOL',
 } as const;
 
 export type EntryKind =
@@ -16,5 +17,7 @@ export type EntryKind =
   | 2
   | 'ENTRY_KIND_LAYER'
   | 3
+  | 'ENTRY_KIND_TOOL'
+  | 4
 
 export type EntryKind__Output = typeof EntryKind[keyof typeof EntryKind]

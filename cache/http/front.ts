@@ -1,0 +1,164 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { hostOf } from '../../base/address.ts';
+import type { Evidence } from '../../base/auth.ts';
+import type { Env } from '../../base/env.ts';
+import { Fault, isFault, wrap } from '../../base/fault.ts';
+import type { StoreView } from '../store-view.ts';
+import { bodyOf } from './body.ts';
+import { evidenceOf } from './evidence.ts';
+import { text, type FrontParts, type HttpAnswer } from './exchange.ts';
+import type { Protocol } from './protocol.ts';
+import { protocols } from './protocols.ts';
+
+export type HttpFrontOptions = {
+  /** host:port; port 0 takes a free one. */
+  readonly listen: string;
+  /** What whoever shows this may see under an instance name. @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST */
+  readonly viewOf: (instanceName: string, evidence: Evidence) => StoreView;
+  readonly parts: FrontParts;
+  readonly bodyBytesMax: number;
+  /** How long requests may go on after disposal has begun; then they are cut. */
+  readonly drainMs: number;
+  readonly env: Env;
+};
+
+/** Build tools' own HTTP caches over the data plane's store. */
+export interface HttpFront extends AsyncDisposable {
+  /** host:port as bound. */
+  readonly address: string;
+}
+
+const HEADERS_MS = 10_000;
+/** A connection on which nothing moves for so long is cut: a body, an answer that nobody reads, or the wait for another request. */
+const IDLE_MS = 60_000;
+const CONNECTIONS_MAX = 4_096;
+/** A refused request's body is read to its end up to this size, so that its client sees the answer; beyond it the connection is closed. */
+const DRAINED_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * Listens for the clients of `protocols.ts`. Who may do what is `viewOf`'s to say; a request is answered as its own protocol wants it.
+ * @throws {Fault} CONFIG_INVALID where the address cannot be bound
+ */
+export async function openHttpFront(options: HttpFrontOptions): Promise<HttpFront> {
+  const known = protocols();
+  const answer = (waits: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+    void respond(options, known, request, response, waits).catch((error: unknown) => {
+      options.env.log.debug('http-answer-not-sent', { path: request.url, error });
+      response.destroy();
+    });
+  };
+  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: 0, keepAliveTimeout: IDLE_MS }, answer(false));
+  server.on('checkContinue', answer(true));
+  server.timeout = IDLE_MS;
+  server.maxConnections = CONNECTIONS_MAX;
+  const port = await listening(server, options.listen);
+  let closed: Promise<void> | undefined;
+  return {
+    address: `${hostOf(options.listen)}:${port}`,
+    [Symbol.asyncDispose]: () => (closed ??= close(server, options.drainMs)),
+  };
+}
+
+async function listening(server: Server, listen: string): Promise<number> {
+  const host = hostOf(listen);
+  if (host === undefined) throw new Fault('CONFIG_INVALID', `--http-listen must be host:port, got "${listen}"`, { field: 'httpListen' });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(new Fault('CONFIG_INVALID', `Cannot listen on ${listen}: ${error.message}`, { field: 'httpListen', cause: error })),
+    );
+    server.listen(Number(listen.slice(listen.lastIndexOf(':') + 1)), host.replace(/^\[(.*)\]$/, '$1'), resolve);
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function close(server: Server, drainMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+async function respond(
+  options: HttpFrontOptions,
+  known: readonly Protocol[],
+  request: IncomingMessage,
+  response: ServerResponse,
+  waits: boolean,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(new Fault('CANCELLED', 'The client has its answer, or gave up on it')));
+  const method = request.method ?? 'GET';
+  const path = pathOf(request);
+  const protocol = path === undefined ? undefined : known.find(({ pattern }) => pattern.test(path));
+  if (path === undefined || protocol === undefined) {
+    await send(request, response, text(404, 'Nothing is here: docs/http-caches.md has the URL for each tool\n'));
+    return;
+  }
+  const named = protocol.pattern.exec(path)?.groups ?? {};
+  let answer: HttpAnswer;
+  try {
+    answer =
+      protocol.beforehand?.(method) ??
+      (await protocol.answer(options.parts, {
+        method,
+        key: named['key'] ?? '',
+        headers: request.headers,
+        view: options.viewOf(named['instance'] ?? '', evidenceOf(request)),
+        body: bodyOf(request, response, waits, options.bodyBytesMax),
+        signal: gone.signal,
+      }));
+  } catch (error) {
+    if (gone.signal.aborted) throw error;
+    answer = refusal(options, protocol, method, path, error);
+  }
+  await send(request, response, answer);
+}
+
+function refusal({ env }: HttpFrontOptions, protocol: Protocol, method: string, path: string, error: unknown): HttpAnswer {
+  const where = { protocol: protocol.name, method, path };
+  if (!isFault(error) || error.code === 'INTERNAL') {
+    env.log.error('http-request-failed', { ...where, error });
+    return protocol.refusal(new Fault('INTERNAL', 'The request failed inside the server; its log says why'), method);
+  }
+  // Some clients are told less than what happened: then this is where it can be read.
+  if (error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN') env.log.debug('http-request-refused', { ...where, error });
+  else env.log.warn('http-request-refused', { ...where, error });
+  return protocol.refusal(error, method);
+}
+
+/** The path without its query, each escape undone; undefined where it is none. */
+function pathOf({ url = '' }: IncomingMessage): string | undefined {
+  try {
+    return decodeURIComponent(url.split('?')[0] ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+async function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: HttpAnswer): Promise<void> {
+  const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body === undefined ? 0 : body.bytes;
+  const left = request.complete ? 0 : Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+  response.writeHead(status, {
+    'cache-control': 'no-store',
+    ...(status === 401 ? { 'www-authenticate': 'Basic realm="switchyard"' } : {}), // some clients show a password only when asked
+    ...headers,
+    ...(bytes === undefined || status === 204 ? {} : { 'content-length': String(bytes) }),
+    ...(hasBody && left > DRAINED_BYTES_MAX ? { connection: 'close' } : {}),
+  });
+  if (request.method === 'HEAD' || body === undefined || typeof body === 'string') {
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  try {
+    await pipeline(body.chunks, response);
+  } catch (error) {
+    throw wrap(error, 'Sending a body'); // its client sees that it is cut short
+  }
+}
