@@ -4,7 +4,7 @@ import { compareNames } from '../tree/directory.ts';
 import { WireReader, WireWriter } from '../wire.ts';
 import { readDigest, writeDigest } from '../wire-digest.ts';
 import { readTexts, writeTexts } from '../wire-texts.ts';
-import { readTime } from '../wire-time.ts';
+import { readTime, writeTime } from '../wire-time.ts';
 import { NO_USAGE, type OutputEntry, type StepResult, type Usage } from './result.ts';
 
 /** Type of the metadata that holds what an ActionResult has no field for; `proto/switchyard/v1/cache.proto` defines it. */
@@ -54,7 +54,7 @@ function writeMetadata(writer: WireWriter, result: StepResult): void {
   writer.string(1, result.agent);
   // Clients subtract these from each other: all are there, in the agent's time. When it was queued only the coordinator could tell.
   const times = [begunAt, begunAt, storedAt, begunAt, startedAt, startedAt, endedAt, endedAt, storedAt];
-  for (const [index, atMs] of times.entries()) writer.message(index + 2, (time) => writeTime(time, Math.max(0, atMs)));
+  for (const [index, atMs] of times.entries()) writeTime(writer, index + 2, microsOf(atMs));
   writer.message(11, (any) => {
     any.string(1, DETAIL_TYPE);
     const detail = new WireWriter();
@@ -66,7 +66,7 @@ function writeMetadata(writer: WireWriter, result: StepResult): void {
     );
     any.bytes(2, detail.finish());
   });
-  writer.message(12, (run) => writeTime(run, Math.max(0, endedAt - startedAt)));
+  writeTime(writer, 12, microsOf(endedAt - startedAt)); // a Duration has the same form
 }
 
 /** The fields of Usage by their numbers, from 1. */
@@ -84,9 +84,8 @@ function writeUsage(writer: WireWriter, usage: Usage): void {
   for (const [index, field] of USAGE_FIELDS.entries()) writer.varint(index + 1, Math.round(usage[field]));
 }
 
-function writeTime(writer: WireWriter, atMs: number): void {
-  const whole = Math.round(atMs);
-  writer.varint(1, Math.floor(whole / 1_000)).varint(2, (whole % 1_000) * 1_000_000);
+function microsOf(ms: number): number {
+  return Math.max(0, Math.round(ms)) * US_PER_MS;
 }
 
 /**
