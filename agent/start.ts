@@ -61,7 +61,8 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const sandbox = stack.use(
     await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env),
   );
-  const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, env }));
+  const guarded = sandbox.traits.includes('isolatesFiles');
+  const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, guarded, env }));
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, overlays: sandbox.overlays, env });
   const measured = stack.use(openAgentMetrics({ clock: env.clock, version: versionOf() }));
   const breaker = storeBreaker(env);

@@ -25,7 +25,7 @@ function offerOf(...dependencies: readonly OfferedDependency[]): Offer {
 async function openHost(store: BlobStore = memoryStore()) {
   const dir = await tempDir();
   const env = { log: memoryLogger(), clock: systemClock };
-  const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, env });
+  const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, guarded: false, env });
   const workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: undefined, env });
   const trouble: unknown[] = [];
   return {

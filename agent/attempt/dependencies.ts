@@ -42,8 +42,8 @@ export async function prepareWorkspace(
 /** The paths that get a tree, where one is wanted there, and those that are saved whatever the step makes of them. */
 function placesOf({ paths, placed, save }: OfferedDependency, workingDirectory: string, filled: boolean): readonly PlacedTree[] {
   return paths.flatMap((path) => {
-    const root = filled ? placed.find((tree) => tree.path === path)?.root : undefined;
-    return root === undefined && !save ? [] : [{ path: joinPath(workingDirectory, path), root }];
+    const tree = filled ? placed.find((one) => one.path === path) : undefined;
+    return tree === undefined && !save ? [] : [{ path: joinPath(workingDirectory, path), root: tree?.root, stored: tree }];
   });
 }
 

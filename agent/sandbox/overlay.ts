@@ -18,6 +18,11 @@ export type OverlayTools = {
   readonly mode: OverlayMode;
 };
 
+/**
+ * Spares writing the whole file system of the upper side to its disk when the overlay goes, which is as soon as the step has ended: an
+ * attempt that the host does not survive is lost anyway. Kernels before 5.10 know no such option.
+ */
+const VOLATILE = ',volatile';
 /** The kernel takes one page of options. */
 const OPTIONS_BYTES_MAX = 4_000;
 /** Of the arguments of one program. */
@@ -111,11 +116,13 @@ function mountScript(tools: OverlayTools, layers: readonly string[], more: reado
     if (/[,:\\]/.test(path)) throw new Fault('SANDBOX_UNAVAILABLE', `Cannot bind ${path}: "," ":" and "\\" do not work in its path`);
   }
   const text = options.join(',');
-  if (text.length > OPTIONS_BYTES_MAX) {
+  if (text.length + VOLATILE.length > OPTIONS_BYTES_MAX) {
     throw new Fault('SANDBOX_UNAVAILABLE', `Cannot bind ${layers.length} directories at once: their paths are too long together`);
   }
   const enter = home === '' ? '' : `cd ${quote(home)} && `;
-  return `${enter}${quoteAll(['mount', '-t', 'overlay', '-o', text, 'overlay', target])}`;
+  const mount = (chosen: string) => quoteAll(['mount', '-t', 'overlay', '-o', chosen, 'overlay', target]);
+  if (more.length === 0) return `${enter}${mount(text)}`;
+  return `${enter}{ ${mount(`${text}${VOLATILE}`)} 2>/dev/null || ${mount(text)}; }`;
 }
 
 function commonDirectory(paths: readonly string[]): string {

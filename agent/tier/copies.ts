@@ -5,7 +5,7 @@ import { EMPTY_DIGEST, type Digest } from '../../cache/digest.ts';
 import { diffTrees } from '../../cache/layer/diff.ts';
 import { saveTree, type TreeSink } from '../../cache/layer/save.ts';
 import { statTree, type StatTable } from '../../cache/layer/stat-table.ts';
-import { DirectoryReader } from '../../cache/tree/directory-reader.ts';
+import { DirectoryReader, type BringBlobs } from '../../cache/tree/directory-reader.ts';
 import { removeTree } from '../workspace/remove.ts';
 import { normalise, reshape, type Shaper } from './reshape.ts';
 import type { TierState } from './tier.ts';
@@ -23,7 +23,7 @@ const PARKED_COUNT_MAX = 64;
 const CHANGES_COUNT_MAX = 100_000;
 
 /** What copies are changed with. */
-export type CopyParts = Shaper & { readonly readDirectory: ReadBlob };
+export type CopyParts = Shaper & { readonly readDirectory: ReadBlob; readonly bringDirectories: BringBlobs };
 
 /**
  * Copies of trees that steps are done with, for the next step at the same path. Where nothing keeps steps from writing what they see, a
@@ -74,7 +74,7 @@ export class TierCopies {
     const chosen = mine.findLast((one) => one.root === root) ?? mine.at(-1);
     if (chosen === undefined || !this.#state.index.takeOut(chosen.key)) return undefined;
     this.#parked = this.#parked.filter((one) => one !== chosen);
-    const reader = new DirectoryReader(parts.readDirectory);
+    const reader = new DirectoryReader(parts.readDirectory, parts.bringDirectories);
     const found = new Map<Digest, Uint8Array>();
     const sink: TreeSink = { file: async () => {}, directory: async (digest, bytes) => void found.set(digest, bytes) };
     try {

@@ -5,6 +5,7 @@ import type { Digest } from '../../cache/digest.ts';
 import type { TreeDelta } from '../../cache/layer/diff.ts';
 import type { FileNode } from '../../cache/tree/directory.ts';
 import type { FileToPlace } from '../../cache/tree/materialise.ts';
+import { namingFiles } from '../../cache/tree/name-files.ts';
 import { WRITABLE_MODES, mtimeOf } from '../../cache/tree/place.ts';
 
 const ENTRIES_PER_TURN = 32;
@@ -34,10 +35,8 @@ export async function reshape(top: string, delta: TreeDelta, shaper: Shaper, sig
     fs.mkdirSync(path.join(top, at), { mode: 0o700 });
   }
   signal.throwIfAborted();
-  await shaper.placeFiles(
-    delta.files.map(({ path: at, file }) => fileToPlace(path.join(top, at), file)),
-    signal,
-  );
+  const files = delta.files.map(({ path: at, file }) => fileToPlace(path.join(top, at), file));
+  await namingFiles(files, top, () => shaper.placeFiles(files, signal));
   for (const { path: at, target } of delta.links) {
     await turns.take();
     fs.symlinkSync(target, path.join(top, at));

@@ -1,12 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { Fault, wrap } from '../../base/fault.ts';
 import { Turns } from '../../base/turns.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { forEachWithin } from '../../cache/byte-budget.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../../cache/digest.ts';
-import { BULK_BLOB_BYTES_MAX, bulkSourceOf } from '../../cache/layer/bulk-source.ts';
+import { BULK_BLOB_BYTES_MAX } from '../../cache/layer/bulk-source.ts';
 import { fetchFiles } from '../../cache/layer/place-files.ts';
+import type { BringBlobs } from '../../cache/tree/directory-reader.ts';
+import { hashFile } from '../../cache/tree/hash-file.ts';
 import type { FileToPlace } from '../../cache/tree/materialise.ts';
 import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeBytes, placeFile } from '../../cache/tree/place.ts';
 import type { CopyOfTree, CopyParts, TakenCopy, TierCopies } from './copies.ts';
@@ -64,7 +65,7 @@ class TierSource implements TierView {
     for (let tries = 0; ; tries += 1) {
       using blob = await this.#blob(file.digest, signal);
       try {
-        await copy(blob.path, file);
+        await copy(blob.path, file, this.#state.guarded, signal);
         return;
       } catch (error) {
         // Removed or damaged by somebody else: once more from the store.
@@ -76,7 +77,10 @@ class TierSource implements TierView {
 
   /** Copies of blobs that the tier has or gets. */
   readonly placeFiles = async (files: readonly FileToPlace[], signal: AbortSignal): Promise<void> => {
-    await this.#bring(files, signal);
+    await this.bringDirectories(
+      files.map(({ digest }) => digest),
+      signal,
+    );
     await forEachWithin(
       files,
       COPIED_BYTES,
@@ -84,9 +88,7 @@ class TierSource implements TierView {
       async (file, stop) => {
         await this.#turns.take();
         stop.throwIfAborted();
-        await this.placeFile(file, stop).catch((error: unknown) => {
-          throw error instanceof Fault ? wrap(error, `Making "${file.path}"`) : error;
-        });
+        await this.placeFile(file, stop);
       },
       signal,
     );
@@ -112,6 +114,7 @@ class TierSource implements TierView {
   #parts(): CopyParts {
     return {
       readDirectory: this.readDirectory,
+      bringDirectories: this.bringDirectories,
       placeFiles: this.placeFiles,
       salvage: (file, digest) => this.keep(file, digest),
     };
@@ -126,24 +129,24 @@ class TierSource implements TierView {
     if (digest === EMPTY_DIGEST || this.#state.index.use(target) || this.#state.making.has(target)) return;
     const aside = this.#state.newPath();
     placeBytes(aside, digest, WRITABLE_MODES.file, bytes, FIXED_MTIME_S);
-    fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
-    fs.renameSync(aside, target);
-    this.#state.added(target, bytes.byteLength)[Symbol.dispose]();
+    this.#appear(aside, digest)[Symbol.dispose]();
   }
 
   keep(file: string, digest: Digest): void {
-    const target = this.#blobPath(digest);
-    if (digest === EMPTY_DIGEST || this.#state.index.has(target)) return;
+    if (digest === EMPTY_DIGEST || this.#state.index.has(this.#blobPath(digest))) return;
     try {
-      if (fs.lstatSync(file).size !== sizeOf(digest)) return;
-      fs.chmodSync(file, WRITABLE_MODES.file);
-      fs.utimesSync(file, FIXED_MTIME_S, FIXED_MTIME_S);
-      fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
-      fs.renameSync(file, target);
+      const stat = fs.lstatSync(file);
+      if (!stat.isFile() || stat.size !== sizeOf(digest)) return;
+      if ((stat.mode & 0o7777) !== WRITABLE_MODES.file || stat.mtimeMs !== FIXED_MTIME_S * 1_000) {
+        // Other trees may have it under another name, with this very mode.
+        if (stat.nlink > 1) return;
+        fs.chmodSync(file, WRITABLE_MODES.file);
+        fs.utimesSync(file, FIXED_MTIME_S, FIXED_MTIME_S);
+      }
+      this.#appear(file, digest)[Symbol.dispose]();
     } catch {
       return; // it costs fetching it once more
     }
-    this.#state.added(target, sizeOf(digest))[Symbol.dispose]();
   }
 
   /**
@@ -163,20 +166,40 @@ class TierSource implements TierView {
     this.#bytesIn += await fetchFiles(fetched, this.#store, this.#state.writers, signal);
   };
 
-  /** Fetches the small blobs that the tier lacks, in bulk. */
-  async #bring(files: readonly FileToPlace[], signal: AbortSignal): Promise<void> {
-    const lacking = new Set<Digest>();
-    for (const { digest } of files) {
+  /** Fetches those of the blobs that are small and that the tier lacks, in bulk. */
+  readonly bringDirectories: BringBlobs = async (digests, signal) => {
+    const lacking = new Map<Digest, FileToPlace>();
+    for (const digest of digests) {
       if (digest === EMPTY_DIGEST || sizeOf(digest) > BULK_BLOB_BYTES_MAX) continue;
       const target = this.#blobPath(digest);
-      if (!this.#state.index.has(target) && !this.#state.making.has(target)) lacking.add(digest);
+      if (this.#state.index.has(target) || this.#state.making.has(target)) continue;
+      lacking.set(digest, { path: this.#state.newPath(), digest, executable: false, mode: WRITABLE_MODES.file });
     }
     if (lacking.size === 0) return;
-    for await (const { digest, bytes } of bulkSourceOf(this.#store).getMany([...lacking], signal)) {
-      await this.#turns.take();
-      this.hold(digest, bytes);
-      this.#bytesIn += bytes.byteLength;
+    try {
+      this.#bytesIn += await fetchFiles([...lacking.values()], this.#store, this.#state.writers, signal);
+      for (const { path: aside, digest } of lacking.values()) {
+        await this.#turns.take();
+        this.#appear(aside, digest)[Symbol.dispose]();
+        lacking.delete(digest);
+      }
+    } finally {
+      for (const { path: aside } of lacking.values()) fs.rmSync(aside, { force: true });
     }
+  };
+
+  /** Gives a file that holds the blob its place in the tier, where it stays at least until the pin is disposed of. */
+  #appear(file: string, digest: Digest): Disposable {
+    const target = this.#blobPath(digest);
+    try {
+      fs.renameSync(file, target);
+    } catch (error) {
+      const directory = path.dirname(target);
+      if (fs.existsSync(directory)) throw error;
+      fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+      fs.renameSync(file, target);
+    }
+    return this.#state.added(target, sizeOf(digest));
   }
 
   #blobPath(digest: Digest): string {
@@ -191,10 +214,8 @@ class TierSource implements TierView {
       const pin = await this.#once(target, signal, async () => {
         const aside = this.#state.newPath();
         await placeFile(aside, digest, WRITABLE_MODES.file, this.#store.get(digest, undefined, signal));
-        fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
-        fs.renameSync(aside, target);
         this.#bytesIn += sizeOf(digest);
-        return this.#state.added(target, sizeOf(digest));
+        return this.#appear(aside, digest);
       });
       if (pin !== undefined) return leaseOf(target, pin);
     }
@@ -224,10 +245,10 @@ function isPlain(file: FileToPlace): boolean {
 }
 
 /**
- * A copy of its own. Small ones are read and verified on the way; large ones share blocks where the file system can (reflink), and one of
- * another size than its digest says is damaged.
+ * A copy of its own. Small ones are read and verified on the way; large ones share blocks where the file system can (reflink), and are read
+ * and verified where somebody else could have written the tier: in a `guarded` one only their size is looked at.
  */
-async function copy(blob: string, file: FileToPlace): Promise<void> {
+async function copy(blob: string, file: FileToPlace, guarded: boolean, signal: AbortSignal): Promise<void> {
   const { digest, mode, mtimeS = FIXED_MTIME_S } = file;
   const damaged = () => {
     fs.rmSync(blob, { force: true });
@@ -242,7 +263,8 @@ async function copy(blob: string, file: FileToPlace): Promise<void> {
   const how = fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE;
   if (sizeOf(digest) > COPY_HERE_BYTES) await fs.promises.copyFile(blob, file.path, how);
   else fs.copyFileSync(blob, file.path, how);
-  if (fs.statSync(file.path).size !== sizeOf(digest)) {
+  const isGood = fs.statSync(file.path).size === sizeOf(digest);
+  if (!isGood || (!guarded && (await hashFile(file.path, undefined, signal)).digest !== digest)) {
     fs.rmSync(file.path);
     throw damaged();
   }

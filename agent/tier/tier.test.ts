@@ -46,8 +46,8 @@ async function putTree(store: BlobStore, paths: readonly string[]): Promise<Dige
   return tree.root;
 }
 
-function openIn(dir: string, maxBytes = 1_000_000): LocalTier {
-  return openTier({ dir: path.join(dir, 'tier'), maxBytes, env });
+function openIn(dir: string, maxBytes = 1_000_000, guarded = true): LocalTier {
+  return openTier({ dir: path.join(dir, 'tier'), maxBytes, guarded, env });
 }
 
 const place = (at: string, digest: Digest, executable = false) => ({ path: at, digest, executable, mode: executable ? 0o755 : 0o644 });
@@ -125,6 +125,46 @@ describe('the local tier', () => {
     expect(fs.readFileSync(path.join(dir.path, 'c'), 'utf8')).toBe('some file');
   });
 
+  test('reads what it copies where a step could have written it, large files too, and believes sizes where none could', async () => {
+    await using dir = await tempDir();
+    const store = countingStore();
+    const large = await put(store, 'as it was '.repeat(10_000));
+    const copyAfterChange = async (guarded: boolean) => {
+      const home = path.join(dir.path, String(guarded));
+      await using tier = openIn(home, 1_000_000, guarded);
+      const view = tier.view('main', store);
+      await view.placeFile(place(path.join(home, 'before'), large), never);
+      const blobs = fs.readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith(large));
+      fs.writeFileSync(path.join(home, blobs[0] ?? ''), 'forged by '.repeat(10_000));
+      await view.placeFile(place(path.join(home, 'after'), large), never);
+      return fs.readFileSync(path.join(home, 'after'), 'utf8').slice(0, 9);
+    };
+    expect(await copyAfterChange(false)).toBe('as it was');
+    expect(await copyAfterChange(true)).toBe('forged by');
+  });
+
+  test('begins anew where steps could have written it before, or the host was started since', async () => {
+    await using dir = await tempDir();
+    const store = countingStore();
+    const root = await putTree(store, ['a', 'b']);
+    const use = async (guarded: boolean) => {
+      store.reads.clear();
+      await using tier = openIn(dir.path, 1_000_000, guarded);
+      using tree = await tier.view('main', store).tree(root, 'deps', never);
+      expect(fs.readdirSync(tree.path)).toEqual(['a', 'b']);
+      return store.reads.size > 0 ? 'anew' : 'taken over';
+    };
+    const opened = path.join(dir.path, 'tier/opened.json');
+    expect([await use(true), await use(true), await use(false), await use(true)]).toEqual(['anew', 'taken over', 'taken over', 'anew']);
+    fs.writeFileSync(opened, fs.readFileSync(opened, 'utf8').replace(/"boot":"[^"]*"/, '"boot":"another"'));
+    expect([await use(false), await use(false)]).toEqual(['taken over', 'taken over']);
+    fs.writeFileSync(opened, fs.readFileSync(opened, 'utf8').replace(/"boot":"[^"]*","guarded":false/, '"boot":"another","guarded":true'));
+    expect([await use(true), await use(true)]).toEqual(['anew', 'taken over']);
+    fs.writeFileSync(opened, '{"boot":');
+    expect(await use(true)).toBe('anew');
+    expect(fs.readdirSync(path.join(dir.path, 'tier')).filter((name) => name.startsWith('scopes.'))).toEqual([]);
+  });
+
   test('keeps within its size, whatever comes', async () => {
     await using dir = await tempDir();
     const store = countingStore();
@@ -196,7 +236,12 @@ describe('the local tier', () => {
       await view.placeFile(place(path.join(dir.path, 'y'), single), never);
       expect([...store.reads]).toEqual([]);
     }
-    expect(fs.readdirSync(path.join(dir.path, 'tier')).toSorted((a, b) => a.localeCompare(b))).toEqual(['incoming', 'scopes', 'trash']);
+    expect(fs.readdirSync(path.join(dir.path, 'tier')).toSorted((a, b) => a.localeCompare(b))).toEqual([
+      'incoming',
+      'opened.json',
+      'scopes',
+      'trash',
+    ]);
     expect(fs.readdirSync(path.join(dir.path, 'tier/incoming'))).toEqual([]);
     await using smaller = openIn(dir.path, 10);
     expect(smaller.usedBytes).toBeLessThanOrEqual(10);

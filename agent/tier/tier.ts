@@ -9,6 +9,7 @@ import { openFileWriters, type FileWriters } from '../../cache/layer/file-writer
 import type { FileSource } from '../../cache/tree/materialise.ts';
 import { removeTree } from '../workspace/remove.ts';
 import { TierCopies, type CopyOfTree, type TakenCopy } from './copies.ts';
+import { isBelievable, noteOpening } from './opened.ts';
 import { RungCounts, type Rung } from './rung.ts';
 import { openTierSource } from './source.ts';
 import { TierIndex } from './tier-index.ts';
@@ -65,6 +66,8 @@ export type TierOptions = {
   readonly dir: string;
   /** The least recently used blobs and trees go beyond this; what is in use stays, even if it alone is more. */
   readonly maxBytes: number;
+  /** Whether no step can write below `dir` (the sandbox's trait `isolatesFiles`): else every byte is looked at again before it is used. */
+  readonly guarded: boolean;
   readonly env: Env;
 };
 
@@ -81,7 +84,9 @@ export type TierState = {
   readonly added: (target: string, bytes: number) => Disposable;
   /** Takes a thing out that turned out bad. */
   readonly drop: (target: string) => void;
-  /** Writes many files beside the main thread. */
+  /** Whether what lies there is what was put there. */
+  readonly guarded: boolean;
+  /** Makes many files beside the main thread. */
   readonly writers: FileWriters;
   /** Whoever makes a whole tree holds one of these meanwhile: memory goes with their number. */
   readonly slots: ByteBudget;
@@ -91,20 +96,16 @@ export type TierState = {
 
 /**
  * Opens the tier and takes over what is there. Things are named by their digest and appear by a rename, so that what a
- * killed process left half done is told apart and removed. The order of use is not kept over a restart.
+ * killed process left half done is told apart and removed. The order of use is not kept over a restart. What cannot be believed is not
+ * taken over: see `isBelievable`.
  */
-export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
+export function openTier({ dir, maxBytes, guarded, env }: TierOptions): LocalTier {
   const incoming = path.join(dir, 'incoming');
   const trash = path.join(dir, 'trash');
   const index = new TierIndex();
   const writers = openFileWriters(env.clock);
   const { throwAway, removeSoon, removed } = openTrash(trash, env);
-  for (const leftOver of [incoming, trash]) {
-    // Removed under another name, so that the directory can be used at once.
-    if (fs.existsSync(leftOver)) fs.renameSync(leftOver, `${leftOver}.${crypto.randomUUID()}`);
-    fs.mkdirSync(leftOver, { recursive: true, mode: 0o700 });
-  }
-  for (const name of fs.readdirSync(dir)) if (/^(incoming|trash)\./.test(name)) removeSoon(path.join(dir, name));
+  for (const name of putAside({ dir, guarded, env })) removeSoon(name);
   loadIndex(path.join(dir, 'scopes'), index, removeSoon);
   for (const key of index.evictTo(maxBytes)) throwAway(key);
 
@@ -122,6 +123,7 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
       index.remove(target);
       throwAway(target);
     },
+    guarded,
     writers,
     slots: new ByteBudget(TREES_AT_ONCE),
     onUnusable: (target, error) => env.log.warn('layer-not-usable', { path: target, error }),
@@ -153,6 +155,24 @@ export function openTier({ dir, maxBytes, env }: TierOptions): LocalTier {
       await removed();
     },
   };
+}
+
+/** Gives what cannot be used again another name, so that the directory can be used at once; all that is to be removed. */
+function putAside({ dir, guarded, env }: Omit<TierOptions, 'maxBytes'>): readonly string[] {
+  const scopes = path.join(dir, 'scopes');
+  const opened = path.join(dir, 'opened.json');
+  const leftOver = [path.join(dir, 'incoming'), path.join(dir, 'trash')];
+  if (!isBelievable(opened, guarded)) {
+    leftOver.push(scopes);
+    const hint = 'Steps could have written it, or the host was started anew: nothing in it is used again.';
+    if (fs.existsSync(scopes)) env.log.info('tier-begun-anew', { dir, hint });
+  }
+  for (const at of leftOver) {
+    if (fs.existsSync(at)) fs.renameSync(at, `${at}.${crypto.randomUUID()}`);
+    fs.mkdirSync(at, { recursive: true, mode: 0o700 });
+  }
+  noteOpening(opened, guarded);
+  return fs.readdirSync(dir).flatMap((name) => (/^(incoming|trash|scopes)\./.test(name) ? [path.join(dir, name)] : []));
 }
 
 type Trash = {

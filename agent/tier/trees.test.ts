@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import type { Digest } from '../../cache/digest.ts';
+import { digestOf, type Digest } from '../../cache/digest.ts';
 import { memoryStore } from '../../cache/memory.ts';
+import { buildTree } from '../../cache/tree/build.ts';
 import { FIXED_MTIME_S } from '../../cache/tree/place.ts';
 import { scanTree } from '../../cache/tree/scan.ts';
 import { uploadTree } from '../../cache/tree/upload.ts';
@@ -18,7 +19,7 @@ const never = new AbortController().signal;
 const env = { log: memoryLogger(), clock: systemClock };
 
 function openIn(dir: string, maxBytes = 1e9): LocalTier {
-  return openTier({ dir: path.join(dir, 'tier'), maxBytes, env });
+  return openTier({ dir: path.join(dir, 'tier'), maxBytes, guarded: true, env });
 }
 
 let drawn = 0;
@@ -89,6 +90,32 @@ describe('trees of the local tier', () => {
     const inode = (at: string) => fs.statSync(path.join(at, 'package-3/f3.js')).ino;
     expect([inode(second.path), inode(third.path)]).toEqual([inode(first.path), inode(first.path)]);
     expect(third.path.endsWith('/other/place')).toBe(true);
+  });
+
+  test('lend files that can be executed, and these stay so when one of the trees becomes another', async () => {
+    await using dir = await tempDir();
+    await using tier = openIn(dir.path);
+    const store = memoryStore();
+    const put = async (names: readonly string[]) => {
+      const blob = Buffer.from('#!/bin/sh');
+      await store.put(digestOf(blob), blob, never);
+      const entries = names.map((name) => ({ kind: 'file' as const, path: name, digest: digestOf(blob), executable: true }));
+      const tree = buildTree([...entries, ...entries.map((entry) => ({ ...entry, path: `more/${entry.path}`, executable: false }))]);
+      for (const [digest, bytes] of tree.encoded) await store.put(digest, bytes, never);
+      return tree.root;
+    };
+    const [old, next] = [await put(['one', 'two', 'three']), await put(['two', 'three'])];
+    const view = tier.view('main', store);
+    using first = await view.tree(old, 'deps', never);
+    (await view.tree(old, 'elsewhere', never))[Symbol.dispose]();
+    using second = await view.tree(next, 'elsewhere', never);
+    expect(second.rung).toBe('delta');
+    for (const [lease, root] of [
+      [first, old],
+      [second, next],
+    ] as const)
+      expect((await scanTree(lease.path, {}, never)).root).toBe(root);
+    expect(fs.statSync(path.join(first.path, 'one')).mode & 0o777).toBe(0o755);
   });
 
   test('are what they should be, whatever was there before', async () => {

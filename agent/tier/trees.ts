@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { isFault } from '../../base/fault.ts';
-import type { ReadBlob } from '../../cache/blob-store.ts';
 import { sizeOf, type Digest } from '../../cache/digest.ts';
 import { diffTrees, type TreeDelta } from '../../cache/layer/diff.ts';
+import { linkTree } from '../../cache/layer/link-tree.ts';
 import { DirectoryReader } from '../../cache/tree/directory-reader.ts';
-import { materialise, type FileToPlace } from '../../cache/tree/materialise.ts';
+import { materialise } from '../../cache/tree/materialise.ts';
 import { removeTree } from '../workspace/remove.ts';
-import { normalise, reshape, type Shaper } from './reshape.ts';
+import type { CopyParts } from './copies.ts';
+import { normalise, reshape } from './reshape.ts';
 import type { Rung } from './rung.ts';
 import type { TierState, TreeLease } from './tier.ts';
 
@@ -20,8 +21,7 @@ const CHANGES_COUNT_MAX = 100_000;
 const CHANGES_PER_KEPT = 8;
 
 /** What trees are made of, of one view. */
-export type TreeParts = Shaper & {
-  readonly readDirectory: ReadBlob;
+export type TreeParts = CopyParts & {
   /** Bytes fetched from the store so far. */
   readonly bytesIn: () => number;
 };
@@ -95,16 +95,13 @@ export class TierTrees {
     try {
       fs.mkdirSync(path.dirname(inner), { recursive: true, mode: 0o755 });
       const near = await this.#nearest(root, parts, signal);
-      if (near !== undefined && (await this.#takeOver(near, inner))) {
-        await reshape(inner, near.delta, parts, signal);
+      const changed = near === undefined ? undefined : await this.#madeOf(near, inner, parts, signal);
+      if (near !== undefined && changed !== undefined) {
         const bytes = near.tree.bytes + bytesOf(near.delta);
-        return leaseOf(this.#keyOf(root, at, bytes), at, 'delta', this.#appear(aside, root, at, bytes));
+        return leaseOf(this.#keyOf(root, at, bytes), at, changed, this.#appear(aside, root, at, bytes));
       }
-      using held = near === undefined ? undefined : this.#state.index.pin(near.tree.key);
-      const source = { readDirectory: parts.readDirectory, placeFile: noSingleFiles, placeFiles: parts.placeFiles };
-      // What nothing pins may be gone by now: then its links fail, and the files are made in another way.
-      const placeFiles = near === undefined || held === undefined ? parts.placeFiles : linking(near, inner, parts);
-      const { bytes } = await materialise(root, inner, { ...source, placeFiles }, signal);
+      const { readDirectory, bringDirectories, placeFiles } = parts;
+      const { bytes } = await materialise(root, inner, { readDirectory, bringDirectories, placeFile: noSingleFiles, placeFiles }, signal);
       const rung = parts.bytesIn() > before ? 'fetch' : 'links';
       return leaseOf(this.#keyOf(root, at, bytes), at, rung, this.#appear(aside, root, at, bytes));
     } finally {
@@ -114,7 +111,7 @@ export class TierTrees {
 
   /** The local tree from which the fewest changes lead to `root`, unless most of it would change. */
   async #nearest(root: Digest, parts: TreeParts, signal: AbortSignal): Promise<Near | undefined> {
-    const reader = new DirectoryReader(parts.readDirectory);
+    const reader = new DirectoryReader(parts.readDirectory, parts.bringDirectories);
     let best: Near | undefined;
     const trees = this.#list().toSorted((a, b) => this.#state.index.rank(b.key) - this.#state.index.rank(a.key));
     for (const tree of trees.slice(0, COMPARED_COUNT_MAX)) {
@@ -130,14 +127,33 @@ export class TierTrees {
     return best;
   }
 
-  /** Moves the tree to `inner`, where nobody uses it. */
-  async #takeOver(near: Near, inner: string): Promise<boolean> {
-    if (near.directory === undefined || !this.#state.index.takeOut(near.tree.key)) return false;
-    const rest = this.#state.newPath();
-    fs.renameSync(near.tree.key, rest);
-    fs.renameSync(path.join(rest, path.relative(near.tree.key, near.directory)), inner);
-    await removeTree(rest);
-    return true;
+  /** Makes the tree at `inner` of a similar one, which is moved there if nobody uses it, else lends its files; undefined where neither can be. */
+  async #madeOf(near: Near, inner: string, parts: TreeParts, signal: AbortSignal): Promise<Rung | undefined> {
+    const { index, writers, onUnusable, newPath } = this.#state;
+    const { tree, directory, delta } = near;
+    if (directory === undefined) return undefined;
+    if (index.takeOut(tree.key)) {
+      const rest = newPath();
+      fs.renameSync(tree.key, rest);
+      fs.renameSync(path.join(rest, path.relative(tree.key, directory)), inner);
+      await removeTree(rest);
+      await reshape(inner, delta, parts, signal);
+      return 'delta';
+    }
+    if (!index.has(tree.key)) return undefined;
+    using _held = index.pin(tree.key);
+    const before = parts.bytesIn();
+    try {
+      await linkTree(directory, inner, writers, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      onUnusable(tree.key, error);
+      await removeTree(inner);
+      return undefined;
+    }
+    // What goes is still in the other tree, whose files these are.
+    await reshape(inner, delta, { placeFiles: parts.placeFiles, salvage: () => {} }, signal);
+    return parts.bytesIn() > before ? 'fetch' : 'links';
   }
 
   #appear(aside: string, root: Digest, at: string, bytes: number): Disposable {
@@ -176,28 +192,6 @@ export class TierTrees {
 }
 
 type Near = { readonly tree: LocalTree; readonly delta: TreeDelta; readonly directory: string | undefined };
-
-/** Files that the near tree has at the same path become links to them. */
-function linking(near: Near, inner: string, parts: TreeParts): TreeParts['placeFiles'] {
-  const changed = new Set(near.delta.files.map((file) => file.path));
-  return async (files, signal) => {
-    const others: FileToPlace[] = [];
-    for (const file of files) {
-      const at = file.path.slice(file.path.indexOf('/', inner.length) + 1); // made beside it, under another last name
-      if (near.directory === undefined || changed.has(at) || !linkedTo(path.join(near.directory, at), file.path)) others.push(file);
-    }
-    await parts.placeFiles(others, signal);
-  };
-}
-
-function linkedTo(existing: string, target: string): boolean {
-  try {
-    fs.linkSync(existing, target);
-    return true;
-  } catch {
-    return false; // too many links, or below a new directory of the wanted tree
-  }
-}
 
 function changesOf(delta: TreeDelta): number {
   return delta.files.length + delta.links.length + delta.directories.length + delta.removed.length;

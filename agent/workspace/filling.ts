@@ -18,7 +18,7 @@ import { removeTree } from './remove.ts';
 import type { SavedTree } from './saved.ts';
 import type { Shapes } from './shape.ts';
 import type { WorkspaceView } from './view.ts';
-import type { PlacedTree, WorkspaceRequest } from './workspace.ts';
+import type { PlacedTree, Restore, StoredAs, WorkspaceRequest } from './workspace.ts';
 
 /** Directories of inputs that are outputs too are worth a table of their files from this size on. */
 const TABLED_FILES_MIN = 64;
@@ -35,11 +35,12 @@ export type FillingPlace = {
 /** Puts the inputs and placed trees of one attempt where they belong, and knows afterwards what it put there. */
 export class Filling {
   readonly binds: Bind[] = [];
-  readonly restores: { readonly path: string; readonly rung: Rung }[] = [];
+  readonly restores: Restore[] = [];
   readonly #place: FillingPlace;
   readonly #leases: AsyncDisposableStack;
   readonly #bases = new Map<string, Base>();
   readonly #tables: StatTable[] = [];
+  readonly #stored = new Map<string, StoredAs>();
   /** Of placed trees that are copies. */
   readonly #copies = new Map<string, StatTable>();
 
@@ -56,6 +57,7 @@ export class Filling {
       root,
       bases: this.#bases,
       places: new Map([...this.#bases.keys()].map((at) => [at, this.binds.find((bind) => bind.to === at)?.from ?? path.join(root, at)])),
+      stored: this.#stored,
       readDirectory: view.readDirectory,
       present: async (paths, signal) => {
         if (overlays === undefined) throw new Error('there are no overlays');
@@ -73,8 +75,11 @@ export class Filling {
     const plan = await this.#plan(request.inputRoot, [...outputs, ...unplaced(placed)], workingDirectory, placed, shapes, signal);
     await materialise(plan?.root ?? request.inputRoot, root, plan === undefined ? view : withMade(view, plan), signal);
     for (const tree of plan?.bound ?? []) await this.#bind(tree.path, tree.root, signal);
-    for (const tree of placed)
-      if (tree.root !== undefined) await this.#put(tree.path, await this.#part(tree.root, tree.only, signal), signal);
+    for (const { path: at, root: whole, only, stored } of placed) {
+      if (whole === undefined) continue;
+      await this.#put(at, await this.#part(whole, only, signal), signal);
+      if (stored !== undefined && only === undefined) this.#stored.set(at, stored);
+    }
     makeDirectory(root, workingDirectory, 'workingDirectory');
     for (const output of outputs) makeDirectory(root, path.posix.dirname(output), 'outputs');
     for (const tree of placed) makeDirectory(root, path.posix.dirname(tree.path), 'placed');
@@ -102,14 +107,15 @@ export class Filling {
   async #part(root: Digest, only: readonly string[] | undefined, signal: AbortSignal): Promise<Digest> {
     if (only === undefined) return root;
     const { view } = this.#place;
-    const pruned = await pruneTree(root, only, new DirectoryReader(view.readDirectory), signal);
+    const pruned = await pruneTree(root, only, new DirectoryReader(view.readDirectory, view.bringDirectories), signal);
     for (const [digest, bytes] of pruned.made) view.hold(digest, bytes);
     return pruned.root;
   }
 
-  #restored(at: string, rung: Rung): void {
+  /** `before` is what the view had fetched until then. */
+  #restored(at: string, rung: Rung, before: number): void {
     this.#place.tier.restores.add(rung);
-    this.restores.push({ path: at, rung });
+    this.restores.push({ path: at, rung, bytesIn: this.#place.view.bytesIn - before });
   }
 
   /** Puts a tree where at most an empty directory is. */
@@ -124,9 +130,10 @@ export class Filling {
     if (overlays !== undefined) return this.#bind(at, root, signal);
     if (there !== undefined) await removeTree(absolute);
     using _slot = await view.slot(signal);
+    const before = view.bytesIn;
     const taken = await view.take(root, at, absolute, signal);
     const table = taken?.table ?? (await this.#copy(at, root, signal));
-    if (taken !== undefined) this.#restored(at, taken.rung);
+    if (taken !== undefined) this.#restored(at, taken.rung, before);
     this.#tables.push(table);
     this.#bases.set(at, { kind: 'stats', root, table });
     this.#copies.set(at, table);
@@ -137,8 +144,8 @@ export class Filling {
     const absolute = path.join(this.#place.root, at);
     const before = view.bytesIn;
     await materialise(root, absolute, view, signal);
-    this.#restored(at, view.bytesIn > before ? 'fetch' : 'copy');
-    return statTree(absolute, root, new DirectoryReader(view.readDirectory), signal);
+    this.#restored(at, view.bytesIn > before ? 'fetch' : 'copy', before);
+    return statTree(absolute, root, new DirectoryReader(view.readDirectory, view.bringDirectories), signal);
   }
 
   /**
@@ -160,8 +167,9 @@ export class Filling {
 
   async #bind(at: string, root: Digest, signal: AbortSignal): Promise<void> {
     const { root: top, view } = this.#place;
+    const before = view.bytesIn;
     const lease = this.#leases.use(await view.tree(root, at, signal));
-    this.#restored(at, lease.rung);
+    this.#restored(at, lease.rung, before);
     fs.mkdirSync(path.join(top, at), { recursive: true });
     this.binds.push({ from: lease.path, to: at });
     this.#bases.set(at, { kind: 'overlay', root });
@@ -210,5 +218,10 @@ function withMade(view: TierView, plan: BindPlan): FileSource {
     readDirectory: async (digest, signal) => plan.made.get(digest) ?? view.readDirectory(digest, signal),
     placeFile: (file, signal) => view.placeFile(file, signal),
     placeFiles: view.placeFiles,
+    bringDirectories: (digests, signal) =>
+      view.bringDirectories?.(
+        digests.filter((digest) => !plan.made.has(digest)),
+        signal,
+      ) ?? Promise.resolve(),
   };
 }

@@ -52,7 +52,7 @@ describe.runIf(needs('bubblewrap'))('a directory that a step changes in an overl
   beforeAll(async () => {
     dir = await tempDir();
     sandbox = await openSandbox('bubblewrap', { dir: path.join(dir.path, 'sandbox'), readOnlyPaths: [], hostPath: '' }, env);
-    tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 1e9, env });
+    tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 1e9, guarded: true, env });
     workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: sandbox.overlays, env });
     store = memoryStore();
   });

@@ -15,7 +15,6 @@ export type SavedTree = {
   readonly tree: Digest;
   /** Bytes of all files, those that are there twice counted twice. */
   readonly bytes: number;
-  readonly fileCount: number;
   /** Bytes that had to be sent: what the store had was not. */
   readonly sentBytes: number;
   /** Files that had to be read, because they may have changed since they were put there. */
@@ -50,10 +49,10 @@ export async function saveDirectory(
   if (stat.isCharacterDevice() && stat.rdev === 0 && view.bases.has(at)) return undefined; // removed
   if (!stat.isDirectory()) throw new Fault('BAD_REQUEST', `"${at}" is no directory, so it cannot be saved as one`, { field: 'paths' });
   const stored = await storeDirectory(view, at, store, options, signal);
-  const { root, tree, bytes, fileCount, sentBytes, hashedCount } = stored;
+  const { root, tree, bytes, sentBytes, hashedCount } = stored;
   const plain = options.modes !== 'full' && options.mtimes !== 'preserve' && options.hardLinks !== true;
   return {
-    saved: { root, tree, bytes, fileCount, sentBytes, hashedCount },
+    saved: { root, tree, bytes, sentBytes, hashedCount },
     async giveToTier(tier) {
       if (!plain) return;
       const base = view.bases.get(at);

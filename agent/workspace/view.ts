@@ -3,9 +3,10 @@ import type { BlobStore, ReadBlob } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST, type Digest } from '../../cache/digest.ts';
 import { findOpaque, type Present } from '../../cache/layer/opaque.ts';
 import { saveTree, type Base, type SaveOptions, type SavedRoot } from '../../cache/layer/save.ts';
-import { wholeTree, type WholeTree } from '../../cache/layer/tree-message.ts';
+import { wholeTree } from '../../cache/layer/tree-message.ts';
 import { UploadSink } from '../../cache/layer/upload-sink.ts';
 import { DirectoryReader } from '../../cache/tree/directory-reader.ts';
+import type { StoredAs } from './workspace.ts';
 
 /** A workspace as it is found when its step has ended: what is on the host, and what was there before. */
 export type WorkspaceView = {
@@ -14,6 +15,8 @@ export type WorkspaceView = {
   readonly bases: ReadonlyMap<string, Base>;
   /** Where the files of each base lie, absolute. */
   readonly places: ReadonlyMap<string, string>;
+  /** What the store holds of bases, where that is known. */
+  readonly stored: ReadonlyMap<string, StoredAs>;
   /** Reads the directories of the bases. */
   readonly readDirectory: ReadBlob;
   /** Answers for the overlay; only where a base is one. */
@@ -25,11 +28,11 @@ export function plainView(root: string): WorkspaceView {
   const nothing = async () => {
     throw new Error('there are no bases');
   };
-  return { root, bases: new Map(), places: new Map(), readDirectory: nothing, present: nothing };
+  return { root, bases: new Map(), places: new Map(), stored: new Map(), readDirectory: nothing, present: nothing };
 }
 
 /** What was stored of a directory. */
-export type StoredTree = SavedRoot & WholeTree & { readonly sentBytes: number; readonly files: ReadonlyMap<Digest, string> };
+export type StoredTree = SavedRoot & StoredAs & { readonly sentBytes: number; readonly files: ReadonlyMap<Digest, string> };
 
 /**
  * Stores the directory at `at` of the workspace, which is neither in a base nor reached through a link, with its Tree message.
@@ -48,12 +51,18 @@ export async function storeDirectory(
   const opaque = await findOpaque(view.root, bases, reader, present, signal);
   const sink = new UploadSink(store, signal);
   const saved = await saveTree({ top: view.root, bases, reader, opaque }, at, sink, options, signal);
+  const unchanged = saved.root === bases.get(at)?.root;
+  const known = unchanged ? view.stored.get(at) : undefined;
+  if (known !== undefined && (await store.findMissing([known.tree], signal)).length === 0) {
+    await sink.finish();
+    return { ...saved, ...known, sentBytes: sink.sentBytes, files: sink.files };
+  }
   const read: ReadBlob = async (digest, stop) => sink.encoded.get(digest) ?? view.readDirectory(digest, stop);
   const whole = await wholeTree(saved.root, read, signal);
   await sink.directory(whole.tree, whole.message);
   await sink.finish();
-  if (saved.root !== bases.get(at)?.root) await completeFromBases(view, bases, whole.blobs, sink, store, signal);
-  return { ...saved, ...whole, sentBytes: sink.sentBytes, files: sink.files };
+  if (!unchanged) await completeFromBases(view, bases, whole.blobs, sink, store, signal);
+  return { ...saved, tree: whole.tree, bytes: whole.bytes, sentBytes: sink.sentBytes, files: sink.files };
 }
 
 /** Digests per question: what stays well below the largest message. */

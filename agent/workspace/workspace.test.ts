@@ -16,7 +16,7 @@ import { listTree } from '../../test/fixtures/trees.ts';
 import { RUNGS } from '../tier/rung.ts';
 import { openTier, type LocalTier } from '../tier/tier.ts';
 import { collectOutputs } from './outputs.ts';
-import { openWorkspaces, type Workspaces } from './workspace.ts';
+import { openWorkspaces, type StoredAs, type Workspaces } from './workspace.ts';
 
 const never = new AbortController().signal;
 const env = { log: memoryLogger(), clock: systemClock };
@@ -34,7 +34,7 @@ const untouched: Overlays = { present: async (_root, _binds, paths) => paths.map
 async function openPlace(canBind = false, aheadMs = 0): Promise<Place> {
   const env = { log: memoryLogger(), clock: { ...systemClock, now: () => systemClock.now() + aheadMs } };
   const dir = await tempDir();
-  const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, env });
+  const tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 100_000_000, guarded: canBind, env });
   const workspaces = await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: canBind ? untouched : undefined, env });
   return {
     dir: dir.path,
@@ -114,7 +114,7 @@ describe('workspaces', () => {
     const placed = [{ path: './web//deps', root: deps }];
     await using workspace = await place.workspaces.prepare({ ...plain, inputRoot, placed }, place.store, never);
     expect(fs.readdirSync(path.join(workspace.root, 'web/deps'))).toEqual(['one', 'two']);
-    expect(await workspace.save('web/deps', never)).toMatchObject({ root: deps, fileCount: 2, bytes: 2 });
+    expect(await workspace.save('web/deps', never)).toMatchObject({ root: deps, bytes: 2 });
     fs.rmSync(path.join(workspace.root, 'web/deps/one'), { recursive: true });
     fs.writeFileSync(path.join(workspace.root, 'web/deps/two/index.js'), 'changed');
     const changed = await putTree(memoryStore(), { 'two/index.js': 'changed' });
@@ -171,7 +171,7 @@ describe('workspaces', () => {
     );
     expect(listTree(path.join(workspace.root, 'sdk'))).toHaveLength(4);
     expect(workspace.bytesIn).toBeLessThan(2_000);
-    expect(workspace.restores).toEqual([{ path: 'sdk', rung: 'fetch' }]);
+    expect(workspace.restores).toEqual([{ path: 'sdk', rung: 'fetch', bytesIn: expect.any(Number) }]);
     await expect(workspace.save('sdk', never)).rejects.toMatchObject({ code: 'BAD_REQUEST', field: 'only' });
   });
 
@@ -194,6 +194,25 @@ describe('workspaces', () => {
     }
   });
 
+  test('make nothing anew for a tree that is saved unchanged, where it is known how it is stored and the store still has that', async () => {
+    for (const canBind of [true, false]) {
+      await using place = await openPlace(canBind, 100_000);
+      const files = Object.fromEntries(Array.from({ length: 90 }, (_, index) => [`d${index % 9}/f${index}`, `file ${index}`]));
+      const inputRoot = await putTree(place.store, {});
+      const root = await putTree(place.store, files);
+      const save = async (stored: StoredAs | undefined) => {
+        const placed = [{ path: 'deps', root, stored }];
+        await using workspace = await place.workspaces.prepare({ ...plain, inputRoot, placed }, place.store, never);
+        return await workspace.save('deps', never);
+      };
+      const made = await save(undefined);
+      if (made === undefined) throw new Error('nothing was saved');
+      expect(await save({ tree: made.tree, bytes: 7 })).toMatchObject({ root, tree: made.tree, bytes: 7, sentBytes: 0 });
+      const lost = digestOf(Buffer.from('not in the store'));
+      expect(await save({ tree: lost, bytes: 7 })).toMatchObject({ root, tree: made.tree, bytes: made.bytes });
+    }
+  });
+
   test('read only what changed of inputs that are outputs too', async () => {
     await using place = await openPlace(false, 100_000);
     const files = Object.fromEntries(Array.from({ length: 90 }, (_, index) => [`out/d${index % 9}/f${index}`, `file ${index}`]));
@@ -202,7 +221,7 @@ describe('workspaces', () => {
     fs.writeFileSync(path.join(workspace.root, 'out/d0/new'), 'new');
     const read = fs.statSync(path.join(workspace.root, 'out/d1/f1')).atimeMs;
     const saved = await workspace.save('out', never);
-    expect(saved).toMatchObject({ hashedCount: 1, fileCount: 91 });
+    expect(saved).toMatchObject({ hashedCount: 1 });
     expect(fs.statSync(path.join(workspace.root, 'out/d1/f1')).atimeMs).toBe(read);
     const { entries } = await collectOutputs(workspace.view, '', ['out'], place.store, never);
     expect(entries).toMatchObject([{ kind: 'directory', root: saved?.root }]);
@@ -257,7 +276,7 @@ describe('workspaces', () => {
     fs.writeFileSync(path.join(left, 'file'), '');
     fs.chmodSync(left, 0o500);
     fs.chmodSync(path.dirname(left), 0);
-    await using tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 1, env });
+    await using tier = openTier({ dir: path.join(dir.path, 'tier'), maxBytes: 1, guarded: false, env });
     await openWorkspaces({ dir: path.join(dir.path, 'ws'), tier, overlays: undefined, env });
     expect(fs.readdirSync(path.join(dir.path, 'ws'))).toEqual([]);
   });

@@ -20,9 +20,14 @@ export type PlacedTree = {
   readonly path: string;
   /** Undefined where nothing is to be put there, but what the step makes there is to be saved. */
   readonly root: Digest | undefined;
+  /** What the store holds of it, where that is known: then saving it unchanged makes nothing anew. */
+  readonly stored?: StoredAs | undefined;
   /** Globs of what is wanted of it, as `pruneTree` takes them; such a place cannot be saved. @default all of it */
   readonly only?: readonly string[] | undefined;
 };
+
+/** The Tree message of a whole tree, and the bytes of all its files. */
+export type StoredAs = { readonly tree: Digest; readonly bytes: number };
 
 export type WorkspaceRequest = {
   readonly inputRoot: Digest;
@@ -36,6 +41,9 @@ export type WorkspaceRequest = {
   readonly placed?: readonly PlacedTree[] | undefined;
 };
 
+/** How a tree came to its place, relative to the input root, and the bytes that had to be fetched for it. */
+export type Restore = { readonly path: string; readonly rung: Rung; readonly bytesIn: number };
+
 /** A directory tree of one attempt's own. Disposing of it removes it. */
 export interface Workspace extends AsyncDisposable {
   /** The input root on the host. Without what `binds` bring. */
@@ -45,7 +53,7 @@ export interface Workspace extends AsyncDisposable {
   /** Bytes that had to be fetched. */
   readonly bytesIn: number;
   /** How trees came to their places: of bound inputs and of what was placed. */
-  readonly restores: readonly { readonly path: string; readonly rung: Rung }[];
+  readonly restores: readonly Restore[];
   /** For `collectOutputs`, once nothing of the step runs any more. */
   readonly view: WorkspaceView;
   /**

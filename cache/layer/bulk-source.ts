@@ -22,7 +22,8 @@ export interface BulkSource {
 
 /** Bytes asked for and not yet taken. */
 const AHEAD_BYTES = 16 * 1024 * 1024;
-const OVERHEAD_BYTES = 2 * 1024;
+/** Counted for each blob beside its bytes: at most a thousand calls at once, since each costs more the more there are. */
+const OVERHEAD_BYTES = 16 * 1024;
 
 /** The store's own bulk interface, or one over `get` with many calls at once, which stores that batch calls put together. */
 export function bulkSourceOf(store: BlobStore | (BlobStore & BulkSource)): BulkSource {

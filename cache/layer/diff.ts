@@ -32,48 +32,91 @@ export async function diffTrees(
   signal: AbortSignal,
 ): Promise<TreeDelta | undefined> {
   const delta: Building = { removed: [], directories: [], files: [], links: [], touched: [], keptCount: 0 };
-  const waiting: { readonly at: string; readonly from: Digest | undefined; readonly to: Digest }[] = [{ at: '', from, to }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { at } = next;
-    if (next.from === next.to) continue;
-    const old = next.from === undefined ? undefined : await reader.one(next.from, signal);
-    const now = await reader.one(next.to, signal);
-    if ([...(old?.files ?? []), ...now.files].some((file) => hardLinkGroupOf(file.properties) !== undefined)) return undefined;
-    const join = (name: string) => (at === '' ? name : `${at}/${name}`);
-    delta.touched.push({ path: at, properties: now.properties });
-    compareFiles(old, now, join, delta);
-    const before = new Map(old?.directories.map((child) => [child.name, child.digest]));
-    for (const child of now.directories) {
-      const was = before.get(child.name);
-      before.delete(child.name);
-      if (was === child.digest) {
-        delta.keptCount += 1;
-        continue;
-      }
-      if (was === undefined) delta.directories.push(join(child.name));
-      waiting.push({ at: join(child.name), from: was, to: child.digest });
+  let waiting: Pair[] = [{ at: '', from, to }];
+  while (waiting.length > 0) {
+    const some = waiting.slice(0, DIRECTORIES_AT_ONCE).filter((pair) => pair.from !== pair.to);
+    waiting = waiting.slice(DIRECTORIES_AT_ONCE);
+    const read = await readAll(
+      some.flatMap((pair) => (pair.from === undefined ? [pair.to] : [pair.from, pair.to])),
+      reader,
+      signal,
+    );
+    for (const pair of some) {
+      const gone = comparePair(pair, read, delta, waiting);
+      if (gone === undefined) return undefined;
+      await removeAll(gone, { reader, delta, changesMax }, signal);
+      if (delta.removed.length + delta.files.length + delta.links.length + delta.directories.length > changesMax) return undefined;
     }
-    for (const [name, digest] of before) await removeAll(join(name), digest, { reader, delta, changesMax }, signal);
-    if (delta.removed.length + delta.files.length + delta.links.length + delta.directories.length > changesMax) return undefined;
   }
   return delta;
 }
 
-/** Lists the files of a directory that goes, then itself: they may be of use elsewhere. */
+/** Directories that are read together: as few waits for the store as there are levels, as long as these are not wide. */
+const DIRECTORIES_AT_ONCE = 64;
+
+/** A directory of the new tree, and what the old one has at its place. */
+type Pair = { readonly at: string; readonly from: Digest | undefined; readonly to: Digest };
+type Removed = { readonly at: string; readonly digest: Digest };
+
+async function readAll(digests: readonly Digest[], reader: DirectoryReader, signal: AbortSignal): Promise<(digest: Digest) => Directory> {
+  const read = new Map<Digest, Directory>();
+  await reader.each(new Set(digests), (digest, directory) => read.set(digest, directory), signal);
+  return (digest) => {
+    const directory = read.get(digest);
+    if (directory === undefined) throw new Error(`Directory ${digest} was read and is not there`);
+    return directory;
+  };
+}
+
+/** Adds what differs in this directory; those below it go to `waiting`. The directories that go, or undefined where that cannot be told. */
+function comparePair(
+  { at, from, to }: Pair,
+  read: (digest: Digest) => Directory,
+  delta: Building,
+  waiting: Pair[],
+): readonly Removed[] | undefined {
+  const old = from === undefined ? undefined : read(from);
+  const now = read(to);
+  if ([...(old?.files ?? []), ...now.files].some((file) => hardLinkGroupOf(file.properties) !== undefined)) return undefined;
+  const join = (name: string) => (at === '' ? name : `${at}/${name}`);
+  delta.touched.push({ path: at, properties: now.properties });
+  compareFiles(old, now, join, delta);
+  const before = new Map(old?.directories.map((child) => [child.name, child.digest]));
+  for (const child of now.directories) {
+    const was = before.get(child.name);
+    before.delete(child.name);
+    if (was === child.digest) {
+      delta.keptCount += 1;
+      continue;
+    }
+    if (was === undefined) delta.directories.push(join(child.name));
+    waiting.push({ at: join(child.name), from: was, to: child.digest });
+  }
+  return [...before].map(([name, digest]) => ({ at: join(name), digest }));
+}
+
+/** Lists the files of directories that go, then these themselves: the files may be of use elsewhere. */
 async function removeAll(
-  top: string,
-  root: Digest,
+  tops: readonly Removed[],
   { reader, delta, changesMax }: { readonly reader: DirectoryReader; readonly delta: Building; readonly changesMax: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const waiting = [{ at: top, digest: root }];
-  for (let next = waiting.pop(); next !== undefined && delta.removed.length <= changesMax; next = waiting.pop()) {
-    const { at } = next;
-    const directory = await reader.one(next.digest, signal);
-    for (const file of directory.files) delta.removed.push({ path: `${at}/${file.name}`, kind: 'file', file });
-    for (const child of directory.directories) waiting.push({ at: `${at}/${child.name}`, digest: child.digest });
+  let waiting = [...tops];
+  while (waiting.length > 0 && delta.removed.length <= changesMax) {
+    const some = waiting.slice(0, DIRECTORIES_AT_ONCE);
+    waiting = waiting.slice(DIRECTORIES_AT_ONCE);
+    const read = await readAll(
+      some.map(({ digest }) => digest),
+      reader,
+      signal,
+    );
+    for (const { at, digest } of some) {
+      const directory = read(digest);
+      for (const file of directory.files) delta.removed.push({ path: `${at}/${file.name}`, kind: 'file', file });
+      for (const child of directory.directories) waiting.push({ at: `${at}/${child.name}`, digest: child.digest });
+    }
   }
-  delta.removed.push({ path: top, kind: 'directory' });
+  for (const { at } of tops) delta.removed.push({ path: at, kind: 'directory' });
 }
 
 /** Files and links of one directory. */

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../base/clock.ts';
 import { FAULTS, Fault, type FaultCode } from '../../base/fault.ts';
 import type { Digest } from '../digest.ts';
+import type { LinkedDirectory } from './link-tree.ts';
 
 /** A file that is to be made of `length` bytes at `offset` of its request's buffer, as `placeBytes` makes it. */
 export type FileToWrite = {
@@ -14,13 +15,18 @@ export type FileToWrite = {
   readonly length: number;
 };
 
-export type WriteRequest = { readonly id: number; readonly files: readonly FileToWrite[]; readonly bytes: ArrayBuffer };
-export type WriteAnswer = {
+/** What a thread is asked for. */
+export type FileRequest =
+  | { readonly kind: 'write'; readonly id: number; readonly files: readonly FileToWrite[]; readonly bytes: ArrayBuffer }
+  | { readonly kind: 'link'; readonly id: number; readonly directories: readonly LinkedDirectory[] };
+export type FileAnswer = {
   readonly id: number;
-  readonly failure?: { readonly fault: boolean; readonly code: string | undefined; readonly message: string; readonly path: string };
+  /** Directories that are not linked yet. */
+  readonly left?: readonly LinkedDirectory[];
+  readonly failure?: { readonly fault: boolean; readonly code: string | undefined; readonly message: string; readonly path?: string };
 };
 
-/** Threads that verify and write small files, which costs the kernel's time more than ours. Started when first needed. */
+/** Threads that make many small files, which costs the kernel's time more than ours. Started when first needed. */
 export interface FileWriters extends AsyncDisposable {
   /** How many write at once. */
   readonly count: number;
@@ -29,13 +35,15 @@ export interface FileWriters extends AsyncDisposable {
    * request may be missing.
    */
   write(files: readonly FileToWrite[], bytes: ArrayBuffer): Promise<void>;
+  /** Makes a part of what `linkTree` makes, and returns the directories that are left to do. @throws the file system's error */
+  link(directories: readonly LinkedDirectory[]): Promise<readonly LinkedDirectory[]>;
 }
 
 const THREADS_MAX = 8;
 /** Threads that had nothing to do for this long end: an agent is mostly idle. */
 const IDLE_MS = 10_000;
 
-type Waiting = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
+type Waiting = { readonly resolve: (answer: FileAnswer) => void; readonly reject: (error: unknown) => void };
 type Thread = { readonly worker: Worker; readonly waiting: Map<number, Waiting> };
 
 export function openFileWriters(clock: Clock): FileWriters {
@@ -55,25 +63,26 @@ export function openFileWriters(clock: Clock): FileWriters {
     const busy = threads.some(({ waiting }) => waiting.size > 0);
     if (!busy && clock.monotonic() - usedAt >= IDLE_MS) void end();
   };
+  const ask = async (request: FileRequest, given: ArrayBuffer[]): Promise<FileAnswer> => {
+    usedAt = clock.monotonic();
+    idle ??= setInterval(endIfIdle, IDLE_MS).unref();
+    if (threads.length < count && threads.every(({ waiting }) => waiting.size > 0)) threads.push(startThread());
+    const thread = threads.reduce((least, one) => (one.waiting.size < least.waiting.size ? one : least));
+    const { promise, resolve, reject } = Promise.withResolvers<FileAnswer>();
+    thread.waiting.set(request.id, { resolve, reject });
+    thread.worker.ref();
+    thread.worker.postMessage(request, given);
+    try {
+      return await promise;
+    } finally {
+      usedAt = clock.monotonic();
+      if (thread.waiting.size === 0) thread.worker.unref();
+    }
+  };
   return {
     count,
-    async write(files, bytes) {
-      usedAt = clock.monotonic();
-      idle ??= setInterval(endIfIdle, IDLE_MS).unref();
-      if (threads.length < count && threads.every(({ waiting }) => waiting.size > 0)) threads.push(startThread());
-      const thread = threads.reduce((least, one) => (one.waiting.size < least.waiting.size ? one : least));
-      const id = nextId++;
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      thread.waiting.set(id, { resolve, reject });
-      thread.worker.ref();
-      thread.worker.postMessage({ id, files, bytes } satisfies WriteRequest, [bytes]);
-      try {
-        await promise;
-      } finally {
-        usedAt = clock.monotonic();
-        if (thread.waiting.size === 0) thread.worker.unref();
-      }
-    },
+    write: async (files, bytes) => void (await ask({ kind: 'write', id: nextId++, files, bytes }, [bytes])),
+    link: async (directories) => (await ask({ kind: 'link', id: nextId++, directories }, [])).left ?? [],
     [Symbol.asyncDispose]: end,
   };
 }
@@ -85,18 +94,18 @@ function startThread(): Thread {
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
-  worker.on('message', ({ id, failure }: WriteAnswer) => {
-    const asked = waiting.get(id);
-    waiting.delete(id);
-    if (failure === undefined) asked?.resolve();
-    else asked?.reject(errorOf(failure));
+  worker.on('message', (answer: FileAnswer) => {
+    const asked = waiting.get(answer.id);
+    waiting.delete(answer.id);
+    if (answer.failure === undefined) asked?.resolve(answer);
+    else asked?.reject(errorOf(answer.failure));
   });
   worker.on('error', failAll);
   worker.on('exit', () => failAll(new Fault('CANCELLED', 'The threads that write files were stopped')));
   return { worker, waiting };
 }
 
-function errorOf({ fault, code, message, path }: NonNullable<WriteAnswer['failure']>): Error {
+function errorOf({ fault, code, message, path }: NonNullable<FileAnswer['failure']>): Error {
   if (fault && code !== undefined && code in FAULTS) return new Fault(code as FaultCode, message); // a key of the table
-  return Object.assign(new Error(`${message} (making "${path}")`), { code });
+  return Object.assign(new Error(path === undefined ? message : `${message} (making "${path}")`), { code });
 }

@@ -1,4 +1,4 @@
-import { Fault, isFault, wrap } from '../../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
@@ -18,7 +18,7 @@ const STREAMED_BYTES = 32 * 1024 * 1024;
 /**
  * Fetches blobs and makes files of them, straight at their paths: small ones in bulk, each blob once, however many files it becomes,
  * verified and written by threads; large ones as streams. Returns the bytes that came.
- * @throws {Fault} as `placeFile`, naming the path; whatever the store throws.
+ * @throws {Fault} as `placeFile`; whatever the store throws.
  */
 export async function fetchFiles(
   files: readonly FileToPlace[],
@@ -37,27 +37,12 @@ export async function fetchFiles(
   let bytesIn = 0;
   const budget = (file: FileToPlace) => Math.min(sizeOf(file.digest), STREAMED_BYTES / 4);
   const stream = async (file: FileToPlace, stop: AbortSignal) => {
-    await placeFile(file.path, file.digest, file.mode, store.get(file.digest, undefined, stop), file.mtimeS).catch((error: unknown) => {
-      throw error instanceof Fault ? wrap(error, `Making "${file.path}"`) : error;
-    });
+    await placeFile(file.path, file.digest, file.mode, store.get(file.digest, undefined, stop), file.mtimeS);
     bytesIn += sizeOf(file.digest);
   };
   await forEachWithin(large, STREAMED_BYTES, budget, stream, signal);
   const threads = files.length >= THREADS_FROM_COUNT ? writers : undefined;
-  try {
-    bytesIn += await fetchSmall(small, store, threads, signal);
-  } catch (error) {
-    throw isFault(error) ? named(error, small) : error;
-  }
-  return bytesIn;
-}
-
-/** Faults of a blob tell its digest: the file that it should have become says more. */
-function named(fault: Fault, small: ReadonlyMap<Digest, readonly FileToPlace[]>): Fault {
-  for (const [digest, [file]] of small) {
-    if (file !== undefined && fault.message.includes(digest)) return wrap(fault, `Making "${file.path}"`);
-  }
-  return fault;
+  return bytesIn + (await fetchSmall(small, store, threads, signal));
 }
 
 async function fetchSmall(

@@ -112,11 +112,13 @@ class TreeSaver {
       await this.#turns.take();
       await this.#entry(at, entry, here, known, parts);
     }
+    const own = this.#ownProperties(at);
+    if (here !== undefined && own.properties === undefined && isUnchanged(here.directory, parts)) return here.digest;
     const directory: Directory = sortedDirectory({
       files: [...parts.files.values()],
       directories: [...parts.directories].map(([name, digest]) => ({ name, digest })),
       symlinks: [...parts.symlinks.values()],
-      ...this.#propertiesOf(fs.lstatSync(path.join(this.#source.top, at), { bigint: true }), WRITABLE_MODES.directory, undefined),
+      ...own,
     });
     const bytes = encodeDirectory(directory);
     const digest = digestOf(bytes);
@@ -191,6 +193,12 @@ class TreeSaver {
     return fs.lstatSync(path.join(this.#source.top, at)).rdev === 0;
   }
 
+  /** Of a directory itself. */
+  #ownProperties(at: string): { readonly properties?: NodeProperties } {
+    if (this.#options.mtimes !== 'preserve' && this.#options.modes !== 'full') return {};
+    return this.#propertiesOf(fs.lstatSync(path.join(this.#source.top, at), { bigint: true }), WRITABLE_MODES.directory, undefined);
+  }
+
   #propertiesOf(stat: fs.BigIntStats, usual: number, group: string | undefined): { readonly properties?: NodeProperties } {
     const mode = Number(stat.mode & 0o777n);
     const properties: NodeProperties = {
@@ -226,6 +234,19 @@ function startOf(here: BaseHere | undefined): Parts {
     for (const map of [files, directories, symlinks]) map.delete(name);
   };
   return { files, directories, symlinks, take };
+}
+
+/** Whether the parts are surely the directory's own: files that were believed are the very nodes that the base has. */
+function isUnchanged(directory: Directory, { files, directories, symlinks }: Parts): boolean {
+  return (
+    directory.properties === undefined &&
+    files.size === directory.files.length &&
+    directories.size === directory.directories.length &&
+    symlinks.size === directory.symlinks.length &&
+    directory.files.every((node) => files.get(node.name) === node) &&
+    directory.directories.every((node) => directories.get(node.name) === node.digest) &&
+    directory.symlinks.every((node) => symlinks.get(node.name)?.target === node.target && node.properties === undefined)
+  );
 }
 
 function indexOf(files: readonly FileNode[]): ReadonlyMap<string, number> {

@@ -3,22 +3,21 @@ import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../digest.ts';
 import { decodeDirectory } from '../tree/directory.ts';
 import { WireWriter } from '../wire.ts';
 
-/** A tree as one REAPI Tree message, with what its files take. */
+/** A tree as one REAPI Tree message, with what its files take: one that is there twice counts twice. */
 export type WholeTree = {
   readonly tree: Digest;
   readonly message: Uint8Array;
   readonly bytes: number;
-  readonly fileCount: number;
   /** Everything that a store needs for it, but the message: directories and files. */
   readonly blobs: ReadonlySet<Digest>;
 };
 
-type Known = { readonly encoded: Uint8Array; readonly children: readonly Digest[]; readonly bytes: number; readonly fileCount: number };
+type Known = { readonly encoded: Uint8Array; readonly children: readonly Digest[]; readonly bytes: number };
 
 /** Reads all directories of a tree, each once. Memory goes with their encoded size, as the message does. */
 export async function wholeTree(root: Digest, read: ReadBlob, signal: AbortSignal): Promise<WholeTree> {
   const known = new Map<Digest, Known>();
-  const sums = new Map<Digest, { readonly bytes: number; readonly fileCount: number }>();
+  const sums = new Map<Digest, number>();
   const order: Digest[] = [];
   const blobs = new Set<Digest>();
   const waiting: Digest[] = [root];
@@ -34,12 +33,10 @@ export async function wholeTree(root: Digest, read: ReadBlob, signal: AbortSigna
       waiting.push(...open);
       continue;
     }
-    let { bytes, fileCount } = here;
-    for (const child of here.children) {
-      bytes += sums.get(child)?.bytes ?? 0;
-      fileCount += sums.get(child)?.fileCount ?? 0;
-    }
-    sums.set(digest, { bytes, fileCount });
+    sums.set(
+      digest,
+      here.children.reduce((sum, child) => sum + (sums.get(child) ?? 0), here.bytes),
+    );
     order.push(digest);
     waiting.pop();
   }
@@ -48,8 +45,7 @@ export async function wholeTree(root: Digest, read: ReadBlob, signal: AbortSigna
   for (const [index, digest] of order.toReversed().entries())
     writer.bytes(index === 0 ? 1 : 2, known.get(digest)?.encoded ?? new Uint8Array(0), true);
   const message = writer.finish();
-  const total = sums.get(root) ?? { bytes: 0, fileCount: 0 };
-  return { tree: digestOf(message), message, ...total, blobs };
+  return { tree: digestOf(message), message, bytes: sums.get(root) ?? 0, blobs };
 }
 
 async function look(digest: Digest, read: ReadBlob, blobs: Set<Digest>, signal: AbortSignal): Promise<Known> {
@@ -61,6 +57,5 @@ async function look(digest: Digest, read: ReadBlob, blobs: Set<Digest>, signal: 
     encoded,
     children: directory.directories.map((child) => child.digest),
     bytes: directory.files.reduce((sum, file) => sum + sizeOf(file.digest), 0),
-    fileCount: directory.files.length,
   };
 }

@@ -9,14 +9,20 @@ const OVERHEAD_BYTES = 16 * 1024;
 /** Encoded directories that are remembered; beyond it they are read once more. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Makes blobs cheap to read one after the other: all of them come at once. @throws whatever reading them would throw */
+export type BringBlobs = (digests: readonly Digest[], signal: AbortSignal) => Promise<void>;
+
 /** Reads directories and checks them against their digests; remembers, encoded, as many as fit into a bound. */
 export class DirectoryReader {
   readonly #read: ReadBlob;
+  readonly #bring: BringBlobs | undefined;
   readonly #kept = new Map<Digest, Uint8Array>();
   #keptBytes = 0;
 
-  constructor(read: ReadBlob) {
+  /** `bring` has many near before `read` is asked for each of them. @default each comes by itself */
+  constructor(read: ReadBlob, bring?: BringBlobs) {
     this.#read = read;
+    this.#bring = bring;
   }
 
   /** @throws {Fault} BLOB_CORRUPT, BAD_REQUEST; whatever the source throws. */
@@ -37,8 +43,11 @@ export class DirectoryReader {
 
   /** Several at once; `use` gets each as it comes. Throws as `one`. */
   async each(digests: Iterable<Digest>, use: (digest: Digest, directory: Directory) => void, signal: AbortSignal): Promise<void> {
+    const wanted = [...digests];
+    const unknown = wanted.filter((digest) => digest !== EMPTY_DIGEST && !this.#kept.has(digest));
+    if (unknown.length > 1) await this.#bring?.(unknown, signal);
     await forEachWithin(
-      digests,
+      wanted,
       IN_FLIGHT_BYTES,
       (digest) => sizeOf(digest) + OVERHEAD_BYTES,
       async (digest, stop) => use(digest, await this.one(digest, stop)),

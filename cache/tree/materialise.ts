@@ -7,9 +7,10 @@ import type { BlobStore, ReadBlob } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
-import { DirectoryReader } from './directory-reader.ts';
+import { DirectoryReader, type BringBlobs } from './directory-reader.ts';
 import type { Directory, FileNode } from './directory.ts';
 import { TREE_LIMITS, measureTree, type NameFolding, type TreeSize } from './measure.ts';
+import { namingFiles } from './name-files.ts';
 import { linkEscapes } from './path.ts';
 import { WRITABLE_MODES, diskFault, mtimeOf, placeFile, type Modes } from './place.ts';
 import { hardLinkGroupOf, type NodeProperties } from './properties.ts';
@@ -28,6 +29,8 @@ export type FileToPlace = {
 export interface FileSource {
   /** The bytes of a Directory message. They are checked by whoever asks. */
   readonly readDirectory: ReadBlob;
+  /** Has many directories near before they are read. @default each is read by itself */
+  readonly bringDirectories?: BringBlobs | undefined;
   /** Makes the file, as the function of that name does: it must be new, hold the digest's verified bytes, and have mode and time. */
   placeFile(file: FileToPlace, signal: AbortSignal): Promise<void>;
   /** Makes many files, in an order of its own; where it is missing, they are made one by one, several at once. */
@@ -81,7 +84,7 @@ export async function materialise(
   // Given up for the removal, should this process be able to open nothing more by then.
   const spare = fs.openSync(path.parse(path.resolve(into)).root, fs.constants.O_RDONLY);
   try {
-    const reader = new DirectoryReader(source.readDirectory);
+    const reader = new DirectoryReader(source.readDirectory, source.bringDirectories);
     const folding = options.folding ?? nameFolding(path.dirname(into));
     const size = await measureTree(root, reader, { entriesMax: options.entriesMax ?? TREE_LIMITS.entries, folding }, signal);
     await new TreeMaker({ staging, reader, source, options, signal }).make(root);
@@ -206,11 +209,8 @@ class TreeMaker {
   async #place(files: readonly FileToPlace[]): Promise<void> {
     const { source, signal, staging } = this.#making;
     if (files.length === 0) return;
-    if (source.placeFiles !== undefined) {
-      return source.placeFiles(files, signal).catch((error: unknown) => {
-        throw error instanceof Fault ? named(error, files, staging) : error;
-      });
-    }
+    const { placeFiles } = source;
+    if (placeFiles !== undefined) return namingFiles(files, staging, () => placeFiles(files, signal));
     await forEachWithin(
       files,
       IN_FLIGHT_BYTES,
@@ -235,13 +235,6 @@ function below(at: string, name: string): string {
     throw new Fault('TOO_LARGE', `"${joined.slice(0, 80)}…" is a longer path than there can be (${TREE_LIMITS.pathBytes} bytes)`);
   }
   return joined;
-}
-
-/** Faults of a blob tell its digest: the file that it should have become says more. */
-function named(fault: Fault, files: readonly FileToPlace[], staging: string): Fault {
-  if (fault.message.startsWith('Making ')) return fault;
-  const file = files.find(({ digest }) => fault.message.includes(digest));
-  return file === undefined ? fault : wrap(fault, `Making "${path.relative(staging, file.path)}"`);
 }
 
 /** Removes a tree, whatever the modes of its directories; by opening one file at a time, where it has to. */

@@ -53,7 +53,7 @@ async function yard(
   const store = changes.store ?? memoryStore();
   const spool = stack.use(openSpool({ dir: join(dir, 'spool'), bytesMax: 100_000_000, env }));
   const sandbox = stack.use(await openSandbox('process', { dir: join(dir, 'sandbox'), readOnlyPaths: [], hostPath: '/usr/bin:/bin' }, env));
-  const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: 1e9, env }));
+  const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: 1e9, guarded: true, env }));
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, overlays: sandbox.overlays, env });
   const troubles: unknown[] = [];
   const executor = stack.use(

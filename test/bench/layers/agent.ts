@@ -25,7 +25,7 @@ export interface BenchAgent extends AsyncDisposable {
 
 /** Takes over what an earlier one left in `dir`. Without `overlays` trees are copied for each step. */
 export async function openAgent(dir: string, store: BlobStore, overlays: OverlayTools | undefined, env: Env): Promise<BenchAgent> {
-  const tier = openTier({ dir: path.join(dir, 'tier'), maxBytes: 1e15, env });
+  const tier = openTier({ dir: path.join(dir, 'tier'), maxBytes: 1e15, guarded: overlays !== undefined, env });
   const mounts = overlays === undefined ? undefined : openOverlays(overlays);
   const workspaces = await openWorkspaces({ dir: path.join(dir, 'workspaces'), tier, overlays: mounts, env });
   return {

@@ -77,7 +77,7 @@ async function prepare(name: Case, dir: string): Promise<readonly string[]> {
 async function run(name: Case, dir: string, words: readonly string[]): Promise<string> {
   const [first = EMPTY_DIGEST, second] = words as Digest[]; // written by `prepare`
   const store = fileStore(path.join(dir, 'store'), new Set(second === undefined || name === 'restores-64' ? [] : [second]));
-  await using tier = openTier({ dir: path.join(dir, 'tier'), maxBytes: 1e15, env });
+  await using tier = openTier({ dir: path.join(dir, 'tier'), maxBytes: 1e15, guarded: true, env });
   if (name === 'million-restore' || name === 'large-restore') {
     using tree = await tier.view('scope', store).tree(first, 'deps', never);
     return tree.rung;
@@ -101,7 +101,7 @@ async function run(name: Case, dir: string, words: readonly string[]): Promise<s
     fs.truncateSync(path.join(workspace.root, 'deps/large'), LARGE_BYTES);
   }
   const saved = await workspace.save('deps', never);
-  return `${saved?.fileCount} files, ${saved?.hashedCount} read, root ${saved?.root === first ? 'as restored' : 'other'}`;
+  return `${saved?.bytes} bytes, ${saved?.hashedCount} files read, root ${saved?.root === first ? 'as restored' : 'other'}`;
 }
 
 async function main(): Promise<void> {
