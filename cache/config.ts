@@ -35,6 +35,10 @@ export const CACHE_OPTIONS = {
     ...STORE_OPTIONS,
     ...REDIS_OPTIONS,
     ...SCOPE_OPTIONS,
+    coordinator: {
+      type: 'string',
+      help: 'Address of a coordinator, host:port, to which actions are handed on that build tools want run; the one that starts it names itself.',
+    },
     tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
     signingKeyFile: {
       type: 'path',

@@ -12,6 +12,7 @@ import type { CacheConfig } from './config.ts';
 import { openDataMetrics } from './metrics/data-metrics.ts';
 import { serveNumbers } from './metrics/serve-numbers.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
+import { openExecutionRelay } from './rpc/execution-relay.ts';
 import { openGrants } from './rpc/grants.ts';
 import { serveTools } from './rpc/serve-tools.ts';
 import { dataPlaneServices } from './rpc/services.ts';
@@ -27,6 +28,8 @@ export interface RunningCache extends AsyncDisposable {
   readonly httpAddress: string | undefined;
   /** Where probes and metrics are answered, where that was asked for. */
   readonly metricsAddress: string | undefined;
+  /** From now on actions that build tools want run are handed on to the coordinator there. */
+  relayTo(coordinator: string): void;
 }
 
 const DRAIN_MS = 3_000;
@@ -70,6 +73,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   const blobs = newBlobCounters();
   const storeOf = withBlobCounts(disk.storeOf, blobs);
   measured.watch(disk.state, blobs);
+  const execution = stack.use(openExecutionRelay(authenticator, config.coordinator, env));
   const served = stack.use(
     dataPlaneServices({
       authenticator,
@@ -78,6 +82,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
       actionCache: disk.actionCache,
       entries: disk.entries,
       direct: disk.direct,
+      execution,
       env: { ...env, onCall: measured.called },
     }),
   );
@@ -91,6 +96,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     address: server.address,
     httpAddress: http?.address,
     metricsAddress: health?.address,
+    relayTo: (coordinator) => execution.relayTo(coordinator),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }

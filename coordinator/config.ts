@@ -104,6 +104,28 @@ export const COORDINATOR_OPTIONS = {
       min: 1,
       help: 'How many ended builds stay in the ledger at most while the archive takes none; the oldest are then given up.',
     },
+    abandonAfter: {
+      type: 'duration',
+      default: '60s',
+      min: 1_000,
+      help: "How long a build tool's action goes on that nobody waits for; then it is cancelled.",
+    },
+    noAgentAfter: {
+      type: 'duration',
+      default: '2m',
+      min: 0,
+      help: "How long a build tool's action waits for an agent of its kind to appear where there is none; then it is refused.",
+    },
+    operationRetention: {
+      type: 'duration',
+      default: '10m',
+      min: 1_000,
+      help: "How long a build tool's operation stays known after its end. Its result stays in the cache.",
+    },
+    ignoreProperty: {
+      type: 'list',
+      help: 'Name of a platform property of actions that is left out of account, such as container-image. Unknown ones are refused otherwise.',
+    },
     drain: { type: 'duration', default: '2s', min: 0, max: 600_000, help: 'How long calls may go on after the process was told to stop.' },
     metricsListen: {
       type: 'string',

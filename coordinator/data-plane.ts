@@ -25,6 +25,8 @@ export interface DataPlaneProcess extends AsyncDisposable {
   readonly address: string;
   /** Its process id at the moment; undefined between two runs. */
   readonly pid: number | undefined;
+  /** Where actions are to be handed on to: tells the process, and each that takes its place. */
+  relayTo(coordinator: string): void;
 }
 
 const READY_MS = 20_000;
@@ -40,11 +42,19 @@ export async function startDataPlane(options: DataPlaneProcessOptions): Promise<
   const stopping = new AbortController();
   let current = await startOnce(options.listen, options);
   const { address } = current;
+  let coordinator: string | undefined;
+  const tell = () => {
+    if (coordinator !== undefined) current.child.stdin?.write(`${coordinator}\n`);
+  };
   const supervised = supervise();
   return {
     address,
     get pid() {
       return current.child.exitCode === null ? current.child.pid : undefined;
+    },
+    relayTo(to) {
+      coordinator = to;
+      tell();
     },
     async [Symbol.asyncDispose]() {
       stopping.abort();
@@ -64,7 +74,9 @@ export async function startDataPlane(options: DataPlaneProcessOptions): Promise<
       options.env.log.error('data-plane-ended', { how, failures });
       await sleep(backoffMs(RESTART, failures, prng) + 50, stopping.signal);
       try {
-        if (!stopping.signal.aborted) current = await startOnce(address, options);
+        if (stopping.signal.aborted) continue;
+        current = await startOnce(address, options);
+        tell();
       } catch (error) {
         options.env.log.error('data-plane-not-started', { error });
       }

@@ -16,7 +16,9 @@ import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import type { EntryFinder } from '../cache/entries/finder.ts';
 import { openEntryClient } from '../cache/rpc/entry-client.ts';
 import { openGrantControl } from '../cache/rpc/grant-control.ts';
+import { openGrants } from '../cache/rpc/grants.ts';
 import { loadProto } from '../proto/load.ts';
+import { Relay } from '../proto/relay.ts';
 import { serve } from '../proto/serve.ts';
 import { openBreaker, type Breaker } from '../base/breaker.ts';
 import { openArchive, type Archive } from './archive/archive.ts';
@@ -35,10 +37,13 @@ import type { RoleMachine } from './role/role.ts';
 import { agentService } from './rpc/agent-service.ts';
 import { buildService } from './rpc/build-service.ts';
 import { openForwarder } from './rpc/forward.ts';
+import { reapiServices } from './rpc/reapi/execution-service.ts';
+import { logStreamService } from './rpc/reapi/log-stream-service.ts';
 import type { LedgerReads } from './rpc/reads.ts';
 import type { GrantSource } from './rpc/session-grants.ts';
 import { openBuildReader } from './shell/build-reader.ts';
 import { openHintFeed } from './shell/hint-feed.ts';
+import { openInterest, startAbandoning, type Interest } from './shell/interest.ts';
 import type { Lead } from './shell/leadership.ts';
 import { DEFAULT_LOG_LIMITS, type LogLimits } from './shell/logs.ts';
 import { startRetention } from './shell/retention.ts';
@@ -74,6 +79,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const ground = await startGround(config, stack, env);
   const { archive, data, tokens, plane } = ground;
   const authenticator = openAuthenticator(config, tokens, stack, env);
+  const interest = openInterest(env.clock);
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
   const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
   const roles = openRoleMachine({
@@ -81,7 +87,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     ttlMs,
     env,
     seed: randomInt(2 ** 48 - 1),
-    ...leading(config, ground, logLimits, measured, env),
+    ...leading(config, ground, logLimits, measured, interest, env),
   });
   const dataAddress = config.dataAddress ?? plane.address;
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
@@ -97,6 +103,16 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     ),
   );
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
+  const reapi = {
+    ...common,
+    grants: openGrants(undefined, env.clock), // agents run actions, and send none
+    relay: stack.use(new Relay(() => env.clock.now())),
+    storeFor,
+    floorOf: parseFloors(config.scopeZone),
+    interest,
+    ignored: new Set(config.ignoreProperty),
+    noAgentMs: config.noAgentAfter,
+  };
   let address = config.address ?? config.listen;
   const services = [
     buildService({
@@ -111,9 +127,12 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
       version,
     }),
     agentService({ ...common, logLimits, grants: ground.grants }),
+    ...reapiServices(reapi),
+    logStreamService(reapi),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
   address = config.address ?? server.address;
+  plane.relayTo(server.address);
   server.setReady(false);
   stack.use(roles);
   measured.watch({ roles, breakers, redis, dataPlanePid: () => plane.pid });
@@ -282,6 +301,7 @@ function leading(
   { ledger: { ledger, claim }, data, entries, archive }: Ground,
   logLimits: LogLimits,
   measured: CoordinatorMetrics,
+  interest: Interest,
   env: Env,
 ) {
   const timings = { leaseTtlMs: config.leaseTtl, heartbeatMs: config.heartbeat, offerTtlMs: config.offerTtl };
@@ -295,8 +315,12 @@ function leading(
       measured.tookOver(lead.term.counter, env.clock.monotonic() - startedAt);
       return shell;
     },
-    beside: ({ core, driver }: Shell) =>
-      startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }),
+    beside: ({ core, driver }: Shell) => {
+      const stack = new AsyncDisposableStack();
+      stack.use(startAbandoning({ core, driver, interest, abandonMs: config.abandonAfter, clock: env.clock }));
+      stack.use(startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }));
+      return stack;
+    },
   };
 }
 
@@ -341,5 +365,5 @@ async function versionOf(): Promise<string> {
 
 function retentionOf(config: CoordinatorConfig) {
   const { retention: keepMs, retentionCount: keepCount, retentionSteps: keepSteps, retentionCountMax: hardCount } = config;
-  return { keepMs, keepCount, keepSteps, hardCount };
+  return { keepMs, keepCount, keepSteps, hardCount, operationKeepMs: config.operationRetention };
 }

@@ -19,7 +19,10 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
   const { env } = parts;
   const uploads = new Uploads();
   const handlers: ByteStreamHandlers = {
-    Read: serverStream(env, 'Read', (request, call) => read(parts, request, call)),
+    Read: serverStream(env, 'Read', (request, call) => {
+      const { execution } = parts;
+      return execution?.isLog(request.resourceName) === true ? execution.readLog(request, call) : read(parts, request, call);
+    }),
     Write: clientStream(env, 'Write', (requests, call) => writeBlob(parts, uploads, requests, call)),
     QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => {
       const name = parseResourceName(request.resourceName, 'write');

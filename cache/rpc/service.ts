@@ -5,6 +5,7 @@ import type { DirectReads } from '../direct-reads.ts';
 import type { EntryParts } from '../entries/entry-parts.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Gate } from './access.ts';
+import type { ExecutionRelay } from './execution-relay.ts';
 
 /** What the services of the data plane stand on. */
 export type DataPlaneParts = Gate & {
@@ -14,6 +15,8 @@ export type DataPlaneParts = Gate & {
   readonly entries: EntryParts;
   /** @default the store has no URLs */
   readonly direct?: DirectReads | undefined;
+  /** @default actions are not run here */
+  readonly execution?: Pick<ExecutionRelay, 'services' | 'isThere' | 'isLog' | 'readLog'> | undefined;
   readonly env: CallEnv;
 };
 

@@ -20,6 +20,7 @@ export function dataPlaneServices(parts: DataPlaneParts): { readonly services: r
       dataAccessService(parts),
       directTransferService(parts),
       entryService(parts),
+      ...(parts.execution?.services ?? []),
     ],
     [Symbol.dispose]: () => bytes[Symbol.dispose](),
   };

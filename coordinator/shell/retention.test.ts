@@ -44,7 +44,7 @@ async function openRig(bounds: Partial<Pick<RetentionOptions, 'keepMs' | 'keepCo
       kept.push(id);
     },
   };
-  const large = { keepMs: 1e9, keepCount: 1e6, keepSteps: 1e6, hardCount: 1e6, everyMs: 1_000_000 };
+  const large = { keepMs: 1e9, operationKeepMs: 1e9, keepCount: 1e6, keepSteps: 1e6, hardCount: 1e6, everyMs: 1_000_000 };
   const retention = startRetention({ core, driver, archive, env, ...large, ...bounds });
   const build = async (key: string, end: boolean, steps = 1) => {
     const id = newBuildId(time);

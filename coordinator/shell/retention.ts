@@ -14,6 +14,8 @@ export type RetentionOptions = {
   readonly env: Env;
   /** How long a build stays in the ledger after it ended. */
   readonly keepMs: number;
+  /** How long an action of a build tool stays after its end; it goes without being archived. */
+  readonly operationKeepMs: number;
   /** Ended builds that stay at most, and their steps; the oldest go first. */
   readonly keepCount: number;
   readonly keepSteps: number;
@@ -85,18 +87,35 @@ async function sweepAll(options: RetentionOptions, signal: AbortSignal): Promise
     break;
   }
   if (goneCount > 0) log.info('builds-archived', { count: goneCount });
-  return goneCount + (signal.aborted ? 0 : await dropOverflow(options));
+  return goneCount + (signal.aborted ? 0 : (await dropOperations(options)) + (await dropOverflow(options)));
 }
 
 /** Builds that may leave, oldest first. */
 function leaving({ core, driver, keepMs, keepCount, keepSteps }: RetentionOptions): readonly BuildId[] {
   const endedBy = driver.now() - keepMs;
   let steps = 0;
-  const views = core.builds({ phase: 'ended', limit: Number.MAX_SAFE_INTEGER }).filter((view, index) => {
+  const views = endedBuilds(core).filter((view, index) => {
     steps += view.steps.length;
     return index >= keepCount || steps > keepSteps || (view.state.kind === 'ended' && view.state.at <= endedBy);
   });
   return views.map((view) => view.record.id).toReversed();
+}
+
+/** Newest first, without the actions of build tools. */
+function endedBuilds(core: RetentionOptions['core']): readonly BuildView[] {
+  return core.builds({ phase: 'ended', limit: Number.MAX_SAFE_INTEGER }).filter((view) => !isOperation(view));
+}
+
+function isOperation({ steps: [step] }: BuildView): boolean {
+  return step?.spec.given !== undefined;
+}
+
+/** What a build tool had run is in the action cache, and its log in the store: nothing of it is archived. */
+async function dropOperations({ core, driver, operationKeepMs }: RetentionOptions): Promise<number> {
+  const endedBy = driver.now() - operationKeepMs;
+  const over = core.builds({ phase: 'ended', endedBy, limit: Number.MAX_SAFE_INTEGER }).filter(isOperation);
+  const replies = await Promise.all(over.map(({ record }) => driver.submit({ kind: 'build-expired', id: record.id })));
+  return replies.filter(({ kind }) => kind === 'done').length;
 }
 
 type Archived = { readonly archived: number; readonly failure: unknown };
@@ -137,7 +156,7 @@ async function forget({ core, driver }: RetentionOptions, seen: BuildView): Prom
 
 async function dropOverflow(options: RetentionOptions): Promise<number> {
   const { core, driver, env, hardCount } = options;
-  const dropped = core.builds({ phase: 'ended', limit: Number.MAX_SAFE_INTEGER }).slice(hardCount);
+  const dropped = endedBuilds(core).slice(hardCount);
   const replies = await Promise.all(dropped.map((view) => driver.submit({ kind: 'build-expired', id: view.record.id })));
   const count = replies.filter((reply) => reply.kind === 'done').length;
   if (count > 0) env.log.error('builds-dropped', { count, kept: hardCount, because: 'the archive takes none and the ledger is full' });

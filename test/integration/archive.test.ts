@@ -34,7 +34,7 @@ async function runBuild(coordinator: Pick<ServedCoordinator, 'address' | 'client
 }
 
 function expireAll({ shell: { core, driver }, archive }: Pick<ServedCoordinator, 'shell' | 'archive'>) {
-  const bounds = { keepMs: -1, keepCount: 10, keepSteps: 100, hardCount: 10, everyMs: 1e6 };
+  const bounds = { keepMs: -1, operationKeepMs: 1e9, keepCount: 10, keepSteps: 100, hardCount: 10, everyMs: 1e6 };
   return startRetention({ core, driver, archive, env: { log: silentLogger, clock: systemClock }, ...bounds });
 }
 

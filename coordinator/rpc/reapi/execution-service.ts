@@ -66,6 +66,7 @@ async function* execute(
   if (found.kind === 'missing') return yield operationOfMissing(id, digest, found.digests);
   const { floorOf, ignored } = options;
   const spec = buildOfAction({ request, found, call: toolCallOf(call.metadata), caller, scope, floorOf, ignored });
+  using _wanted = options.interest.hold(id); // from before it is there
   await submit(watching, id, spec);
   yield* watchOperation(watching, id, call.signal);
 }
