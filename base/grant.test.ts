@@ -1,6 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { GRANT_SKEW_MS, grantKeyFrom, type Grant } from './grant.ts';
-import { freshKeyring } from './signing.ts';
+import { freshKeyring, parseKeyring } from './signing.ts';
 
 const keyring = freshKeyring();
 const key = grantKeyFrom(keyring);
@@ -27,6 +28,17 @@ describe('a grant', () => {
     const text = key.seal(GRANT);
     expect(grantKeyFrom(keyring).open(text, 0).kind).toBe('good');
     expect(grantKeyFrom(freshKeyring()).open(text, 0)).toEqual({ kind: 'bad' });
+  });
+
+  test('of a key that was exchanged holds while the file still has it, and no longer', () => {
+    const pem = () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const [older, newer] = [pem(), pem()];
+    const text = grantKeyFrom(parseKeyring(older)).seal(GRANT);
+    const both = grantKeyFrom(parseKeyring(`${newer}${older}`));
+    expect(both.open(text, 0)).toEqual({ kind: 'good', grant: GRANT });
+    expect(grantKeyFrom(parseKeyring(newer)).open(text, 0)).toEqual({ kind: 'bad' });
+    // The first one signs.
+    expect(grantKeyFrom(parseKeyring(newer)).open(both.seal(GRANT), 0).kind).toBe('good');
   });
 
   test('with any one character changed is none', () => {

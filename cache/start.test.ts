@@ -1,10 +1,13 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hashToken } from '../base/auth.ts';
 import { systemClock } from '../base/clock.ts';
+import { grantKeyFrom } from '../base/grant.ts';
 import { memoryLogger } from '../base/log.ts';
 import { Secret } from '../base/secret.ts';
+import { parseKeyring } from '../base/signing.ts';
 import { tempDir } from '../test/fixtures/temp-dir.ts';
 import { until } from '../test/fixtures/until.ts';
 import { parseCacheConfig } from './config.ts';
@@ -34,4 +37,33 @@ test('a token that comes into the file is let in, one that left is not, and a br
   await writeFile(tokens, '[');
   await until('the broken file is noticed', () => env.log.entries.some(({ event }) => event === 'tokens-not-reread'));
   await asks('new');
+});
+
+test('while the signing key is exchanged, grants by the old key and by the new one both hold', async () => {
+  await using dir = await tempDir();
+  const [tokens, file] = [join(dir.path, 'tokens.json'), join(dir.path, 'keys.pem')];
+  const agent = { name: 'agents', kind: 'agent', cluster: 'local', pool: 'default', zone: 'trusted' } as const;
+  await writeFile(tokens, JSON.stringify([{ ...agent, sha256: hashToken('agent') }]));
+  const pem = () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const [older, newer] = [pem(), pem()];
+  await writeFile(file, older);
+  const env = { log: memoryLogger(), clock: systemClock };
+  const argv = ['--listen', '127.0.0.1:0', '--dir', join(dir.path, 'blobs'), '--tokens-file', tokens, '--signing-key-file', file];
+  await using cache = await startCache(parseCacheConfig({}, argv), env);
+  const link = { address: cache.address, token: new Secret('agent') };
+  await using plane = openDataPlane({ link, instanceName: '', env, patienceMs: 0 });
+  const asks = (key: string) => {
+    const rights = { project: 'web', reads: ['main'], writes: 'main', producer: 'b-1', agent: agent.name, zone: agent.zone };
+    const grant = grantKeyFrom(parseKeyring(key)).seal({ ...rights, token: 't-1', expiresAt: systemClock.now() + 60_000 });
+    return plane.withGrant('web/main', () => grant).store.findMissing([digestOf(Buffer.from('x'))], signal);
+  };
+  await asks(older);
+  await expect(asks(newer)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await writeFile(file, `${newer}${older}`);
+  await until('grants of coordinators that have the new key hold', () => asks(newer));
+  await asks(older);
+  await writeFile(file, newer);
+  await until('the file is read again', () => env.log.entries.filter(({ event }) => event === 'signing-keys-reread').length > 1);
+  await asks(older); // its own coordinator may not have been started again
+  await expect(asks(pem())).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });

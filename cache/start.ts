@@ -11,6 +11,7 @@ import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
 import { openDataMetrics } from './metrics/data-metrics.ts';
 import { serveNumbers } from './metrics/serve-numbers.ts';
+import { removeOldResults } from './old-results.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
 import { openExecutionRelay } from './rpc/execution-relay.ts';
 import { openGrants } from './rpc/grants.ts';
@@ -55,6 +56,8 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   }
   const { keys, grantKey } = keptSigningKeys(config, env, stack);
   const measured = stack.use(openDataMetrics());
+  const removed = removeOldResults(config.dir, env);
+  stack.defer(() => removed);
   const disk = stack.use(
     await openStack(
       {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
+import { Fault } from '../base/fault.ts';
 import { memoryLogger } from '../base/log.ts';
 import { chunked, expectFault, readAll } from '../test/contract/blob-store.ts';
 import { storeOfContract, viewIn } from '../test/contract/store-of.ts';
@@ -64,6 +65,28 @@ test('what is only local is not called stored', async () => {
   if (row === undefined) throw new Error('no pack');
   await tiered.rig.index.forget(row.owner, [{ digest, pack: row.name }], signal);
   expect(await store.findMissing([digest], signal)).toEqual([digest]);
+});
+
+test('a copy is not given out of what the store has no more, and where the store does not answer it is', async () => {
+  await using tiered = await openTiered();
+  const { storeOf, rig, files } = tiered;
+  const bytes = randomBytes(1_000);
+  const digest = digestOf(bytes);
+  const store = storeOf(viewIn('web', 'main'));
+  await store.put(digest, bytes, signal);
+  const [row] = await rig.index.packs({}, undefined, 1, signal);
+  if (row === undefined) throw new Error('no pack');
+  const failing = withLocalTier({
+    remote: { storeOf: rig.packs.storeOf, ownerOf: () => Promise.reject(new Fault('STORE_UNAVAILABLE', 'the index is away')) },
+    localOf: (owner) => diskStore(files, partitionOf(owner), 'process'),
+    local: diskStores(files, 'process'),
+    blobBytesMax: 2 ** 26,
+    env: { log: memoryLogger(), clock: systemClock },
+  });
+  await rig.index.forget(row.owner, [{ digest, pack: row.name }], signal);
+  await expectFault('BLOB_UNKNOWN', readAll(store, digest));
+  expect(files.use(partitionOf(row.owner), digest)).toBe(1_000); // it lies close all the same
+  expect((await readAll(failing(viewIn('web', 'main')), digest)).equals(bytes)).toBe(true);
 });
 
 test('many who want one blob at once fetch it once', async () => {

@@ -7,7 +7,7 @@ import type { Keyring } from '../../base/signing.ts';
 import { ioFault, type LruDir } from '../lru-dir.ts';
 import { ownerOf, partitionOf } from '../owner.ts';
 import { compareText, entryText } from '../store-index/order.ts';
-import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
+import type { EntryKey, EntryKind, Owner } from '../store-index/store-index.ts';
 import { checkKey, checkPrefix, sameValue } from './check.ts';
 import type { EntryCounters } from './counters.ts';
 import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
@@ -21,6 +21,11 @@ const DEPENDENCY = 'd-';
 /** Files read in one turn. */
 const TURN_FILES = 64;
 
+/** Lists under way that are remembered from page to page, and for how long. */
+const LISTS_MAX = 16;
+const LIST_MS = 60_000;
+
+type Named = { readonly text: string; readonly kind: EntryKind; readonly key: string };
 type Known = { readonly kind: EntryKind; readonly key: string; readonly writtenAt: number };
 
 /**
@@ -28,7 +33,7 @@ type Known = { readonly kind: EntryKind; readonly key: string; readonly writtenA
  * signed for its name is removed. Owners that use little lose nothing to others: see `LruDir`.
  */
 export function diskEntryStore(files: LruDir, keys: Keyring, env: Env, counters?: EntryCounters): EntryStore {
-  return new DiskEntries(files, new RecordCodec(keys, env.log, counters));
+  return new DiskEntries(files, new RecordCodec(keys, env.log, counters), env);
 }
 
 class DiskEntries implements EntryStore {
@@ -37,9 +42,14 @@ class DiskEntries implements EntryStore {
   /** By partition and name of the file; what a file's name stands for never changes, but for its time. */
   readonly #known = new Map<string, Known>();
 
-  constructor(files: LruDir, codec: RecordCodec) {
+  /** What is left of lists, by what they are of and where their last page ended: so that a directory is read once for all pages. */
+  readonly #lists = new Map<string, { readonly rest: readonly Named[]; readonly until: number }>();
+  readonly #clock: Env['clock'];
+
+  constructor(files: LruDir, codec: RecordCodec, { clock }: Pick<Env, 'clock'>) {
     this.#files = files;
     this.#codec = codec;
+    this.#clock = clock;
   }
 
   #read(at: EntryKey, isUse: boolean): Entry | undefined {
@@ -90,6 +100,27 @@ class DiskEntries implements EntryStore {
     }
     signal.throwIfAborted();
     return [...all, ...this.#knownIn(partition, names)];
+  }
+
+  /** The names of an owner that a list has after `after`: what is left of it from its last page, else as the directory says. */
+  async #namesOf(owner: Owner, filter: EntryFilter, after: EntryKey | undefined, signal: AbortSignal): Promise<readonly Named[]> {
+    const begun = after === undefined ? undefined : this.#lists.get(listName(owner, filter, after));
+    if (begun !== undefined && this.#clock.monotonic() < begun.until) return begun.rest;
+    const from = after === undefined ? undefined : entryText(after);
+    return (await this.#knownOf(partitionOf(owner), signal))
+      .filter(({ kind }) => filter.kind === undefined || filter.kind === kind)
+      .map(({ kind, key }) => ({ text: entryText({ kind, owner, key }), kind, key }))
+      .filter(({ text }) => from === undefined || compareText(text, from) > 0)
+      .toSorted((a, b) => compareText(a.text, b.text));
+  }
+
+  #rememberList(name: string, rest: readonly Named[]): void {
+    this.#lists.delete(name);
+    this.#lists.set(name, { rest, until: this.#clock.monotonic() + LIST_MS });
+    for (const oldest of this.#lists.keys()) {
+      if (this.#lists.size <= LISTS_MAX) break;
+      this.#lists.delete(oldest);
+    }
   }
 
   async #write(entry: Entry, record: Uint8Array, ifAbsent: boolean): Promise<boolean> {
@@ -170,16 +201,16 @@ class DiskEntries implements EntryStore {
       .flatMap((owner) => owner?.scope ?? [])
       .toSorted(compareText);
     const found: Entry[] = [];
-    const from = after === undefined ? undefined : entryText(after);
     for (const scope of scopes) {
+      if (after !== undefined && compareText(scope, after.owner.scope) < 0) continue;
       const owner = { project, scope };
-      const inOrder = (await this.#knownOf(partitionOf(owner), signal))
-        .filter(({ kind }) => filter.kind === undefined || filter.kind === kind)
-        .map(({ kind, key }) => ({ text: entryText({ kind, owner, key }), kind, key }))
-        .filter(({ text }) => from === undefined || compareText(text, from) > 0)
-        .toSorted((a, b) => compareText(a.text, b.text));
-      for (const { kind, key } of inOrder) {
-        if (found.length >= limit) return found;
+      const inOrder = await this.#namesOf(owner, filter, after, signal);
+      for (const [place, { kind, key }] of inOrder.entries()) {
+        const last = found.at(-1);
+        if (last !== undefined && found.length >= limit) {
+          if (last.at.owner.scope === scope) this.#rememberList(listName(owner, filter, last.at), inOrder.slice(place));
+          return found;
+        }
         const entry = this.#read({ kind, owner, key }, false);
         if (entry !== undefined && (filter.producer === undefined || isProducedBy(entry, filter.producer))) found.push(entry);
       }
@@ -212,6 +243,10 @@ class DiskEntries implements EntryStore {
 export function nameOf(kind: EntryKind, key: string): string {
   const sum = hash('sha256', key, 'hex');
   return kind === 'dependency' ? `${DEPENDENCY}${sum}` : `${sum}.${kind}`;
+}
+
+function listName(owner: Owner, { kind, producer }: EntryFilter, after: EntryKey): string {
+  return JSON.stringify([owner, kind, producer, entryText(after)]);
 }
 
 function answerOf(there: Entry, entry: Entry): Put {

@@ -204,11 +204,37 @@ class ObjectEntries implements EntryStore {
     signal: AbortSignal,
   ): Promise<Entry | undefined> {
     checkPrefix(kind);
-    return this.#firstOf(
-      scopes,
-      (rest) => (rest.length === 0 ? nothing() : this.#options.index.newestEntry(kind, project, rest, prefix, signal)),
-      signal,
-    );
+    for (let rest = scopes; rest.length > 0;) {
+      const row = await this.#options.index.newestEntry(kind, project, rest, prefix, signal);
+      if (row === undefined) return undefined;
+      const found = await this.#open(row, signal);
+      if (found.kind === 'entry') return found.entry;
+      if (found.kind === 'bad') continue; // it is gone
+      // What only others can read hides those before it.
+      const { owner } = row.at;
+      const older = await this.#newestReadable({ kind, owner, key: prefix }, signal);
+      if (older !== undefined) return older;
+      rest = rest.slice(rest.indexOf(owner.scope) + 1);
+    }
+    return undefined;
+  }
+
+  /** The newest entry of an owner that can be read and whose key begins with that of `at`; goes through all of them. */
+  async #newestReadable({ kind, owner, key: prefix }: EntryKey, signal: AbortSignal): Promise<Entry | undefined> {
+    const { index } = this.#options;
+    let newest: { readonly row: EntryRow; readonly entry: Entry } | undefined;
+    for (let after: EntryKey | undefined; ;) {
+      const rows = await index.entries({ ...owner, kind, state: 'published' }, after, PAGE_COUNT, signal);
+      for (const row of rows) {
+        if (!row.at.key.startsWith(prefix) || (newest !== undefined && newest.row.createdAt > row.createdAt)) continue;
+        const found = await this.#open(row, signal);
+        if (found.kind === 'entry') newest = { row, entry: found.entry }; // of the same time the later key, as the index has it
+      }
+      after = rows.at(-1)?.at;
+      if (after === undefined) break;
+    }
+    // Looked up by its key, it counts as used.
+    return newest === undefined ? undefined : await this.get(kind, owner.project, [owner.scope], newest.row.at.key, signal);
   }
 
   async put(entry: Entry, { replace }: { readonly replace: boolean }, signal: AbortSignal): Promise<Put> {

@@ -10,6 +10,7 @@ import { LruDir } from '../lru-dir.ts';
 import { groupsOf, partitionOf } from '../owner.ts';
 import { diskEntryStore, nameOf } from './disk.ts';
 import { memoryEntryStore } from './memory.ts';
+import type { EntryKey } from '../store-index/store-index.ts';
 
 const env = { log: silentLogger, clock: systemClock };
 const { signal } = new AbortController();
@@ -61,6 +62,30 @@ test('stores of two processes on one directory see each other’s entries, and o
   );
   expect(puts.filter(({ kind }) => kind === 'kept')).toHaveLength(1);
   expect(new Set(puts.map(({ entry }) => Buffer.from(entry.value).toString())).size).toBe(1);
+});
+
+test('a list that goes on page by page reads the directory once, and has what is there by then', async () => {
+  await using dir = await tempDir();
+  await using files = LruDir.open({ dir: dir.path, limitBytes: 2 ** 26, durability: 'process', groupsOf, env });
+  const store = diskEntryStore(files, keys, env);
+  for (let index = 0; index < 30; index += 1)
+    await store.put(entryOf(at(`k-${10 + index}`, index < 15 ? 'main' : 'zz')), { replace: false }, signal);
+  let reads = 0;
+  const listAll = files.listAll.bind(files);
+  files.listAll = (partition) => {
+    reads += 1;
+    return listAll(partition);
+  };
+  const found: string[] = [];
+  for (let after: EntryKey | undefined; ;) {
+    const page = await store.list('web', {}, after, 4, signal);
+    found.push(...page.map((entry) => entry.at.key));
+    if (after === undefined) await store.drop(at('k-20'), signal);
+    after = page.at(-1)?.at;
+    if (after === undefined) break;
+  }
+  expect(found).toEqual(Array.from({ length: 30 }, (_, index) => `k-${10 + index}`).filter((key) => key !== 'k-20'));
+  expect(reads).toBeLessThanOrEqual(4); // 2 scopes: some pages end just between them, and the last one asks again
 });
 
 test('a writer of the directory who has no key, or a key of their own, makes no entry that a reader accepts', async () => {

@@ -2,7 +2,12 @@ import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
+import { prngFrom } from '../../base/prng.ts';
 import { startFakeS3, type FakeS3 } from '../../test/fixtures/fake-s3.ts';
+import { Round } from '../gc/gc.ts';
+import { openEpoch } from '../gc/open-epoch.ts';
+import { GC_SETTINGS } from '../gc/settings.ts';
+import { memoryStoreIndex } from '../store-index/memory.ts';
 import { openS3Objects } from './s3.ts';
 
 const { signal } = new AbortController();
@@ -52,4 +57,25 @@ test('an endpoint that is away is a fault', async () => {
   await using _ = objects;
   fake.decide = () => ({ kind: 'refuse', status: 400, code: 'Broken' });
   await expect(objects.abortUploads('p/', 0, signal)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+});
+
+test('garbage collection throws them away a day after they were begun, once a day, and counts them', async () => {
+  await using fake = await startFakeS3();
+  const { objects } = await openBucket(fake);
+  await using _ = objects;
+  let aheadMs = 0;
+  const clock = { now: () => systemClock.now() + aheadMs, monotonic: () => systemClock.monotonic() };
+  await using index = memoryStoreIndex({ clock, ready: false });
+  const env = { log: memoryLogger(), clock };
+  await openEpoch({ objects, index, env, graceMs: GC_SETTINGS.graceMs }, signal);
+  const { epoch } = await index.epoch(signal);
+  await index.complete(epoch, signal);
+  const round = new Round({ objects, index, settings: GC_SETTINGS, env, prng: prngFrom(1), scrubEveryMs: 0 });
+  await round.run(signal);
+  expect([round.state().counts.uploadsAborted, round.state().lastError]).toEqual([0, undefined]);
+  aheadMs = GC_SETTINGS.orphanMs + HOUR;
+  await round.run(signal);
+  expect(round.state().counts.uploadsAborted).toBe(2);
+  expect(round.state().markedAt).toBeGreaterThan(systemClock.now());
+  expect(keysOf(fake)).toEqual(['other/p/aa/1', 'yard/x/1']);
 });

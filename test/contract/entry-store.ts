@@ -286,4 +286,24 @@ function damages({ open }: EntryStoreSubject): void {
       expect(plain(await subject.store.get('dependency', 'web', ['main'], key, signal))).toEqual(again);
     }
   });
+
+  test('finds by prefix what comes before an entry that only others can read', async () => {
+    await using subject = await open();
+    for (const key of ['npm-1', 'npm-2', 'npm-3', 'npm-4']) await subject.store.put(entryOf(nameOf(key)), { replace: false }, signal);
+    for (const key of ['npm-3', 'npm-4'])
+      await subject.damage?.(
+        nameOf(key),
+        nameOf(key),
+        flip(() => 5),
+      );
+    const newest = async () => (await subject.store.newest('dependency', 'web', ['main/pr-7', 'main'], 'npm-', signal))?.at.key;
+    expect(await newest()).toBe('npm-2');
+    await subject.damage?.(
+      nameOf('npm-2'),
+      nameOf('npm-2'),
+      flip((record) => record.byteLength - 20),
+    );
+    expect(await newest()).toBe('npm-1');
+    expect(await subject.holds?.(nameOf('npm-4'))).toBe(true);
+  });
 }
