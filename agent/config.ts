@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { hostOf } from '../base/address.ts';
 import { Fault } from '../base/fault.ts';
 import { TRUSTED_LABELS, type Labels } from '../base/labels.ts';
-import type { LogLevel } from '../base/log.ts';
+import { LOG_OPTIONS, type LogLevel } from '../base/log.ts';
 import { parseOptions, type Environment, type OptionTable } from '../base/options.ts';
 import { parseCpuMillis } from '../base/quantity.ts';
 import type { Secret } from '../base/secret.ts';
@@ -58,12 +58,7 @@ export const AGENT_OPTIONS = {
       default: 'false',
       help: 'Stop when standard input is closed, for agents that another process starts.',
     },
-    logLevel: {
-      type: 'choice',
-      choices: ['debug', 'info', 'warn', 'error', 'silent'],
-      default: 'info',
-      help: 'What goes to standard error.',
-    },
+    ...LOG_OPTIONS,
   },
 } as const satisfies OptionTable;
 

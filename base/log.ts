@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import type { OptionSpec } from './options.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -16,6 +17,16 @@ export interface Logger {
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** How much a process says, for the tables of all of them. */
+export const LOG_OPTIONS = {
+  logLevel: {
+    type: 'choice',
+    choices: ['debug', 'info', 'warn', 'error', 'silent'],
+    default: 'info',
+    help: 'What goes to standard error.',
+  },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
 
 /** JSON lines on standard error. */
 export function jsonLogger(level: LogLevel): Logger {

@@ -1,5 +1,6 @@
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
+import { LOG_OPTIONS } from '../base/log.ts';
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
 import { REDIS_OPTIONS } from '../base/redis/config.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from './quotas.ts';
@@ -53,12 +54,7 @@ export const CACHE_OPTIONS = {
       type: 'string',
       help: 'Address for probes and metrics over HTTP, host:port: /livez, /readyz and /metrics. Nothing listens without it.',
     },
-    logLevel: {
-      type: 'choice',
-      choices: ['debug', 'info', 'warn', 'error', 'silent'],
-      default: 'info',
-      help: 'What goes to standard error.',
-    },
+    ...LOG_OPTIONS,
   },
 } as const satisfies OptionTable;
 

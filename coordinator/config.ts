@@ -2,6 +2,7 @@ import { parseOptions, type Environment, type Options, type OptionTable } from '
 import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
+import { LOG_OPTIONS } from '../base/log.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
 import { LEDGER_REDIS_OPTIONS } from './ledger/redis/config.ts';
 import { DATA_STORE_OPTIONS } from './store-args.ts';
@@ -146,12 +147,7 @@ export const COORDINATOR_OPTIONS = {
       default: 'false',
       help: 'Whether to stop when standard input ends, so as not to outlive who started it.',
     },
-    logLevel: {
-      type: 'choice',
-      choices: ['debug', 'info', 'warn', 'error', 'silent'],
-      default: 'info',
-      help: 'What is written to standard error.',
-    },
+    ...LOG_OPTIONS,
   },
 } as const satisfies OptionTable;
 

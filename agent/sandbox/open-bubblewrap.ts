@@ -3,14 +3,13 @@ import { isAbsolute, join } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
-import { openSpawner } from '../spawn/spawner.ts';
 import { findProgram, findPrograms } from '../spawn/tools.ts';
 import { removeTree } from '../workspace/remove.ts';
-import { runAttempt, type AttemptHost } from './attempt.ts';
+import { runAttempt } from './attempt.ts';
 import { bubblewrapPlan, type BubblewrapOptions } from './bubblewrap.ts';
-import { openCgroups } from './cgroup.ts';
 import { isVisible, kernelSettingsBinds, makeStepEtc, systemBinds } from './host-files.ts';
-import { limitTraits, PIDS_COUNT_MAX } from './limits.ts';
+import { limitTraits } from './limits.ts';
+import { openAttemptHost } from './open-host.ts';
 import type { SandboxOptions } from './open.ts';
 import { openOverlays, type OverlayMode } from './overlay.ts';
 import { probe } from './probe.ts';
@@ -27,12 +26,7 @@ export async function openBubblewrapSandbox(options: SandboxOptions, env: Env): 
   }
   checkReadOnlyPaths(options.readOnlyPaths);
   await using undo = new AsyncDisposableStack();
-  await removeTree(options.dir);
-  mkdirSync(options.dir, { recursive: true });
-  const { cgroups, reason } = openCgroups();
-  if (cgroups !== undefined) undo.use(cgroups);
-  const spawner = undo.use(await openSpawner({ marker: undefined, cgroups: cgroups?.directories ?? [], scratch: options.dir }, env));
-  const host: AttemptHost = { spawner, cgroups, dir: options.dir, pidsCountMax: PIDS_COUNT_MAX, marker: undefined, env };
+  const { host, reason } = await openAttemptHost(options.dir, undefined, env, undo);
   const etc = join(options.dir, 'etc');
   makeStepEtc(etc);
   const base = {
@@ -49,7 +43,7 @@ export async function openBubblewrapSandbox(options: SandboxOptions, env: Env): 
   const failure = await probe(join(options.dir, 'probe'), { command: ['true'], network: false }, runner({ ...base, overlays: undefined }));
   if (failure !== undefined) throw new Fault('SANDBOX_UNAVAILABLE', failure);
   const found = await findOverlays(options.dir, base, runner);
-  const limits = limitTraits(cgroups, reason);
+  const limits = limitTraits(host.cgroups, reason);
   const traits: readonly SandboxTrait[] = ['isolatesFiles', 'isolatesNetwork', 'isolatesProcesses', ...limits.traits];
   const missing = [...limits.missing, ...(found.mode === undefined ? [found.reason] : []), ...unseenPrograms(options)];
   const owned = undo.move();

@@ -1,12 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../../base/env.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
-import { openSpawner, type Spawner } from '../spawn/spawner.ts';
-import { removeTree } from '../workspace/remove.ts';
 import { runAttempt, type AttemptHost } from './attempt.ts';
-import { openCgroups } from './cgroup.ts';
-import { limitTraits, PIDS_COUNT_MAX } from './limits.ts';
+import { limitTraits } from './limits.ts';
+import { openAttemptHost } from './open-host.ts';
 import type { SandboxOptions } from './open.ts';
 import { probe } from './probe.ts';
 import { findProcessTools, processPlan, NO_NAMESPACES, type Namespaces, type ProcessTools } from './process.ts';
@@ -16,15 +13,10 @@ import type { Sandbox, SandboxRun } from './sandbox.ts';
 export async function openProcessSandbox(options: SandboxOptions, known: readonly string[], env: Env): Promise<Sandbox> {
   const tools = findProcessTools();
   await using undo = new AsyncDisposableStack();
-  await removeTree(options.dir);
-  mkdirSync(options.dir, { recursive: true });
-  const { cgroups, reason } = openCgroups();
-  if (cgroups !== undefined) undo.use(cgroups);
-  const marker = `SWITCHYARD_ATTEMPT=${crypto.randomUUID()}`;
-  const spawner: Spawner = undo.use(await openSpawner({ marker, cgroups: cgroups?.directories ?? [], scratch: options.dir }, env));
-  const host = { spawner, cgroups, dir: options.dir, pidsCountMax: PIDS_COUNT_MAX, env };
+  const { host, reason } = await openAttemptHost(options.dir, `SWITCHYARD_ATTEMPT=${crypto.randomUUID()}`, env, undo);
+  const { cgroups } = host;
   const runner = (namespaces: Namespaces, needsMarker: boolean) => {
-    const own: AttemptHost = { ...host, marker: needsMarker ? marker : undefined };
+    const own: AttemptHost = { ...host, marker: needsMarker ? host.marker : undefined };
     return (spec: SandboxRun, signal: AbortSignal) =>
       runAttempt(own, spec, signal, (scratch) => processPlan(tools, namespaces, spec, scratch));
   };
