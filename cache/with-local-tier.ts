@@ -35,24 +35,48 @@ const WHOLE_BYTES = 8 * 1024 * 1024;
  * Trouble of the local tier is never the caller's.
  */
 export function withLocalTier(options: LocalTierOptions): StoreOf {
-  const { remote, localOf, local, blobBytesMax, counters = { hits: 0, misses: 0 }, env } = options;
+  const { remote, localOf, local, blobBytesMax, counters = { hits: 0, misses: 0 } } = options;
+  const { troubled, fill, getThrough } = fetching(options);
+  return (view) => {
+    const far = remote.storeOf(view);
+    const near = local(view);
+    const own = view.writes === undefined ? undefined : localOf({ project: view.project, scope: view.writes });
+    return {
+      traits: far.traits,
+      async *get(digest, range, signal) {
+        signal.throwIfAborted();
+        if (digest === EMPTY_DIGEST) return yield* far.get(digest, range, signal);
+        const owner = await ownerOf(remote, view, digest, signal);
+        if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return void (counters.hits += 1);
+        counters.misses += 1;
+        const size = sizeOf(digest);
+        if (owner !== undefined && size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, owner, digest, signal))) {
+          if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return;
+        }
+        const isKept = owner !== undefined && range === undefined && size > WHOLE_BYTES && size <= blobBytesMax;
+        yield* isKept ? getThrough(view, owner, digest, signal) : far.get(digest, range, signal);
+      },
+      async put(digest, source, signal) {
+        if (own === undefined || digest === EMPTY_DIGEST || sizeOf(digest) > blobBytesMax) await far.put(digest, source, signal);
+        else if (source instanceof Uint8Array) {
+          await far.put(digest, source, signal);
+          await own.put(digest, source, signal).catch(troubled(digest));
+        } else {
+          const copied = Handoff.tee(source, (copy) => own.put(digest, copy, signal).catch(troubled(digest)));
+          await far.put(digest, copied, signal);
+        }
+      },
+      findMissing: (digests, signal) => far.findMissing(digests, signal),
+    };
+  };
+}
+
+/** How what is not near comes from the remote store and is kept on the way. */
+function fetching({ remote, localOf, env }: Pick<LocalTierOptions, 'remote' | 'localOf' | 'env'>) {
   /** Blobs being fetched, by owner. */
   const fills = new Map<string, Promise<void>>();
   const unlessUnderWay = oneAtATime();
   const troubled = (digest: Digest) => (error: unknown) => env.log.debug('blob-not-kept-locally', { digest, error });
-
-  /** Whose the blob is; undefined where nobody can say at the moment. @throws {Fault} BLOB_UNKNOWN */
-  async function ownerOf(view: StoreView, digest: Digest, signal: AbortSignal): Promise<Owner | undefined> {
-    let owner: Owner | undefined;
-    try {
-      owner = await remote.ownerOf(view, digest, signal);
-    } catch (error) {
-      if (isFault(error, 'STORE_UNAVAILABLE')) return undefined;
-      throw error;
-    }
-    if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
-    return owner;
-  }
 
   /** Fetches the blob into the local store of its owner, once for all who want it. Whether it is there now. */
   async function fill(view: StoreView, owner: Owner, digest: Digest, signal: AbortSignal): Promise<boolean> {
@@ -85,39 +109,25 @@ export function withLocalTier(options: LocalTierOptions): StoreOf {
     const keep = (copy: AsyncIterable<Uint8Array>) => localOf(owner).put(digest, copy, signal).catch(troubled(digest));
     yield* Handoff.tee(far, (copy) => unlessUnderWay(key, () => keep(copy))); // each copy takes room of its own while it is made
   }
+  return { troubled, fill, getThrough };
+}
 
-  return (view) => {
-    const far = remote.storeOf(view);
-    const near = local(view);
-    const own = view.writes === undefined ? undefined : localOf({ project: view.project, scope: view.writes });
-    return {
-      traits: far.traits,
-      async *get(digest, range, signal) {
-        signal.throwIfAborted();
-        if (digest === EMPTY_DIGEST) return yield* far.get(digest, range, signal);
-        const owner = await ownerOf(view, digest, signal);
-        if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return void (counters.hits += 1);
-        counters.misses += 1;
-        const size = sizeOf(digest);
-        if (owner !== undefined && size <= Math.min(WHOLE_BYTES, blobBytesMax) && (await fill(view, owner, digest, signal))) {
-          if (yield* getIfThere(near, digest, range, troubled(digest), signal)) return;
-        }
-        const isKept = owner !== undefined && range === undefined && size > WHOLE_BYTES && size <= blobBytesMax;
-        yield* isKept ? getThrough(view, owner, digest, signal) : far.get(digest, range, signal);
-      },
-      async put(digest, source, signal) {
-        if (own === undefined || digest === EMPTY_DIGEST || sizeOf(digest) > blobBytesMax) await far.put(digest, source, signal);
-        else if (source instanceof Uint8Array) {
-          await far.put(digest, source, signal);
-          await own.put(digest, source, signal).catch(troubled(digest));
-        } else {
-          const copied = Handoff.tee(source, (copy) => own.put(digest, copy, signal).catch(troubled(digest)));
-          await far.put(digest, copied, signal);
-        }
-      },
-      findMissing: (digests, signal) => far.findMissing(digests, signal),
-    };
-  };
+/** Whose the blob is; undefined where nobody can say at the moment. @throws {Fault} BLOB_UNKNOWN */
+async function ownerOf(
+  remote: LocalTierOptions['remote'],
+  view: StoreView,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<Owner | undefined> {
+  let owner: Owner | undefined;
+  try {
+    owner = await remote.ownerOf(view, digest, signal);
+  } catch (error) {
+    if (isFault(error, 'STORE_UNAVAILABLE')) return undefined;
+    throw error;
+  }
+  if (owner === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+  return owner;
 }
 
 /** Does the work of a name unless that is under way. */
