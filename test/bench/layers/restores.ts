@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Figure } from '../bench.ts';
 import type { Digest } from '../../../cache/digest.ts';
-import { openAgent, PLACE, runMounted, type BenchAgent } from './agent.ts';
+import { openAgent, PLACE, type BenchAgent } from './agent.ts';
 import { linkedCopy } from './archive.ts';
 import { archiveKey, publish, warmAgentDir, type Field, type Ground } from './field.ts';
 import { never } from './rig.ts';
@@ -22,50 +22,46 @@ function unpacking({ archives, dir }: Ground, name: string): readonly Contender[
 }
 
 /** A step's workspace with the tree, up to the first command in it: mounted where that is possible, else copied. */
-async function ready(
-  { overlays }: Ground,
-  agent: BenchAgent,
-  root: Digest,
-  command: readonly string[] = ['true'],
-): Promise<AsyncDisposable> {
+async function ready({ mounts }: Ground, agent: BenchAgent, root: Digest, command: readonly string[] = ['true']): Promise<AsyncDisposable> {
   const workspace = await agent.prepare(root);
-  if (overlays !== undefined) {
-    const words = command.map((word) => word.replace('%', path.join(workspace.root, PLACE)));
-    await runMounted(overlays, workspace, words);
-  }
+  await mounts?.run(
+    workspace,
+    command.map((word) => word.replace('%', path.join(workspace.root, PLACE))),
+  );
   return workspace;
 }
 
 /** The tree that is wanted is in the agent's tier. */
 export async function* sameTree(field: Field): AsyncGenerator<Figure> {
-  const { rig, roots, overlays, env, dir, rounds, corpora } = field;
-  await using agent = await openAgent(await warmAgentDir(field), rig.store, overlays, env);
+  const { rig, trees, mounts, meter, env, dir, rounds, corpora } = field;
+  const { root } = trees.base;
+  await using agent = await openAgent(await warmAgentDir(field), rig.store, mounts?.tools, env);
   let held: AsyncDisposable | undefined;
   const after = async () => held?.[Symbol.asyncDispose]();
   const overlay = (name: string, command: readonly string[]): Contender => ({
     name,
-    work: async () => (held = await ready(field, agent, roots.base, command)),
+    work: async () => (held = await ready(field, agent, root, command)),
     after,
   });
   const mounted = overlay('overlay', ['true']);
   const walking = overlay('overlay, walked', ['find', '%', '-newermt', '2100-01-01']);
   const view = agent.tier.view('main', rig.store);
   using inUse = new DisposableStack(); // what nobody uses would be moved, not linked to
-  inUse.use(await view.tree(roots.base, PLACE, never));
+  inUse.use(await view.tree(root, PLACE, never));
   const linked = path.join(dir, 'linked');
   const farms: readonly Contender[] = [
     // Another place each time, so that it is not there yet; the tree in use lends its files.
-    { name: 'hard links', work: async (round) => inUse.use(await view.tree(roots.base, `copy-${round}/${PLACE}`, never)) },
+    { name: 'hard links', work: async (round) => inUse.use(await view.tree(root, `copy-${round}/${PLACE}`, never)) },
     { name: 'cp -al', work: () => linkedCopy(corpora.base, linked), after: () => remove(linked) },
   ];
-  const mounts = overlays === undefined ? [] : [mounted, walking];
-  yield* contest({ of: 'same tree', rounds, contenders: [...unpacking(field, 'base'), ...mounts, ...farms] }, rig.meter, env);
-  for (const alone of mounts) yield* contest({ of: 'same tree, nothing else', rounds: rounds * 4, contenders: [alone] }, rig.meter, env);
+  const mounting = mounts === undefined ? [] : [mounted, walking];
+  yield* contest({ of: 'same tree', rounds, contenders: [...unpacking(field, 'base'), ...mounting, ...farms] }, meter, env);
+  for (const alone of mounting) yield* contest({ of: 'same tree, nothing else', rounds: rounds * 4, contenders: [alone] }, meter, env);
 }
 
 /** Another version of the tree is in the agent's tier, and nobody uses it. */
 export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
-  const { rig, roots, env, dir, rounds, overlays } = field;
+  const { rig, trees, env, dir, rounds, mounts, meter } = field;
   const warm = await warmAgentDir(field);
   for (const variant of ['one-bumped', 'ten-bumped'] as const) {
     const own = path.join(dir, 'bumped');
@@ -78,22 +74,22 @@ export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
       async before() {
         execFileSync('cp', ['-al', warm, own]);
         await rig.coolDown();
-        agent = await openAgent(own, rig.store, overlays, env);
+        agent = await openAgent(own, rig.store, mounts?.tools, env);
       },
-      work: async () => (held = agent === undefined ? undefined : await ready(field, agent, roots[variant])),
+      work: async () => (held = agent === undefined ? undefined : await ready(field, agent, trees[variant].root)),
       async after() {
         await held?.[Symbol.asyncDispose]();
         await agent?.[Symbol.asyncDispose]();
         remove(own);
       },
     };
-    yield* contest({ of: variant.replace('-', ' '), rounds, contenders: [...unpacking(field, variant), delta] }, rig.meter, env);
+    yield* contest({ of: variant.replace('-', ' '), rounds, contenders: [...unpacking(field, variant), delta] }, meter, env);
   }
 }
 
 /** An agent with an empty tier and a data plane with an empty one: all comes from the bucket. */
 function fetching(field: Ground, root: Digest): Contender {
-  const { rig, env, dir, overlays } = field;
+  const { rig, env, dir, mounts } = field;
   const own = path.join(dir, 'cold');
   let agent: BenchAgent | undefined;
   let held: AsyncDisposable | undefined;
@@ -101,7 +97,7 @@ function fetching(field: Ground, root: Digest): Contender {
     name: 'fetch',
     async before() {
       await rig.coolDown();
-      agent = await openAgent(own, rig.store, overlays, env);
+      agent = await openAgent(own, rig.store, mounts?.tools, env);
     },
     work: async () => (held = agent === undefined ? undefined : await ready(field, agent, root)),
     async after() {
@@ -113,8 +109,8 @@ function fetching(field: Ground, root: Digest): Contender {
 }
 
 export async function* coldTree(field: Field): AsyncGenerator<Figure> {
-  const { rig, roots, env, rounds } = field;
-  yield* contest({ of: 'cold', rounds, contenders: [...unpacking(field, 'base'), fetching(field, roots.base)] }, rig.meter, env);
+  const { trees, env, rounds, meter } = field;
+  yield* contest({ of: 'cold', rounds, contenders: [...unpacking(field, 'base'), fetching(field, trees.base.root)] }, meter, env);
 }
 
 const MIB = 1024 * 1024;
@@ -123,7 +119,7 @@ const LIMITS = [90_000_000, 30_000_000];
 
 /** A few large files that do not compress, from a bucket that holds each connection to a rate. */
 export async function* largeFiles(field: Ground, fileBytes: number): AsyncGenerator<Figure> {
-  const { rig, env, dir, rounds, archives } = field;
+  const { rig, env, dir, rounds, archives, meter } = field;
   const layer = path.join(dir, 'large/layer');
   fs.mkdirSync(layer, { recursive: true });
   for (const name of ['a', 'b', 'c']) {
@@ -131,11 +127,11 @@ export async function* largeFiles(field: Ground, fileBytes: number): AsyncGenera
     for (let at = 0; at < fileBytes; at += MIB) fs.writeSync(file.fd, randomBytes(MIB));
   }
   await archives?.save(path.dirname(layer), 'layer', archiveKey('large'));
-  const root = await publish(layer, rig);
+  const { root } = await publish(layer, rig);
   for (const limit of LIMITS) {
     await rig.limit(limit);
     const of = `3 files of ${fileBytes / MIB} MiB, ${limit / 1e6} MB/s a connection`;
-    yield* contest({ of, rounds, contenders: [...unpacking(field, 'large'), fetching(field, root)] }, rig.meter, env);
+    yield* contest({ of, rounds, contenders: [...unpacking(field, 'large'), fetching(field, root)] }, meter, env);
   }
   await rig.limit(undefined);
 }

@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Env } from '../../../base/env.ts';
 import { median, percentile, type Figure } from '../bench.ts';
+
+const run = promisify(execFile);
 
 /** What one piece of work took: of all processes that had a part in it but the bucket, processor time; of the bucket, the traffic. */
 export type Cost = { readonly seconds: number; readonly cpuSeconds: number; readonly bytes: number; readonly requests: number };
@@ -26,6 +30,7 @@ export async function* contest({ of, rounds, contenders }: Contest, meter: Meter
   for (let round = 0; round < rounds; round += 1) {
     for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
       await contender.before?.(round);
+      await run('sync'); // what others have left to be written is not this one's work
       const cost = await measured(() => contender.work(round), meter, env);
       costs.get(contender)?.push(cost);
       process.stderr.write(`${of}: ${contender.name}, round ${round + 1} of ${rounds}: ${JSON.stringify(cost)}\n`);
