@@ -12,8 +12,8 @@ const LOGGED_EVERY_MS = 25;
 
 export type RunnerOptions = AttemptHost & {
   readonly spool: Pick<Spool, 'createLog'>;
-  /** The data plane as an attempt sees it: `instanceName` names the part of it that inputs come from and outputs go to; `token` is the attempt's. */
-  readonly store: (instanceName: string, token: string) => BlobStore;
+  /** The data plane as an attempt sees it: `instanceName` names the part of it that inputs come from and outputs go to; `token` is the attempt's; `onStaged` as with `MovableDataPlane.withGrant`. */
+  readonly store: (instanceName: string, token: string, onStaged: () => void) => BlobStore;
 };
 
 /** Runs attempts for real. Disposing it waits until all of them have ended and left nothing: cancel them before. */
@@ -60,8 +60,10 @@ async function attempt(options: RunnerOptions, { offer, terms, listener, go, sig
   try {
     const log = options.spool.createLog(offer.token, terms.logBytesMax, options.onTrouble);
     using logged = throttle(() => listener.logged(log.size), LOGGED_EVERY_MS);
-    const store = options.store(offer.instanceName, offer.token);
-    report = await carryOut(options, { offer, store, log, logged: logged.call, listener, go, signal, leftovers });
+    let staged = false;
+    const store = options.store(offer.instanceName, offer.token, () => (staged = true));
+    const isStaged = () => staged;
+    report = await carryOut(options, { offer, store, isStaged, log, logged: logged.call, listener, go, signal, leftovers });
   } catch (error) {
     options.onTrouble(error);
     report = reportOf(error, 'prepare', signal, undefined);

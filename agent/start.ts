@@ -176,9 +176,9 @@ function openPlane({
         plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard, direct });
       } else plane.moveTo(address);
     },
-    store: (instanceName, attempt) => {
+    store: (instanceName, attempt, onStaged) => {
       const known = present(plane, 'offers come from a coordinator that named its data plane');
-      return known.withGrant(instanceName, () => grants.of(attempt)).store;
+      return known.withGrant(instanceName, () => grants.of(attempt), onStaged).store;
     },
     [Symbol.asyncDispose]: async () => plane?.[Symbol.asyncDispose](),
   };

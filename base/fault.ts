@@ -28,6 +28,10 @@ export const FAULTS = {
   BLOB_CORRUPT: { retry: 'caller', about: 'Stored bytes did not match their digest; the copy was evicted: upload again.' },
   OUT_OF_RANGE: { retry: 'never', about: 'An offset lies outside of the blob or log.' },
   PATH_ESCAPES: { retry: 'never', about: 'A path or link leads out of its tree.' },
+  BUCKET_UNAVAILABLE: {
+    retry: 'backoff',
+    about: 'The data plane answers, but the bucket behind it does not; what is staged or lies close by is served.',
+  },
   DRAINING: { retry: 'backoff', about: 'This process is stopping and takes no new work.' },
   LEDGER_UNAVAILABLE: { retry: 'backoff', about: 'The ledger cannot be reached or cannot write.' },
   NO_LEADER: { retry: 'backoff', about: 'No coordinator leads at the moment; one will within seconds.' },

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { openBreaker, type Breaker } from '../base/breaker.ts';
 import type { Env } from '../base/env.ts';
 import { prngFrom } from '../base/prng.ts';
 import type { Keyring } from '../base/signing.ts';
@@ -42,11 +43,15 @@ export type S3StackOptions = BucketConfig & {
 /** Blobs in a bucket, behind a local tier. */
 export interface S3Blobs extends AsyncDisposable {
   readonly storeOf: StoreOf;
+  /** What the local tier has, whatever the bucket says. */
+  readonly near: StoreOf;
+  /** Before every request to the bucket. */
+  readonly breaker: Breaker;
   readonly packs: PackStore;
   readonly objects: ObjectStore;
   readonly index: StoreIndex;
   readonly planCollection: PlanCollection;
-  readonly seen: BucketState;
+  readonly seen: Omit<BucketState, 'staging'>;
 }
 
 /** How often the index is asked whether it has forgotten something. */
@@ -66,7 +71,8 @@ export async function openS3Blobs(
 ): Promise<S3Blobs> {
   await using stack = new AsyncDisposableStack();
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const opened = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open' }, new AbortController().signal));
+  const breaker = bucketBreaker(env);
+  const opened = stack.use(await openS3Objects({ config: bucket, env, whenAway: 'open', guard: breaker }, new AbortController().signal));
   const objects = withObjectMeasures(opened, measures, env.clock);
   const index = stack.use(
     redis === undefined ? await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }) : await openIndexInRedis(redis, env),
@@ -83,10 +89,11 @@ export async function openS3Blobs(
   const files = stack.use(LruDir.open({ dir: join(dir, 'cas'), limitBytes: maxBytes, durability: 'process', groupsOf, env }));
   const packs = stack.use(openPackStore({ objects, index, env, measures })); // hashes what comes in and what comes out of the bucket
   const tier: TierCounters = { hits: 0, misses: 0 };
+  const near = diskStores(files, 'process'); // hashes what it gives out
   const storeOf = withLocalTier({
     remote: packs,
     localOf: (owner) => diskStore(files, partitionOf(owner), 'process'),
-    local: diskStores(files, 'process'), // hashes what it gives out
+    local: near,
     blobBytesMax: Math.floor(maxBytes / LARGEST_SHARE),
     counters: tier,
     env,
@@ -95,6 +102,18 @@ export async function openS3Blobs(
   await keeper.opened(AbortSignal.timeout(OPEN_MS)).catch(() => env.log.warn('index-opens-later'));
   const parts = stack.move();
   const planCollection: PlanCollection = (give, signal) => dryRun(collector, give, signal);
-  const seen: BucketState = { packs: packs.counters, tier, tierTotals: () => files.totals(), gc: () => gc.state() };
-  return { storeOf, packs, objects, index, planCollection, seen, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  const seen = { packs: packs.counters, tier, tierTotals: () => files.totals(), gc: () => gc.state() };
+  return { storeOf, near, breaker, packs, objects, index, planCollection, seen, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** A bucket that is down is left alone, so that nobody waits for it: see `withStaging`. */
+function bucketBreaker(env: Env): Breaker {
+  return openBreaker({
+    dependency: 'bucket',
+    code: 'STORE_UNAVAILABLE',
+    clock: env.clock,
+    prng: prngFrom(randomInt(2 ** 48 - 1)),
+    onChange: ({ kind, lastFault, openForMs }) =>
+      env.log[kind === 'open' ? 'warn' : 'info']('bucket-breaker', { state: kind, lastFault, openForMs }),
+  });
 }

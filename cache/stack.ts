@@ -11,6 +11,7 @@ import type { BucketState, StoreState } from './metrics/store-state.ts';
 import { openOwnedDir, type Holding, type OwnedDir } from './owned-dir.ts';
 import type { FloorOf, QuotaOf } from './quotas.ts';
 import { openS3Blobs } from './s3-stack.ts';
+import { openStaging, type Staging } from './staging/open.ts';
 import type { Owner } from './store-index/store-index.ts';
 import type { BucketConfig } from './store-options.ts';
 import type { StoreOf } from './store-view.ts';
@@ -43,6 +44,8 @@ export interface DiskStack extends AsyncDisposable {
   readonly actionCache: ActionCache;
   /** Undefined where blobs lie in files. */
   readonly direct: DirectReads | undefined;
+  /** What waits for a bucket that does not answer; undefined where blobs lie in files. */
+  readonly staging: Pick<Staging, 'holdsAny' | 'state'> | undefined;
   readonly state: StoreState;
 }
 
@@ -66,16 +69,25 @@ export async function openStack(options: StackOptions & { readonly bucket: Bucke
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
   const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
-  const { storeOf, packs, objects, index, planCollection, seen, ...blobs } = await openS3Blobs(
+  const { storeOf, near, breaker, packs, objects, index, planCollection, seen, ...blobs } = await openS3Blobs(
     { ...bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS, measures: options.measures },
     env,
   );
   const blobHoldings = (signal: AbortSignal) => packHoldings(index, signal);
   const shared = { keys, quotaOf, floorOf, storeOf, blobHoldings, objects, index };
   const entries = openObjectEntries({ ...shared, packsOf: packs.packsOf }, env);
-  const state = stateOf(entries, () => ({ tier: seen.tierTotals() }), seen);
-  const parts = { ...entries.parts, planCollection };
-  return { ...stackOf(entries.storeOf, { ...entries, parts }, blobs), direct: directReads(packs, index), state };
+  // Above the entries, which believe in nothing that the bucket does not have.
+  const staging = await openStaging({ dir, staging: bucket.staging, storeOf: entries.storeOf, near, objects, breaker }, env);
+  const bucketState = { ...seen, staging: () => staging.state() };
+  const state = { ...stateOf(entries, () => ({ tier: seen.tierTotals() }), bucketState), breakers: () => [breaker.view()] };
+  const parts = { ...entries.parts, complete: staging.entries(entries.parts.complete), planCollection };
+  const actionCache = staging.actions(entries.actionCache);
+  const close = async () => {
+    await staging[Symbol.asyncDispose](); // it drains into what is closed next
+    await entries[Symbol.asyncDispose]();
+  };
+  const served = { ...entries, parts, actionCache, [Symbol.asyncDispose]: close };
+  return { ...stackOf(staging.storeOf, served, blobs), direct: directReads(packs, index), staging, state };
 }
 
 function withEntries(
@@ -88,7 +100,7 @@ function withEntries(
   const entries = openDiskEntries({ ...options, keepMs, quotaOf, floorOf, storeOf, blobHoldings }, env);
   const { totals } = entries;
   const directories = () => ({ blobs: blobs.files.totals(), ...(totals === undefined ? {} : { entries: totals() }) });
-  return { ...stackOf(storeOf, entries, blobs), direct: undefined, state: stateOf(entries, directories, undefined) };
+  return { ...stackOf(storeOf, entries, blobs), direct: undefined, staging: undefined, state: stateOf(entries, directories, undefined) };
 }
 
 function stateOf({ counters, indexed }: EntryStack, directories: StoreState['directories'], bucket: BucketState | undefined): StoreState {
@@ -96,7 +108,7 @@ function stateOf({ counters, indexed }: EntryStack, directories: StoreState['dir
 }
 
 /** Entries end before the blobs that they stand on. */
-function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable): Omit<DiskStack, 'direct' | 'state'> {
+function stackOf(storeOf: StoreOf, entries: EntryStack, blobs: AsyncDisposable): Omit<DiskStack, 'direct' | 'staging' | 'state'> {
   return {
     storeOf,
     entries: entries.parts,

@@ -85,6 +85,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
       actionCache: disk.actionCache,
       entries: disk.entries,
       direct: disk.direct,
+      staging: disk.staging,
       execution,
       env: { ...env, onCall: measured.called },
     }),

@@ -22,13 +22,32 @@ export const STORE_OPTIONS = {
       'With --store s3, what knows where blobs are in the bucket: a file of the directory, for data planes on one host; or a Redis ' +
       '(--redis-url), which data planes of several hosts share. It can be made again from the bucket.',
   },
+  stagingBytes: {
+    type: 'size',
+    default: '10Gi',
+    min: 65_536,
+    help:
+      'With --store s3, most bytes of uploads that are kept on the local disk while the bucket does not answer, until it does; more are refused. ' +
+      'On top of the local tier.',
+  },
+  stagingDir: { type: 'path', help: 'Where they are kept; staging below the directory of the data plane without it.' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 export type StoreOptionValues = S3OptionValues &
-  RedisOptionValues & { readonly store: 'disk' | 's3'; readonly storeIndex: 'sqlite' | 'redis' };
+  RedisOptionValues & {
+    readonly store: 'disk' | 's3';
+    readonly storeIndex: 'sqlite' | 'redis';
+    readonly stagingBytes: number;
+    readonly stagingDir: string | undefined;
+  };
 
 /** A bucket, and the Redis of its index; undefined: the index is a file. */
-export type BucketConfig = { readonly bucket: S3Config; readonly redis: RedisConfig | undefined };
+export type BucketConfig = {
+  readonly bucket: S3Config;
+  readonly redis: RedisConfig | undefined;
+  /** @default 10 GiB, in `staging` of the stack's directory */
+  readonly staging?: { readonly bytes: number; readonly dir: string | undefined };
+};
 
 /**
  * The bucket's configuration with --store s3, else undefined.
@@ -37,7 +56,7 @@ export type BucketConfig = { readonly bucket: S3Config; readonly redis: RedisCon
 export function bucketFrom(values: StoreOptionValues): BucketConfig | undefined {
   if (values.store === 's3') {
     const redis = values.storeIndex === 'redis' ? redisConfigFrom(values, '--store-index redis') : undefined;
-    return { bucket: s3ConfigFrom(values), redis };
+    return { bucket: s3ConfigFrom(values), redis, staging: { bytes: values.stagingBytes, dir: values.stagingDir } };
   }
   const given =
     values.s3Bucket !== undefined

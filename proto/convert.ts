@@ -251,9 +251,12 @@ export function attemptReportFromProto(message: AttemptReport__Output | Absent, 
   const failure = failureClassFromProto(message.failureClass, `${field}.failure_class`);
   // Absent from agents that know nothing of dependency caches.
   const said = message.dependencies.length === 0 ? {} : { dependencies: message.dependencies.map(dependencyReportFromProto) };
-  if (failure === undefined) return { kind: 'succeeded', result: stepResultFromProto(message.result, `${field}.result`), ...said };
+  if (failure === undefined) {
+    const staged = message.staged ? { staged: true } : {};
+    return { kind: 'succeeded', result: stepResultFromProto(message.result, `${field}.result`), ...said, ...staged };
+  }
   const result = message.result === null ? undefined : stepResultFromProto(message.result, `${field}.result`);
-  return { kind: 'failed', class: failure, message: message.message, result, ...said };
+  return { kind: 'failed', class: failure, message: message.message, result, ...said, ...(message.storeAway ? { storeAway: true } : {}) };
 }
 
 /** One that cannot be read is as good as none kept: it must not cost the step its result. */
@@ -295,13 +298,19 @@ export function attemptReportToProto(report: AttemptReport): AttemptReportMessag
   const said = report.dependencies === undefined ? {} : { dependencies: report.dependencies.map(dependencyReportToProto) };
   switch (report.kind) {
     case 'succeeded':
-      return { failureClass: 'FAILURE_CLASS_UNSPECIFIED', result: stepResultToProto(report.result), ...said };
+      return {
+        failureClass: 'FAILURE_CLASS_UNSPECIFIED',
+        result: stepResultToProto(report.result),
+        ...said,
+        staged: report.staged === true,
+      };
     case 'failed':
       return {
         failureClass: failureClassToProto(report.class),
         message: report.message,
         ...(report.result === undefined ? {} : { result: stepResultToProto(report.result) }),
         ...said,
+        storeAway: report.storeAway === true,
       };
   }
 }

@@ -39,6 +39,8 @@ export type CallerOptions = {
   readonly idleMs?: number;
   /** Sent along with the call. @default none */
   readonly metadata?: Readonly<Record<string, string | Buffer>>;
+  /** Hears what the server says beside its answer, before that; of calls with one answer. @default nobody listens */
+  readonly onMetadata?: (metadata: Metadata) => void;
 };
 
 /** No unary call waits for ever, whatever its caller forgets to say. */
@@ -132,6 +134,7 @@ export async function callUnary<C extends Client, M extends keyof C & string>(
         else resolve(response);
       },
     );
+    if (options.onMetadata !== undefined) call.on('metadata', options.onMetadata);
     signal.addEventListener('abort', cancel);
   });
 }
@@ -186,6 +189,7 @@ export async function callClientStream<C extends Client, M extends keyof C & str
       else if (response === undefined) reject(new Fault('INTERNAL', `${method} was answered without a message`));
       else resolve(response);
     });
+    if (options.onMetadata !== undefined) call.on('metadata', options.onMetadata);
     signal.addEventListener('abort', cancel);
     writeMessages(call, requests, answered.signal, idle).then(
       () => {

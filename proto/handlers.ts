@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type {
-  handleBidiStreamingCall,
-  handleClientStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
+import {
   Metadata,
+  type handleBidiStreamingCall,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
 } from '@grpc/grpc-js';
 import { AssertionFailure } from '../base/assert.ts';
 import type { Evidence } from '../base/auth.ts';
@@ -24,6 +24,8 @@ export type Call = {
   /** What the client shows of itself, for `Authenticator.identify`. */
   readonly evidence: Evidence;
   readonly metadata: Metadata;
+  /** Says something beside the answer, ahead of it; for `CallerOptions.onMetadata`. Once at most. */
+  readonly tell: (key: string, value: string) => void;
   /** When the client stops waiting, by the wall clock; Infinity where it waits for ever. */
   readonly deadlineAt: number;
 };
@@ -32,7 +34,12 @@ export type Call = {
 export type CallEnv = Env & { readonly onCall?: (name: string, outcome: 'ok' | FaultCode, ms: number) => void };
 
 /** What the four kinds of call have in common on the server's side. */
-type Surface = EventEmitter & { readonly metadata: Metadata; getPeer(): string; getDeadline(): Date | number };
+type Surface = EventEmitter & {
+  readonly metadata: Metadata;
+  getPeer(): string;
+  getDeadline(): Date | number;
+  sendMetadata(metadata: Metadata): void;
+};
 
 /*
  * Each of these makes a gRPC handler of a plain function. A Fault that the function throws becomes its status; anything
@@ -144,6 +151,7 @@ class Context implements Call {
   readonly metadata: Metadata;
   readonly deadlineAt: number;
   readonly abort: (fault: Fault) => void;
+  readonly tell: (key: string, value: string) => void;
   /** What the handler broke the call off with. */
   broken: Fault | undefined;
   answered = false;
@@ -155,6 +163,11 @@ class Context implements Call {
     this.evidence = { authorization, loopback: isLoopback(call.getPeer()) };
     this.metadata = call.metadata;
     this.deadlineAt = Number(call.getDeadline());
+    this.tell = (key, value) => {
+      const told = new Metadata();
+      told.set(key, value);
+      call.sendMetadata(told);
+    };
     this.abort = (fault) => {
       this.broken ??= fault;
       this.#end(fault);

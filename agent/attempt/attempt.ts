@@ -30,6 +30,8 @@ export type AttemptHost = {
 export type AttemptScope = {
   readonly offer: Offer;
   readonly store: BlobStore;
+  /** Whether some of what was stored is on the data plane's disk only. */
+  readonly isStaged: () => boolean;
   readonly log: AttemptLog;
   /** Called after every piece of the log. */
   readonly logged: () => void;
@@ -219,7 +221,8 @@ async function store(
     host.onTrouble(collected.reason);
     return reportOf(collected.reason, 'store', signal, result);
   }
-  return { kind: 'succeeded', result, ...(kept === undefined ? {} : { dependencies: kept.reports }) };
+  const dependencies = kept === undefined ? {} : { dependencies: kept.reports };
+  return { kind: 'succeeded', result, ...dependencies, ...(scope.isStaged() ? { staged: true } : {}) };
 }
 
 /** What the step leaves for later runs; undefined where it leaves nothing. */

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import type { FailureClass } from '../../base/failure.ts';
-import { Fault, type FaultCode } from '../../base/fault.ts';
+import { Fault, isFault, type FaultCode } from '../../base/fault.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import { StopRequest } from '../sandbox/sandbox.ts';
 
@@ -71,5 +71,6 @@ export function reportOf(error: unknown, stage: Stage, signal: AbortSignal, resu
   const detail = error instanceof Error ? error.message : String(error);
   const hint = error instanceof Fault && error.hint !== undefined ? `. ${error.hint}` : '';
   const message = shortage === undefined ? `${DOING[stage]}: ${detail}${hint}` : `${shortage}: ${detail}`;
-  return { kind: 'failed', class: classOf(error, stage), message, result };
+  const storeAway = isFault(error, 'BUCKET_UNAVAILABLE') ? { storeAway: true } : {};
+  return { kind: 'failed', class: classOf(error, stage), message, result, ...storeAway };
 }

@@ -53,7 +53,13 @@ export type StepResult = {
 
 /** How an attempt ended, as its agent reports it. */
 export type AttemptReport =
-  | { readonly kind: 'succeeded'; readonly result: StepResult; readonly dependencies?: readonly DependencyReport[] }
+  | {
+      readonly kind: 'succeeded';
+      readonly result: StepResult;
+      readonly dependencies?: readonly DependencyReport[];
+      /** Some of what it left is on the data plane's disk only, for want of the store behind it. */
+      readonly staged?: boolean;
+    }
   | {
       readonly kind: 'failed';
       readonly class: FailureClass;
@@ -61,5 +67,7 @@ export type AttemptReport =
       readonly message: string;
       /** Present where the command ran to an end (`exit`, `timeout`, `oom`, `output`). */
       readonly result: StepResult | undefined;
+      /** The store behind the data plane did not answer: neither step nor agent is to blame. */
+      readonly storeAway?: boolean;
       readonly dependencies?: readonly DependencyReport[];
     };

@@ -1,6 +1,7 @@
 import { byLabel, type Metrics, type Reading } from '../../base/metrics.ts';
 import type { GcState } from '../gc/gc.ts';
 import type { PackCounters } from '../packs/counters.ts';
+import type { StagingState } from '../staging/open.ts';
 import type { StoreState } from './store-state.ts';
 
 /* What there is of packs, their index, the tier in front and garbage collection; nothing where blobs lie in files. */
@@ -14,6 +15,7 @@ export function bucketMetrics(metrics: Metrics, { bucket, indexed }: StoreState)
     labels: ['found'],
     values: () => table('found', bucket === undefined ? {} : { hit: bucket.tier.hits, miss: bucket.tier.misses }),
   });
+  stagingMetrics(metrics, () => bucket?.staging());
   indexMetrics(metrics, indexed);
   gcMetrics(metrics, () => bucket?.gc());
 }
@@ -162,4 +164,39 @@ function doneOf(gc: GcState | undefined): Readonly<Record<string, number>> {
     'orphan-objects': counts.orphanObjects,
     'uploads-aborted': counts.uploadsAborted,
   };
+}
+
+function stagingMetrics(metrics: Metrics, state: () => StagingState | undefined): void {
+  const ofState = (value: (staging: StagingState) => number) => (): readonly Reading<never>[] => {
+    const now = state();
+    return now === undefined ? [] : [{ value: value(now), labels: {} }];
+  };
+  const gauge = (name: string, help: string, value: (staging: StagingState) => number) =>
+    metrics.read({ name, help, kind: 'gauge', values: ofState(value) });
+  gauge(
+    'switchyard_staged_blobs',
+    'Uploads on the local disk that wait for the bucket. Above 0 for long: it does not answer.',
+    ({ blobs }) => blobs,
+  );
+  gauge('switchyard_staged_bytes', 'Their bytes.', ({ bytes }) => bytes);
+  gauge('switchyard_staged_limit_bytes', 'Beyond this uploads are refused (--staging-bytes).', ({ limitBytes }) => limitBytes);
+  metrics.read({
+    name: 'switchyard_staging_total',
+    help:
+      'Uploads by what became of them while the bucket did not answer: `staged` on the disk, `refused` for want of room there, `drained` into ' +
+      'the bucket since, `dropped` because they were damaged on the disk or over the quota of their scope.',
+    kind: 'counter',
+    labels: ['what'],
+    values: () => {
+      const now = state();
+      if (now === undefined) return [];
+      return table('what', { staged: now.stagedCount, refused: now.refusedCount, drained: now.drained, dropped: now.dropped });
+    },
+  });
+  metrics.read({
+    name: 'switchyard_lookups_given_up_total',
+    help: 'Lookups of results that counted as misses because the bucket did not answer in time.',
+    kind: 'counter',
+    values: ofState(({ missed }) => missed),
+  });
 }

@@ -4,6 +4,7 @@ import type { IndexTotals } from '../entries/object-quotas.ts';
 import type { GcState } from '../gc/gc.ts';
 import type { DirTotals } from '../lru-dir.ts';
 import type { PackCounters } from '../packs/counters.ts';
+import type { StagingState } from '../staging/open.ts';
 import type { TierCounters } from '../with-local-tier.ts';
 
 /** What there is to see of blobs in a bucket. */
@@ -13,6 +14,7 @@ export type BucketState = {
   /** Of the directory of the local tier. */
   readonly tierTotals: () => DirTotals;
   readonly gc: () => GcState;
+  readonly staging: () => StagingState;
 };
 
 /** What a data plane's stores are at, looked at whenever somebody asks. */

@@ -1,12 +1,13 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs, type BackoffPolicy } from '../../base/backoff.ts';
+import type { Breaker } from '../../base/breaker.ts';
 import { systemClock, type TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Prng } from '../../base/prng.ts';
-import { S3Failure, failureOfError, faultOf, verdictOf } from './s3-failure.ts';
+import { S3Failure, failureOfError, faultOf, isInDoubt, verdictOf } from './s3-failure.ts';
 import type { S3Config } from './s3-options.ts';
 import { Presigner, encodePath, type SigningKeys } from './sigv4.ts';
 
@@ -75,8 +76,9 @@ export class S3Session {
   #keys: SigningKeys | undefined;
   #refresh: NodeJS.Timeout | undefined;
   #isClosed = false;
+  readonly #guard: Breaker | undefined;
 
-  private constructor(parts: { config: S3Config; tuning: S3Tuning; client: S3Client; base: URL; env: Env; prng: Prng }) {
+  private constructor(parts: SessionParts & { client: S3Client; base: URL }) {
     this.config = parts.config;
     this.tuning = parts.tuning;
     this.client = parts.client;
@@ -86,10 +88,14 @@ export class S3Session {
     this.#presigner = new Presigner(parts.config.region);
     this.#env = parts.env;
     this.#prng = parts.prng;
+    this.#guard = parts.guard;
   }
 
-  /** Makes no request, but for credentials that a service gives out. @throws {Fault} CONFIG_INVALID, STORE_UNAVAILABLE */
-  static async open(config: S3Config, tuning: S3Tuning, env: Env, prng: Prng): Promise<S3Session> {
+  /**
+   * Makes no request, but for credentials that a service gives out. `guard` stands before every request.
+   * @throws {Fault} CONFIG_INVALID, STORE_UNAVAILABLE
+   */
+  static async open(config: S3Config, tuning: S3Tuning, env: Env, prng: Prng, guard?: Breaker): Promise<S3Session> {
     const { credentials, ca, endpoint } = config;
     const agent = { keepAlive: true, maxSockets: config.connectionsMax };
     const client = new S3Client({
@@ -115,7 +121,7 @@ export class S3Session {
       UseDualStack: await client.config.useDualstackEndpoint(),
       ...(endpoint === undefined ? {} : { Endpoint: endpoint }),
     }).url;
-    return new S3Session({ config, tuning, client, base, env, prng });
+    return new S3Session({ config, tuning, client, base, env, prng, guard });
   }
 
   /** The name of an object in the bucket. */
@@ -158,11 +164,15 @@ export class S3Session {
     let fixes = 0;
     for (let tries = 1; ; tries += 1) {
       if (signal.aborted) throw cancelled(doing, signal);
+      const end = this.#guard?.begin() ?? UNGUARDED;
       try {
         await this.#freshKeys(false);
         this.counts.requests += 1;
-        return await attempt();
+        const value = await attempt();
+        end();
+        return value;
       } catch (error) {
+        end(signal.aborted ? cancelled(doing, signal) : guiltOf(error));
         if (error instanceof BodyError) throw error.cause;
         if (error instanceof Fault) throw error;
         if (signal.aborted) throw cancelled(doing, signal);
@@ -219,6 +229,18 @@ export class S3Session {
     clearTimeout(this.#refresh);
     this.client.destroy();
   }
+}
+
+const UNGUARDED = () => {};
+
+type SessionParts = { config: S3Config; tuning: S3Tuning; env: Env; prng: Prng; guard: Breaker | undefined };
+
+/** What a breaker is to think of a request: no answer, or one that says that the server cannot, is its fault; a refusal is an answer. */
+function guiltOf(error: unknown): unknown {
+  if (error instanceof BodyError || error instanceof Fault) return error;
+  const failure = failureOfError(error);
+  const isDown = isInDoubt(failure) && failure.code !== 'SlowDown' && failure.code !== 'CredentialsProviderError';
+  return isDown ? faultOf(failure, 'The bucket does not answer') : undefined;
 }
 
 /** The fault of a call that its caller gave up. */

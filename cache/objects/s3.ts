@@ -2,6 +2,7 @@ import { DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@a
 import { hash, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
+import type { Breaker } from '../../base/breaker.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
@@ -22,6 +23,8 @@ export type S3ObjectsOptions = {
   /** What to do where the endpoint cannot be reached: throw, or open all the same, without conditions until it was. @default throw */
   readonly whenAway?: 'throw' | 'open';
   readonly tuning?: Partial<S3Tuning>;
+  /** Stands before every request. @default none: each is tried for itself */
+  readonly guard?: Breaker;
   /** For the jitter of pauses. */
   readonly prng?: Prng;
 };
@@ -42,7 +45,7 @@ const LOOK_AGAIN = { initialMs: 1_000, maxMs: 30_000 };
  */
 export async function openS3Objects(options: S3ObjectsOptions, signal: AbortSignal): Promise<S3Objects> {
   const { config, env, whenAway = 'throw', prng = prngFrom(randomInt(2 ** 47)) } = options;
-  const session = await S3Session.open(config, { ...S3_TUNING, ...options.tuning }, env, prng);
+  const session = await S3Session.open(config, { ...S3_TUNING, ...options.tuning }, env, prng, options.guard);
   const http = new S3Http(session);
   const store = new Bucket(session, http, env);
   // Who may open without it does not wait for all the tries that an endpoint without an answer takes.

@@ -19,6 +19,7 @@ import { accessOf, requireUploads } from './access.ts';
 import { getTree } from './get-tree.ts';
 import { BATCH_BYTES_MAX, BLOB_OVERHEAD_BYTES, CLIENT_MESSAGE_BYTES, DIGESTS_MAX, IN_FLIGHT_BYTES } from './limits.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
+import { tellStaged } from './staging-service.ts';
 
 const OK = { code: 0, message: '', details: [] };
 
@@ -54,6 +55,7 @@ async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsReque
   }
   const digests = request.blobDigests.map((digest, index) => digestFromProto(digest, `blob_digests[${index}]`));
   const missing = await parts.storeOf(access.view).findMissing(digests, call.signal);
+  await tellStaged(parts, access, digests, call);
   return { missingBlobDigests: missing.map(digestToProto) };
 }
 
@@ -80,6 +82,12 @@ async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: B
     () => 1,
     ([index, blob], signal) => putOne(blob, index, signal),
     call.signal,
+  );
+  await tellStaged(
+    parts,
+    access,
+    blobs.map(({ digest }) => digest),
+    call,
   );
   return { responses };
 }

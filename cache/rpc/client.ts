@@ -33,8 +33,11 @@ export interface DataPlane extends AsyncDisposable {
 export interface MovableDataPlane extends DataPlane {
   /** From now on calls, and further tries of those under way, go to another server with the same blobs. */
   moveTo(address: string): void;
-  /** As `withInstance`, for one attempt of an agent: `grant` is asked for the newest grant before each try of a call. */
-  withGrant(instanceName: string, grant: () => string | undefined): DataPlane;
+  /**
+   * As `withInstance`, for one attempt of an agent: `grant` is asked for the newest grant before each try of a call. `onStaged` hears that
+   * some of what it stored, or found stored, is on the data plane's disk only.
+   */
+  withGrant(instanceName: string, grant: () => string | undefined, onStaged?: () => void): DataPlane;
 }
 
 export type DataPlaneOptions = {
@@ -131,8 +134,8 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
   // Kept, so that calls under one name gather into the same batches.
   const views = new Map<string, DataPlane>();
   const idleMs = options.idleMs ?? IDLE_MS;
-  const view = (instanceName: string, metadata: ShownMetadata, dispose: () => void): DataPlane => ({
-    store: remoteStore({ clients, instanceName, metadata, retrier: tries, closing: closing.signal, idleMs }),
+  const view = (instanceName: string, metadata: ShownMetadata, dispose: () => void, onStaged?: () => void): DataPlane => ({
+    store: remoteStore({ clients, instanceName, metadata, onStaged, retrier: tries, closing: closing.signal, idleMs }),
     actions: actionResults(clients, instanceName, metadata, tries, closing.signal),
     withInstance(name) {
       const kept = views.get(name) ?? view(name, NO_METADATA, () => {});
@@ -147,10 +150,10 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     closeAll(clients);
   });
   const withoutPlans = new WeakSet<object>();
-  const withGrant: MovableDataPlane['withGrant'] = (instanceName, grant) => {
+  const withGrant: MovableDataPlane['withGrant'] = (instanceName, grant, onStaged) => {
     const metadata = grantShown(grant);
     // Not kept: no two attempts share a batch.
-    const own = view(instanceName, metadata, () => {});
+    const own = view(instanceName, metadata, () => {}, onStaged);
     if (options.direct === undefined) return own;
     const hasGrant = () => grant() !== undefined;
     const plan = readPlanner({ clients, withoutPlans, instanceName, metadata, hasGrant, closing: closing.signal, env });

@@ -21,6 +21,7 @@ import { entryFromProto, entryToProto, kindFromProto, nameToProto } from './entr
 import { checkEntry, planCollection } from './entry-inspection.ts';
 import { listEntries, purgeEntries } from './entry-operations.ts';
 import type { DataPlaneParts } from './service.ts';
+import { stagingNow } from './staging-service.ts';
 
 /** Prefixes that one lookup may try. */
 const PREFIXES_MAX = 16;
@@ -34,6 +35,7 @@ export function entryService(parts: DataPlaneParts): ServedService {
     ListEntries: unary(env, 'ListEntries', (request, call) => listEntries(parts, request, call)),
     ExplainEntry: unary(env, 'ExplainEntry', (request, call) => explain(parts, request, call)),
     PurgeEntries: unary(env, 'PurgeEntries', (request, call) => purgeEntries(parts, request, call)),
+    GetStaging: unary(env, 'GetStaging', (_, call) => stagingNow(parts, call)),
     GetCacheUsage: unary(env, 'GetCacheUsage', (request, call) => usage(parts, request, call)),
     CheckEntry: unary(env, 'CheckEntry', (request, call) => checkEntry(parts, request, call)),
     PlanCollection: unary(env, 'PlanCollection', (request, call) => planCollection(parts, request, call)),

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Fault, isFault } from '../../base/fault.ts';
 import { digestFromProto, digestToProto } from '../../proto/convert.ts';
-import { callClientStream, callServerStream, callUnary } from '../../proto/dial.ts';
+import { callClientStream, callServerStream, callUnary, type CallerOptions } from '../../proto/dial.ts';
 import type { WriteRequest } from '../../proto/gen/google/bytestream/WriteRequest.ts';
 import { faultFromRpcStatus } from '../../proto/status.ts';
 import type { BlobStore, ByteRange } from '../blob-store.ts';
@@ -10,6 +10,7 @@ import { Batcher } from './batcher.ts';
 import type { DataPlaneClients, ShownMetadata } from './client.ts';
 import { readName, writeName } from './resource-name.ts';
 import type { Retrier } from './retry.ts';
+import { STAGED_METADATA } from './staging-service.ts';
 
 /** Blobs up to this size travel in batches, larger ones in streams of their own. */
 const BATCHED_BYTES = 256 * 1024;
@@ -26,6 +27,8 @@ export type RemoteStoreOptions = {
   readonly clients: DataPlaneClients;
   readonly instanceName: string;
   readonly metadata: ShownMetadata;
+  /** Hears that some of what was stored, or was found there, is staged only. @default nobody listens */
+  readonly onStaged?: (() => void) | undefined;
   readonly retrier: Retrier;
   readonly closing: AbortSignal;
   /** Longest wait for the server within a stream. */
@@ -37,7 +40,7 @@ export function remoteStore(options: RemoteStoreOptions): BlobStore {
   const { clients, instanceName, metadata, retrier, closing } = options;
   const updates = new Batcher<{ digest: Digest; bytes: Uint8Array }, void>(BATCH, (items) => batchUpdate(items));
   const reads = new Batcher<Digest, Uint8Array>(BATCH, (digests) => batchRead(digests));
-  const unaryOptions = (signal = closing) => ({ signal, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata() });
+  const unaryOptions = (signal = closing) => ({ signal, deadlineMs: UNARY_DEADLINE_MS, metadata: metadata(), ...hearing(options) });
 
   async function batchUpdate(items: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<PromiseSettledResult<void>[]> {
     const requests = items.map(({ digest, bytes }) => ({ digest: digestToProto(digest), data: bytes }));
@@ -104,6 +107,10 @@ export function remoteStore(options: RemoteStoreOptions): BlobStore {
   };
 }
 
+function hearing({ onStaged }: Pick<RemoteStoreOptions, 'onStaged'>): Pick<CallerOptions, 'onMetadata'> {
+  return onStaged === undefined ? {} : { onMetadata: (told) => told.get(STAGED_METADATA).length > 0 && onStaged() };
+}
+
 function checkRange(digest: Digest, range: ByteRange | undefined): void {
   if (range === undefined || (range.offset >= 0 && range.offset <= sizeOf(digest) && (range.length ?? 0) >= 0)) return;
   throw new Fault('OUT_OF_RANGE', `Blob ${digest}: there is nothing at offset ${range.offset}`);
@@ -166,7 +173,7 @@ async function* readStream(
 
 /** Writes by ByteStream. Where the source can be read again and the connection breaks, it goes on where the server is. */
 async function writeStream(
-  { clients, instanceName, metadata, retrier, idleMs }: RemoteStoreOptions,
+  { clients, instanceName, metadata, retrier, idleMs, ...heard }: RemoteStoreOptions,
   digest: Digest,
   source: AsyncIterable<Uint8Array> | Uint8Array,
   signal: AbortSignal,
@@ -181,7 +188,7 @@ async function writeStream(
     const sent: { error?: unknown } = {};
     try {
       const requests = writeRequests(resourceName, digest, reader, offset, sent);
-      await callClientStream(clients.bytes, 'write', requests, { signal, idleMs, metadata: metadata() });
+      await callClientStream(clients.bytes, 'write', requests, { signal, idleMs, metadata: metadata(), ...hearing(heard) });
       end();
       return;
     } catch (error) {

@@ -10,6 +10,7 @@ const POLICY: BackoffPolicy = { initialMs: 50, maxMs: 2_000 };
 const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>([
   'PEER_UNAVAILABLE',
   'STORE_UNAVAILABLE',
+  'BUCKET_UNAVAILABLE',
   'DRAINING',
   'DEADLINE',
   'GRANT_EXPIRED',

@@ -3,6 +3,7 @@ import type { CallEnv } from '../../proto/handlers.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
 import type { DirectReads } from '../direct-reads.ts';
 import type { EntryParts } from '../entries/entry-parts.ts';
+import type { Staging } from '../staging/open.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Gate } from './access.ts';
 import type { ExecutionRelay } from './execution-relay.ts';
@@ -17,6 +18,8 @@ export type DataPlaneParts = Gate & {
   readonly direct?: DirectReads | undefined;
   /** @default actions are not run here */
   readonly execution?: Pick<ExecutionRelay, 'services' | 'isThere' | 'isLog' | 'readLog'> | undefined;
+  /** @default nothing is staged */
+  readonly staging?: Pick<Staging, 'holdsAny' | 'state'> | undefined;
   readonly env: CallEnv;
 };
 

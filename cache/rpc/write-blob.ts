@@ -9,6 +9,7 @@ import { decompressZstd } from '../zstd.ts';
 import { accessOf, requireUploads, type Access } from './access.ts';
 import { parseResourceName, type ResourceName } from './resource-name.ts';
 import type { DataPlaneParts } from './service.ts';
+import { tellStaged } from './staging-service.ts';
 import type { Upload, Uploads } from './uploads.ts';
 
 /** Names an upload; ids are the caller's own choice and need not be different for different blobs. */
@@ -34,8 +35,10 @@ export async function writeBlob(
     requireUploads(access);
     const write: Write = { parts, name, access, uploads, call, messages };
     const missing = await parts.storeOf(access.view).findMissing([name.digest], call.signal);
-    if (missing.length === 0) return await alreadyThere(write, first.value);
-    return name.encoding === 'zstd' ? await writeCompressed(write, first.value) : await writeIdentity(write, first.value);
+    const how = missing.length === 0 ? alreadyThere : name.encoding === 'zstd' ? writeCompressed : writeIdentity;
+    const answer = await how(write, first.value);
+    await tellStaged(parts, access, [name.digest], call);
+    return answer;
   } finally {
     await messages.return?.();
   }

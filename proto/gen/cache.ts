@@ -16,6 +16,8 @@ import type { FindEntryRequest as _switchyard_v1_FindEntryRequest, FindEntryRequ
 import type { FindEntryResponse as _switchyard_v1_FindEntryResponse, FindEntryResponse__Output as _switchyard_v1_FindEntryResponse__Output } from './switchyard/v1/FindEntryResponse.ts';
 import type { GetCacheUsageRequest as _switchyard_v1_GetCacheUsageRequest, GetCacheUsageRequest__Output as _switchyard_v1_GetCacheUsageRequest__Output } from './switchyard/v1/GetCacheUsageRequest.ts';
 import type { GetCacheUsageResponse as _switchyard_v1_GetCacheUsageResponse, GetCacheUsageResponse__Output as _switchyard_v1_GetCacheUsageResponse__Output } from './switchyard/v1/GetCacheUsageResponse.ts';
+import type { GetStagingRequest as _switchyard_v1_GetStagingRequest, GetStagingRequest__Output as _switchyard_v1_GetStagingRequest__Output } from './switchyard/v1/GetStagingRequest.ts';
+import type { GetStagingResponse as _switchyard_v1_GetStagingResponse, GetStagingResponse__Output as _switchyard_v1_GetStagingResponse__Output } from './switchyard/v1/GetStagingResponse.ts';
 import type { KeyPart as _switchyard_v1_KeyPart, KeyPart__Output as _switchyard_v1_KeyPart__Output } from './switchyard/v1/KeyPart.ts';
 import type { ListEntriesRequest as _switchyard_v1_ListEntriesRequest, ListEntriesRequest__Output as _switchyard_v1_ListEntriesRequest__Output } from './switchyard/v1/ListEntriesRequest.ts';
 import type { ListEntriesResponse as _switchyard_v1_ListEntriesResponse, ListEntriesResponse__Output as _switchyard_v1_ListEntriesResponse__Output } from './switchyard/v1/ListEntriesResponse.ts';
@@ -58,6 +60,8 @@ export interface ProtoGrpcType {
       FindEntryResponse: MessageTypeDefinition<_switchyard_v1_FindEntryResponse, _switchyard_v1_FindEntryResponse__Output>
       GetCacheUsageRequest: MessageTypeDefinition<_switchyard_v1_GetCacheUsageRequest, _switchyard_v1_GetCacheUsageRequest__Output>
       GetCacheUsageResponse: MessageTypeDefinition<_switchyard_v1_GetCacheUsageResponse, _switchyard_v1_GetCacheUsageResponse__Output>
+      GetStagingRequest: MessageTypeDefinition<_switchyard_v1_GetStagingRequest, _switchyard_v1_GetStagingRequest__Output>
+      GetStagingResponse: MessageTypeDefinition<_switchyard_v1_GetStagingResponse, _switchyard_v1_GetStagingResponse__Output>
       KeyPart: MessageTypeDefinition<_switchyard_v1_KeyPart, _switchyard_v1_KeyPart__Output>
       ListEntriesRequest: MessageTypeDefinition<_switchyard_v1_ListEntriesRequest, _switchyard_v1_ListEntriesRequest__Output>
       ListEntriesResponse: MessageTypeDefinition<_switchyard_v1_ListEntriesResponse, _switchyard_v1_ListEntriesResponse__Output>

@@ -9,6 +9,8 @@ export interface AttemptReport {
   'message'?: (string);
   'result'?: (_switchyard_v1_StepResult | null);
   'dependencies'?: (_switchyard_v1_DependencyReport)[];
+  'staged'?: (boolean);
+  'storeAway'?: (boolean);
 }
 
 export interface AttemptReport__Output {
@@ -16,4 +18,6 @@ export interface AttemptReport__Output {
   'message': (string);
   'result': (_switchyard_v1_StepResult__Output | null);
   'dependencies': (_switchyard_v1_DependencyReport__Output)[];
+  'staged': (boolean);
+  'storeAway': (boolean);
 }

@@ -10,6 +10,8 @@ import type { FindEntryRequest as _switchyard_v1_FindEntryRequest, FindEntryRequ
 import type { FindEntryResponse as _switchyard_v1_FindEntryResponse, FindEntryResponse__Output as _switchyard_v1_FindEntryResponse__Output } from '../../switchyard/v1/FindEntryResponse.ts';
 import type { GetCacheUsageRequest as _switchyard_v1_GetCacheUsageRequest, GetCacheUsageRequest__Output as _switchyard_v1_GetCacheUsageRequest__Output } from '../../switchyard/v1/GetCacheUsageRequest.ts';
 import type { GetCacheUsageResponse as _switchyard_v1_GetCacheUsageResponse, GetCacheUsageResponse__Output as _switchyard_v1_GetCacheUsageResponse__Output } from '../../switchyard/v1/GetCacheUsageResponse.ts';
+import type { GetStagingRequest as _switchyard_v1_GetStagingRequest, GetStagingRequest__Output as _switchyard_v1_GetStagingRequest__Output } from '../../switchyard/v1/GetStagingRequest.ts';
+import type { GetStagingResponse as _switchyard_v1_GetStagingResponse, GetStagingResponse__Output as _switchyard_v1_GetStagingResponse__Output } from '../../switchyard/v1/GetStagingResponse.ts';
 import type { ListEntriesRequest as _switchyard_v1_ListEntriesRequest, ListEntriesRequest__Output as _switchyard_v1_ListEntriesRequest__Output } from '../../switchyard/v1/ListEntriesRequest.ts';
 import type { ListEntriesResponse as _switchyard_v1_ListEntriesResponse, ListEntriesResponse__Output as _switchyard_v1_ListEntriesResponse__Output } from '../../switchyard/v1/ListEntriesResponse.ts';
 import type { PlanCollectionRequest as _switchyard_v1_PlanCollectionRequest, PlanCollectionRequest__Output as _switchyard_v1_PlanCollectionRequest__Output } from '../../switchyard/v1/PlanCollectionRequest.ts';
@@ -55,6 +57,15 @@ export interface EntryCacheClient extends grpc.Client {
   getCacheUsage(argument: _switchyard_v1_GetCacheUsageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetCacheUsageResponse__Output>): grpc.ClientUnaryCall;
   getCacheUsage(argument: _switchyard_v1_GetCacheUsageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetCacheUsageResponse__Output>): grpc.ClientUnaryCall;
   getCacheUsage(argument: _switchyard_v1_GetCacheUsageRequest, callback: grpc.requestCallback<_switchyard_v1_GetCacheUsageResponse__Output>): grpc.ClientUnaryCall;
+  
+  GetStaging(argument: _switchyard_v1_GetStagingRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  GetStaging(argument: _switchyard_v1_GetStagingRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  GetStaging(argument: _switchyard_v1_GetStagingRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  GetStaging(argument: _switchyard_v1_GetStagingRequest, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  getStaging(argument: _switchyard_v1_GetStagingRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  getStaging(argument: _switchyard_v1_GetStagingRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  getStaging(argument: _switchyard_v1_GetStagingRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
+  getStaging(argument: _switchyard_v1_GetStagingRequest, callback: grpc.requestCallback<_switchyard_v1_GetStagingResponse__Output>): grpc.ClientUnaryCall;
   
   ListEntries(argument: _switchyard_v1_ListEntriesRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ListEntriesResponse__Output>): grpc.ClientUnaryCall;
   ListEntries(argument: _switchyard_v1_ListEntriesRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ListEntriesResponse__Output>): grpc.ClientUnaryCall;
@@ -103,6 +114,8 @@ export interface EntryCacheHandlers extends grpc.UntypedServiceImplementation {
   
   GetCacheUsage: grpc.handleUnaryCall<_switchyard_v1_GetCacheUsageRequest__Output, _switchyard_v1_GetCacheUsageResponse>;
   
+  GetStaging: grpc.handleUnaryCall<_switchyard_v1_GetStagingRequest__Output, _switchyard_v1_GetStagingResponse>;
+  
   ListEntries: grpc.handleUnaryCall<_switchyard_v1_ListEntriesRequest__Output, _switchyard_v1_ListEntriesResponse>;
   
   PlanCollection: grpc.handleUnaryCall<_switchyard_v1_PlanCollectionRequest__Output, _switchyard_v1_PlanCollectionResponse>;
@@ -118,6 +131,7 @@ export interface EntryCacheDefinition extends grpc.ServiceDefinition {
   ExplainEntry: MethodDefinition<_switchyard_v1_ExplainEntryRequest, _switchyard_v1_ExplainEntryResponse, _switchyard_v1_ExplainEntryRequest__Output, _switchyard_v1_ExplainEntryResponse__Output>
   FindEntry: MethodDefinition<_switchyard_v1_FindEntryRequest, _switchyard_v1_FindEntryResponse, _switchyard_v1_FindEntryRequest__Output, _switchyard_v1_FindEntryResponse__Output>
   GetCacheUsage: MethodDefinition<_switchyard_v1_GetCacheUsageRequest, _switchyard_v1_GetCacheUsageResponse, _switchyard_v1_GetCacheUsageRequest__Output, _switchyard_v1_GetCacheUsageResponse__Output>
+  GetStaging: MethodDefinition<_switchyard_v1_GetStagingRequest, _switchyard_v1_GetStagingResponse, _switchyard_v1_GetStagingRequest__Output, _switchyard_v1_GetStagingResponse__Output>
   ListEntries: MethodDefinition<_switchyard_v1_ListEntriesRequest, _switchyard_v1_ListEntriesResponse, _switchyard_v1_ListEntriesRequest__Output, _switchyard_v1_ListEntriesResponse__Output>
   PlanCollection: MethodDefinition<_switchyard_v1_PlanCollectionRequest, _switchyard_v1_PlanCollectionResponse, _switchyard_v1_PlanCollectionRequest__Output, _switchyard_v1_PlanCollectionResponse__Output>
   PurgeEntries: MethodDefinition<_switchyard_v1_PurgeEntriesRequest, _switchyard_v1_PurgeEntriesResponse, _switchyard_v1_PurgeEntriesRequest__Output, _switchyard_v1_PurgeEntriesResponse__Output>

@@ -1,0 +1,33 @@
+import type { GetStagingResponse } from '../../proto/gen/switchyard/v1/GetStagingResponse.ts';
+import type { Call } from '../../proto/handlers.ts';
+import { Fault } from '../../base/fault.ts';
+import type { Digest } from '../digest.ts';
+import type { Access } from './access.ts';
+import type { DataPlaneParts } from './service.ts';
+
+/** Beside answers about blobs of which some are on this data plane's disk only. */
+export const STAGED_METADATA = 'switchyard-staged';
+
+/** Says with the answer where some of the blobs are staged only: whoever relies on them must know that they may yet be lost. */
+export async function tellStaged({ staging }: DataPlaneParts, { view }: Access, digests: readonly Digest[], call: Call): Promise<void> {
+  if (staging !== undefined && (await staging.holdsAny(view, digests, call.signal))) call.tell(STAGED_METADATA, 'yes');
+}
+
+/** What waits on this data plane's disk. @throws {Fault} UNAUTHENTICATED; FORBIDDEN for agents */
+export async function stagingNow({ authenticator, staging }: DataPlaneParts, call: Call): Promise<GetStagingResponse> {
+  const { kind } = authenticator.identify(call.evidence);
+  if (kind === 'agent') throw new Fault('FORBIDDEN', 'What waits for the store is told to callers and coordinators, not to agents');
+  const state = staging?.state();
+  if (state === undefined) return {};
+  return {
+    blobs: state.blobs,
+    bytes: String(state.bytes),
+    limitBytes: String(state.limitBytes),
+    stagedCount: state.stagedCount,
+    refusedCount: state.refusedCount,
+    drainedCount: state.drained,
+    droppedCount: state.dropped,
+    missedCount: state.missed,
+    away: state.away ?? '',
+  };
+}
