@@ -6,6 +6,7 @@ import { LOG_OPTIONS } from '../base/log.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
 import { LEDGER_REDIS_OPTIONS } from './ledger/redis/config.ts';
 import { DATA_STORE_OPTIONS } from './store-args.ts';
+import { isBucketShared } from './store-id.ts';
 
 /** Every option of `switchyard coordinator`. */
 export const COORDINATOR_OPTIONS = {
@@ -23,7 +24,9 @@ export const COORDINATOR_OPTIONS = {
     stateDir: { type: 'path', default: '.switchyard/coordinator', help: 'Directory for ledger, blobs and tokens; made with mode 0700.' },
     blobsDir: {
       type: 'path',
-      help: 'Directory for blobs and action results, where that is not <state dir>/blobs. Coordinators on one Redis share it.',
+      help:
+        'Directory for blobs and action results, where that is not <state dir>/blobs. Coordinators on one Redis share it, unless they share ' +
+        'a bucket and its index.',
     },
     ledger: {
       type: 'choice',
@@ -210,9 +213,14 @@ function sharingProblems(config: CoordinatorConfig): readonly string[] {
     return problems;
   }
   if (config.redisUrl === undefined) problems.push('--redis-url is required with --ledger redis');
-  if (config.blobsDir === undefined) {
-    problems.push('--blobs-dir is required with --ledger redis: a directory that all coordinators on that Redis share');
+  if (config.blobsDir === undefined && !isBucketShared(config)) {
+    problems.push(
+      '--blobs-dir is required with --ledger redis: a directory that all coordinators on that Redis share, unless they share a bucket ' +
+        '(--store s3 --store-index redis)',
+    );
   }
+  if (config.signingKeyFile === undefined && config.blobsDir === undefined && isBucketShared(config))
+    problems.push('--signing-key-file is required with --ledger redis where --blobs-dir is not given: all coordinators need the same key');
   if (config.address === undefined && isWildcard(config.listen))
     problems.push(`--address is required where --listen is ${config.listen}: others must be told where to reach this coordinator`);
   return problems;

@@ -49,7 +49,7 @@ import { DEFAULT_LOG_LIMITS, type LogLimits } from './shell/logs.ts';
 import { startRetention } from './shell/retention.ts';
 import { startShell, type Shell } from './shell/shell.ts';
 import { makePrivateDir, lockStateDir } from './state-dir.ts';
-import { claimBlobs } from './store-id.ts';
+import { claimStore, sharedStoreOf } from './store-id.ts';
 import { openTokens, type Tokens } from './tokens.ts';
 
 /** A coordinator that takes builds and agents. Disposal ends it in order: callers, scheduling, ledger, data plane. */
@@ -290,7 +290,7 @@ async function openLedger(
     };
   }
   const ledger = stack.use(await openRedisLedger({ config: ledgerRedisFrom(config), env }));
-  const claim = (signal: AbortSignal) => claimBlobs(ledger, blobsDir, signal);
+  const claim = (signal: AbortSignal) => claimStore(ledger, sharedStoreOf(config, blobsDir), signal);
   await claim(new AbortController().signal);
   return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state(), claim };
 }
