@@ -1,11 +1,14 @@
 import type { Digest } from './digest.ts';
+import type { DirectWrites } from './direct-writes.ts';
 import type { BulkPlan } from './packs/bulk.ts';
 import type { PackStore } from './packs/open.ts';
 import type { StoreIndex } from './store-index/store-index.ts';
 import type { StoreView } from './store-view.ts';
 
-/** Reads that do not pass through the data plane. */
+/** Reads that do not pass through the data plane, and writes where the store takes them. */
 export interface DirectReads {
+  /** @default what agents store comes through the data plane */
+  readonly writes?: DirectWrites;
   /**
    * Where the view's blobs are, for whoever holds a lease for at least as long as `ttlMs`; no URL outlives it.
    * @throws {Fault} as `PackStore.plan`

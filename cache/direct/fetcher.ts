@@ -13,6 +13,7 @@ import { inTries } from '../packs/tries.ts';
 import { verifyBytes } from '../verify.ts';
 import { newDirectCounters, type DirectCounters } from './counters.ts';
 import type { FrameToRead } from './plan.ts';
+import { openDirectUploads, type DirectUploads, type UploadSettings } from './uploads.ts';
 import { openUrlObjects, type UrlObjects } from './url-objects.ts';
 
 const MIB = 1024 * 1024;
@@ -59,6 +60,8 @@ export type StretchToRead = { readonly frames: readonly FrameToRead[]; readonly 
 export interface DirectFetcher extends AsyncDisposable {
   readonly settings: DirectSettings;
   readonly counters: DirectCounters;
+  /** What goes the other way. */
+  readonly uploads: DirectUploads;
   /** Room for what is fetched, taken before `fetch` and given back when its blobs were taken. */
   readonly budget: ByteBudget;
   /** Whether the bucket was reached the last time. */
@@ -74,14 +77,19 @@ export interface DirectFetcher extends AsyncDisposable {
   fetch(stretch: StretchToRead, signal: AbortSignal): Promise<readonly BulkBlob[]>;
 }
 
-export function openDirectFetcher(env: Env, changes: Partial<DirectSettings> = {}): DirectFetcher {
-  return new Fetcher(env, { ...DIRECT_SETTINGS, ...changes });
+export function openDirectFetcher(
+  env: Env,
+  changes: Partial<DirectSettings> = {},
+  uploadChanges: Partial<UploadSettings> = {},
+): DirectFetcher {
+  return new Fetcher(env, { ...DIRECT_SETTINGS, ...changes }, openDirectUploads(env, uploadChanges));
 }
 
 class Fetcher implements DirectFetcher {
   readonly settings: DirectSettings;
   readonly counters = newDirectCounters();
   readonly budget: ByteBudget;
+  readonly uploads: DirectUploads;
   readonly #env: Env;
   readonly #prng: Prng;
   readonly #objects: UrlObjects;
@@ -89,9 +97,10 @@ class Fetcher implements DirectFetcher {
   readonly #breaker: Breaker;
   readonly #pace: ReadPace;
 
-  constructor(env: Env, settings: DirectSettings) {
+  constructor(env: Env, settings: DirectSettings, uploads: DirectUploads) {
     const { getCountMin, getCountMax, fetchBytes, awayMs } = settings;
     this.settings = settings;
+    this.uploads = uploads;
     this.budget = new ByteBudget(fetchBytes);
     this.#env = env;
     this.#prng = prngFrom(randomInt(2 ** 47));
@@ -198,6 +207,7 @@ class Fetcher implements DirectFetcher {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.uploads[Symbol.asyncDispose]();
     await this.#objects[Symbol.asyncDispose]();
   }
 }

@@ -1,6 +1,6 @@
 import { forEachWithin } from '../byte-budget.ts';
 import { ENTRY_PREFIX } from '../entries/object-name.ts';
-import { PACK_PREFIX, packOfKey } from '../packs/names.ts';
+import { PACK_PREFIX, packOfKey, UPLOAD_PREFIX } from '../packs/names.ts';
 import type { PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { Collector } from './collector.ts';
@@ -40,6 +40,12 @@ export async function scrub(collector: Collector, epoch: string, signal: AbortSi
   }
   await removeOldRecords(collector, epoch, before, signal);
   await abortUploads(collector, before, signal);
+  // Packs that agents put and never committed. No row ever names one of these objects.
+  for await (const { key, modifiedAt } of objects.list(UPLOAD_PREFIX, {}, signal)) {
+    if (modifiedAt > before || !(await collector.isOwn(epoch, signal))) continue;
+    await objects.delete(key, signal);
+    counts.orphanObjects += 1;
+  }
   // Rows of packs that have gone.
   while (await index.sweep(signal)) signal.throwIfAborted();
 }

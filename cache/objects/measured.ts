@@ -57,6 +57,7 @@ export function withObjectMeasures(next: ObjectStore, measures: StoreMeasures, c
     get: (key, range, signal) => over('get', next.get(key, range, signal), (bytes) => measures.objectBytes('out', bytes.byteLength)),
     head: (key, signal) => measured('head', next.head(key, signal)),
     list: (prefix, options, signal) => over('list', next.list(prefix, options, signal), () => {}),
+    copy: (from, to, signal) => measured('put', next.copy(from, to, signal)),
     delete: (key, signal) => measured('delete', next.delete(key, signal)),
     abortUploads: (prefix, before, signal) => measured('abort-uploads', next.abortUploads(prefix, before, signal)),
     presignGet: (key, ttlMs) => next.presignGet(key, ttlMs),

@@ -58,6 +58,14 @@ export function memoryObjects({ clock, conditionalPut = true }: MemoryObjectsOpt
         if (object !== undefined) yield infoOf(key, object);
       }
     },
+    async copy(from, to, signal) {
+      begin(from, signal);
+      begin(to, signal);
+      await Promise.resolve();
+      const object = objects.get(from);
+      if (object === undefined) throw new Fault('OBJECT_UNKNOWN', `Object ${from} is not in the bucket`);
+      objects.set(to, { bytes: Uint8Array.from(object.bytes), modifiedAt: clock.now() });
+    },
     async delete(key, signal) {
       begin(key, signal);
       await Promise.resolve();

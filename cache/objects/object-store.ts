@@ -45,6 +45,12 @@ export interface ObjectStore extends AsyncDisposable {
    */
   list(prefix: string, options: { readonly after?: string }, signal: AbortSignal): AsyncIterable<ObjectInfo>;
 
+  /**
+   * Makes `to` an object of the same bytes as `from`, which do not come here. What was there before is replaced.
+   * @throws {Fault} OBJECT_UNKNOWN, STORE_UNAVAILABLE, CANCELLED
+   */
+  copy(from: string, to: string, signal: AbortSignal): Promise<void>;
+
   /** Removes the object; none there is no error. @throws {Fault} STORE_UNAVAILABLE */
   delete(key: string, signal: AbortSignal): Promise<void>;
 

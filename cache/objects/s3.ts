@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { CopyObjectCommand, DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { hash, randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
@@ -16,6 +16,7 @@ import { abortUploads, putInParts } from './s3-multipart.ts';
 import type { S3Config } from './s3-options.ts';
 import { probe } from './s3-probe.ts';
 import { S3_TUNING, S3Session, type S3Counts, type S3Tuning } from './s3-session.ts';
+import { encodePath } from './sigv4.ts';
 
 export type S3ObjectsOptions = {
   readonly config: S3Config;
@@ -184,6 +185,14 @@ class Bucket implements S3Objects {
       }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
+  }
+
+  async copy(from: string, to: string, signal: AbortSignal): Promise<void> {
+    checkObjectKey(from);
+    const source = encodePath(`${this.#session.config.bucket}/${this.#session.nameOf(from)}`);
+    const command = new CopyObjectCommand({ ...this.#place(checkObjectKey(to)), CopySource: source });
+    const ask = () => this.#session.send((client, abortSignal) => client.send(command, { abortSignal }), signal);
+    await this.#session.run(`Object ${from} cannot be copied to ${to}`, ask, signal);
   }
 
   async delete(key: string, signal: AbortSignal): Promise<void> {

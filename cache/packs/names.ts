@@ -7,6 +7,9 @@ const KEY = /^p\/([0-9a-f]{2})\/([0-9a-f]{32})$/;
 /** Prefix of all packs' objects. */
 export const PACK_PREFIX = 'p/';
 
+/** Prefix of packs that agents have put, and that nobody has looked at. */
+export const UPLOAD_PREFIX = 'u/';
+
 /** A name that nothing had before: 128 random bits. */
 export function newPackName(): PackName {
   return randomBytes(16).toString('hex') as PackName; // 32 hex digits by construction
@@ -20,6 +23,11 @@ export function parsePackName(text: string): PackName | undefined {
 /** Key of a pack's object. The two digits in front spread packs over a store's prefixes. */
 export function packKey(name: PackName): string {
   return `${PACK_PREFIX}${name.slice(0, 2)}/${name}`;
+}
+
+/** Key of a pack as an agent puts it; once it was found good, it is copied to a pack of another name. */
+export function uploadKey(name: PackName): string {
+  return `${UPLOAD_PREFIX}${name}`;
 }
 
 /** The pack whose object has that key, or undefined where the key is no pack's. */

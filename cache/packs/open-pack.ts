@@ -81,7 +81,7 @@ export class OpenPack {
   /** All frames; nothing may be added after. */
   async frames(): Promise<readonly EncodedFrame[]> {
     for (const [of, frame] of this.#open) this.#seal(of, frame, () => {});
-    return (await Promise.all(this.#frames)).filter((frame) => frame !== undefined); // all are sealed
+    return await Promise.all(this.#frames.filter((frame) => frame !== undefined)); // all are sealed
   }
 
   #begin(of: object | undefined, compressible: boolean): OpenFrame {

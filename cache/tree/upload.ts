@@ -3,6 +3,7 @@ import { Fault, isFault } from '../../base/fault.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
+import { bulkSinkOf, SINK_BLOB_BYTES_MAX, type SmallBlob } from '../layer/bulk-sink.ts';
 import type { BlobSource } from './build.ts';
 
 /** What an upload sent, and what there was to send. */
@@ -32,6 +33,13 @@ export async function uploadTree(
   let sentCount = 0;
   for (let start = 0; start < digests.length; start += ASKED_AT_ONCE) {
     const missing = await store.findMissing(digests.slice(start, start + ASKED_AT_ONCE), signal);
+    const stored = await bulkSinkOf(store).putMany(
+      missing.flatMap((digest) => smallBlob(digest, tree.blobs.get(digest))),
+      signal,
+    );
+    sentBytes += [...stored].reduce((sum, digest) => sum + sizeOf(digest), 0);
+    sentCount += stored.size;
+    const left = missing.filter((digest) => !stored.has(digest));
     const send = async (digest: Digest, stop: AbortSignal) => {
       const source = tree.blobs.get(digest);
       if (source === undefined) return; // the store answers with digests that it was asked for only
@@ -39,9 +47,14 @@ export async function uploadTree(
       sentBytes += sizeOf(digest);
       sentCount += 1;
     };
-    await forEachWithin(missing, IN_FLIGHT_BYTES, costOf, send, signal);
+    await forEachWithin(left, IN_FLIGHT_BYTES, costOf, send, signal);
   }
   return { sentBytes, sentCount, totalBytes };
+}
+
+function smallBlob(digest: Digest, source: BlobSource | undefined): readonly SmallBlob[] {
+  if (source === undefined || sizeOf(digest) > SINK_BLOB_BYTES_MAX) return [];
+  return [{ digest, read: async () => (source.kind === 'bytes' ? source.bytes : await fs.readFile(source.path)) }];
 }
 
 function costOf(digest: Digest): number {

@@ -1,7 +1,11 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { BeginUploadsRequest as _switchyard_v1_BeginUploadsRequest, BeginUploadsRequest__Output as _switchyard_v1_BeginUploadsRequest__Output } from './switchyard/v1/BeginUploadsRequest.ts';
+import type { BeginUploadsResponse as _switchyard_v1_BeginUploadsResponse, BeginUploadsResponse__Output as _switchyard_v1_BeginUploadsResponse__Output } from './switchyard/v1/BeginUploadsResponse.ts';
 import type { BlobInFrame as _switchyard_v1_BlobInFrame, BlobInFrame__Output as _switchyard_v1_BlobInFrame__Output } from './switchyard/v1/BlobInFrame.ts';
+import type { CommitUploadRequest as _switchyard_v1_CommitUploadRequest, CommitUploadRequest__Output as _switchyard_v1_CommitUploadRequest__Output } from './switchyard/v1/CommitUploadRequest.ts';
+import type { CommitUploadResponse as _switchyard_v1_CommitUploadResponse, CommitUploadResponse__Output as _switchyard_v1_CommitUploadResponse__Output } from './switchyard/v1/CommitUploadResponse.ts';
 import type { DataAccessClient as _switchyard_v1_DataAccessClient, DataAccessDefinition as _switchyard_v1_DataAccessDefinition } from './switchyard/v1/DataAccess.ts';
 import type { Digest as _switchyard_v1_Digest, Digest__Output as _switchyard_v1_Digest__Output } from './switchyard/v1/Digest.ts';
 import type { DirectTransferClient as _switchyard_v1_DirectTransferClient, DirectTransferDefinition as _switchyard_v1_DirectTransferDefinition } from './switchyard/v1/DirectTransfer.ts';
@@ -15,6 +19,8 @@ import type { OutputSymlink as _switchyard_v1_OutputSymlink, OutputSymlink__Outp
 import type { PackReads as _switchyard_v1_PackReads, PackReads__Output as _switchyard_v1_PackReads__Output } from './switchyard/v1/PackReads.ts';
 import type { PlanReadsRequest as _switchyard_v1_PlanReadsRequest, PlanReadsRequest__Output as _switchyard_v1_PlanReadsRequest__Output } from './switchyard/v1/PlanReadsRequest.ts';
 import type { PlanReadsResponse as _switchyard_v1_PlanReadsResponse, PlanReadsResponse__Output as _switchyard_v1_PlanReadsResponse__Output } from './switchyard/v1/PlanReadsResponse.ts';
+import type { PlanUploadRequest as _switchyard_v1_PlanUploadRequest, PlanUploadRequest__Output as _switchyard_v1_PlanUploadRequest__Output } from './switchyard/v1/PlanUploadRequest.ts';
+import type { PlanUploadResponse as _switchyard_v1_PlanUploadResponse, PlanUploadResponse__Output as _switchyard_v1_PlanUploadResponse__Output } from './switchyard/v1/PlanUploadResponse.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from './switchyard/v1/StepResult.ts';
 import type { UpdateGrantsRequest as _switchyard_v1_UpdateGrantsRequest, UpdateGrantsRequest__Output as _switchyard_v1_UpdateGrantsRequest__Output } from './switchyard/v1/UpdateGrantsRequest.ts';
@@ -28,7 +34,11 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   switchyard: {
     v1: {
+      BeginUploadsRequest: MessageTypeDefinition<_switchyard_v1_BeginUploadsRequest, _switchyard_v1_BeginUploadsRequest__Output>
+      BeginUploadsResponse: MessageTypeDefinition<_switchyard_v1_BeginUploadsResponse, _switchyard_v1_BeginUploadsResponse__Output>
       BlobInFrame: MessageTypeDefinition<_switchyard_v1_BlobInFrame, _switchyard_v1_BlobInFrame__Output>
+      CommitUploadRequest: MessageTypeDefinition<_switchyard_v1_CommitUploadRequest, _switchyard_v1_CommitUploadRequest__Output>
+      CommitUploadResponse: MessageTypeDefinition<_switchyard_v1_CommitUploadResponse, _switchyard_v1_CommitUploadResponse__Output>
       DataAccess: SubtypeConstructor<typeof grpc.Client, _switchyard_v1_DataAccessClient> & { service: _switchyard_v1_DataAccessDefinition }
       Digest: MessageTypeDefinition<_switchyard_v1_Digest, _switchyard_v1_Digest__Output>
       DirectTransfer: SubtypeConstructor<typeof grpc.Client, _switchyard_v1_DirectTransferClient> & { service: _switchyard_v1_DirectTransferDefinition }
@@ -43,6 +53,8 @@ export interface ProtoGrpcType {
       PackReads: MessageTypeDefinition<_switchyard_v1_PackReads, _switchyard_v1_PackReads__Output>
       PlanReadsRequest: MessageTypeDefinition<_switchyard_v1_PlanReadsRequest, _switchyard_v1_PlanReadsRequest__Output>
       PlanReadsResponse: MessageTypeDefinition<_switchyard_v1_PlanReadsResponse, _switchyard_v1_PlanReadsResponse__Output>
+      PlanUploadRequest: MessageTypeDefinition<_switchyard_v1_PlanUploadRequest, _switchyard_v1_PlanUploadRequest__Output>
+      PlanUploadResponse: MessageTypeDefinition<_switchyard_v1_PlanUploadResponse, _switchyard_v1_PlanUploadResponse__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
       SandboxTrait: EnumTypeDefinition
       StepResult: MessageTypeDefinition<_switchyard_v1_StepResult, _switchyard_v1_StepResult__Output>

@@ -177,6 +177,7 @@ function nowhere(): ObjectStore {
     head: async () => undefined,
     async *list() {},
     delete: async () => {},
+    copy: async () => {},
     abortUploads: async () => 0,
     presignGet: () => '',
     presignPut: () => ({ url: '', headers: {} }),

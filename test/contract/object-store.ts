@@ -51,6 +51,19 @@ function bytes({ open, manyPartsBytes, skewMs = 60_000 }: ObjectStoreSubject): v
     expect(await store.head(pieces, signal)).toMatchObject({ key: pieces, sizeBytes: size });
   });
 
+  test('copies an object without changing it, over what was there, and says where there is none', async () => {
+    await using store = await open();
+    const content = randomBytes(70_000);
+    const [from, to] = [newKey(), newKey()];
+    await store.put(from, content, OVERWRITE, signal);
+    await store.put(to, Buffer.from('before'), OVERWRITE, signal);
+    await store.copy(from, to, signal);
+    await store.delete(from, signal);
+    expect(Buffer.compare(await readObject(store, to), content)).toBe(0);
+    await expectFault('OBJECT_UNKNOWN', store.copy(from, to, signal));
+    expect(Buffer.compare(await readObject(store, to), content)).toBe(0);
+  });
+
   test('replaces an object, and knows when it was made', async () => {
     await using store = await open();
     const key = newKey();

@@ -137,6 +137,7 @@ export class World {
         return info;
       },
       list: (prefix, options, signal) => this.#streamed(actor, bucket.list(prefix, options, signal)),
+      copy: (from, to, signal) => change(() => bucket.copy(from, to, signal)),
       abortUploads: async () => 0,
       presignGet: (key, ttlMs) => bucket.presignGet(key, ttlMs),
       presignPut: (key, content, ttlMs) => bucket.presignPut(key, content, ttlMs),
