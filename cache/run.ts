@@ -11,8 +11,8 @@ import { startCache } from './start.ts';
 /**
  * The whole life of a data plane's process, from its options to its exit code: 0 told to stop, 1 could not go on, 2 wrong
  * configuration. When it listens it prints `{"ready":true,"address":...}`, one line, on standard output. It ends on SIGTERM
- * and SIGINT, and with its parent: when standard input is a pipe and that closes. What the parent writes there, a line each, are addresses of
- * its own, for actions to be handed on to; the newest counts.
+ * and SIGINT, and with its parent: when standard input is a pipe and that closes. What the parent writes there, a line each, are
+ * addresses of its own, for actions to be handed on to; the newest counts.
  */
 export async function runCache(argv: readonly string[], environment: Environment): Promise<ExitCode> {
   if (argv.includes('--help')) {

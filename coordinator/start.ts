@@ -348,6 +348,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
   return [
     ...['--dir', files.blobsDir, '--max-bytes', String(config.cacheBytes), '--log-level', config.logLevel],
     ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
+    ...(config.listen.endsWith(':0') ? [] : ['--coordinator', config.listen]), // it is told of one that is found later
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
     ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
     ...['--keep-unused', `${config.keepUnused}ms`],

@@ -93,6 +93,28 @@ test('a project that was idle starts level with the others', () => {
   expect(order).toEqual(['busy', 'idle', 'busy', 'idle', 'busy', 'idle', 'busy', 'idle']);
 });
 
+test('builds that name a share have one together: a thousand of them get no more than one build beside them', () => {
+  const stage = new Stage();
+  stage.agent('a1', { credits: 10_000 });
+  for (let index = 0; index < 30; index += 1) stage.submit(`many${index}`, [{ name: 's' }], { share: 'one run of a tool' });
+  stage.submit(
+    'one',
+    [...Array(30).keys()].map((index) => ({ name: `s${index}` })),
+  );
+  stage.readyAll();
+  const order: string[] = [];
+  for (let round = 0; round < 20; round += 1) {
+    const [id = ''] = stage.scheduler.agents()[0]?.running ?? [];
+    const [build = '', step = ''] = id.split('/');
+    const name =
+      build === buildId('one') ? 'one' : [...Array(30).keys()].map((index) => `many${index}`).find((many) => buildId(many) === build);
+    order.push(name === 'one' ? 'one' : 'many');
+    stage.run(`${name}/${step}`);
+  }
+  // The first one found nobody else waiting.
+  expect(order.slice(2).filter((name) => name === 'one')).toHaveLength(9);
+});
+
 test('waiting is worth priority, so that nothing starves', () => {
   const stage = new Stage({ timings: { ageingMs: 10_000 } });
   stage.agent('a1', { credits: 0 });

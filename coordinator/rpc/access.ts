@@ -26,11 +26,15 @@ export type BuildRpc = keyof typeof LEAST_ROLE;
  * @throws {Fault} UNAUTHENTICATED; FORBIDDEN for an identity of another kind or too low a role, naming the role that would do.
  */
 export function callerFor(rpc: BuildRpc, evidence: Evidence, authenticator: Authenticator): Caller {
+  return callerWith(LEAST_ROLE[rpc], rpc, evidence, authenticator);
+}
+
+/** As `callerFor`, for an rpc that needs at least that role. */
+export function callerWith(least: Role, rpc: string, evidence: Evidence, authenticator: Authenticator): Caller {
   const identity = authenticator.identify(evidence);
   if (identity.kind !== 'caller')
     throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
   const { caller } = identity;
-  const least = LEAST_ROLE[rpc];
   if (!hasRole(caller, least)) {
     throw new Fault('FORBIDDEN', `${rpc} needs the role ${least}, but ${caller.name} has the role ${caller.role}`);
   }

@@ -63,7 +63,7 @@ const BY = 'switchyard';
 export function startAbandoning(options: AbandonedOptions): Disposable {
   const { clock, abandonMs } = options;
   const begunAt = clock.monotonic();
-  const timer = setInterval(() => void sweep(options, begunAt), Math.max(50, abandonMs / 4));
+  const timer = setInterval(() => sweep(options, begunAt), Math.max(50, abandonMs / 4));
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

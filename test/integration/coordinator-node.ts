@@ -2,6 +2,7 @@ import { hashToken, tokenAuthenticator } from '../../base/auth.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
+import { openGrants } from '../../cache/rpc/grants.ts';
 import { openArchive } from '../../coordinator/archive/archive.ts';
 import type { SharedLedger } from '../../coordinator/ledger/ledger.ts';
 import { openRoleMachine } from '../../coordinator/role/role-machine.ts';
@@ -9,13 +10,16 @@ import type { RoleMachine } from '../../coordinator/role/role.ts';
 import { agentService } from '../../coordinator/rpc/agent-service.ts';
 import { buildService } from '../../coordinator/rpc/build-service.ts';
 import { openForwarder } from '../../coordinator/rpc/forward.ts';
+import { reapiServices } from '../../coordinator/rpc/reapi/execution-service.ts';
 import { openBuildReader } from '../../coordinator/shell/build-reader.ts';
 import { openHintFeed } from '../../coordinator/shell/hint-feed.ts';
+import { openInterest } from '../../coordinator/shell/interest.ts';
 import { DEFAULT_LOG_LIMITS } from '../../coordinator/shell/logs.ts';
 import { startShell } from '../../coordinator/shell/shell.ts';
 import { dial } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import { loadProto } from '../../proto/load.ts';
+import { Relay } from '../../proto/relay.ts';
 import { serve } from '../../proto/serve.ts';
 import { IDENTITIES, tokenOf, type TokenName } from './served-coordinator.ts';
 
@@ -59,14 +63,17 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
     undefined,
   );
   const forwarder = stack.use(openForwarder(() => clock.now()));
+  const relay = stack.use(new Relay(() => clock.now()));
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
   const reader = openBuildReader(ledger, () => clock.monotonic());
   const reads = { ledger, reader, hints, storeFor, signOfLifeMs: 20_000, clock };
   const common = { role: roles, authenticator, dataAddress: () => `${id}:data`, env };
+  const forTools = { grants: openGrants(undefined, clock), floorOf: () => undefined, ignored: new Set<string>(), noAgentMs: 1e9 };
   const archive = openArchive({ ledger, cacheOf: (instanceName) => data.withInstance(instanceName), log });
   const services = [
     buildService({ ...common, reads, forwarder, archive, storeFor, address: () => server.address, version: '0.0.0' }),
     agentService({ ...common, logLimits: DEFAULT_LOG_LIMITS }),
+    ...reapiServices({ ...common, ...forTools, relay, storeFor, interest: openInterest(clock) }),
   ];
   const server: Awaited<ReturnType<typeof serve>> = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
   stack.use(roles);

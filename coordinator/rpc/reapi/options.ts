@@ -1,6 +1,5 @@
 import type { Env } from '../../../base/env.ts';
-import { Fault } from '../../../base/fault.ts';
-import { ROLES, type Caller, type Role } from '../../../base/caller.ts';
+import type { Caller, Role } from '../../../base/caller.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
 import type { FloorOf } from '../../../cache/quotas.ts';
 import type { Gate } from '../../../cache/rpc/access.ts';
@@ -9,6 +8,7 @@ import type { Relay } from '../../../proto/relay.ts';
 import type { Role as CoordinatorRole, RoleSource } from '../../role/role.ts';
 import type { Interest } from '../../shell/interest.ts';
 import type { Shell } from '../../shell/shell.ts';
+import { callerWith } from '../access.ts';
 
 /** What the services of build tools stand on. */
 export type ReapiOptions = Gate & {
@@ -44,13 +44,7 @@ export type ReapiRpc = keyof typeof REAPI_LEAST_ROLE;
 
 /** @throws {Fault} UNAUTHENTICATED; FORBIDDEN for identities of other kinds and too low a role */
 export function callerOf({ authenticator }: ReapiOptions, rpc: ReapiRpc, call: Call): Caller {
-  const identity = authenticator.identify(call.evidence);
-  if (identity.kind !== 'caller')
-    throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
-  const { caller } = identity;
-  const least = REAPI_LEAST_ROLE[rpc];
-  if (ROLES.indexOf(caller.role) >= ROLES.indexOf(least)) return caller;
-  throw new Fault('FORBIDDEN', `${rpc} needs the role ${least}, but ${caller.name} has the role ${caller.role}`);
+  return callerWith(REAPI_LEAST_ROLE[rpc], rpc, call.evidence, authenticator);
 }
 
 /** Longest wait for somebody to lead. */

@@ -64,7 +64,7 @@ const memory: Reader = (draft, value, field) => {
   draft.memoryBytes = Math.max(draft.memoryBytes, bytes);
 };
 
-/** The properties that mean something here. The first five are those of our own steps' actions, so that these can be run again as they are. */
+/** The properties that mean something here. The first five are those of our own steps' actions: these can be run again as they are. */
 const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['selector', (draft, value) => void draft.selectors.push(value)],
   ['network', network],

@@ -1,4 +1,4 @@
-import { Metadata, status as grpcStatus } from '@grpc/grpc-js';
+import { status as grpcStatus } from '@grpc/grpc-js';
 import { systemClock } from '../../../base/clock.ts';
 import { silentLogger } from '../../../base/log.ts';
 import type { Secret } from '../../../base/secret.ts';
@@ -18,7 +18,7 @@ import { loadProto } from '../../../proto/load.ts';
 
 const never = new AbortController().signal;
 
-export { grpcStatus, Metadata };
+export { grpcStatus };
 
 /** An operation with what is packed in it. */
 export type Seen = {
