@@ -3,6 +3,7 @@ import type { Env } from '../base/env.ts';
 import type { Keyring } from '../base/signing.ts';
 import type { ActionCache } from './action-cache/action-cache.ts';
 import { directReads, type DirectReads } from './direct-reads.ts';
+import { directWrites } from './direct-writes.ts';
 import { diskStores } from './disk.ts';
 import type { EntryParts } from './entries/entry-parts.ts';
 import { openDiskEntries, openObjectEntries, packHoldings, type EntryStack } from './entry-stack.ts';
@@ -87,7 +88,8 @@ export async function openStack(options: StackOptions & { readonly bucket: Bucke
     await entries[Symbol.asyncDispose]();
   };
   const served = { ...entries, parts, actionCache, [Symbol.asyncDispose]: close };
-  return { ...stackOf(staging.storeOf, served, blobs), direct: directReads(packs, index), staging, state };
+  const writes = directWrites({ objects, index, storeOf: entries.storeOf, env });
+  return { ...stackOf(staging.storeOf, served, blobs), direct: { ...directReads(packs, index), writes }, staging, state };
 }
 
 function withEntries(

@@ -16,9 +16,11 @@ import type { BlobStore } from '../blob-store.ts';
 import type { Digest } from '../digest.ts';
 import { withDirectReads } from '../direct/direct-store.ts';
 import type { DirectFetcher } from '../direct/fetcher.ts';
+import { packSink } from '../direct/pack-sink.ts';
 import { readPlanner } from './read-planner.ts';
 import { remoteStore } from './remote-store.ts';
 import { retrier, type Guard, type Retrier } from './retry.ts';
+import { uploadPlanner } from './upload-planner.ts';
 
 /** The data plane as everybody uses it: agents, coordinators, the command line. */
 export interface DataPlane extends AsyncDisposable {
@@ -52,7 +54,7 @@ export type DataPlaneOptions = {
   readonly guard?: Guard;
   /** Longest wait for the server within a stream, whatever the size of the blob. @default one minute */
   readonly idleMs?: number;
-  /** Reads what lies in a bucket from there, for attempts with a grant. @default everything comes through the data plane */
+  /** Reads what lies in a bucket from there, and puts what is many there, for attempts with a grant. @default all through the data plane */
   readonly direct?: DirectFetcher;
 };
 
@@ -150,14 +152,17 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     closeAll(clients);
   });
   const withoutPlans = new WeakSet<object>();
+  const withoutUploads = new WeakSet<object>();
   const withGrant: MovableDataPlane['withGrant'] = (instanceName, grant, onStaged) => {
     const metadata = grantShown(grant);
     // Not kept: no two attempts share a batch.
     const own = view(instanceName, metadata, () => {}, onStaged);
     if (options.direct === undefined) return own;
     const hasGrant = () => grant() !== undefined;
-    const plan = readPlanner({ clients, withoutPlans, instanceName, metadata, hasGrant, closing: closing.signal, env });
-    return { ...own, store: withDirectReads(own.store, plan, options.direct) };
+    const planning = { clients, withoutPlans, withoutUploads, instanceName, metadata, hasGrant, closing: closing.signal, env };
+    const store = withDirectReads(own.store, readPlanner(planning), options.direct);
+    const sink = packSink(uploadPlanner(planning), options.direct.uploads, env.log);
+    return { ...own, store: { ...store, ...sink } };
   };
   return { ...whole, moveTo, withGrant };
 }
