@@ -155,7 +155,16 @@ test.for([
   expect(fault.message).toContain(field);
 });
 
-test.for(['', '/etc/passwd', '../up', 'a/../../b', 'a//b', './a', 'a\0b'])('the output path %j is refused as an escape', (bad) => {
-  const entry = { path: bad, symlink: { target: 'x' } } as unknown as Parameters<typeof outputFromProto>[0]; // the parts that are read
-  expect(faultOf(() => outputFromProto(entry, 'outputs[0]'))).toMatchObject({ code: 'PATH_ESCAPES', field: 'outputs[0].path' });
+test.for(['.', '..', '../up', '../../up/there', 'a', 'a/b'])('the output path %j is taken as it is', (path) => {
+  const digest = { hash: '0'.repeat(64), sizeBytes: '1' };
+  const entry = { path, file: { digest, executable: false } } as unknown as Parameters<typeof outputFromProto>[0]; // the parts that are read
+  expect(outputFromProto(entry, 'outputs[0]').path).toBe(path);
 });
+
+test.for(['', '/etc/passwd', '../', '..//up', '../a/../b', 'a/../../b', 'a/..', 'a//b', './a', 'a\0b'])(
+  'the output path %j is refused as an escape',
+  (bad) => {
+    const entry = { path: bad, symlink: { target: 'x' } } as unknown as Parameters<typeof outputFromProto>[0]; // the parts that are read
+    expect(faultOf(() => outputFromProto(entry, 'outputs[0]'))).toMatchObject({ code: 'PATH_ESCAPES', field: 'outputs[0].path' });
+  },
+);

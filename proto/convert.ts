@@ -183,9 +183,12 @@ export function usageToProto(usage: Usage): UsageMessage {
   };
 }
 
-/** @throws {Fault} PATH_ESCAPES where the path does not lie below the working directory. */
+/**
+ * An output as its step named it: `.`, or a plain path from the working directory on, which may begin with `..`. Whether that is within
+ * the input root is for those to see who know the working directory. @throws {Fault} PATH_ESCAPES for any other path
+ */
 export function outputFromProto(message: OutputEntry__Output, field: string): OutputEntry {
-  const path = relativePath(message.path, `${field}.path`);
+  const path = message.path === '.' ? '.' : upPath(message.path, `${field}.path`);
   if (message.file)
     return {
       kind: 'file',
@@ -290,6 +293,7 @@ export function directoriesFromProto(messages: readonly OutputEntry__Output[], f
   return messages.map((message, index) => {
     const output = outputFromProto(message, `${field}[${index}]`);
     if (output.kind !== 'directory') throw bad(`${field}[${index}]`, 'must be a directory');
+    relativePath(output.path, `${field}[${index}].path`);
     return output;
   });
 }
@@ -328,6 +332,13 @@ function nameFor<K extends string, V>(table: Readonly<Record<K, V>>, value: V): 
   const found = (Object.keys(table) as K[]).find((name) => table[name] === value); // `Object.keys` of a record with exactly K
   if (found === undefined) throw new Fault('INTERNAL', `No name on the wire for ${String(value)}`);
   return found;
+}
+
+function upPath(path: string, field: string): string {
+  const [up = ''] = /^(\.\.(\/|$))*/.exec(path) ?? [];
+  if (up !== path) relativePath(path.slice(up.length), field);
+  else if (path === '' || path.endsWith('/')) relativePath('', field);
+  return path;
 }
 
 function relativePath(path: string, field: string): string {

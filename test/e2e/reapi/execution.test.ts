@@ -175,6 +175,27 @@ describe('an action', () => {
   );
 
   test(
+    'may leave its whole working directory, and what is above it in the tree',
+    async () => {
+      const { response } = await tool.run({
+        command: {
+          arguments: ['/bin/sh', '-c', 'echo kept > kept; mkdir ../../install; echo up > ../../install/up'],
+          workingDirectory: 'build/here',
+          outputPaths: ['../../install', '.'],
+        },
+        inputs: { 'build/here/source': 'a source' },
+      });
+      expect(response?.status).toMatchObject({ code: 0 });
+      const { outputDirectories = [] } = response?.result ?? {};
+      expect(outputDirectories.map(({ path }) => path).toSorted()).toEqual(['.', '../../install']);
+      const trees = outputDirectories.map(async ({ treeDigest }) => tool.tree(treeDigest));
+      const names = (await Promise.all(trees)).map(({ root }) => root?.files.map(({ name }) => name));
+      expect(names.toSorted()).toEqual([['kept', 'source'], ['up']]);
+    },
+    TIMEOUT,
+  );
+
+  test(
     'whose file turns out to be a directory fails, where it said which is which',
     async () => {
       const { response } = await tool.run(sh('mkdir -p x', { outputFiles: ['x'] }));

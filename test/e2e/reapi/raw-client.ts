@@ -13,6 +13,7 @@ import type { ExecuteOperationMetadata__Output } from '../../../proto/gen/build/
 import type { ExecuteRequest } from '../../../proto/gen/build/bazel/remote/execution/v2/ExecuteRequest.ts';
 import type { ExecuteResponse__Output } from '../../../proto/gen/build/bazel/remote/execution/v2/ExecuteResponse.ts';
 import type { RequestMetadata } from '../../../proto/gen/build/bazel/remote/execution/v2/RequestMetadata.ts';
+import type { Tree__Output } from '../../../proto/gen/build/bazel/remote/execution/v2/Tree.ts';
 import type { Operation__Output } from '../../../proto/gen/google/longrunning/Operation.ts';
 import { loadProto } from '../../../proto/load.ts';
 
@@ -35,6 +36,8 @@ export type Wanted = {
   readonly inputs?: Readonly<Record<string, string>>;
 };
 
+type Named = { readonly hash: string; readonly sizeBytes: string } | null | undefined;
+
 /** A build tool that speaks the Remote Execution API to one address, and knows nothing of ours. */
 export interface RawTool extends Disposable {
   readonly data: DataPlane;
@@ -46,7 +49,8 @@ export interface RawTool extends Disposable {
   wait(name: string, signal?: AbortSignal): AsyncGenerator<Seen>;
   /** The last operation of an execution. */
   run(wanted: Wanted, request?: ExecuteRequest): Promise<Seen>;
-  text(digest: { readonly hash: string; readonly sizeBytes: string } | null | undefined): Promise<string>;
+  text(digest: Named): Promise<string>;
+  tree(digest: Named): Promise<Tree__Output>;
   readonly operations: ReturnType<typeof operationsClient>;
   readonly capabilities: ReturnType<typeof capabilitiesClient>;
   readonly bytes: ReturnType<typeof bytesClient>;
@@ -90,6 +94,13 @@ export function openRawTool(address: string, token?: Secret, instanceName = ''):
     for await (const operation of callServerStream(execution, 'execute', { instanceName, ...request }, { signal, metadata }))
       yield seen(operation);
   };
+  const read = async (digest: Named): Promise<Buffer> => {
+    if (!digest) return Buffer.alloc(0);
+    const resourceName = `${instanceName === '' ? '' : `${instanceName}/`}blobs/${digest.hash}/${digest.sizeBytes}`;
+    const chunks: Buffer[] = [];
+    for await (const { data: chunk } of callServerStream(bytes, 'read', { resourceName }, { signal: never })) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
   return {
     data,
     operations,
@@ -105,13 +116,8 @@ export function openRawTool(address: string, token?: Secret, instanceName = ''):
       const actionDigest = digestToProto(await upload(wanted));
       return last(execute({ actionDigest, ...request }));
     },
-    async text(digest) {
-      if (!digest) return '';
-      const chunks: Buffer[] = [];
-      const resourceName = `${instanceName === '' ? '' : `${instanceName}/`}blobs/${digest.hash}/${digest.sizeBytes}`;
-      for await (const { data: chunk } of callServerStream(bytes, 'read', { resourceName }, { signal: never })) chunks.push(chunk);
-      return Buffer.concat(chunks).toString();
-    },
+    text: async (digest) => (await read(digest)).toString(),
+    tree: async (digest) => v2.Tree.deserialize(await read(digest)),
     [Symbol.dispose]() {
       for (const client of [execution, operations, capabilities, bytes]) client.close();
       void data[Symbol.asyncDispose]();
