@@ -19,8 +19,8 @@ export type AgentSources = {
   readonly tierBytesMax: number;
   /** How often trees came to their places in that way. */
   readonly restoreCount: (rung: Rung) => number;
-  /** What is read from the bucket without the data plane. */
-  readonly direct: Pick<DirectFetcher, 'counters' | 'isReachable'>;
+  /** What is read from the bucket, and put there, without the data plane. */
+  readonly direct: Pick<DirectFetcher, 'counters' | 'isReachable'> & { readonly uploads: Pick<DirectFetcher['uploads'], 'counters'> };
 };
 
 /** What an agent tells of itself in numbers. `dialler` and `executor` return what they were given, measured. */
@@ -129,6 +129,18 @@ function bucketMetrics(metrics: Metrics, direct: AgentSources['direct']): void {
     help: 'Blobs that lie in the bucket and came through the data plane all the same: a request failed, a URL ended, bytes were damaged.',
     kind: 'counter',
     values: one(() => direct.counters.blobsFallenBack),
+  });
+  metrics.read({
+    name: 'switchyard_agent_bucket_sent_bytes_total',
+    help: 'Bytes of packs that the agent put into the bucket itself and the data plane took over.',
+    kind: 'counter',
+    values: one(() => direct.uploads.counters.packBytes),
+  });
+  metrics.read({
+    name: 'switchyard_agent_bucket_uploads_failed_total',
+    help: 'Times that some of what was to be put so went through the data plane all the same.',
+    kind: 'counter',
+    values: one(() => direct.uploads.counters.failed),
   });
 }
 
