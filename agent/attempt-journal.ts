@@ -1,6 +1,7 @@
 import { appendFileSync, closeSync, fstatSync, openSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../base/env.ts';
+import { codeOf } from '../base/error-code.ts';
 
 /** What can be said of an attempt, or of the agent itself; docs/protocol.md has a sentence on each. */
 export type JournalEvent =
@@ -61,7 +62,7 @@ export function openAttemptJournal(
       try {
         renameSync(path(age), path(age + 1));
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+        if (codeOf(error) !== 'ENOENT') throw error;
       }
     }
     return open();

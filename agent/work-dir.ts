@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../base/error-code.ts';
 import { Fault } from '../base/fault.ts';
 import { processStart } from '../base/process-start.ts';
 
@@ -21,7 +22,7 @@ export function claimWorkDir(dir: string): Disposable {
         },
       };
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      if (codeOf(error) !== 'EEXIST') throw error;
     }
     const [pid, start] = ownerOf(path);
     if (pid !== undefined && start !== undefined && processStart(pid) === start) {

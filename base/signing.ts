@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { codeOf } from './error-code.ts';
 import { Fault } from './fault.ts';
 
 /** 16 hex digits of the SHA-256 of a public key: which key a signature needs. */
@@ -171,7 +172,7 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw new Fault('CONFIG_INVALID', `The file of signing keys ${path} cannot be read`, { field: 'signingKeyFile', cause: error });
   }
 }
@@ -183,7 +184,7 @@ function made(path: string): string {
     try {
       linkSync(temporary, path); // takes no place that is taken
     } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw error;
+      if (codeOf(error) !== 'EEXIST') throw error;
     } finally {
       rmSync(temporary, { force: true });
     }
@@ -191,8 +192,4 @@ function made(path: string): string {
   } catch (error) {
     throw new Fault('CONFIG_INVALID', `The file of signing keys ${path} cannot be made`, { field: 'signingKeyFile', cause: error });
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

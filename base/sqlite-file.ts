@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { codeOf } from './error-code.ts';
 import { Fault, type FaultCode } from './fault.ts';
 
 /** What one of SQLite's primary result codes means for an operator. */
@@ -129,7 +130,7 @@ function createPrivately({ noun, code }: SqliteKind, path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+    if (codeOf(error) === 'EEXIST') return;
     const hint = 'Check that the directory exists and may be written.';
     throw new Fault(code, `The ${noun} ${path} cannot be created`, { hint, cause: error });
   }

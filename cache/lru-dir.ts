@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
+import { codeOf } from '../base/error-code.ts';
 import { Fault } from '../base/fault.ts';
 import { LruIndex, type Oldest, type PartitionUsage } from './lru-index.ts';
 
@@ -94,7 +95,7 @@ export class LruDir implements AsyncDisposable {
       this.#index.use(partition, name, stat.size, now + 1, true);
       return stat.size;
     } catch (error) {
-      if (isCode(error, 'ENOENT')) return undefined; // removed between the two calls
+      if (codeOf(error) === 'ENOENT') return undefined; // removed between the two calls
       throw ioFault(error, file);
     }
   }
@@ -318,7 +319,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return isCode(error, 'EPERM');
+    return codeOf(error) === 'EPERM';
   }
 }
 
@@ -329,13 +330,13 @@ function moveInto(temporary: string, file: string, ifAbsent: boolean): boolean {
     try {
       move();
     } catch (error) {
-      if (!isCode(error, 'ENOENT')) throw error;
+      if (codeOf(error) !== 'ENOENT') throw error;
       fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
       move();
     }
     return true;
   } catch (error) {
-    if (ifAbsent && isCode(error, 'EEXIST')) return false;
+    if (ifAbsent && codeOf(error) === 'EEXIST') return false;
     throw error;
   }
 }
@@ -344,7 +345,7 @@ function namesIn(dir: string): readonly string[] {
   try {
     return fs.readdirSync(dir);
   } catch (error) {
-    if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return [];
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
     throw ioFault(error, dir);
   }
 }
@@ -375,18 +376,14 @@ function syncDirectory(dir: string): void {
   }
 }
 
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
-}
-
 /** An error of the file system as a fault: STORE_FULL for a full disk, else STORE_UNAVAILABLE. */
 export function ioFault(error: unknown, file: string): Fault {
-  if (isCode(error, 'ENOSPC') || isCode(error, 'EDQUOT')) {
+  if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') {
     return new Fault('STORE_FULL', `The disk is full: ${file}`, {
       cause: error,
       hint: 'Make room on that disk, or lower the limit of the store.',
     });
   }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  const code = codeOf(error) ?? String(error);
   return new Fault('STORE_UNAVAILABLE', `The store's disk fails (${code}): ${file}`, { cause: error });
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { codeOf } from '../base/error-code.ts';
 import { Fault } from '../base/fault.ts';
 import { FrameScanner } from './zstd-frames.ts';
 
@@ -63,7 +64,7 @@ async function* decompressFrame(frames: FrameSource): AsyncGenerator<Uint8Array,
   try {
     for await (const chunk of decoder) yield chunk as Uint8Array; // a decoder's chunks are Buffers
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error) ?? '';
     if (!/^(ZSTD_|Z_|ERR_ZSTD)/.test(code)) throw error;
     throw new Fault('BAD_REQUEST', 'The zstd data is damaged or truncated', { cause: error });
   } finally {

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { codeOf } from '../base/error-code.ts';
 import { Fault } from '../base/fault.ts';
 import { Secret } from '../base/secret.ts';
 import { UsageError } from './exit.ts';
@@ -67,7 +68,7 @@ export function readToken(file: string): Secret {
   try {
     text = fs.readFileSync(file, 'utf8').trim();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error) ?? String(error);
     throw new UsageError(`The token file ${file} cannot be read (${code})`, 'Name a file that holds the token and nothing else.');
   }
   if (!/^[\x21-\x7e]{1,4096}$/.test(text))

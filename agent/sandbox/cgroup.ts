@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../../base/error-code.ts';
 import { sendSignal } from '../spawn/processes.ts';
 
 export type CgroupLimits = { readonly memoryBytes: number | undefined; readonly pidsCount: number };
@@ -50,7 +51,7 @@ export function openCgroups(): { readonly cgroups: Cgroups | undefined; readonly
       if (place.unified) enableBelow(directory, controllers);
       hierarchies.push({ ...place, controllers, directory });
     } catch (error) {
-      reason = `${place.directory}: ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`;
+      reason = `${place.directory}: ${codeOf(error) ?? String(error)}`;
     }
   }
   if (hierarchies.length === 0) return { cgroups: undefined, reason: `control groups cannot be made (${reason})` };

@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../../base/error-code.ts';
 import type { AttemptReport } from '../../cache/action/result.ts';
 
 /** One line of the journal, in the order of a lease's life. */
@@ -101,7 +102,7 @@ function linesOf(path: string): readonly JournalEntry[] {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return [];
     throw error;
   }
   return text.split('\n').flatMap((line) => {

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { codeOf } from '../../base/error-code.ts';
 import { UsageError } from '../exit.ts';
 import { gitState, type GitState } from '../git.ts';
 import { fileHasher } from '../inputs/hash-files.ts';
@@ -29,7 +30,7 @@ export function openPipeline(named: string | undefined, params: readonly (readon
   try {
     text = fs.readFileSync(absolute, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error) ?? String(error);
     throw new UsageError(`${absolute} cannot be read (${code})`, 'Name a pipeline file with --file.');
   }
   const root = path.dirname(absolute);

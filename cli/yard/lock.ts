@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { codeOf } from '../../base/error-code.ts';
 import { UsageError } from '../exit.ts';
 import { processStart } from '../../base/process-start.ts';
 
@@ -13,7 +14,7 @@ export function lockYard(file: string): Disposable {
       linkNew(file, ownMark());
       return { [Symbol.dispose]: () => fs.rmSync(file, { force: true }) };
     } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST' || tries > 3) throw error;
+      if (codeOf(error) !== 'EEXIST' || tries > 3) throw error;
       const holder = holderOf(file);
       if (holder !== undefined) {
         throw new UsageError(
@@ -37,7 +38,7 @@ export function holderOf(file: string): number | undefined {
     return startTime === undefined || startTime === processStart(holder) ? holder : undefined;
   } catch (error) {
     // EPERM: it lives and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? -1 : undefined;
+    return codeOf(error) === 'EPERM' ? -1 : undefined;
   }
 }
 

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { codeOf } from '../../base/error-code.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import { UsageError } from '../exit.ts';
@@ -108,7 +109,7 @@ function makeStateDir(stateDir: string): void {
     fs.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     fs.chmodSync(stateDir, 0o700);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = codeOf(error) ?? String(error);
     throw new UsageError(`The state directory ${stateDir} cannot be made (${code})`, 'Run it in a directory that you may write.');
   }
 }
