@@ -164,7 +164,8 @@ test.for(['.', '..', '../up', '../../up/there', 'a', 'a/b'])('the output path %j
 test.for(['', '/etc/passwd', '../', '..//up', '../a/../b', 'a/../../b', 'a/..', 'a//b', './a', 'a\0b'])(
   'the output path %j is refused as an escape',
   (bad) => {
-    const entry = { path: bad, symlink: { target: 'x' } } as unknown as Parameters<typeof outputFromProto>[0]; // the parts that are read
+    // The parts that are read.
+    const entry = { path: bad, symlink: { target: 'x' } } as unknown as Parameters<typeof outputFromProto>[0];
     expect(faultOf(() => outputFromProto(entry, 'outputs[0]'))).toMatchObject({ code: 'PATH_ESCAPES', field: 'outputs[0].path' });
   },
 );

@@ -2,6 +2,7 @@ import { present } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentNode, BreakerState, BuildNode, PoolNode, StepNode } from './nodes.ts';
 import { budgetLeft } from './retry.ts';
+import { isAction } from './spec.ts';
 import { leaseOf } from './step-record.ts';
 import type { AgentView, BreakerPicture, BuildFilter, BuildView, LeaseView, PoolView, YardCounts } from './view.ts';
 import { poolText, whyKept } from './why-kept.ts';
@@ -32,6 +33,7 @@ function passes(build: BuildNode, filter: BuildFilter): boolean {
   const { spec } = build.record;
   const { state } = build;
   if (filter.project !== undefined && spec.project !== filter.project) return false;
+  if (filter.actions !== undefined && filter.actions !== isAction(build)) return false;
   if (filter.phase !== undefined && state.kind !== filter.phase) return false;
   if (filter.outcome !== undefined && (state.kind !== 'ended' || state.outcome !== filter.outcome)) return false;
   if (filter.endedBy !== undefined && (state.kind !== 'ended' || state.at > filter.endedBy)) return false;

@@ -55,6 +55,11 @@ export type GivenAction = {
   readonly directories?: readonly string[];
 };
 
+/** Whether a build of these steps is an action that a build tool brought. */
+export function isAction({ steps }: { readonly steps: readonly { readonly spec: StepSpec }[] }): boolean {
+  return steps.length === 1 && steps[0]?.spec.given !== undefined;
+}
+
 /** One step of a build as it was accepted: checked, with all defaults filled in. Immutable. */
 export type StepSpec = {
   readonly name: string;

@@ -26,6 +26,8 @@ export type BuildFilter = {
   /** Builds with all of these labels. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly phase?: BuildState['kind'];
+  /** Whether only actions of build tools are wanted, or only builds that are none. */
+  readonly actions?: boolean;
   readonly outcome?: BuildOutcome;
   /** Only builds that were accepted before this one. */
   readonly before?: BuildId;

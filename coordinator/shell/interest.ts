@@ -71,8 +71,8 @@ export function startAbandoning(options: AbandonedOptions): Disposable {
 function sweep({ core, driver, interest, abandonMs, clock }: AbandonedOptions, begunAt: TimeMs): void {
   const now = clock.monotonic();
   const underWay = new Set<BuildId>();
-  for (const { record, steps, state } of core.builds({ phase: 'running', limit: Number.MAX_SAFE_INTEGER })) {
-    if (steps[0]?.spec.given === undefined || (state.kind === 'running' && state.cancelling !== undefined)) continue;
+  for (const { record, state } of core.builds({ phase: 'running', actions: true, limit: Number.MAX_SAFE_INTEGER })) {
+    if (state.kind === 'running' && state.cancelling !== undefined) continue;
     underWay.add(record.id);
     if (now - (interest.lastSeen(record.id) ?? begunAt) < abandonMs) continue;
     const reason = `nobody has waited for it for ${Math.round(abandonMs / 1_000)} s`;

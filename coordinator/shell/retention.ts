@@ -103,17 +103,13 @@ function leaving({ core, driver, keepMs, keepCount, keepSteps }: RetentionOption
 
 /** Newest first, without the actions of build tools. */
 function endedBuilds(core: RetentionOptions['core']): readonly BuildView[] {
-  return core.builds({ phase: 'ended', limit: Number.MAX_SAFE_INTEGER }).filter((view) => !isOperation(view));
-}
-
-function isOperation({ steps: [step] }: BuildView): boolean {
-  return step?.spec.given !== undefined;
+  return core.builds({ phase: 'ended', actions: false, limit: Number.MAX_SAFE_INTEGER });
 }
 
 /** What a build tool had run is in the action cache, and its log in the store: nothing of it is archived. */
 async function dropOperations({ core, driver, operationKeepMs }: RetentionOptions): Promise<number> {
   const endedBy = driver.now() - operationKeepMs;
-  const over = core.builds({ phase: 'ended', endedBy, limit: Number.MAX_SAFE_INTEGER }).filter(isOperation);
+  const over = core.builds({ phase: 'ended', actions: true, endedBy, limit: Number.MAX_SAFE_INTEGER });
   const replies = await Promise.all(over.map(({ record }) => driver.submit({ kind: 'build-expired', id: record.id })));
   return replies.filter(({ kind }) => kind === 'done').length;
 }

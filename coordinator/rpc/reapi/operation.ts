@@ -7,6 +7,7 @@ import type { Operation } from '../../../proto/gen/google/longrunning/Operation.
 import { loadProto } from '../../../proto/load.ts';
 import { hashOf, sizeOf, type Digest } from '../../../cache/digest.ts';
 import { parseBuildId, type BuildId } from '../../core/ids.ts';
+import { isAction } from '../../core/spec.ts';
 import type { StepState } from '../../core/state.ts';
 import type { BuildView, StepView } from '../../core/view.ts';
 import { bad, brief } from '../fields.ts';
@@ -31,8 +32,7 @@ export function buildOfName(name: string): BuildId {
 
 /** The one step of a build that an action became; undefined for other builds. */
 export function actionStep(view: BuildView | undefined): StepView | undefined {
-  const step = view?.steps.length === 1 ? view.steps[0] : undefined;
-  return step?.spec.given === undefined ? undefined : step;
+  return view !== undefined && isAction(view) ? view.steps[0] : undefined;
 }
 
 /** The operation as it stands, before its end. */

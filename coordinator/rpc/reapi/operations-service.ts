@@ -18,7 +18,7 @@ import { confirmed } from '../confirmed.ts';
 import { bad, brief, wholeField } from '../fields.ts';
 import { noLeader } from '../forward.ts';
 import type { DirectoryCache } from './input-tree.ts';
-import { actionStep, buildOfName } from './operation.ts';
+import { buildOfName } from './operation.ts';
 import { operationNow, unknownOperation, watchOperation, type Watching } from './operation-stream.ts';
 import { callerOf, leadingOf, roleFor, type ReapiOptions, type ReapiRpc } from './options.ts';
 import { visibleOperation } from './visible.ts';
@@ -93,8 +93,13 @@ async function list(
   const [scope] = request.name === '' ? [] : view.reads;
   const size = wholeField(request.pageSize, 'page_size', 0, PAGE_MAX) || PAGE_DEFAULT;
   const before = pageOf(request.pageToken);
-  const builds = watching.core.builds({ project: caller.project, limit: LOOKED_AT, ...(before === undefined ? {} : { before }) });
-  const isWanted = (build: BuildView) => actionStep(build) !== undefined && (scope === undefined || build.record.spec.scope === scope);
+  const builds = watching.core.builds({
+    project: caller.project,
+    actions: true,
+    limit: LOOKED_AT,
+    ...(before === undefined ? {} : { before }),
+  });
+  const isWanted = (build: BuildView) => scope === undefined || build.record.spec.scope === scope;
   const operations: Operation[] = [];
   let last: BuildId | undefined;
   let bytes = 0;
