@@ -13,8 +13,7 @@ import { keptKeyring } from '../base/signing.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { parseFloors } from '../cache/quotas.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
-import type { EntryFinder } from '../cache/entries/finder.ts';
-import { openEntryClient } from '../cache/rpc/entry-client.ts';
+import { openEntryClient, type EntryClient } from '../cache/rpc/entry-client.ts';
 import { openGrantControl } from '../cache/rpc/grant-control.ts';
 import { openGrants } from '../cache/rpc/grants.ts';
 import { loadProto } from '../proto/load.ts';
@@ -212,7 +211,7 @@ type Ground = {
   readonly breaker: Breaker;
   readonly plane: DataPlaneProcess;
   readonly data: DataPlane;
-  readonly entries: EntryFinder;
+  readonly entries: EntryClient;
   readonly archive: Archive;
   readonly tokens: Tokens;
   readonly grants: GrantSource;
@@ -308,7 +307,18 @@ function leading(
   return {
     startShell: async (lead: Lead, signal: AbortSignal): Promise<Shell> => {
       await claim(signal); // a ledger that was emptied knows the store no more
-      const common = { ledger, term: lead.term, holds: () => lead.holds(), signal, data, entries, timings, logLimits, env };
+      const common = {
+        ledger,
+        term: lead.term,
+        holds: () => lead.holds(),
+        signal,
+        data,
+        entries,
+        staging: (asked: AbortSignal) => entries.staging(asked),
+        timings,
+        logLimits,
+        env,
+      };
       const startedAt = env.clock.monotonic();
       const floorOf = parseFloors(config.scopeZone);
       const shell = await startShell({ ...common, floorOf, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });

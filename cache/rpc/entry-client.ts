@@ -12,14 +12,21 @@ const DEADLINE_MS = 30_000;
 
 const OUTCOMES = { OUTCOME_UNSPECIFIED: undefined, OUTCOME_KEPT: 'kept', OUTCOME_SAME: 'same', OUTCOME_DIFFERS: 'differs' } as const;
 
+/** What waits on a data plane's disk for the store; `away`: why nothing goes there, undefined while it answers. */
+export type StagingNow = { readonly blobs: number; readonly away: string | undefined };
+
 export type EntryClientOptions = {
   readonly link: Link;
   /** Stands before every call: while it is open calls fail at once. */
   readonly breaker: Breaker;
 };
 
+export interface EntryClient extends EntryFinder, AsyncDisposable {
+  staging(signal: AbortSignal): Promise<StagingNow>;
+}
+
 /** Named entries of a data plane, over a connection of its own. A call is made once. Disposal ends calls under way. */
-export function openEntryClient({ link, breaker }: EntryClientOptions): EntryFinder & AsyncDisposable {
+export function openEntryClient({ link, breaker }: EntryClientOptions): EntryClient {
   const client = dial(loadProto().switchyard.v1.EntryCache, link, 'control');
   const closing = new AbortController();
   const options = (signal: AbortSignal) => ({ signal: AbortSignal.any([signal, closing.signal]), deadlineMs: DEADLINE_MS });
@@ -48,6 +55,10 @@ export function openEntryClient({ link, breaker }: EntryClientOptions): EntryFin
       if (kind === undefined) throw new Fault('INTERNAL', `The data plane answered ${answer.outcome} to an entry`);
       // What was kept comes back without the value that was sent.
       return kind === 'kept' ? { kind, entry } : { kind, entry: entryFromProto(entry.at.owner.project, answer.entry, 'entry') };
+    },
+    async staging(signal) {
+      const { blobs, away } = await breaker.run(() => callUnary(client, 'getStaging', {}, options(signal)));
+      return { blobs: Number(blobs), away: away === '' ? undefined : away };
     },
     async [Symbol.asyncDispose]() {
       closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));

@@ -3,6 +3,7 @@ import { formatDurationMs } from '../../base/quantity.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import type { BuildOutcome, StepOutcome } from './state.ts';
 import { nextSeq, type Turn } from './turn.ts';
+import { unsealedLines } from './unsealed.ts';
 
 /** Ends the build once its last step has. */
 export function endBuildIfOver(turn: Turn, build: BuildNode): void {
@@ -42,7 +43,7 @@ function outcomeOf(build: BuildNode): BuildOutcome {
 }
 
 /** What the build went on without, a sentence each. */
-function degradedOf(build: BuildNode): readonly string[] {
+export function degradedOf(build: BuildNode): readonly string[] {
   const sentences: string[] = [];
   for (const step of build.steps) {
     const outcome = outcomeOfStep(step);
@@ -50,7 +51,7 @@ function degradedOf(build: BuildNode): readonly string[] {
     if (outcome.kind === 'skipped' ? outcome.why === 'lagged' : !step.spec.critical)
       sentences.push(`${step.spec.name}: ${describe(outcome)}`);
   }
-  return sentences;
+  return [...sentences, ...unsealedLines(build.steps)];
 }
 
 function outcomeOfStep(step: StepNode): StepOutcome | undefined {

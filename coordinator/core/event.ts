@@ -21,8 +21,11 @@ export type Resolution =
   | { readonly kind: 'hit'; readonly action: ResolvedAction; readonly result: StepResult }
   /** The inputs contradict each other: a failure of the step, with a message for people. */
   | { readonly kind: 'invalid'; readonly message: string }
-  /** The inputs have gone from the cache or are damaged there: an error, with a message for people. */
-  | { readonly kind: 'inputs-lost'; readonly message: string }
+  /**
+   * The inputs have gone from the cache or are damaged there: an error, with a message for people. `producers` are the names of needed
+   * steps that left what is gone, where it was such.
+   */
+  | { readonly kind: 'inputs-lost'; readonly message: string; readonly producers?: readonly string[] }
   /** The cache could not be asked: it is tried again later, after `retryAfterMs` where that is known. */
   | { readonly kind: 'unavailable'; readonly message: string; readonly retryAfterMs?: number };
 
@@ -42,6 +45,8 @@ export type Event =
   | { readonly kind: 'step-resolved'; readonly step: StepId; readonly resolution: Resolution }
   /** Entries of what a step left in its dependency caches were written, or not. */
   | { readonly kind: 'dependencies-kept'; readonly step: StepId; readonly results: readonly DependencyResult[] }
+  /** The store has what a step left that ended while it was staged only; or it is known to be lost. */
+  | { readonly kind: 'step-sealed'; readonly step: StepId }
   /** A build that ended long enough ago may leave the ledger. */
   | { readonly kind: 'build-expired'; readonly id: BuildId }
   | {

@@ -9,6 +9,7 @@ import { budgetLeft } from './retry.ts';
 import type { StepOutcome } from './state.ts';
 import { isSuccess } from './step-record.ts';
 import type { Explanation, ScoreTerm } from './view.ts';
+import { unsealedLines } from './unsealed.ts';
 import { poolText, whyKept } from './why-kept.ts';
 import { stepName, type Yard } from './yard.ts';
 
@@ -43,6 +44,7 @@ export function explain(yard: Yard, step: StepNode, now: TimeMs): Explanation {
 /** What is known beside the rule that keeps it: the cache that does not answer, budgets that are used up. */
 function notesOf(yard: Yard, step: StepNode, now: TimeMs): readonly string[] {
   const notes = step.waitNote === undefined ? [] : [step.waitNote];
+  notes.push(...unsealedLines([step]));
   if (step.record.state.kind === 'resolving' && step.resolveAt !== undefined)
     notes.push(`it is tried again in ${formatDurationMs(Math.max(0, step.resolveAt - now))}`);
   const { limits } = yard;

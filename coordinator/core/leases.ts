@@ -9,6 +9,7 @@ import { retryOrEnd, withoutOutputs, type AttemptEnd } from './retry.ts';
 import type { AttemptRecord, CancelCause, Lease, StepOutcome, StepState } from './state.ts';
 import { closeAttempt, end, queue } from './step-moves.ts';
 import { nextSeq, type Turn } from './turn.ts';
+import { endUnsealed, isStoreAway, publishResult, waitForStore } from './unsealed.ts';
 import { stepName } from './yard.ts';
 
 /**
@@ -164,6 +165,7 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
   const { token, attempt } = state.lease;
   const ending = report.kind === 'failed' ? report.class : undefined;
   turn.send({ kind: 'close-log', token, step: step.id });
+  if (report.kind === 'failed' && state.cancelling === undefined && isStoreAway(step, report)) return waitForStore(turn, step, report);
   noteEnd(turn, agent, step, ending, report.kind === 'failed' ? report.message : '');
   const kept = keptOf(step.spec.dependencyCaches, report);
   if (kept !== undefined) turn.change(step, { ...step.record, kept });
@@ -192,13 +194,10 @@ function takeReport(turn: Turn, step: StepNode, agent: AgentNode, state: Running
     why: 'succeeded',
   });
   const attempts = closeAttempt(step, { endedAt: turn.now, report: withoutOutputs(report) });
-  end(turn, step, { kind: 'succeeded', from: 'run', result: report.result }, { ...step.record, attempts });
-  const { action } = step.record;
-  if (step.spec.cacheable && action !== undefined && report.result.exitCode === 0) {
-    turn.send({ kind: 'publish', step: step.id, action: action.action, result: report.result });
-  }
-  const saves = savesOf(kept);
-  if (saves.length > 0) turn.send({ kind: 'keep-dependencies', step: step.id, saves });
+  const outcome: StepOutcome = { kind: 'succeeded', from: 'run', result: report.result };
+  if (report.staged === true) return endUnsealed(turn, step, turn.now, outcome, { ...step.record, attempts });
+  end(turn, step, outcome, { ...step.record, attempts });
+  publishResult(turn, step);
 }
 
 /** Entries of the step's dependency caches were written, or not: only what is told of it changes. */

@@ -15,6 +15,7 @@ export const LIMITS = {
   dependencyCachesPerStep: 16,
   pathsPerDependencyCache: 16,
   fallbacksPerDependencyCache: 10,
+  patternsPerDependencyCache: 32,
   keyPartsPerDependencyCache: 64,
   /** Longest key of a dependency cache; with name and paths it is the name of an entry, of at most 512 bytes. */
   dependencyKeyBytes: 400,
@@ -42,6 +43,8 @@ export const LIMITS = {
   /** Retries that one project may have at once, and how fast it earns new ones: a broken build must not eat the cluster. */
   retryBudgetBurst: 100,
   retryBudgetPerSecond: 10,
+  /** Times that a step runs again because what it left has gone: a store that loses everything must not keep a build busy for ever. */
+  rerunsPerStep: 3,
   /** Ends by our fault in a row that open an agent's breaker. */
   breakerErrors: 3,
   /**

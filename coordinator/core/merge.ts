@@ -1,7 +1,9 @@
 import type { StepNode } from './nodes.ts';
 import type { StepOutcome } from './state.ts';
 import { closeAttempt, end, queue } from './step-moves.ts';
+import { isUnsealed } from './step-record.ts';
 import { nextSeq, type Turn } from './turn.ts';
+import { endUnsealed } from './unsealed.ts';
 import { stepName } from './yard.ts';
 
 /**
@@ -56,7 +58,11 @@ export function settleFollowers(turn: Turn, primary: StepNode): void {
   let heir: StepNode | undefined;
   for (const follower of [...followers]) {
     const shared = sharedOutcome(primary, follower, outcome);
-    if (shared !== undefined) end(turn, follower, shared, { ...follower.record, endOf: primary.id });
+    const { unsealed } = primary.record;
+    const draft = { ...follower.record, endOf: primary.id };
+    if (shared !== undefined && unsealed !== undefined && isUnsealed(primary.record))
+      endUnsealed(turn, follower, unsealed.since, shared, draft);
+    else if (shared !== undefined) end(turn, follower, shared, draft);
     else if (heir !== undefined) follow(turn, follower, heir);
     else {
       heir = follower;

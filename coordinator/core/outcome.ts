@@ -41,6 +41,8 @@ export type Outbound =
   | { readonly kind: 'publish'; readonly step: StepId; readonly action: Digest; readonly result: StepResult }
   /** Write the entries of dependency caches into the build's scope, answer with `dependencies-kept`. */
   | { readonly kind: 'keep-dependencies'; readonly step: StepId; readonly saves: readonly DependencySave[] }
+  /** Find out when what the step left is in the store, answer with `step-sealed`. */
+  | { readonly kind: 'seal'; readonly step: StepId }
   /** The lease is over: its log takes no more bytes. `kept` where a result refers to it. */
   | { readonly kind: 'close-log'; readonly token: LeaseToken; readonly step: StepId }
   /** Nothing refers to the build any more: drop its logs. */

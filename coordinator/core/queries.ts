@@ -1,5 +1,6 @@
 import { present } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
+import { degradedOf } from './build-end.ts';
 import type { AgentNode, BreakerState, BuildNode, PoolNode, StepNode } from './nodes.ts';
 import { budgetLeft } from './retry.ts';
 import { isAction } from './spec.ts';
@@ -18,6 +19,9 @@ export function buildView(build: BuildNode): BuildView {
     endedCount: build.endedCount,
     fromCacheCount: build.fromCacheCount,
     lastEventSeq: build.eventSeq,
+    get degraded() {
+      return degradedOf(build);
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import type { ResolvedAction } from './state.ts';
 import { end, queue } from './step-moves.ts';
 import { mergeKeyOf } from './step-index.ts';
 import type { Turn } from './turn.ts';
+import { rerunProducers } from './unsealed.ts';
 
 /** Waits between two tries to work out an action while the cache cannot be asked. */
 const TRY_AGAIN = { initialMs: 500, maxMs: 15_000 };
@@ -30,6 +31,7 @@ export function takeResolution(turn: Turn, step: StepNode, resolution: Resolutio
     case 'invalid':
       return end(turn, step, { kind: 'failed', class: 'output', message: resolution.message, result: undefined });
     case 'inputs-lost':
+      if (rerunProducers(turn, step, resolution.producers ?? [])) return;
       return end(turn, step, { kind: 'errored', class: 'cache-error', message: resolution.message });
     case 'unavailable':
       step.waitNote = `the cache could not be asked: ${resolution.message}`;

@@ -6,6 +6,7 @@ import type { BuildNode, StepNode } from './nodes.ts';
 import { newestTime } from './queries.ts';
 import { failFast } from './settle.ts';
 import { unended } from './step-moves.ts';
+import { isUnsealed } from './step-record.ts';
 import type { Turn } from './turn.ts';
 
 /**
@@ -22,6 +23,10 @@ export function resume(turn: Turn): void {
   for (const agent of fleet.agents.values()) agent.disconnectedAt = turn.now;
   for (const build of builds.values()) {
     for (const { id, record } of build.steps) {
+      if (record.state.kind === 'ended' && isUnsealed(record)) {
+        turn.send({ kind: 'seal', step: id });
+        continue;
+      }
       const saves = record.state.kind === 'ended' ? savesOf(record.kept) : [];
       if (saves.length > 0) turn.send({ kind: 'keep-dependencies', step: id, saves });
     }

@@ -5,8 +5,8 @@ import { formatDurationMs } from '../../base/quantity.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { AgentId } from './ids.ts';
 import type { RetryBudget, StepNode } from './nodes.ts';
-import { closeAttempt, end, queue } from './step-moves.ts';
-import type { Draft } from './step-record.ts';
+import { closeAttempt, end, queue, resolve } from './step-moves.ts';
+import { isUnsealed, type Draft } from './step-record.ts';
 import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
@@ -50,6 +50,8 @@ export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: 
     }
     return end(turn, step, { kind: 'errored', class: ending.class, message: ending.message }, draft);
   }
+  // What it needs may be gone, and where it is staged only that is likely.
+  if (ending.class === 'cache-error' && step.needs.some((need) => isUnsealed(need.record))) return resolve(turn, step, draft);
   const tries = Object.values({ ...record.failures, [ending.class]: count }).reduce((sum, each) => sum + each, 0);
   const backoff = backoffMs(spec.retry, tries - 1, turn.prng);
   const debt = payForRetry(turn, step, agent, ending.class);

@@ -20,6 +20,7 @@ import type { Hold } from './state.ts';
 import type { Tally } from './tally.ts';
 import { ring } from './timeouts.ts';
 import { Turn } from './turn.ts';
+import { takeSealed } from './unsealed.ts';
 import { agentView, buildView, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, PoolView, StepView, YardCounts } from './view.ts';
 import { keyOf, Yard } from './yard.ts';
@@ -187,6 +188,10 @@ export class Scheduler {
       case 'dependencies-kept': {
         const step = this.#yard.steps.get(event.step);
         return step === undefined ? undefined : takeKept(turn, step, event.results);
+      }
+      case 'step-sealed': {
+        const step = this.#yard.steps.get(event.step);
+        return step === undefined ? undefined : takeSealed(turn, step);
       }
       case 'build-expired':
         return forgetBuild(turn, event);

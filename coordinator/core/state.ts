@@ -104,6 +104,10 @@ export type StepRecord = {
   readonly kept?: readonly DependencyKept[] | undefined;
   /** The step whose end became its own, where it was merged; absent else, and in older records. */
   readonly endOf?: StepId;
+  /** Set where some of what it left was on a data plane's disk only when it ended: since when, and when the store had it. */
+  readonly unsealed?: { readonly since: TimeMs; readonly sealedAt: TimeMs | undefined } | undefined;
+  /** Times that it ran again because what it had left was gone; absent for 0. */
+  readonly reruns?: number;
 };
 
 export type BuildOutcome = 'succeeded' | 'failed' | 'cancelled' | 'timed-out';

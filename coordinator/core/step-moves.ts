@@ -24,6 +24,7 @@ export function unblock(turn: Turn, step: StepNode): void {
 export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
   draft.state = { kind: 'resolving' };
   if (draft.kept !== undefined) draft.kept = undefined;
+  if (draft.unsealed !== undefined) draft.unsealed = undefined;
   turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ready', step: stepName(step) });
   step.resolveTries = 0;
   step.unresolvedSince = undefined;

@@ -24,6 +24,11 @@ export function leaseOf(record: StepRecord): Lease | undefined {
   return record.state.kind === 'offered' || record.state.kind === 'running' ? record.state.lease : undefined;
 }
 
+/** Whether what the step left may still be lost with a data plane's disk: see `unsealed.ts`. */
+export function isUnsealed({ unsealed }: StepRecord): boolean {
+  return unsealed !== undefined && unsealed.sealedAt === undefined;
+}
+
 /** Whether the step gives those that need it what they wait for. */
 export function isSuccess(record: StepRecord): boolean {
   if (record.state.kind !== 'ended') return false;

@@ -31,6 +31,9 @@ export type Tally = {
   poolBreakersOpened: number;
   /** Times that a step's action could not be worked out because the cache could not be asked. */
   cacheUnavailable: number;
+  /** Steps that ended while what they left was staged only; and runs of steps because what they left was gone. */
+  unsealed: number;
+  reruns: number;
   /** Entries of dependency caches by what writing them came to. */
   readonly dependencySaves: Record<KeptOutcome, number>;
   /** Lookups of dependency caches by what they came to. */
@@ -51,6 +54,8 @@ export function newTally(): Tally {
     agentBreakersOpened: 0,
     poolBreakersOpened: 0,
     cacheUnavailable: 0,
+    unsealed: 0,
+    reruns: 0,
     dependencySaves: { kept: 0, same: 0, differs: 0, dropped: 0 },
     dependencyLookups: { exact: 0, fallback: 0, nothing: 0, unknown: 0, unwanted: 0 },
   };

@@ -18,6 +18,8 @@ export type BuildView = {
   readonly fromCacheCount: number;
   /** `seq` of its newest event. */
   readonly lastEventSeq: number;
+  /** What it goes on without, or went, a sentence each. */
+  readonly degraded: readonly string[];
 };
 
 /** What `Scheduler.builds` lists. Absent fields filter nothing. */

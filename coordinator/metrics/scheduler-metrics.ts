@@ -164,6 +164,14 @@ const SUMS: Readonly<Record<Sum, { readonly name: string; readonly help: string 
     name: 'switchyard_steps_not_resolved_total',
     help: 'Times that the inputs of a step could not be put together because the store did not answer; it is tried again.',
   },
+  unsealed: {
+    name: 'switchyard_steps_unsealed_total',
+    help: 'Steps that ended while the store did not answer, so that what they left was staged on the disk of a data plane.',
+  },
+  reruns: {
+    name: 'switchyard_steps_rerun_total',
+    help: 'Steps that ran again because what they had left was gone, and others needed it.',
+  },
 };
 
 function tallyMetrics(metrics: Metrics, shell: ShellOf): void {

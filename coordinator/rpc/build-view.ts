@@ -30,7 +30,7 @@ export function buildSummaryToProto(view: BuildView): BuildSummary {
     stepsTotal: record.stepNames.length,
     stepsEnded: view.endedCount,
     stepsFromCache: view.fromCacheCount,
-    degraded: [...(ended?.degraded ?? [])],
+    degraded: [...view.degraded],
   };
 }
 

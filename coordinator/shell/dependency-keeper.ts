@@ -48,7 +48,13 @@ const CONCURRENCY = 8;
 const WAITING_MAX = 2_000;
 const DEADLINE_MS = 120_000;
 /** Faults of a store that may be back soon. */
-const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['STORE_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DRAINING', 'DEADLINE']);
+const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'STORE_UNAVAILABLE',
+  'BUCKET_UNAVAILABLE',
+  'PEER_UNAVAILABLE',
+  'DRAINING',
+  'DEADLINE',
+]);
 const CLOSING_MS = 500;
 const TRY_AGAIN = { initialMs: 250, maxMs: 10_000 };
 const NEXT_BEGINS = 'so the next run begins with what there was before';

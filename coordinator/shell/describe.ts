@@ -1,6 +1,7 @@
 import { buildOf, stepIdOf, type BuildId, type StepId } from '../core/ids.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import type { StepOutcome } from '../core/state.ts';
+import { isUnsealed } from '../core/step-record.ts';
 import type { StepView } from '../core/view.ts';
 import type { CoreView } from './core-view.ts';
 import { instanceNameOf } from './instance-name.ts';
@@ -35,7 +36,8 @@ export function describeStep(core: CoreView, step: StepId, { cacheOf, entries }:
     if (view?.record.state.kind !== 'ended') continue;
     const result = resultOf(view.record.state.outcome);
     if (result !== undefined && result.outputs.length > 0) {
-      needed.push({ step: need.step, workingDirectory: view.spec.workingDirectory, result });
+      const mayBeGone = isUnsealed(view.record);
+      needed.push({ step: need.step, workingDirectory: view.spec.workingDirectory, result, mayBeGone });
     }
   }
   const hasCaches = spec.dependencyCaches !== undefined && spec.dependencyCaches.length > 0;

@@ -30,7 +30,13 @@ const CONCURRENCY = 16;
 const WAITING_MAX = 10_000;
 const DEADLINE_MS = 60_000;
 /** Faults of a store that may be back soon. */
-const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>(['STORE_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DRAINING', 'DEADLINE']);
+const PASSING: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'STORE_UNAVAILABLE',
+  'BUCKET_UNAVAILABLE',
+  'PEER_UNAVAILABLE',
+  'DRAINING',
+  'DEADLINE',
+]);
 const TRY_AGAIN = { initialMs: 250, maxMs: 5_000 };
 
 export function openPublisher(options: PublisherOptions): Publisher {

@@ -4,10 +4,12 @@ import { scopeChain } from '../../base/caller.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
+import { encodeStepResult } from '../../cache/action/action-result.ts';
 import { actionOf, type EncodedAction } from '../../cache/action/action.ts';
 import type { StepResult } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../../cache/digest.ts';
+import { Needs } from '../../cache/entries/needs.ts';
 import { blobReader } from '../../cache/read-blob.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { graftOutputs } from '../../cache/tree/graft.ts';
@@ -23,7 +25,13 @@ import { lookUpAll, type DependencyPlace } from './dependency-lookup.ts';
 export type BuildCache = Pick<DataPlane, 'store' | 'actions'>;
 
 /** What a needed step left behind, and where it ran. */
-export type NeededOutputs = { readonly step: string; readonly workingDirectory: string; readonly result: StepResult };
+export type NeededOutputs = {
+  readonly step: string;
+  readonly workingDirectory: string;
+  readonly result: StepResult;
+  /** It was staged only, as far as is known, so that it is looked at whether all of it is there. @default false */
+  readonly mayBeGone?: boolean;
+};
 
 /** All that a step's action is made of. */
 export type Resolvable = {
@@ -134,7 +142,10 @@ function late(deadlineMs: number): Fault {
 /** The step's action, from the cache where it has an entry; what is new of its input tree is in the store when this returns. */
 async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise<Resolution> {
   const { spec, scope, cache } = resolvable;
+  const gone = await goneOf(resolvable, signal);
+  if (gone.length > 0) return { kind: 'inputs-lost', message: `What ${gone.join(', ')} left is gone from the cache`, producers: gone };
   const grafted = await graftAll(resolvable, signal);
+  if ('lost' in grafted) return { kind: 'inputs-lost', ...grafted.lost };
   const parts = [{ root: spec.inputRoot, bytes: spec.inputBytes }, ...resolvable.needed.flatMap((needed) => partsOf(needed.result))];
   const inputBytes = parts.reduce((sum, part) => sum + part.bytes, 0);
   const { action, blobs } = encodedAction(spec, grafted.root);
@@ -189,7 +200,10 @@ function ungrafted(spec: StepSpec): ResolvedAction {
 type Grafted = { readonly root: Digest; readonly added: ReadonlyMap<Digest, Uint8Array> };
 
 /** The step's input tree with its needs' outputs in their places, one need after the other. */
-async function graftAll(resolvable: Resolvable, signal: AbortSignal): Promise<Grafted> {
+async function graftAll(
+  resolvable: Resolvable,
+  signal: AbortSignal,
+): Promise<Grafted | { readonly lost: { readonly message: string; readonly producers: readonly string[] } }> {
   const added = new Map<Digest, Uint8Array>();
   const fromStore = blobReader(resolvable.cache.store);
   const read = async (digest: Digest, at: AbortSignal) => added.get(digest) ?? fromStore(digest, at);
@@ -200,10 +214,22 @@ async function graftAll(resolvable: Resolvable, signal: AbortSignal): Promise<Gr
       for (const [digest, bytes] of grafted.added) added.set(digest, bytes);
       root = grafted.root;
     } catch (error) {
-      throw wrap(error, `Outputs of step ${step} as inputs`);
+      const told = wrap(error, `Outputs of step ${step} as inputs`);
+      if (LOSSES.some((code) => isFault(told, code))) return { lost: { message: told.message, producers: [step] } };
+      throw told;
     }
   }
   return { root, added };
+}
+
+/** The needed steps of which something is gone that they left where it may be lost. */
+async function goneOf({ needed, scope, cache }: Resolvable, signal: AbortSignal): Promise<readonly string[]> {
+  const needs = new Needs(() => cache.store); // which is the build's own view already
+  const gone: string[] = [];
+  for (const { step, result, mayBeGone = false } of needed) {
+    if (mayBeGone && !(await needs.areThere({ project: '', scope }, encodeStepResult(result), signal))) gone.push(step);
+  }
+  return gone;
 }
 
 function partsOf(result: StepResult): readonly { readonly root: Digest; readonly bytes: number }[] {

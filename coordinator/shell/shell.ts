@@ -24,6 +24,7 @@ import { loggedResults } from './logged-results.ts';
 import { openPublisher, type Publisher } from './publisher.ts';
 import { provenActions } from './proven-actions.ts';
 import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
+import { openSealer, type Sealer, type SealerOptions } from './sealer.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { steadyClock } from './steady-clock.ts';
 import { openWatch, type Watch } from './watch.ts';
@@ -64,6 +65,8 @@ export type ShellOptions = {
    * results are kept without who made them
    */
   readonly entries?: EntryFinder | undefined;
+  /** @default the data plane stages nothing */
+  readonly staging?: SealerOptions['staging'];
   readonly timings: Partial<Timings>;
   readonly logLimits: LogLimits;
   readonly signOfLifeMs: number;
@@ -113,7 +116,7 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
       return receiversOf(parts, options.measures);
     },
   });
-  const { logs, publisher, keeper, resolver } = present(parts, 'a started driver has made its receivers');
+  const { logs, publisher, keeper, sealer, resolver } = present(parts, 'a started driver has made its receivers');
   return {
     core,
     driver,
@@ -129,17 +132,19 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
         return resolver.waiting;
       },
       get publishing() {
-        return publisher.waiting + keeper.waiting;
+        return publisher.waiting + keeper.waiting + sealer.waiting;
       },
     },
     async drain() {
       await resolver[Symbol.asyncDispose]();
+      await sealer[Symbol.asyncDispose]();
       await keeper[Symbol.asyncDispose](); // while what it tells can still be written down
       await driver[Symbol.asyncDispose]();
     },
     async [Symbol.asyncDispose]() {
       sessions.closeAll();
       await resolver[Symbol.asyncDispose]();
+      await sealer[Symbol.asyncDispose]();
       await keeper[Symbol.asyncDispose]();
       await driver[Symbol.asyncDispose]();
       await logs[Symbol.asyncDispose]();
@@ -161,13 +166,14 @@ type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
   readonly resolver: Resolver;
   readonly publisher: Publisher;
   readonly keeper: DependencyKeeper;
+  readonly sealer: Sealer;
   readonly logs: LogStore;
   /** Whether what the step made may be kept in its scope. */
   readonly mayKeep: (step: StepId) => boolean;
 };
 
 /** The parts that answer the core's sends. */
-function openParts({ env, ledger, logLimits, term, entries, floorOf = () => undefined }: ShellOptions, common: Common): Parts {
+function openParts({ env, ledger, logLimits, term, entries, staging, floorOf = () => undefined }: ShellOptions, common: Common): Parts {
   const { core, driver, sessions, watch, cacheOf, storeOf } = common;
   const resolver = openResolver({
     describe: (step) => describeStep(core, step, { cacheOf, entries }),
@@ -194,8 +200,9 @@ function openParts({ env, ledger, logLimits, term, entries, floorOf = () => unde
     clock: env.clock,
     log: env.log,
   });
+  const sealer = openSealer({ staging, post: (event) => driver.post(event), log: env.log });
   const mayKeep = zoneGate({ core, floorOf, log: env.log });
-  return { core, sessions, watch, resolver, publisher, keeper, logs, mayKeep };
+  return { core, sessions, watch, resolver, publisher, keeper, sealer, logs, mayKeep };
 }
 
 /** Who carries out which send. */
@@ -220,6 +227,8 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
           return logged.whenLogged(send.step, send.result, (result) => parts.publisher.publish(send.step, send.action, result));
         case 'keep-dependencies':
           return parts.mayKeep(send.step) ? parts.keeper.keep(send.step, send.saves) : undefined;
+        case 'seal':
+          return parts.sealer.seal(send.step);
         case 'close-log': {
           const reported = sealedLog(parts.core, send.step, send.token);
           const closed = parts.logs.close(buildOf(send.step), send.token, reported);

@@ -215,6 +215,8 @@ function sendLine(send: Outbound): string {
       return `-> resolve ${short(send.step)}`;
     case 'publish':
       return `-> publish ${short(send.step)}`;
+    case 'seal':
+      return `-> seal ${short(send.step)}`;
     case 'keep-dependencies':
       return `-> keep-dependencies ${short(send.step)} ${send.saves.map(({ name }) => name).join(' ')}`;
     case 'close-log':

@@ -13,6 +13,9 @@ import type { AgentPlan } from './plan.ts';
 import type { StepPlan } from './workload.ts';
 import type { World } from './world.ts';
 
+/** Every attempt with a token of this multiple ends while its data plane's store is away. */
+const STAGED_EVERY = 5;
+
 /** What the world outside of the agent's process sees of it. */
 export type AgentHooks = {
   readonly stepPlan: (build: string, step: string) => StepPlan;
@@ -252,7 +255,8 @@ export class SimAgent {
       endedAt: now,
     };
     const said = offer.dependencies.length === 0 ? {} : { dependencies: reportedOf(offer.dependencies, end === 'succeeded', offer.token) };
-    if (end === 'succeeded') return { kind: 'succeeded', result, ...said };
+    const staged = Number(offer.token.slice(offer.token.indexOf('.') + 1)) % STAGED_EVERY === 0 ? { staged: true } : {};
+    if (end === 'succeeded') return { kind: 'succeeded', result, ...said, ...staged };
     return { kind: 'failed', class: end, message: `drawn to end with ${end}`, result, ...said };
   }
 }

@@ -20,6 +20,9 @@ import type { Resolver } from './resolver.ts';
 import type { StepPlan } from './workload.ts';
 import type { World } from './world.ts';
 
+/** How long a store is away for what is staged. */
+const SEALED_MS = 700;
+
 /** The scheduler as the simulation drives it; a mutation wraps it. */
 export type SimCore = {
   apply(event: Event, now: TimeMs): Outcome;
@@ -227,6 +230,9 @@ export class SimCoordinator {
           const results = resolver.keep(send.step, send.saves, this.lead.decided);
           if (results !== undefined) this.#driver.post({ kind: 'dependencies-kept', step: send.step, results });
         });
+        return;
+      case 'seal':
+        process.after(SEALED_MS, () => this.#driver.post({ kind: 'step-sealed', step: send.step }));
         return;
       case 'close-log':
       case 'forget-build':

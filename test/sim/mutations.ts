@@ -195,6 +195,11 @@ export const MUTATIONS: readonly Mutation[] = [
     wrap: saying((outcome) => ({ ...outcome, sends: outcome.sends.filter((send) => send.kind !== 'keep-dependencies') })),
   },
   {
+    invariant: 'sealed',
+    about: 'nobody asks whether the store has what was staged',
+    wrap: saying((outcome) => ({ ...outcome, sends: outcome.sends.filter((send) => send.kind !== 'seal') })),
+  },
+  {
     invariant: 'ends',
     about: 'some steps are never resolved',
     wrap: (core) => {

@@ -1,5 +1,6 @@
 import { present } from '../../base/assert.ts';
 import { savesOf } from '../../coordinator/core/dependency.ts';
+import { isUnsealed } from '../../coordinator/core/step-record.ts';
 import type { StepId, BuildId } from '../../coordinator/core/ids.ts';
 import { buildOf, nameOf, parseBuildId } from '../../coordinator/core/ids.ts';
 import { SimAgent } from './agent.ts';
@@ -268,7 +269,7 @@ class Simulation {
     const { builds, forgotten, buildStates, steps } = this.#durable;
     const isOver = (id: BuildId) => !builds.has(id) || forgotten.has(id) || buildStates.get(id)?.kind === 'ended';
     // What steps left in dependency caches is written after their end.
-    return [...this.#accepted].every(isOver) && [...steps.values()].every(({ kept }) => savesOf(kept).length === 0);
+    return [...this.#accepted].every(isOver) && [...steps.values()].every((step) => savesOf(step.kept).length === 0 && !isUnsealed(step));
   }
 
   #planOf(id: BuildId): BuildPlan {

@@ -1,0 +1,133 @@
+import { expect, test } from 'vitest';
+import type { AttemptReport } from '../../cache/action/result.ts';
+import { buildId, failure, RESULT, Stage, stepId, SUCCESS, told, type StepSketch } from '../../test/scenarios/stage.ts';
+import { DEFAULT_RETRY } from './spec.ts';
+
+const STAGED: AttemptReport = { kind: 'succeeded', result: RESULT, staged: true };
+const AWAY: AttemptReport = { kind: 'failed', class: 'cache-error', message: 'the bucket is away', result: undefined, storeAway: true };
+
+/** A step of which one other needs the outputs; the first has ended as `report` says. */
+function chain(report: AttemptReport = STAGED, more: StepSketch = { name: 'x' }): Stage {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [more, { name: 'y', needs: ['x'] }]);
+  stage.ready('b1/x');
+  stage.run('b1/x', report);
+  return stage;
+}
+
+const record = (stage: Stage, step = 'b1/x') => stage.scheduler.step(stepId(step))?.record;
+const degraded = (stage: Stage) => stage.scheduler.build(buildId('b1'))?.degraded;
+const lost = (stage: Stage, producers: readonly string[] = ['x']) =>
+  stage.apply({ kind: 'step-resolved', step: stepId('b1/y'), resolution: { kind: 'inputs-lost', message: 'x is gone', producers } });
+const sealed = (stage: Stage, step = 'b1/x') => stage.apply({ kind: 'step-sealed', step: stepId(step) });
+
+test('a step whose outputs are staged only ends, its dependents go on, and nothing of it is published until the store has them', () => {
+  const stage = chain();
+  expect(told(stage.last)).toEqual(['close-log', 'seal', 'a1#1 result-reply', 'resolve']);
+  expect(record(stage)?.unsealed).toEqual({ since: stage.now, sealedAt: undefined });
+  expect(stage.state('b1/y').kind).toBe('resolving');
+  expect(degraded(stage)?.[0]).toContain('x: the store did not answer');
+  stage.ready('b1/y');
+  stage.run('b1/y', STAGED);
+  expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ kind: 'ended', outcome: 'succeeded' });
+  expect(degraded(stage)?.[0]).toContain('x, y: the store did not answer; what was left is staged');
+  expect(sealed(stage).sends).toEqual([expect.objectContaining({ kind: 'publish', step: stepId('b1/x') })]);
+  expect(told(sealed(stage))).toEqual([]);
+  expect(told(sealed(stage, 'b1/y'))).toEqual(['publish']);
+  expect(degraded(stage)).toEqual(['x, y: the store did not answer; what was left was staged, and has been published since']);
+});
+
+test('whoever leads next asks again, also for builds that have ended', () => {
+  const stage = chain();
+  stage.ready('b1/y');
+  stage.run('b1/y');
+  const outcome = stage.crash();
+  expect(outcome.sends).toContainEqual({ kind: 'seal', step: stepId('b1/x') });
+  expect(told(outcome)).not.toContain('publish');
+  expect(told(sealed(stage))).toEqual(['publish']);
+  expect(stage.crash().sends.filter(({ kind }) => kind === 'seal' || kind === 'publish')).toEqual([]);
+});
+
+test('what an equal step shares of a staged result is staged as well, and published once', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }, { name: 'z' }]);
+  stage.ready('b1/x', 'same');
+  stage.ready('b1/z', 'same');
+  expect(stage.state('b1/z').kind).toBe('merged');
+  stage.run('b1/x', STAGED);
+  expect(record(stage, 'b1/z')?.unsealed).toEqual({ since: stage.now, sealedAt: undefined });
+  expect(told(sealed(stage))).toEqual(['publish']);
+  expect(told(sealed(stage, 'b1/z'))).toEqual([]);
+});
+
+test('a step whose outputs are gone before they are used runs again, and its dependent waits for that', () => {
+  const stage = chain();
+  const outcome = lost(stage);
+  expect(told(outcome)).toEqual(['resolve']);
+  expect(stage.state('b1/y').kind).toBe('blocked');
+  expect(stage.state('b1/x').kind).toBe('resolving');
+  expect(record(stage)).toMatchObject({ reruns: 1, unsealed: undefined });
+  stage.ready('b1/x');
+  expect(told(stage.run('b1/x'))).toEqual(['close-log', 'publish', 'a1#1 result-reply', 'resolve']);
+  expect(stage.state('b1/y').kind).toBe('resolving');
+  stage.ready('b1/y');
+  stage.run('b1/y');
+  expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ kind: 'ended', outcome: 'succeeded' });
+  expect(degraded(stage)).toEqual(['x: ran again, because what was left had gone before others could use it']);
+});
+
+test('two dependents that find the same gone have it run again once', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }, { name: 'y', needs: ['x'] }, { name: 'z', needs: ['x'] }]);
+  stage.ready('b1/x');
+  stage.run('b1/x', STAGED);
+  expect(told(lost(stage))).toEqual(['resolve']);
+  const again = { kind: 'inputs-lost', message: 'x is gone', producers: ['x'] } as const;
+  expect(told(stage.apply({ kind: 'step-resolved', step: stepId('b1/z'), resolution: again }))).toEqual([]);
+  stage.ready('b1/x');
+  stage.run('b1/x');
+  expect([stage.state('b1/y').kind, stage.state('b1/z').kind]).toEqual(['resolving', 'resolving']);
+  expect(record(stage)?.reruns).toBe(1);
+});
+
+test('a step that changes the world is not run again for its outputs, and none without end', () => {
+  const retry = { ...DEFAULT_RETRY, limits: { ...DEFAULT_RETRY.limits, 'agent-lost': 0 } };
+  const stage = chain(STAGED, { name: 'x', sideEffects: true, retry });
+  lost(stage);
+  expect(stage.state('b1/y')).toMatchObject({ kind: 'ended', outcome: { kind: 'errored', class: 'cache-error' } });
+
+  const other = chain();
+  for (let round = 0; round < 3; round += 1) {
+    lost(other);
+    other.ready('b1/x');
+    other.run('b1/x', STAGED);
+  }
+  lost(other);
+  expect(other.state('b1/y')).toMatchObject({ kind: 'ended', outcome: { kind: 'errored', message: 'x is gone' } });
+});
+
+test('a dependent that cannot fetch what is staged only has its inputs worked out again', () => {
+  const stage = chain();
+  stage.ready('b1/y');
+  expect(told(stage.run('b1/y', failure('cache-error')))).toContain('resolve');
+  expect(stage.state('b1/y').kind).toBe('resolving');
+  expect(record(stage, 'b1/y')?.failures).toEqual({ 'cache-error': 1 });
+});
+
+test('an attempt that fails for want of the store alone costs nothing, however often', () => {
+  const stage = chain(SUCCESS);
+  stage.ready('b1/y');
+  for (let round = 0; round < 20; round += 1) {
+    stage.run('b1/y', AWAY);
+    expect(stage.state('b1/y').kind).toBe('queued');
+    stage.heartbeat('a1', []);
+    for (let waits = 0; waits < 80 && stage.state('b1/y').kind === 'queued'; waits += 1) stage.advance(500);
+  }
+  expect(record(stage, 'b1/y')?.failures).toEqual({});
+  expect(stage.scheduler.agents()[0]?.breaker.kind).toBe('closed');
+  stage.run('b1/y');
+  expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ kind: 'ended', outcome: 'succeeded' });
+});
