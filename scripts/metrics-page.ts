@@ -172,7 +172,7 @@ export function renderMetricsPage(): string {
   using agent = openAgentMetrics({ clock: systemClock, version: '' });
   agent.watch({
     ...{ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0 },
-    direct: { counters: newDirectCounters(), isReachable: true },
+    direct: { counters: newDirectCounters(), isReachable: true, uploads: { counters: { packs: 0, packBytes: 0, blobs: 0, failed: 0 } } },
   });
   using data = openDataMetrics();
   data.watch(EMPTY_STATE, newBlobCounters());
