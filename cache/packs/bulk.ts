@@ -5,7 +5,7 @@ import type { BlobPlace, Frame, Hold } from '../store-index/store-index.ts';
 import type { PackContext } from './context.ts';
 import type { Locator } from './locator.ts';
 import { packKey } from './names.ts';
-import type { Recipes } from './recipes.ts';
+import { isNoRecipe, type Recipes } from './recipes.ts';
 import type { Reach, StoredParts } from './stored-part.ts';
 
 /** Digests looked up in one go: bounds memory, and is far more than a pack holds. */
@@ -140,8 +140,17 @@ export async function planBulk(
   };
 }
 
-/** The pieces of a large blob, or undefined where a page of its recipe is gone. */
-async function piecesOf(
+/** The pieces of a large blob, or undefined where its recipe, or a page of it, is none that can be read here. */
+async function piecesOf(...of: Parameters<typeof readPieces>): Promise<readonly Digest[] | undefined> {
+  try {
+    return await readPieces(...of);
+  } catch (error) {
+    if (isNoRecipe(error)) return undefined;
+    throw error;
+  }
+}
+
+async function readPieces(
   recipes: Recipes,
   reach: Reach,
   digest: Digest,

@@ -1,9 +1,8 @@
 import { forEachWithin } from '../byte-budget.ts';
 import { EMPTY_DIGEST, type Digest } from '../digest.ts';
-import { isFault } from '../../base/fault.ts';
 import type { BlobPlace, Hold, PackName } from '../store-index/store-index.ts';
 import type { Locator } from './locator.ts';
-import type { Recipes } from './recipes.ts';
+import { isNoRecipe, type Recipes } from './recipes.ts';
 import type { Reach, StoredParts } from './stored-part.ts';
 
 /** Recipes looked at in one go. */
@@ -103,7 +102,7 @@ export class Presence {
       }
       return true;
     } catch (error) {
-      if (isFault(error, 'BLOB_UNKNOWN') || isFault(error, 'BLOB_CORRUPT')) return false;
+      if (isNoRecipe(error)) return false;
       throw error;
     }
   }

@@ -1,5 +1,5 @@
-import type { Digest } from '../digest.ts';
-import { sizeOf } from '../digest.ts';
+import { isFault } from '../../base/fault.ts';
+import { sizeOf, type Digest } from '../digest.ts';
 import type { BlobPlace } from '../store-index/store-index.ts';
 import { BytesLru } from './bytes-lru.ts';
 import { decodeRecipe, type Recipe } from './recipe.ts';
@@ -36,4 +36,9 @@ export class Recipes {
   async ofBlob(reach: Reach, digest: Digest, place: BlobPlace, signal: AbortSignal): Promise<Recipe> {
     return await this.read(reach, digest, place, sizeOf(digest), signal);
   }
+}
+
+/** Whether reading a recipe failed because there is none that could be read here: gone, damaged, or of a newer version. */
+export function isNoRecipe(error: unknown): boolean {
+  return isFault(error, 'BLOB_UNKNOWN') || isFault(error, 'BLOB_CORRUPT') || isFault(error, 'PROTOCOL_UNSUPPORTED');
 }
