@@ -157,7 +157,8 @@ test.for([
 
 test.for(['.', '..', '../up', '../../up/there', 'a', 'a/b'])('the output path %j is taken as it is', (path) => {
   const digest = { hash: '0'.repeat(64), sizeBytes: '1' };
-  const entry = { path, file: { digest, executable: false } } as unknown as Parameters<typeof outputFromProto>[0]; // the parts that are read
+  // The parts that are read.
+  const entry = { path, file: { digest, executable: false } } as unknown as Parameters<typeof outputFromProto>[0];
   expect(outputFromProto(entry, 'outputs[0]').path).toBe(path);
 });
 
