@@ -22,6 +22,8 @@ export function capabilitiesService(parts: DataPlaneParts): ServedService {
           symlinkAbsolutePathStrategy: 'ALLOWED',
           supportedCompressors: ['ZSTD'],
           supportedBatchUpdateCompressors: ['ZSTD'],
+          splitBlobSupport: true,
+          spliceBlobSupport: true,
         },
         ...(parts.execution?.isThere === true ? { executionCapabilities: executionFor(access) } : {}),
         // Clients from Bazel 4 on find a version of theirs in this range.

@@ -19,6 +19,7 @@ import { accessOf, requireUploads } from './access.ts';
 import { getTree } from './get-tree.ts';
 import { BATCH_BYTES_MAX, BLOB_OVERHEAD_BYTES, CLIENT_MESSAGE_BYTES, DIGESTS_MAX, IN_FLIGHT_BYTES } from './limits.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
+import { spliceBlob, splitBlob } from './split-splice.ts';
 import { tellStaged } from './staging-service.ts';
 
 const OK = { code: 0, message: '', details: [] };
@@ -32,18 +33,14 @@ export function casService(parts: DataPlaneParts): ServedService {
     BatchUpdateBlobs: unary(env, 'BatchUpdateBlobs', (request, call) => batchUpdate(parts, budget, request, call)),
     BatchReadBlobs: unary(env, 'BatchReadBlobs', (request, call) => batchRead(parts, budget, request, call)),
     GetTree: serverStream(env, 'GetTree', (request, call) => getTree(parts, request, call)),
-    SplitBlob: unary(env, 'SplitBlob', () => notOffered('SplitBlob')),
-    SpliceBlob: unary(env, 'SpliceBlob', () => notOffered('SpliceBlob')),
+    SplitBlob: unary(env, 'SplitBlob', (request, call) => splitBlob(parts, request, call)),
+    SpliceBlob: unary(env, 'SpliceBlob', (request, call) => spliceBlob(parts, request, call)),
   };
   return { definition: loadProto().build.bazel.remote.execution.v2.ContentAddressableStorage.service, handlers };
 }
 
 /** Blobs of a batch that are stored or read at once: each may hold a file open. */
 const BATCH_AT_ONCE = 512;
-
-async function notOffered(name: string): Promise<never> {
-  throw new Fault('UNIMPLEMENTED', `${name} is not offered, as GetCapabilities says`);
-}
 
 async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsRequest__Output, call: Call) {
   const access = accessOf(parts, request.instanceName, call);

@@ -17,7 +17,10 @@ export type Outcome = {
   readonly text: string;
 };
 
-/** A real build tool with a workspace of two units, `a` and `b`, each with one source `<units>/<unit>/src.txt`, of which `b` builds upon `a`. */
+/**
+ * A real build tool with a workspace of two units, `a` and `b`, each with one source `<units>/<unit>/src.txt`, of which `b` builds
+ * upon `a`.
+ */
 export type Client = {
   readonly name: string;
   /** Brings the program here. */
