@@ -70,6 +70,8 @@ export type DependencyCacheView = {
   /** Undefined where nothing was to be kept. */
   readonly save: (typeof DEPENDENCY_SAVES)[number] | undefined;
   readonly warnings: readonly string[];
+  /** How what was found came to its place; none where nothing was placed yet, or the agent does not tell. */
+  readonly restores: readonly { readonly path: string; readonly rung: string; readonly bytesIn: number }[];
 };
 
 export type BuildView = {

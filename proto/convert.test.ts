@@ -64,13 +64,20 @@ const dependency: fc.Arbitrary<DependencyReport> = fc
   .record({
     name: segment,
     placeProblem: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
+    restores: fc.array(fc.record({ path: segment, rung: fc.constantFrom('overlay', 'fetch', 'of-a-later-agent'), bytesIn: count }), {
+      maxLength: 2,
+    }),
     save: fc.oneof(
       fc.record({ kind: fc.constant('none' as const) }),
       fc.record({ kind: fc.constant('stored' as const), trees: fc.array(tree, { maxLength: 3 }) }),
       fc.record({ kind: fc.constant('dropped' as const), problem: fc.string() }),
     ),
   })
-  .map(({ placeProblem, ...rest }) => (placeProblem === undefined ? rest : { ...rest, placeProblem }));
+  .map(({ placeProblem, restores, ...rest }) => ({
+    ...rest,
+    ...(placeProblem === undefined ? {} : { placeProblem }),
+    ...(restores.length === 0 ? {} : { restores }),
+  }));
 const dependencies = fc.array(dependency, { maxLength: 3 }).map((all) => (all.length === 0 ? {} : { dependencies: all }));
 const ended: fc.Arbitrary<AttemptReport> = fc.oneof(
   fc.record({ kind: fc.constant('succeeded' as const), result }),

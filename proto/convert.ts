@@ -3,13 +3,14 @@ import { Fault } from '../base/fault.ts';
 import type { Resources } from '../base/resources.ts';
 import type { SandboxTrait } from '../base/sandbox-trait.ts';
 import type { Zone } from '../base/zone.ts';
-import type { AttemptReport, DependencyReport, DirectoryOutput, OutputEntry, StepResult, Usage } from '../cache/action/result.ts';
+import type { AttemptReport, DependencyReport, DirectoryOutput, OutputEntry, Restore, StepResult, Usage } from '../cache/action/result.ts';
 import { digestFrom, hashOf, sizeOf, type Digest } from '../cache/digest.ts';
 import type { AttemptReport__Output, AttemptReport as AttemptReportMessage } from './gen/switchyard/v1/AttemptReport.ts';
 import type { DependencyReport__Output, DependencyReport as DependencyReportMessage } from './gen/switchyard/v1/DependencyReport.ts';
 import type { FailureClass__Output } from './gen/switchyard/v1/FailureClass.ts';
 import type { OutputEntry__Output, OutputEntry as OutputEntryMessage } from './gen/switchyard/v1/OutputEntry.ts';
 import type { Resources__Output, Resources as ResourcesMessage } from './gen/switchyard/v1/Resources.ts';
+import type { Restore__Output, Restore as RestoreMessage } from './gen/switchyard/v1/Restore.ts';
 import type { SandboxTrait__Output } from './gen/switchyard/v1/SandboxTrait.ts';
 import type { StepResult__Output, StepResult as StepResultMessage } from './gen/switchyard/v1/StepResult.ts';
 import type { Usage__Output, Usage as UsageMessage } from './gen/switchyard/v1/Usage.ts';
@@ -265,7 +266,11 @@ export function attemptReportFromProto(message: AttemptReport__Output | Absent, 
 /** One that cannot be read is as good as none kept: it must not cost the step its result. */
 function dependencyReportFromProto(message: DependencyReport__Output, index: number): DependencyReport {
   const { name } = message;
-  const placed = message.placeProblem === '' ? {} : { placeProblem: message.placeProblem };
+  const restores = message.restores.flatMap(restoreFromProto);
+  const placed = {
+    ...(message.placeProblem === '' ? {} : { placeProblem: message.placeProblem }),
+    ...(restores.length === 0 ? {} : { restores }),
+  };
   if (message.save === 'SAVE_DROPPED') return { name, ...placed, save: { kind: 'dropped', problem: message.saveProblem } };
   if (message.save !== 'SAVE_STORED') return { name, ...placed, save: { kind: 'none' } };
   try {
@@ -276,8 +281,22 @@ function dependencyReportFromProto(message: DependencyReport__Output, index: num
   }
 }
 
-function dependencyReportToProto({ name, placeProblem, save }: DependencyReport): DependencyReportMessage {
-  const placed = { name, placeProblem: placeProblem ?? '' };
+const RUNG = /^[a-z-]{1,32}$/;
+const RESTORED_PATH_MAX = 4_096;
+
+/** For people: one that cannot be read is left out. */
+function restoreFromProto({ path, rung, bytesIn }: Restore__Output): readonly Restore[] {
+  const bytes = Number(bytesIn);
+  if (!RUNG.test(rung) || path.length > RESTORED_PATH_MAX || !Number.isSafeInteger(bytes) || bytes < 0) return [];
+  return [{ path, rung, bytesIn: bytes }];
+}
+
+export function restoreToProto({ path, rung, bytesIn }: Restore): RestoreMessage {
+  return { path, rung, bytesIn: String(bytesIn) };
+}
+
+function dependencyReportToProto({ name, placeProblem, restores = [], save }: DependencyReport): DependencyReportMessage {
+  const placed = { name, placeProblem: placeProblem ?? '', restores: restores.map(restoreToProto) };
   switch (save.kind) {
     case 'none':
       return { ...placed, save: 'SAVE_UNSPECIFIED' };

@@ -9,7 +9,7 @@ import type { Deadline } from '../spawn/deadline.ts';
 import type { AttemptLog } from '../spool/attempt-log.ts';
 import { collectOutputs } from '../workspace/outputs.ts';
 import type { Workspace, Workspaces } from '../workspace/workspace.ts';
-import { prepareWorkspace, saveDependencies, unsaved } from './dependencies.ts';
+import { prepareWorkspace, saveDependencies, unsaved, type Placed } from './dependencies.ts';
 import type { LogPipe, LogPipes } from './log-pipe.ts';
 import { fullDisk, reportOf, type Stage } from './report.ts';
 
@@ -57,8 +57,8 @@ const NOT_RENEWED: AttemptReport = {
 
 /** How far the attempt came, for a report from any point of it. */
 type Progress = {
-  /** Why dependency caches are not in their places, by name. */
-  problems: ReadonlyMap<string, string>;
+  /** Of dependency caches, by name. */
+  placed: Placed;
   stage: Stage;
   bytesIn: number;
   begunAt: number;
@@ -70,16 +70,16 @@ type Progress = {
 
 /** Carries one attempt out, from its inputs to its stored outputs. Never rejects; nothing of the step runs afterwards. */
 export async function carryOut(host: AttemptHost, scope: AttemptScope): Promise<AttemptReport> {
-  const { report, problems } = await carried(host, scope);
+  const { report, placed } = await carried(host, scope);
   if (scope.offer.dependencies.length === 0 || report.dependencies !== undefined) return report;
-  return { ...report, dependencies: unsaved(scope.offer, problems) };
+  return { ...report, dependencies: unsaved(scope.offer, placed) };
 }
 
-/** The attempt, and why dependency caches of it were not placed. */
-async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readonly report: AttemptReport } & Pick<Progress, 'problems'>> {
+/** The attempt, and what became of dependency caches that were to be placed. */
+async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readonly report: AttemptReport } & Pick<Progress, 'placed'>> {
   const now = host.env.clock.monotonic();
   const progress: Progress = {
-    problems: new Map(),
+    placed: new Map(),
     stage: 'prepare',
     bytesIn: 0,
     begunAt: now,
@@ -96,15 +96,15 @@ async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readon
     if (exit.kind === 'cancelled') throw scope.signal.reason;
     if (exit.kind === 'overdue') {
       host.env.log.warn('attempt-overdue', { token: scope.offer.token });
-      return { report: NOT_RENEWED, problems: progress.problems };
+      return { report: NOT_RENEWED, placed: progress.placed };
     }
-    return { report: await store(host, scope, workspace, exit, progress), problems: progress.problems };
+    return { report: await store(host, scope, workspace, exit, progress), placed: progress.placed };
   } catch (error) {
     if (!scope.signal.aborted) {
       host.env.log.warn('attempt-error', { token: scope.offer.token, stage: progress.stage, error });
       host.onTrouble(error);
     }
-    return { report: reportOf(error, progress.stage, scope.signal, undefined), problems: progress.problems };
+    return { report: reportOf(error, progress.stage, scope.signal, undefined), placed: progress.placed };
   }
 }
 
@@ -122,7 +122,7 @@ async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progres
   if (pipe.status === 'fulfilled') leftovers.use(pipe.value);
   if (workspace.status === 'rejected') throw workspace.reason;
   if (pipe.status === 'rejected') throw pipe.reason;
-  progress.problems = workspace.value.problems;
+  progress.placed = workspace.value.placed;
   progress.bytesIn = workspace.value.workspace.bytesIn;
   return { workspace: workspace.value.workspace, pipe: pipe.value };
 }
@@ -226,10 +226,10 @@ async function store(
 }
 
 /** What the step leaves for later runs; undefined where it leaves nothing. */
-async function save(host: AttemptHost, scope: AttemptScope, workspace: Workspace, { problems }: Progress) {
+async function save(host: AttemptHost, scope: AttemptScope, workspace: Workspace, { placed }: Progress) {
   const { offer, signal } = scope;
   if (offer.dependencies.length === 0) return undefined;
-  return saveDependencies({ offer, workspace, problems, onTrouble: host.onTrouble, log: host.env.log }, signal);
+  return saveDependencies({ offer, workspace, placed, onTrouble: host.onTrouble, log: host.env.log }, signal);
 }
 
 const NOTHING_STORED: { readonly entries: readonly OutputEntry[]; readonly bytesOut: number } = { entries: [], bytesOut: 0 };

@@ -134,9 +134,10 @@ function offerFromProto(offer: Offer__Output): Offer {
 
 /** One that cannot be read is left out: the coordinator then says that nothing of it was kept. */
 function dependencyFromProto(message: OfferedDependency__Output, index: number): readonly OfferedDependency[] {
-  const { name, paths, save, exact } = message;
+  const { name, paths, save, exact, only, keepModes, keepMtimes } = message;
   try {
-    return [{ name, paths, save, exact, placed: directoriesFromProto(message.placed, `offer.dependencies[${index}].placed`) }];
+    const placed = directoriesFromProto(message.placed, `offer.dependencies[${index}].placed`);
+    return [{ name, paths, placed, save, exact, only, keepModes, keepMtimes }];
   } catch (error) {
     if (error instanceof Fault) return [];
     throw error;

@@ -63,6 +63,10 @@ export type OfferedDependency = {
   /** Whether to store what is at the paths after a success; where `exact`, only if it could not be placed. */
   readonly save: boolean;
   readonly exact: boolean;
+  /** Globs of what is placed, relative to each path; none = all. Then nothing is stored. */
+  readonly only: readonly string[];
+  readonly keepModes: boolean;
+  readonly keepMtimes: boolean;
 };
 
 /** What the coordinator says of a lease; a grant takes the place of the one before. */

@@ -15,7 +15,7 @@ import type { LocalTier, TierView } from '../tier/tier.ts';
 import { planBinds, type BindPlan } from './bind-plan.ts';
 import { checkPlaced, makeDirectory } from './places.ts';
 import { removeTree } from './remove.ts';
-import type { SavedTree } from './saved.ts';
+import type { Save } from './saved.ts';
 import type { Shapes } from './shape.ts';
 import type { WorkspaceView } from './view.ts';
 import type { PlacedTree, Restore, StoredAs, WorkspaceRequest } from './workspace.ts';
@@ -150,13 +150,15 @@ export class Filling {
 
   /**
    * Gives the tier the copies that the step had, once it is done with them: another step at the same path may have use of them.
-   * `saved` are those of which is known what they hold now.
+   * `saves` are those of which is known what they hold now.
    */
-  async park(saved: ReadonlyMap<string, SavedTree>, signal: AbortSignal): Promise<void> {
+  async park(saves: ReadonlyMap<string, Save>, signal: AbortSignal): Promise<void> {
     const { root: top, view } = this.#place;
     if (this.#place.overlays !== undefined) return;
-    for (const at of new Set([...this.#copies.keys(), ...saved.keys()])) {
-      const now = saved.get(at);
+    for (const at of new Set([...this.#copies.keys(), ...saves.keys()])) {
+      const save = saves.get(at);
+      if (save?.isPlain === false) continue;
+      const now = save?.saved;
       const base = this.#bases.get(at);
       const table = this.#copies.get(at) ?? new StatTable();
       const root = now?.root ?? base?.root;

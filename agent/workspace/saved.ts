@@ -24,7 +24,12 @@ export type SavedTree = {
 export type { SaveOptions };
 
 /** What is saved, and what the tier can do with what lies there once the workspace is given up. */
-export type Save = { readonly saved: SavedTree; readonly giveToTier: (tier: TierView) => Promise<void> };
+export type Save = {
+  readonly saved: SavedTree;
+  /** Whether the tree says nothing of its entries beyond content and the executable bit, as those do that the tier makes of what steps leave. */
+  readonly isPlain: boolean;
+  readonly giveToTier: (tier: TierView) => Promise<void>;
+};
 
 /**
  * Stores the directory at `at`, relative to the root; undefined where there is nothing.
@@ -50,11 +55,12 @@ export async function saveDirectory(
   if (!stat.isDirectory()) throw new Fault('BAD_REQUEST', `"${at}" is no directory, so it cannot be saved as one`, { field: 'paths' });
   const stored = await storeDirectory(view, at, store, options, signal);
   const { root, tree, bytes, sentBytes, hashedCount } = stored;
-  const plain = options.modes !== 'full' && options.mtimes !== 'preserve' && options.hardLinks !== true;
+  const isPlain = options.modes !== 'full' && options.mtimes !== 'preserve' && options.hardLinks !== true;
   return {
     saved: { root, tree, bytes, sentBytes, hashedCount },
+    isPlain,
     async giveToTier(tier) {
-      if (!plain) return;
+      if (!isPlain) return;
       const base = view.bases.get(at);
       if (base?.root === root) return;
       // With a base, only what changed lies here; a local tree will become the new one with it.

@@ -98,7 +98,7 @@ export async function openWorkspaces({ dir, tier, overlays, env }: WorkspacesOpt
       const saves = new Map<string, Save>();
       const after = async () => {
         for (const save of overlays === undefined ? [] : saves.values()) await save.giveToTier(view);
-        await filling.park(new Map([...saves].map(([at, { saved }]) => [at, saved])), new AbortController().signal);
+        await filling.park(saves, new AbortController().signal);
       };
       const owned = undo.move();
       // Before the leases end and the directory goes.

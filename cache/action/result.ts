@@ -10,9 +10,14 @@ export type OutputEntry =
 /** An output that is a directory. */
 export type DirectoryOutput = Extract<OutputEntry, { kind: 'directory' }>;
 
+/** How a directory came to its place on an agent: `rung` as `agent/tier/rung.ts` names them, later agents may have others. */
+export type Restore = { readonly path: string; readonly rung: string; readonly bytesIn: number };
+
 /** What an attempt did with one of its step's dependency caches; nothing in it is the step's fault. */
 export type DependencyReport = {
   readonly name: string;
+  /** Of what was placed; absent = nothing was, or the agent does not tell. */
+  readonly restores?: readonly Restore[];
   /** Why what there was to place was not placed, for people. */
   readonly placeProblem?: string;
   /** `trees` are the directories that were there after the command, by their paths. */

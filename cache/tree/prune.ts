@@ -1,7 +1,10 @@
-import picomatch from 'picomatch';
+import { globMatcher } from '../../base/glob.ts';
+import { Turns } from '../../base/turns.ts';
 import { EMPTY_DIGEST, digestOf, type Digest } from '../digest.ts';
 import type { DirectoryReader } from './directory-reader.ts';
 import { encodeDirectory } from './directory.ts';
+
+const ENTRIES_PER_TURN = 256;
 
 export type PrunedTree = {
   readonly root: Digest;
@@ -10,8 +13,8 @@ export type PrunedTree = {
 };
 
 /**
- * The part of a tree that patterns choose: globs of paths relative to the root, as `bin/**` or `**\/*.d.ts`; one without wildcards names
- * a file, or a directory with all below it. Directories in which nothing was chosen are left out. Reads directories only.
+ * The part of a tree that globs choose, of paths relative to the root (`base/glob.ts`). A directory that is chosen comes with all below it;
+ * those in which nothing was chosen are left out. Reads directories only.
  * @throws {Fault} as `reader`.
  */
 export async function pruneTree(
@@ -20,7 +23,8 @@ export async function pruneTree(
   reader: DirectoryReader,
   signal: AbortSignal,
 ): Promise<PrunedTree> {
-  const matchers = patterns.map(compile);
+  const matchers = patterns.map(globMatcher);
+  const turns = new Turns(ENTRIES_PER_TURN);
   const chosen = (path: string) => matchers.some((matches) => matches(path));
   const made = new Map<Digest, Uint8Array>();
   const visit = async (digest: Digest, at: string): Promise<Digest | undefined> => {
@@ -32,8 +36,16 @@ export async function pruneTree(
       const kept = await visit(child.digest, below(child.name));
       if (kept !== undefined) directories.push({ name: child.name, digest: kept });
     }
-    const files = directory.files.filter((file) => chosen(below(file.name)));
-    const symlinks = directory.symlinks.filter((link) => chosen(below(link.name)));
+    const choose = async <T extends { readonly name: string }>(entries: readonly T[]): Promise<readonly T[]> => {
+      const kept: T[] = [];
+      for (const entry of entries) {
+        await turns.take();
+        if (chosen(below(entry.name))) kept.push(entry);
+      }
+      return kept;
+    };
+    const files = await choose(directory.files);
+    const symlinks = await choose(directory.symlinks);
     if (files.length + symlinks.length + directories.length === 0) return undefined;
     const bytes = encodeDirectory({ ...directory, files, directories, symlinks });
     const pruned = digestOf(bytes);
@@ -41,11 +53,4 @@ export async function pruneTree(
     return pruned;
   };
   return { root: (await visit(root, '')) ?? EMPTY_DIGEST, made };
-}
-
-function compile(pattern: string): (path: string) => boolean {
-  const tidy = pattern.replace(/^(\.\/)+/, '').replace(/\/+$/, '');
-  if (!picomatch.scan(tidy).isGlob) return (path) => path === tidy || path.startsWith(`${tidy}/`);
-  const matches = picomatch(tidy, { dot: true });
-  return (path) => matches(path);
 }

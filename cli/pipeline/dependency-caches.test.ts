@@ -44,6 +44,9 @@ test('one is enough for most: a path, a key, and what the key is made of is reme
       ],
       fallback: ['linux-x64-'],
       policy: 'both',
+      only: [],
+      keepModes: false,
+      keepMtimes: false,
     },
   ]);
 });
@@ -67,6 +70,15 @@ test.for([
   ['dependencyCache: { paths: a, key: "" }', '"" is not the key of a dependency cache'],
   ['dependencyCache: { paths: a, key: k, fallback: [""] }', '"" is not the key of a dependency cache'],
   ['dependencyCache: { paths: a, key: k, policy: never }', '"never" is not one of both, pull, push'],
+  ['dependencyCache: { paths: a, key: k, only: bin }', '"only" takes up a part, which cannot be left as the whole'],
+  ['dependencyCache: { paths: a, key: k, only: bin, policy: push }', '"only" takes up a part, which cannot be left as the whole'],
+  ['dependencyCache: { paths: a, key: k, only: [], policy: pull }', 'the list is empty'],
+  [
+    'dependencyCache: { paths: a, key: k, only: "*.{h,c}", policy: pull }',
+    '"*.{h,c}" in "only": its wildcards are "*", "?" and "**", nothing else: write several globs',
+  ],
+  ['dependencyCache: { paths: a, key: k, mtimes: git }', '"git" is not one of fixed, preserve'],
+  ['dependencyCache: { paths: a, key: k, modes: all }', '"all" is not one of executable, full'],
   ['dependencyCache: { paths: [a/b, a], key: k }', 'the path "a" holds "a/b", which is a path of its own'],
   ['dependencyCache: [{ paths: a, key: k }, { paths: a, key: l, name: n }]', 'the path "a" holds "a", which is a path of its own'],
   ['dependencyCache: [{ paths: a, key: k, name: n }, { paths: b, key: l, name: n }]', 'two are named "n"'],
@@ -74,6 +86,19 @@ test.for([
   [`dependencyCache: { paths: a, key: ${'k'.repeat(401)} }`, `"${'k'.repeat(401)}" is not the key of a dependency cache`],
 ] as const)('%s: %s', ([step, message]) => {
   expect(mistakes(step)).toContain(message);
+});
+
+test('a part to take up, and what is kept beside contents, are said in words', () => {
+  const key = '"${{ git.branch }}"';
+  expect(cachesOf(`dependencyCache: { paths: sdk, key: ${key}, policy: pull, only: [bin, "lib/*.so"] }`)).toMatchObject([
+    { only: ['bin', 'lib/*.so'], keepModes: false, keepMtimes: false },
+  ]);
+  expect(cachesOf(`dependencyCache: { paths: target, key: ${key}, modes: full, mtimes: preserve }`)).toMatchObject([
+    { only: [], keepModes: true, keepMtimes: true },
+  ]);
+  expect(cachesOf(`dependencyCache: { paths: target, key: ${key}, modes: executable, mtimes: fixed }`)).toMatchObject([
+    { only: [], keepModes: false, keepMtimes: false },
+  ]);
 });
 
 test('words of other CI systems lead to the field that is meant', () => {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { globProblem } from '../../base/glob.ts';
 import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import { tidyPath } from './tidy-path.ts';
 import type { DependencyCacheAsWritten } from './dependency-cache-type.ts';
@@ -13,12 +14,17 @@ export type PlannedDependencyCache = {
   readonly parts: readonly KeyPart[];
   readonly fallback: readonly string[];
   readonly policy: 'both' | 'pull' | 'push';
+  /** Globs of what is taken up; none = all. */
+  readonly only: readonly string[];
+  readonly keepModes: boolean;
+  readonly keepMtimes: boolean;
 };
 
 /** Bounds of one step; the server has the same. */
 const CACHES_MAX = 16;
 const PATHS_MAX = 16;
 const FALLBACKS_MAX = 10;
+const PATTERNS_MAX = 32;
 /** Parts of one key; what is beyond is not told apart in an explanation. */
 const PARTS_MAX = 64;
 
@@ -50,6 +56,16 @@ function planOne(cache: DependencyCacheAsWritten, wrong: Wrong): PlannedDependen
     wrong('dependencyCache', 'a path must be a directory below the working directory', 'Name one, such as "node_modules".');
   const fallback = cache.fallback ?? [];
   if (fallback.length > FALLBACKS_MAX) wrong('dependencyCache', `${fallback.length} fallbacks are more than ${FALLBACKS_MAX}`);
+  const { policy = 'both', only = [] } = cache;
+  if (only.length > PATTERNS_MAX) wrong('dependencyCache', `${only.length} globs in "only" are more than ${PATTERNS_MAX}`);
+  for (const glob of only) {
+    const problem = globProblem(glob);
+    if (problem !== undefined) wrong('dependencyCache', `"${glob}" in "only": ${problem}`);
+  }
+  if (only.length > 0 && policy !== 'pull') {
+    const hint = 'Write "policy: pull", and let another step keep the directories whole.';
+    wrong('dependencyCache', '"only" takes up a part, which cannot be left as the whole', hint);
+  }
   const madeOf = cache.key?.madeOf;
   const template = { name: 'key template', value: madeOf?.written ?? cache.key?.key ?? '' };
   return {
@@ -58,7 +74,10 @@ function planOne(cache: DependencyCacheAsWritten, wrong: Wrong): PlannedDependen
     key: cache.key?.key ?? '',
     parts: [...(madeOf?.parts ?? []).slice(0, PARTS_MAX - 1), template].map(briefPart),
     fallback,
-    policy: cache.policy ?? 'both',
+    policy,
+    only,
+    keepModes: cache.modes === 'full',
+    keepMtimes: cache.mtimes === 'preserve',
   };
 }
 

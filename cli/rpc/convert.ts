@@ -166,6 +166,7 @@ function dependencyCacheFromProto(message: DependencyCacheState__Output): Depend
     why,
     save: wordOf(DEPENDENCY_SAVES, 'DEPENDENCY_SAVE_', message.save),
     warnings,
+    restores: message.restores.map(({ path, rung, bytesIn }) => ({ path, rung, bytesIn: Number(bytesIn) })),
   };
 }
 

@@ -43,11 +43,12 @@ function stepOf(step: PlannedStep, inputs: StepInputs | undefined): StepSpec {
     network,
     cacheable,
     salt,
-    dependencyCaches: step.dependencyCaches.map(({ policy, paths, parts, fallback, ...cache }) => ({
+    dependencyCaches: step.dependencyCaches.map(({ policy, paths, parts, fallback, only, ...cache }) => ({
       ...cache,
       paths: [...paths],
       parts: [...parts],
       fallback: [...fallback],
+      only: [...only],
       policy: POLICIES[policy],
     })),
     ...(step.sideEffects === undefined ? {} : { sideEffects: step.sideEffects }),

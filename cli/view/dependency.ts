@@ -1,5 +1,5 @@
 import type { DependencyCacheView } from '../build-view.ts';
-import { printable, type Style } from './format.ts';
+import { formatBytes, printable, type Style } from './format.ts';
 
 const SAVES = {
   pending: 'is being kept',
@@ -11,10 +11,11 @@ const SAVES = {
 
 /** A dependency cache of a step: what it began with, why not with more, and what was kept of it. */
 export function dependencyLines(cache: DependencyCacheView, style: Style): readonly string[] {
-  const { name, found, save, why, warnings } = cache;
+  const { name, found, save, why, warnings, restores } = cache;
   const lines = [
     ...(found === undefined ? ['begins empty: its policy is push'] : [foundText(cache)]),
     ...why.map((line) => `  ${printable(line)}`),
+    ...restores.map(({ path, rung, bytesIn }) => `${printable(path)} by ${printable(rung)}, ${formatBytes(bytesIn)} fetched`),
     ...(save === undefined ? [] : [save === 'dropped' || save === 'differs' ? style.warn(SAVES[save]) : SAVES[save]]),
     ...warnings.map((warning) => style.warn(`warning: ${printable(warning)}`)),
   ];

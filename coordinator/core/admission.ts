@@ -119,9 +119,9 @@ function textBytes(step: StepSpec): number {
   for (const word of step.command) bytes += word.length;
   for (const name in step.env) bytes += name.length + (step.env[name] ?? '').length;
   for (const path of step.outputs) bytes += path.length;
-  for (const { name, key, paths, fallback, parts } of step.dependencyCaches ?? []) {
+  for (const { name, key, paths, fallback, parts, only = [] } of step.dependencyCaches ?? []) {
     bytes += name.length + key.length;
-    for (const word of [...paths, ...fallback]) bytes += word.length;
+    for (const word of [...paths, ...fallback, ...only]) bytes += word.length;
     for (const part of parts) bytes += part.name.length + part.value.length;
   }
   return bytes;

@@ -58,6 +58,26 @@ test('what a success has stored is to be written, and the answer is remembered t
   expect(stage.scheduler.tally.dependencySaves).toMatchObject({ kept: 1 });
 });
 
+test('how what was found came to its place is remembered, whatever became of the step, and paths of others are left out', () => {
+  const restores = [
+    { path: '.npm', rung: 'delta', bytesIn: 2_048 },
+    { path: 'elsewhere', rung: 'copy', bytesIn: 1 },
+  ];
+  const line = 'npm: ".npm" came to its place by delta: 2Ki bytes fetched';
+  for (const kind of ['succeeded', 'failed'] as const) {
+    const stage = stageWith();
+    const dependencies = [{ name: 'npm', restores, save: { kind: 'none' as const } }];
+    stage.run(
+      'b1/x',
+      kind === 'succeeded' ? { kind, result: RESULT, dependencies } : { kind, class: 'exit', message: 'x', result: RESULT, dependencies },
+    );
+    expect(keptOf(stage)?.[0]?.restores).toEqual(restores.slice(0, 1));
+    expect(lines(stage)).toContain(line);
+    stage.crash();
+    expect(lines(stage)).toContain(line);
+  }
+});
+
 test('another root under the same key is counted and said', () => {
   const stage = stageWith();
   stage.run('b1/x', report({ kind: 'stored', trees: [TREE] }));

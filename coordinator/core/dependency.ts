@@ -1,4 +1,5 @@
-import type { AttemptReport, DependencyReport, DirectoryOutput } from '../../cache/action/result.ts';
+import { formatSizeBytes } from '../../base/quantity.ts';
+import type { AttemptReport, DependencyReport, DirectoryOutput, Restore } from '../../cache/action/result.ts';
 import type { DependencyCache } from './spec.ts';
 
 /** What was found of a step's dependency cache when its action was worked out; what is placed before its command. */
@@ -33,6 +34,8 @@ export type DependencyKept = {
   /** `pending` is stored, and its entry is being written. */
   readonly save: { readonly kind: 'none' | KeptOutcome } | { readonly kind: 'pending'; readonly trees: readonly DirectoryOutput[] };
   readonly warnings: readonly string[];
+  /** How what was found came to its place; absent where that is not known. */
+  readonly restores?: readonly Restore[];
 };
 
 /**
@@ -50,7 +53,11 @@ const NOT_KEPT = 'so the next run begins with what there was before';
 export function keptOf(caches: readonly DependencyCache[] | undefined, report: AttemptReport): readonly DependencyKept[] | undefined {
   if (caches === undefined) return undefined;
   const said = new Map(report.dependencies?.map((one) => [one.name, one]));
-  return caches.map((cache) => keptBy(cache, said.get(cache.name), report));
+  return caches.map((cache) => {
+    const one = said.get(cache.name);
+    const restores = one?.restores?.filter(({ path }) => cache.paths.includes(path)) ?? [];
+    return { ...keptBy(cache, one, report), ...(restores.length === 0 ? {} : { restores }) };
+  });
 }
 
 function keptBy(cache: DependencyCache, said: DependencyReport | undefined, report: AttemptReport): DependencyKept {
@@ -88,7 +95,7 @@ export function withResults(kept: readonly DependencyKept[], results: readonly D
     const result = results.find(({ name }) => name === one.name);
     if (result === undefined || one.save.kind !== 'pending') return one;
     return {
-      name: one.name,
+      ...one,
       save: { kind: result.outcome },
       warnings: result.warning === undefined ? one.warnings : [...one.warnings, result.warning],
     };
@@ -115,6 +122,10 @@ export function dependencyLines(
     const lines = [
       ...(lookup === undefined ? [] : [foundText(cache, lookup), ...lookup.why]),
       ...(lookup?.warning === undefined ? [] : [`warning: ${lookup.warning}`]),
+      ...(save?.restores ?? []).map(
+        ({ path, rung, bytesIn }) =>
+          `"${path}" came to its place by ${rung}: ${bytesIn === 0 ? 'nothing' : `${formatSizeBytes(bytesIn)} bytes`} fetched`,
+      ),
       ...(save === undefined || save.save.kind === 'none' ? [] : [SAVE_TEXT[save.save.kind]]),
       ...(save?.warnings ?? []).map((warning) => `warning: ${warning}`),
     ];

@@ -44,7 +44,14 @@ export type DependencyCache = {
   readonly fallback: readonly string[];
   readonly pulls: boolean;
   readonly pushes: boolean;
+  /** Globs of what is taken up, relative to each path; absent = all. Never of one that pushes. */
+  readonly only?: readonly string[];
+  /** What is kept beside contents; absent = nothing. Entries that keep other things are other entries. */
+  readonly keeps?: readonly KeptProperty[];
 };
+
+/** Permission bits, and times of files and directories. */
+export type KeptProperty = 'modes' | 'mtimes';
 
 /** An action that the caller brought ready made. The step is its translation; its results are kept under its own digest. */
 export type GivenAction = {

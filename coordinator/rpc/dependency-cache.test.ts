@@ -55,11 +55,21 @@ test.for<[DependencyCache[], string]>([
   [[{ ...NPM, key: 'ü'.repeat(201) }], 'at[0].key'],
   [[{ ...NPM, fallback: [''] }], 'at[0].fallback[0]'],
   [[{ ...NPM, parts: [{ name: '', value: '' }] }], 'at[0].parts[0].name'],
+  [[{ ...NPM, only: ['bin'] }], 'at[0].only'],
+  [[{ ...NPM, policy: 'DEPENDENCY_POLICY_PULL', only: ['bin', '*.{h,c}'] }], 'at[0].only[1]'],
+  [[{ ...NPM, policy: 'DEPENDENCY_POLICY_PULL', only: Array.from({ length: 33 }, () => 'bin') }], 'at[0].only'],
   [[NPM, { ...NPM, paths: ['other'] }], 'at[1].name'],
   [[NPM, { ...NPM, name: 'again' }], 'at[1].paths[0]'],
   [Array.from({ length: 17 }, (_, index) => ({ ...NPM, name: `n${index}`, paths: [`p${index}`] })), 'at'],
 ])('%j is refused, naming %s', ([caches, field]) => {
   expect(fault(...caches)).toEqual(['BAD_REQUEST', field]);
+});
+
+test('a part to take up, and what is kept beside contents, are as they were asked for', () => {
+  const [pulled] = read({ ...NPM, policy: 'DEPENDENCY_POLICY_PULL', only: ['bin', '**/*.h'] });
+  expect([pulled?.only, pulled?.keeps]).toEqual([['bin', '**/*.h'], undefined]);
+  const kept = [{ keepModes: true }, { keepMtimes: true }, { keepModes: true, keepMtimes: true }];
+  expect(kept.map((one) => read({ ...NPM, ...one })[0]?.keeps)).toEqual([['modes'], ['mtimes'], ['modes', 'mtimes']]);
 });
 
 test('a path that leads out is refused as such', () => {

@@ -1,3 +1,4 @@
+import { globProblem } from '../../base/glob.ts';
 import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import type { DependencyCache__Output } from '../../proto/gen/switchyard/v1/DependencyCache.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -15,8 +16,8 @@ const PART_NAME_MAX = 512;
 const PART_VALUE_MAX = 1_024;
 
 /** All text of a dependency cache, for the bound on a step's. */
-export function textsOf({ name, paths, key, parts, fallback }: DependencyCache__Output): readonly string[] {
-  return [name, key, ...paths, ...fallback, ...parts.flatMap((part) => [part.name, part.value])];
+export function textsOf({ name, paths, key, parts, fallback, only }: DependencyCache__Output): readonly string[] {
+  return [name, key, ...paths, ...fallback, ...only, ...parts.flatMap((part) => [part.name, part.value])];
 }
 
 /** A step's dependency caches. @throws {Fault} BAD_REQUEST, PATH_ESCAPES naming the field */
@@ -39,7 +40,7 @@ export function dependencyCachesOf(messages: readonly DependencyCache__Output[],
 }
 
 function dependencyCacheOf(message: DependencyCache__Output, field: string): DependencyCache {
-  const { name, paths, parts, fallback } = message;
+  const { name, paths, parts, fallback, only } = message;
   if (!NAME.test(name)) throw bad(`${field}.name`, `must be 1 to 63 letters, digits, "_", "." and "-", but is "${brief(name)}"`);
   if (paths.length === 0) throw bad(`${field}.paths`, 'must name at least one directory');
   refuseMore(paths, LIMITS.pathsPerDependencyCache, `${field}.paths`);
@@ -47,6 +48,10 @@ function dependencyCacheOf(message: DependencyCache__Output, field: string): Dep
   refuseMore(parts, LIMITS.keyPartsPerDependencyCache, `${field}.parts`);
   const policy = POLICIES.get(message.policy);
   if (policy === undefined) throw bad(`${field}.policy`, `must be one of ${[...POLICIES.keys()].join(', ')}`);
+  refuseMore(only, LIMITS.patternsPerDependencyCache, `${field}.only`);
+  if (only.length > 0 && policy.pushes)
+    throw bad(`${field}.only`, 'needs the policy DEPENDENCY_POLICY_PULL: what takes up a part cannot leave the whole');
+  const keeps = [...(message.keepModes ? (['modes'] as const) : []), ...(message.keepMtimes ? (['mtimes'] as const) : [])];
   return {
     name,
     paths: paths.map((path, index) => pathField(path, `${field}.paths[${index}]`, false)),
@@ -54,11 +59,19 @@ function dependencyCacheOf(message: DependencyCache__Output, field: string): Dep
     parts: parts.map((part, index) => partOf(part, `${field}.parts[${index}]`)),
     fallback: fallback.map((prefix, index) => keyField(prefix, `${field}.fallback[${index}]`)),
     ...policy,
+    ...(only.length === 0 ? {} : { only: only.map((glob, index) => globField(glob, `${field}.only[${index}]`)) }),
+    ...(keeps.length === 0 ? {} : { keeps }),
   };
 }
 
 function partOf({ name, value }: KeyPart, field: string): KeyPart {
   return { name: textField(name, `${field}.name`, 1, PART_NAME_MAX), value: textField(value, `${field}.value`, 0, PART_VALUE_MAX) };
+}
+
+function globField(glob: string, field: string): string {
+  const problem = globProblem(glob);
+  if (problem !== undefined) throw bad(field, `"${brief(glob)}": ${problem}`);
+  return glob;
 }
 
 /** Text that may be an entry's key or begin one. */

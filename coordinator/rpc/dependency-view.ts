@@ -1,3 +1,4 @@
+import { restoreToProto } from '../../proto/convert.ts';
 import type { DependencyCacheState } from '../../proto/gen/switchyard/v1/DependencyCacheState.ts';
 import type { DependencyFound } from '../../proto/gen/switchyard/v1/DependencyFound.ts';
 import type { DependencySave } from '../../proto/gen/switchyard/v1/DependencySave.ts';
@@ -39,6 +40,7 @@ export function dependencyCachesToProto({ spec, record }: StepView): DependencyC
         ...hit,
         why: [...why],
         save: SAVES[kept?.save.kind ?? 'none'],
+        restores: (kept?.restores ?? []).map(restoreToProto),
         warnings: [...(warning === undefined ? [] : [warning]), ...(kept?.warnings ?? [])],
       },
     ];

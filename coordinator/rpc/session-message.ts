@@ -97,10 +97,13 @@ export function offerToProto(offer: FullOffer, grantOf: GrantOf): Offer {
     graceMs: spec.graceMs,
     instanceName: offer.instanceName,
     grant: grantOf(offer.token),
-    dependencies: offer.dependencies.map(({ paths, placed, ...rest }) => ({
+    dependencies: offer.dependencies.map(({ paths, placed, only, keeps, ...rest }) => ({
       ...rest,
       paths: [...paths],
       placed: placed.map(outputToProto),
+      only: [...only],
+      keepModes: keeps.includes('modes'),
+      keepMtimes: keeps.includes('mtimes'),
     })),
   };
 }

@@ -4,14 +4,15 @@ import type { DependencyCache, StepSpec } from '../core/spec.ts';
 
 /**
  * What the stored keys of a dependency cache begin with: its name, and a digest of its paths, so that an entry is never placed where
- * it was not made. What follows is the key as people write it.
+ * it was not made, and of what is kept beside contents. What follows is the key as people write it.
  */
-export function keyPrefixOf({ name, paths }: Pick<DependencyCache, 'name' | 'paths'>): string {
-  return `${name}/${hash('sha256', [...paths].toSorted().join('\0'), 'hex').slice(0, 12)}/`;
+export function keyPrefixOf({ name, paths, keeps = [] }: Pick<DependencyCache, 'name' | 'paths' | 'keeps'>): string {
+  const what = [...paths.toSorted(), ...keeps.map((property) => `/${property}`).toSorted()]; // no path begins so
+  return `${name}/${hash('sha256', what.join('\0'), 'hex').slice(0, 12)}/`;
 }
 
 /** The key under which entries are stored: at most 63 + 14 + `LIMITS.dependencyKeyBytes` bytes. */
-export function entryKeyOf(cache: Pick<DependencyCache, 'name' | 'paths' | 'key'>): string {
+export function entryKeyOf(cache: Pick<DependencyCache, 'name' | 'paths' | 'keeps' | 'key'>): string {
   return keyPrefixOf(cache) + cache.key;
 }
 
@@ -21,15 +22,21 @@ export function writtenKeyOf(entryKey: string): string {
 }
 
 /** What is kept with an entry to explain later misses. */
-export function partsOf({ name, parts, paths }: DependencyCache): readonly KeyPart[] {
-  return [...parts, { name: 'paths', value: [...paths].toSorted().join(', ') }, { name: 'dependency cache', value: name }];
+export function partsOf({ name, parts, paths, keeps }: DependencyCache): readonly KeyPart[] {
+  return [
+    ...parts,
+    { name: 'paths', value: [...paths].toSorted().join(', ') },
+    { name: 'dependency cache', value: name },
+    ...(keeps === undefined ? [] : [{ name: 'kept beside contents', value: keeps.toSorted().join(', ') }]),
+  ];
 }
 
 /**
- * The salt of the step's action. Names, paths and keys of dependency caches are in it, what is found under them is not: two runs
+ * The salt of the step's action. What dependency caches ask for is in it, what is found under them is not: two runs
  * that could begin with different content have the same action where their keys are the same.
  */
 export function saltOf({ salt, dependencyCaches }: Pick<StepSpec, 'salt' | 'dependencyCaches'>): string {
   if (dependencyCaches === undefined || dependencyCaches.length === 0) return salt;
-  return JSON.stringify([salt, ...dependencyCaches.map(({ name, paths, key }) => ({ name, paths: [...paths].toSorted(), key }))]);
+  const asked = dependencyCaches.map(({ name, paths, key, only, keeps }) => ({ name, paths: [...paths].toSorted(), key, only, keeps }));
+  return JSON.stringify([salt, ...asked]);
 }

@@ -64,10 +64,10 @@ export function describeOffer(
 }
 
 function offeredOf({ spec, record }: StepView): readonly OfferedDependency[] {
-  return (spec.dependencyCaches ?? []).map(({ name, paths, pushes }) => {
+  return (spec.dependencyCaches ?? []).map(({ name, paths, pushes, only = [], keeps = [] }) => {
     const found = record.action?.dependencies?.find((lookup) => lookup.name === name)?.found;
     const placed = found?.kind === 'exact' || found?.kind === 'fallback' ? found.trees : [];
-    return { name, paths, placed, save: pushes, exact: found?.kind === 'exact' };
+    return { name, paths, placed, save: pushes, exact: found?.kind === 'exact', only, keeps };
   });
 }
 

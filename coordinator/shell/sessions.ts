@@ -3,7 +3,7 @@ import type { Digest } from '../../cache/digest.ts';
 import type { Logger } from '../../base/log.ts';
 import type { LeaseToken, SessionId, StepId } from '../core/ids.ts';
 import type { AgentMessage } from '../core/outcome.ts';
-import type { StepSpec } from '../core/spec.ts';
+import type { KeptProperty, StepSpec } from '../core/spec.ts';
 import { openOutbox, type Outbox } from './outbox.ts';
 
 type CoreMessage<K extends AgentMessage['kind']> = Extract<AgentMessage, { kind: K }>;
@@ -17,6 +17,10 @@ export type OfferedDependency = {
   /** Whether what is there after a success is stored; where `exact`, only if it could not be placed. */
   readonly save: boolean;
   readonly exact: boolean;
+  /** Globs of what is placed, relative to each path; none = all. */
+  readonly only: readonly string[];
+  /** What is stored beside contents. */
+  readonly keeps: readonly KeptProperty[];
 };
 
 /** An offer with everything that an agent needs to run it. */

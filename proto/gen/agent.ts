@@ -36,6 +36,7 @@ import type { Register as _switchyard_v1_Register, Register__Output as _switchya
 import type { Registered as _switchyard_v1_Registered, Registered__Output as _switchyard_v1_Registered__Output } from './switchyard/v1/Registered.ts';
 import type { RejectOffer as _switchyard_v1_RejectOffer, RejectOffer__Output as _switchyard_v1_RejectOffer__Output } from './switchyard/v1/RejectOffer.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
+import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from './switchyard/v1/Restore.ts';
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from './switchyard/v1/StepResult.ts';
 import type { Usage as _switchyard_v1_Usage, Usage__Output as _switchyard_v1_Usage__Output } from './switchyard/v1/Usage.ts';
 
@@ -82,6 +83,7 @@ export interface ProtoGrpcType {
       Registered: MessageTypeDefinition<_switchyard_v1_Registered, _switchyard_v1_Registered__Output>
       RejectOffer: MessageTypeDefinition<_switchyard_v1_RejectOffer, _switchyard_v1_RejectOffer__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
+      Restore: MessageTypeDefinition<_switchyard_v1_Restore, _switchyard_v1_Restore__Output>
       SandboxTrait: EnumTypeDefinition
       StepResult: MessageTypeDefinition<_switchyard_v1_StepResult, _switchyard_v1_StepResult__Output>
       Usage: MessageTypeDefinition<_switchyard_v1_Usage, _switchyard_v1_Usage__Output>

@@ -38,6 +38,7 @@ import type { OutputFile as _switchyard_v1_OutputFile, OutputFile__Output as _sw
 import type { OutputSymlink as _switchyard_v1_OutputSymlink, OutputSymlink__Output as _switchyard_v1_OutputSymlink__Output } from './switchyard/v1/OutputSymlink.ts';
 import type { PoolStatus as _switchyard_v1_PoolStatus, PoolStatus__Output as _switchyard_v1_PoolStatus__Output } from './switchyard/v1/PoolStatus.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
+import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from './switchyard/v1/Restore.ts';
 import type { RetryLimit as _switchyard_v1_RetryLimit, RetryLimit__Output as _switchyard_v1_RetryLimit__Output } from './switchyard/v1/RetryLimit.ts';
 import type { RetryPolicy as _switchyard_v1_RetryPolicy, RetryPolicy__Output as _switchyard_v1_RetryPolicy__Output } from './switchyard/v1/RetryPolicy.ts';
 import type { RetryStepRequest as _switchyard_v1_RetryStepRequest, RetryStepRequest__Output as _switchyard_v1_RetryStepRequest__Output } from './switchyard/v1/RetryStepRequest.ts';
@@ -113,6 +114,7 @@ export interface ProtoGrpcType {
       OutputSymlink: MessageTypeDefinition<_switchyard_v1_OutputSymlink, _switchyard_v1_OutputSymlink__Output>
       PoolStatus: MessageTypeDefinition<_switchyard_v1_PoolStatus, _switchyard_v1_PoolStatus__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
+      Restore: MessageTypeDefinition<_switchyard_v1_Restore, _switchyard_v1_Restore__Output>
       ResultSource: EnumTypeDefinition
       RetryLimit: MessageTypeDefinition<_switchyard_v1_RetryLimit, _switchyard_v1_RetryLimit__Output>
       RetryPolicy: MessageTypeDefinition<_switchyard_v1_RetryPolicy, _switchyard_v1_RetryPolicy__Output>

@@ -32,6 +32,7 @@ import type { PurgeEntriesResponse as _switchyard_v1_PurgeEntriesResponse, Purge
 import type { PutEntryRequest as _switchyard_v1_PutEntryRequest, PutEntryRequest__Output as _switchyard_v1_PutEntryRequest__Output } from './switchyard/v1/PutEntryRequest.ts';
 import type { PutEntryResponse as _switchyard_v1_PutEntryResponse, PutEntryResponse__Output as _switchyard_v1_PutEntryResponse__Output } from './switchyard/v1/PutEntryResponse.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
+import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from './switchyard/v1/Restore.ts';
 import type { ResultDetail as _switchyard_v1_ResultDetail, ResultDetail__Output as _switchyard_v1_ResultDetail__Output } from './switchyard/v1/ResultDetail.ts';
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from './switchyard/v1/StepResult.ts';
 import type { Usage as _switchyard_v1_Usage, Usage__Output as _switchyard_v1_Usage__Output } from './switchyard/v1/Usage.ts';
@@ -76,6 +77,7 @@ export interface ProtoGrpcType {
       PutEntryRequest: MessageTypeDefinition<_switchyard_v1_PutEntryRequest, _switchyard_v1_PutEntryRequest__Output>
       PutEntryResponse: MessageTypeDefinition<_switchyard_v1_PutEntryResponse, _switchyard_v1_PutEntryResponse__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
+      Restore: MessageTypeDefinition<_switchyard_v1_Restore, _switchyard_v1_Restore__Output>
       ResultDetail: MessageTypeDefinition<_switchyard_v1_ResultDetail, _switchyard_v1_ResultDetail__Output>
       SandboxTrait: EnumTypeDefinition
       StepResult: MessageTypeDefinition<_switchyard_v1_StepResult, _switchyard_v1_StepResult__Output>

@@ -22,6 +22,7 @@ import type { PlanReadsResponse as _switchyard_v1_PlanReadsResponse, PlanReadsRe
 import type { PlanUploadRequest as _switchyard_v1_PlanUploadRequest, PlanUploadRequest__Output as _switchyard_v1_PlanUploadRequest__Output } from './switchyard/v1/PlanUploadRequest.ts';
 import type { PlanUploadResponse as _switchyard_v1_PlanUploadResponse, PlanUploadResponse__Output as _switchyard_v1_PlanUploadResponse__Output } from './switchyard/v1/PlanUploadResponse.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
+import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from './switchyard/v1/Restore.ts';
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from './switchyard/v1/StepResult.ts';
 import type { UpdateGrantsRequest as _switchyard_v1_UpdateGrantsRequest, UpdateGrantsRequest__Output as _switchyard_v1_UpdateGrantsRequest__Output } from './switchyard/v1/UpdateGrantsRequest.ts';
 import type { UpdateGrantsResponse as _switchyard_v1_UpdateGrantsResponse, UpdateGrantsResponse__Output as _switchyard_v1_UpdateGrantsResponse__Output } from './switchyard/v1/UpdateGrantsResponse.ts';
@@ -56,6 +57,7 @@ export interface ProtoGrpcType {
       PlanUploadRequest: MessageTypeDefinition<_switchyard_v1_PlanUploadRequest, _switchyard_v1_PlanUploadRequest__Output>
       PlanUploadResponse: MessageTypeDefinition<_switchyard_v1_PlanUploadResponse, _switchyard_v1_PlanUploadResponse__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
+      Restore: MessageTypeDefinition<_switchyard_v1_Restore, _switchyard_v1_Restore__Output>
       SandboxTrait: EnumTypeDefinition
       StepResult: MessageTypeDefinition<_switchyard_v1_StepResult, _switchyard_v1_StepResult__Output>
       UpdateGrantsRequest: MessageTypeDefinition<_switchyard_v1_UpdateGrantsRequest, _switchyard_v1_UpdateGrantsRequest__Output>

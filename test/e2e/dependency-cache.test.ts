@@ -112,12 +112,43 @@ test.runIf(needs('bubblewrap'))(
     expect(await install('main', packages, alone)).toMatchObject({ cache: { found: 'nothing', save: 'kept' } });
     const before = await restores();
     const again = await install('main', packages, alone);
-    expect(again).toMatchObject({ fetched: 0, cache: { found: 'exact' } });
+    expect(again).toMatchObject({ fetched: 0, cache: { found: 'exact', restores: [{ path: '.store', rung: 'overlay', bytesIn: 0 }] } });
+    expect(await explain('main', again.build)).toContain('alone: ".store" came to its place by overlay: nothing fetched');
     const { overlay = 0, present = 0, ...written } = await restores();
     expect(overlay + present).toBe((before['overlay'] ?? 0) + (before['present'] ?? 0) + 1);
     for (const [rung, count] of Object.entries(written)) expect([rung, count]).toEqual([rung, before[rung]]);
   },
 );
+
+test('times and permissions are kept where the pipeline says so, and only a part is taken up', { timeout: 3 * PATIENCE_MS }, async () => {
+  const step = (run: string, cache: string) => `version: 1
+steps:
+  install:
+    run: ${JSON.stringify(run)}
+    inputs: package-lock.json
+    cache: false
+    dependencyCache: { name: built, paths: built, key: "\${{ hash('package-lock.json') }}", ${cache} }
+`;
+  const make = 'mkdir -p built/bin built/lib && echo x > built/bin/tool && echo y > built/lib/x.c && echo z > built/lib/x.h';
+  const dated = `${make} && chmod 700 built/bin/tool && chmod 600 built/lib/x.h && touch -d @1600000000 built/lib/x.h`;
+  const look = 'find built -type f -printf "found %p %m %Ts\\n" | sort; echo fetched 0';
+  const lookedAt = async (pipeline: string) => {
+    const { cache, build } = await install('main', ['dated'], pipeline);
+    const { stdout } = await runSwitchyard(['logs', build, 'install', ...yard.at], { cwd: yard.work, env: { SWITCHYARD_TOKEN: 'main' } });
+    return { cache, found: [...stdout.matchAll(/found built\/(.*)/g)].map(([, line]) => line) };
+  };
+  expect((await install('main', ['dated'], step(dated, 'modes: full, mtimes: preserve'))).cache).toMatchObject({ save: 'kept' });
+  const kept = await lookedAt(step(look, 'modes: full, mtimes: preserve, policy: pull'));
+  expect(kept.found).toEqual([
+    expect.stringMatching(/^bin\/tool 700 \d+$/),
+    expect.stringMatching(/^lib\/x\.c 644 \d+$/),
+    'lib/x.h 600 1600000000',
+  ]);
+  // What is kept beside contents is part of what an entry is: without it there is none yet.
+  expect((await install('main', ['dated'], step(dated, 'policy: both'))).cache).toMatchObject({ found: 'nothing', save: 'kept' });
+  const part = await lookedAt(step(look, 'policy: pull, only: [bin, "**/*.h"]'));
+  expect(part).toMatchObject({ cache: { found: 'exact' }, found: ['bin/tool 755 1000000000', 'lib/x.h 644 1000000000'] });
+});
 
 test('a pull request reads what main has kept and writes its own, which main never sees', { timeout: 3 * PATIENCE_MS }, async () => {
   await install('main', ['p', 'q']);

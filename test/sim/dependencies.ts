@@ -36,7 +36,9 @@ export class SimDependencies {
   offered({ dependencyCaches }: StepSpec, lookups: readonly DependencyLookup[]): readonly OfferedDependency[] {
     return (dependencyCaches ?? []).map(({ name, paths, pushes }) => {
       const found = lookups.find((lookup) => lookup.name === name)?.found;
-      return { name, paths, placed: found?.kind === 'exact' ? found.trees : [], save: pushes, exact: found?.kind === 'exact' };
+      const placed = found?.kind === 'exact' ? found.trees : [];
+      const how = { only: [], keepModes: false, keepMtimes: false };
+      return { name, paths, placed, save: pushes, exact: found?.kind === 'exact', ...how };
     });
   }
 

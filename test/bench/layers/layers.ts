@@ -42,7 +42,7 @@ export const layersBench: Bench = {
     const ground: Ground = { env, rig, archives, mounts, dir, meter, rounds: quick ? 2 : ROUNDS };
     const failed: unknown[] = [];
     if (only !== 'large-files') yield* attempted(failed, () => ofManyFiles(ground, quick, wants));
-    if (wants('large-files')) yield* attempted(failed, () => largeFiles(ground, quick ? 16 * MIB : 256 * MIB));
+    if (wants('large-files')) yield* attempted(failed, () => largeFiles(ground, (quick ? 16 : 256) * MIB));
     yield load('the machine at the end');
     if (failed.length > 0) throw new AggregateError(failed, `${failed.length} of the cases failed`);
   },

@@ -10,15 +10,18 @@ import { archiveKey, publish, warmAgentDir, type Field, type Ground } from './fi
 import { never } from './rig.ts';
 import { contest, type Contender } from './rounds.ts';
 
-function remove(at: string): void {
-  fs.rmSync(at, { recursive: true, force: true });
+/** Puts a tree out of the way, to be removed at the end: some file systems make files several times slower after many were removed. */
+function discard(dir: string, at: string): void {
+  const discarded = path.join(dir, 'discarded');
+  fs.mkdirSync(discarded, { recursive: true });
+  if (fs.existsSync(at)) fs.renameSync(at, path.join(discarded, crypto.randomUUID()));
 }
 
 /** Fetching an archive and unpacking it; none where archives cannot be measured. */
 function unpacking({ archives, dir }: Ground, name: string): readonly Contender[] {
   if (archives === undefined) return [];
   const into = path.join(dir, 'unpacked');
-  return [{ name: 'tar.zst', work: () => archives.restore(archiveKey(name), into), after: () => remove(into) }];
+  return [{ name: 'tar.zst', work: () => archives.restore(archiveKey(name), into), after: () => discard(dir, into) }];
 }
 
 /** A step's workspace with the tree, up to the first command in it: mounted where that is possible, else copied. */
@@ -52,7 +55,7 @@ export async function* sameTree(field: Field): AsyncGenerator<Figure> {
   const farms: readonly Contender[] = [
     // Another place each time, so that it is not there yet; the tree in use lends its files.
     { name: 'hard links', work: async (round) => inUse.use(await view.tree(root, `copy-${round}/${PLACE}`, never)) },
-    { name: 'cp -al', work: () => linkedCopy(corpora.base, linked), after: () => remove(linked) },
+    { name: 'cp -al', work: () => linkedCopy(corpora.base, linked), after: () => discard(dir, linked) },
   ];
   const mounting = mounts === undefined ? [] : [mounted, walking];
   yield* contest({ of: 'same tree', rounds, contenders: [...unpacking(field, 'base'), ...mounting, ...farms] }, meter, env);
@@ -66,7 +69,7 @@ export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
   for (const variant of ['one-bumped', 'ten-bumped'] as const) {
     const own = path.join(dir, 'bumped');
     await using stack = new AsyncDisposableStack();
-    stack.defer(() => remove(own));
+    stack.defer(() => discard(dir, own));
     let agent: BenchAgent | undefined;
     let held: AsyncDisposable | undefined;
     const delta: Contender = {
@@ -80,7 +83,7 @@ export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
       async after() {
         await held?.[Symbol.asyncDispose]();
         await agent?.[Symbol.asyncDispose]();
-        remove(own);
+        discard(dir, own);
       },
     };
     yield* contest({ of: variant.replace('-', ' '), rounds, contenders: [...unpacking(field, variant), delta] }, meter, env);
@@ -103,7 +106,7 @@ function fetching(field: Ground, root: Digest): Contender {
     async after() {
       await held?.[Symbol.asyncDispose]();
       await agent?.[Symbol.asyncDispose]();
-      remove(own);
+      discard(dir, own);
     },
   };
 }
@@ -119,8 +122,9 @@ const LIMITS = [90_000_000, 30_000_000];
 
 /** A few large files that do not compress, from a bucket that holds each connection to a rate. */
 export async function* largeFiles(field: Ground, fileBytes: number): AsyncGenerator<Figure> {
-  const { rig, env, dir, rounds, archives, meter } = field;
-  const layer = path.join(dir, 'large/layer');
+  const { rig, env, rounds, archives, meter } = field;
+  const own: Ground = { ...field, dir: path.join(field.dir, 'large') };
+  const layer = path.join(own.dir, 'layer');
   fs.mkdirSync(layer, { recursive: true });
   for (const name of ['a', 'b', 'c']) {
     using file = { fd: fs.openSync(path.join(layer, name), 'w'), [Symbol.dispose]: () => fs.closeSync(file.fd) };
@@ -131,7 +135,8 @@ export async function* largeFiles(field: Ground, fileBytes: number): AsyncGenera
   for (const limit of LIMITS) {
     await rig.limit(limit);
     const of = `3 files of ${fileBytes / MIB} MiB, ${limit / 1e6} MB/s a connection`;
-    yield* contest({ of, rounds, contenders: [...unpacking(field, 'large'), fetching(field, root)] }, meter, env);
+    yield* contest({ of, rounds, contenders: [...unpacking(own, 'large'), fetching(own, root)] }, meter, env);
+    fs.rmSync(path.join(own.dir, 'discarded'), { recursive: true, force: true });
   }
   await rig.limit(undefined);
 }

@@ -27,7 +27,9 @@ export interface Rig extends AsyncDisposable {
   readonly store: BlobStore;
   /** The bucket itself, for archives. */
   readonly objects: ObjectStore;
-  readonly meter: Meter;
+  readonly meter: () => Promise<Awaited<ReturnType<Meter>> & { readonly planeSeconds: number }>;
+  /** Of the data plane that runs now. */
+  planePid(): number;
   /** Starts the data plane anew with its index and none of the blobs that it keeps on its own disk. */
   coolDown(): Promise<void>;
   /** Holds each connection of the bucket to a rate from now on; undefined takes the limit away. */
@@ -64,8 +66,10 @@ export async function startRig(dir: string, env: Env): Promise<Rig> {
     objects,
     async meter() {
       const { requests, bytes } = await bucket.tell({ kind: 'tally' });
-      return { requests, bytes, cpuSeconds: ownSeconds() + planes.cpuSeconds() };
+      const planeSeconds = planes.cpuSeconds();
+      return { requests, bytes, planeSeconds, cpuSeconds: ownSeconds() + planeSeconds };
     },
+    planePid: () => planes.pid(),
     async coolDown() {
       await planes.restart();
       client.moveTo(planes.address());
@@ -104,6 +108,7 @@ type Planes = AsyncDisposable & {
   readonly address: () => string;
   readonly signingKeyFile: string;
   readonly cpuSeconds: () => number;
+  readonly pid: () => number;
   readonly restart: () => Promise<void>;
 };
 
@@ -133,6 +138,7 @@ async function startPlanes(dir: string, endpoint: string): Promise<Planes> {
     address: () => current.address,
     signingKeyFile,
     cpuSeconds: () => spent + secondsOf(current.plane.pid),
+    pid: () => current.plane.pid,
     async restart() {
       await end(current);
       fs.rmSync(path.join(dir, 'cas'), { recursive: true, force: true });

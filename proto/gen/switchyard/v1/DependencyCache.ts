@@ -10,6 +10,9 @@ export interface DependencyCache {
   'parts'?: (_switchyard_v1_KeyPart)[];
   'fallback'?: (string)[];
   'policy'?: (_switchyard_v1_DependencyPolicy);
+  'only'?: (string)[];
+  'keepModes'?: (boolean);
+  'keepMtimes'?: (boolean);
 }
 
 export interface DependencyCache__Output {
@@ -19,4 +22,7 @@ export interface DependencyCache__Output {
   'parts': (_switchyard_v1_KeyPart__Output)[];
   'fallback': (string)[];
   'policy': (_switchyard_v1_DependencyPolicy__Output);
+  'only': (string)[];
+  'keepModes': (boolean);
+  'keepMtimes': (boolean);
 }

@@ -2,6 +2,7 @@
 
 import type { DependencyFound as _switchyard_v1_DependencyFound, DependencyFound__Output as _switchyard_v1_DependencyFound__Output } from '../../switchyard/v1/DependencyFound.ts';
 import type { DependencySave as _switchyard_v1_DependencySave, DependencySave__Output as _switchyard_v1_DependencySave__Output } from '../../switchyard/v1/DependencySave.ts';
+import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from '../../switchyard/v1/Restore.ts';
 
 export interface DependencyCacheState {
   'name'?: (string);
@@ -12,6 +13,7 @@ export interface DependencyCacheState {
   'why'?: (string)[];
   'save'?: (_switchyard_v1_DependencySave);
   'warnings'?: (string)[];
+  'restores'?: (_switchyard_v1_Restore)[];
 }
 
 export interface DependencyCacheState__Output {
@@ -23,4 +25,5 @@ export interface DependencyCacheState__Output {
   'why': (string)[];
   'save': (_switchyard_v1_DependencySave__Output);
   'warnings': (string)[];
+  'restores': (_switchyard_v1_Restore__Output)[];
 }

@@ -1,6 +1,7 @@
 // Original file: proto/switchyard/v1/agent.proto
 
 import type { OutputEntry as _switchyard_v1_OutputEntry, OutputEntry__Output as _switchyard_v1_OutputEntry__Output } from '../../switchyard/v1/OutputEntry.ts';
+import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from '../../switchyard/v1/Restore.ts';
 
 // Original file: proto/switchyard/v1/agent.proto
 
@@ -26,6 +27,7 @@ export interface DependencyReport {
   'save'?: (_switchyard_v1_DependencyReport_Save);
   'stored'?: (_switchyard_v1_OutputEntry)[];
   'saveProblem'?: (string);
+  'restores'?: (_switchyard_v1_Restore)[];
 }
 
 export interface DependencyReport__Output {
@@ -34,4 +36,5 @@ export interface DependencyReport__Output {
   'save': (_switchyard_v1_DependencyReport_Save__Output);
   'stored': (_switchyard_v1_OutputEntry__Output)[];
   'saveProblem': (string);
+  'restores': (_switchyard_v1_Restore__Output)[];
 }

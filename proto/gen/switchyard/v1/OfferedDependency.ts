@@ -8,6 +8,9 @@ export interface OfferedDependency {
   'placed'?: (_switchyard_v1_OutputEntry)[];
   'save'?: (boolean);
   'exact'?: (boolean);
+  'only'?: (string)[];
+  'keepModes'?: (boolean);
+  'keepMtimes'?: (boolean);
 }
 
 export interface OfferedDependency__Output {
@@ -16,4 +19,7 @@ export interface OfferedDependency__Output {
   'placed': (_switchyard_v1_OutputEntry__Output)[];
   'save': (boolean);
   'exact': (boolean);
+  'only': (string)[];
+  'keepModes': (boolean);
+  'keepMtimes': (boolean);
 }
