@@ -1,10 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
-import { blobStoreContract, readAll } from '../../test/contract/blob-store.ts';
+import { systemClock } from '../../base/clock.ts';
+import { blobStoreContract, expectFault, readAll } from '../../test/contract/blob-store.ts';
 import { openDirectRig, type DirectRig } from '../../test/fixtures/direct-rig.ts';
 import type { Misbehaviour } from '../../test/fixtures/fake-s3.ts';
+import { tempDir } from '../../test/fixtures/temp-dir.ts';
 import { until } from '../../test/fixtures/until.ts';
 import { digestOf, EMPTY_DIGEST, type Digest } from '../digest.ts';
+import { openFileWriters } from '../layer/file-writers.ts';
+import { fetchFiles } from '../layer/place-files.ts';
 
 const { signal } = new AbortController();
 const MIB = 1024 * 1024;
@@ -177,6 +183,25 @@ test('a large blob comes from the bucket, piece after piece', async () => {
   expect(Buffer.compare(await readAll(rig.store, digest), bytes)).toBe(0);
   expect(rig.fallenBack).toEqual([]);
   expect(rig.fetcher.counters.blobBytes).toBeGreaterThanOrEqual(bytes.byteLength);
+});
+
+test('a large file is made from the bucket, and not of other bytes than its own', async () => {
+  await using rig = await openDirectRig();
+  await using dir = await tempDir();
+  await using writers = openFileWriters(systemClock);
+  const bytes = randomBytes(5 * MIB);
+  const digest = digestOf(bytes);
+  await rig.own.put(digest, bytes, signal);
+  const place = (name: string) =>
+    fetchFiles([{ path: path.join(dir.path, name), digest, executable: false, mode: 0o644 }], rig.store, writers, signal);
+  expect(await place('good')).toBe(bytes.byteLength);
+  expect(readFileSync(path.join(dir.path, 'good')).equals(bytes)).toBe(true);
+  expect(rig.fallenBack).toEqual([]);
+  // Good pieces in another order are what only the digest of the whole tells.
+  rig.change = (plan) => ({ ...plan, large: new Map([...plan.large].map(([of, pieces]) => [of, pieces.toReversed()])) });
+  await expectFault('BLOB_CORRUPT', place('bad'));
+  await expectFault('BLOB_CORRUPT', readAll(rig.store, digest));
+  expect(existsSync(path.join(dir.path, 'bad'))).toBe(false);
 });
 
 test('the rest of a large blob comes through the store behind from where the bucket fails', async () => {

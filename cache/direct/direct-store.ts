@@ -26,16 +26,22 @@ type Fetched = { readonly blobs: readonly BulkBlob[]; readonly room: Disposable 
 export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: DirectFetcher): BlobStore & BulkSource {
   const planned = async (digests: readonly Digest[], signal: AbortSignal): Promise<DirectPlan | undefined> =>
     fetcher.mayTry ? await plan(digests, signal) : undefined;
+  /** A large blob piece after piece, each of them verified; undefined where it is not to be had so. */
+  const largeOf = async (digest: Digest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
+    const size = sizeOf(digest);
+    const found = size > BULK_BLOB_BYTES_MAX && size <= LARGE_BYTES_MAX ? await planned([digest], signal) : undefined;
+    const frames = found === undefined ? undefined : inOrderOfPieces(found, digest, size);
+    if (found === undefined || frames === undefined) return undefined;
+    return largeBlob({ digest, frames, worksUntil: found.worksUntil }, next, fetcher, signal);
+  };
   return {
     traits: next.traits,
     async *get(digest, range, signal) {
-      const size = sizeOf(digest);
-      const isLarge = range === undefined && size > BULK_BLOB_BYTES_MAX && size <= LARGE_BYTES_MAX;
-      const found = isLarge ? await planned([digest], signal) : undefined;
-      const frames = found === undefined ? undefined : inOrderOfPieces(found, digest, size);
-      if (found === undefined || frames === undefined) return yield* next.get(digest, range, signal);
-      const pieces = largeBlob({ digest, frames, worksUntil: found.worksUntil }, next, fetcher, signal);
-      yield* verified(digest, pieces, 'BLOB_CORRUPT');
+      const pieces = range === undefined ? await largeOf(digest, signal) : undefined;
+      yield* pieces === undefined ? next.get(digest, range, signal) : verified(digest, pieces, 'BLOB_CORRUPT');
+    },
+    async *getLarge(digest, signal) {
+      yield* (await largeOf(digest, signal)) ?? next.get(digest, undefined, signal);
     },
     put: (digest, source, signal) => next.put(digest, source, signal),
     findMissing: (digests, signal) => next.findMissing(digests, signal),

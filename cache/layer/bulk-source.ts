@@ -18,6 +18,10 @@ export interface BulkSource {
    * @throws {Fault} BLOB_UNKNOWN naming a digest that it does not have; as `BlobStore.get`.
    */
   getMany(digests: readonly Digest[], signal: AbortSignal): AsyncIterable<BulkBlob>;
+  /**
+   * The bytes of one larger blob, as `BlobStore.get` gives them, but not verified as a whole: the caller checks. @default as `get`
+   */
+  getLarge?(digest: Digest, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 /** Bytes asked for and not yet taken. */

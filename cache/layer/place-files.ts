@@ -35,9 +35,12 @@ export async function fetchFiles(
     else small.set(file.digest, [file]);
   }
   let bytesIn = 0;
+  const source = bulkSourceOf(store);
   const budget = (file: FileToPlace) => Math.min(sizeOf(file.digest), STREAMED_BYTES / 4);
   const stream = async (file: FileToPlace, stop: AbortSignal) => {
-    await placeFile(file.path, file.digest, file.mode, store.get(file.digest, undefined, stop), file.mtimeS);
+    // Hashed where it is written, and so not before.
+    const bytes = source.getLarge?.(file.digest, stop) ?? store.get(file.digest, undefined, stop);
+    await placeFile(file.path, file.digest, file.mode, bytes, file.mtimeS);
     bytesIn += sizeOf(file.digest);
   };
   await forEachWithin(large, STREAMED_BYTES, budget, stream, signal);
