@@ -15,6 +15,7 @@ export function addCacheCommands(program: Command, runner: Runner, helpers: Help
   const cache = program.command('cache').description('Look at the shared cache, and put it in order.');
   addLookCommands(cache, runner, helpers);
   addOrderCommands(cache, runner, helpers);
+  addArchiveCommands(cache, runner, helpers);
 }
 
 function addLookCommands(cache: Command, runner: Runner, { withServer, wholeNumber }: Helpers): void {
@@ -75,5 +76,31 @@ function addOrderCommands(cache: Command, runner: Runner, { withServer, wholeNum
     .option('--scope <scope>', 'scope from which is read; default: your own')
     .action((build: string | undefined, step: string | undefined, options) =>
       runner(async (session) => (await import('./commands/cache-check.ts')).warmCommand(session, build, step, options), options),
+    );
+}
+
+function addArchiveCommands(cache: Command, runner: Runner, { withServer }: Helpers): void {
+  const compression = new Option('--compression <kind>', 'of the archive; default: as its name ends').choices(['none', 'gzip', 'zstd']);
+  withServer(cache.command('export'))
+    .description('Write a tree, or what an entry stands for, as a tar archive: the same bytes for the same tree.')
+    .argument('<what>', 'digest of the root of a tree, an action as "switchyard show" names it, or the key of an entry')
+    .requiredOption('-f, --file <file>', 'ends with .tar, .tar.gz or .tar.zst; - is standard output')
+    .addOption(kind())
+    .option('--scope <scope>', 'scope from which is read; default: your own')
+    .addOption(compression)
+    .option('--layer', 'as a layer of an OCI image')
+    .option('--base <root>', 'with --layer: only what makes this tree of that one; default: all of it')
+    .action((what: string, options) =>
+      runner(async (session) => (await import('./commands/cache-archive.ts')).exportCommand(session, what, options), options),
+    );
+  withServer(cache.command('import'))
+    .description('Read a tar archive (as it is, or in gzip or zstd) into the cache, as a tree.')
+    .argument('<file...>', 'the archive; - is standard input')
+    .option('--key <key>', 'name it so in your scope, as an entry of the kind layer; builds do not look for those')
+    .option('--layers', 'the archives are layers of one OCI image, the lowest first')
+    .option('--skip-special', 'leave out devices and pipes, which are refused otherwise')
+    .option('--scope <scope>', 'a scope below your own to put it into; default: your own')
+    .action((files: string[], options) =>
+      runner(async (session) => (await import('./commands/cache-archive.ts')).importCommand(session, files, options), options),
     );
 }

@@ -60,7 +60,7 @@ const PAGE = 1_000;
 export class Collector {
   readonly options: CollectorOptions;
   readonly counts: GcCounts;
-  /** Time spent in each phase since the process began. */
+  /** Time spent in each phase since the process began; one that failed is left out. */
   readonly phaseMs = new Map<GcPhase, number>(GC_PHASES.map((phase) => [phase, 0]));
   /**
    * When this process first saw that a pack's record is durable, by its own monotonic clock: the grace time is waited for by the
@@ -80,24 +80,27 @@ export class Collector {
   async pass(signal: AbortSignal): Promise<void> {
     const epoch = await this.ready(signal);
     if (epoch === undefined) return;
-    await this.timed('settle', this.#settlePending(epoch, signal));
-    await this.timed('expire', this.#expireEntries(signal));
-    await this.timed('condemn', this.#condemn(epoch, signal));
-    await this.timed('record', this.record(epoch, signal));
-    await this.timed('delete', this.#deletePacks(epoch, signal));
-    await this.timed('forget', this.#forgetPacks(epoch, signal));
+    let since = this.options.env.clock.monotonic();
+    await this.#settlePending(epoch, signal);
+    since = this.spent('settle', since);
+    await this.#expireEntries(signal);
+    since = this.spent('expire', since);
+    await this.#condemn(epoch, signal);
+    since = this.spent('condemn', since);
+    await this.record(epoch, signal);
+    since = this.spent('record', since);
+    await this.#deletePacks(epoch, signal);
+    since = this.spent('delete', since);
+    await this.#forgetPacks(epoch, signal);
+    this.spent('forget', since);
     this.counts.passes += 1;
   }
 
-  /** Adds the time of work that has just begun to its phase. */
-  async timed<T>(phase: GcPhase, work: Promise<T>): Promise<T> {
-    const { clock } = this.options.env;
-    const startedAt = clock.monotonic();
-    try {
-      return await work;
-    } finally {
-      this.phaseMs.set(phase, (this.phaseMs.get(phase) ?? 0) + clock.monotonic() - startedAt);
-    }
+  /** Adds the time since then, by the monotonic clock, to that of a phase which has ended; when it is now. */
+  spent(phase: GcPhase, since: number): number {
+    const now = this.options.env.clock.monotonic();
+    this.phaseMs.set(phase, (this.phaseMs.get(phase) ?? 0) + now - since);
+    return now;
   }
 
   /** The epoch to work in, or undefined where nothing may be collected now. */

@@ -109,14 +109,16 @@ export class Round {
     if (!isDue) return;
     const epoch = await this.#collector.ready(signal);
     if (epoch === undefined) return;
-    const wrong = await this.#collector.timed('mark', markReferences(index, signal));
+    const wrong = await markReferences(index, signal);
+    const markedAt = this.#collector.spent('mark', now);
     this.#mismatches = wrong.length;
     if (wrong.length > 0) {
       // Nothing goes by counts that are known to be wrong: a new epoch, and with it a rebuild, counts them anew.
       env.log.error('gc-references-wrong', { packs: wrong.length, first: wrong.slice(0, 10) });
       return;
     }
-    await this.#collector.timed('scrub', scrub(this.#collector, epoch, signal));
+    await scrub(this.#collector, epoch, signal);
+    this.#collector.spent('scrub', markedAt);
     this.#scrubbedAt = now;
     this.#markedAt = env.clock.now();
   }

@@ -2,12 +2,20 @@ import { callUnary, dial, type Link } from '../../proto/dial.ts';
 import type { EntryCacheClient } from '../../proto/gen/switchyard/v1/EntryCache.ts';
 import type { PlanCollectionResponse__Output } from '../../proto/gen/switchyard/v1/PlanCollectionResponse.ts';
 import { loadProto } from '../../proto/load.ts';
-import type { Entry, KeyPart } from '../entries/entry-store.ts';
+import type { Entry, KeyPart, Put } from '../entries/entry-store.ts';
 import type { ScopeUsage } from '../entries/entry-parts.ts';
 import type { Explanation } from '../entries/explain.ts';
 import type { PurgeCriteria, PurgeReport } from '../entries/purge.ts';
 import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
-import { entryFromProto, kindToProto, nameFromProto, nameToProto, provenanceFromProto } from './entry-convert.ts';
+import {
+  entryFromProto,
+  entryToProto,
+  kindToProto,
+  nameFromProto,
+  nameToProto,
+  provenanceFromProto,
+  putFromProto,
+} from './entry-convert.ts';
 
 /** What people ask of a data plane's entries, for the command line. `instanceName` is `project` or `project/scope`. */
 export interface EntryAdmin extends Disposable {
@@ -25,6 +33,11 @@ export interface EntryAdmin extends Disposable {
   find(instanceName: string, kind: EntryKind, key: string, signal: AbortSignal): Promise<Entry | undefined>;
   /** Why there is none of the key. */
   explain(instanceName: string, kind: EntryKind, key: string, parts: readonly KeyPart[], signal: AbortSignal): Promise<Explanation>;
+  /**
+   * Keeps an entry of the kind `layer` in the caller's own scope, or one below it, unless its name is taken. Who made it, the data plane
+   * says. @throws {Fault} FORBIDDEN for viewers and other kinds; BAD_REQUEST, TOO_LARGE
+   */
+  put(instanceName: string, entry: Entry, signal: AbortSignal): Promise<Put>;
   /** Reads all blobs of an entry at the data plane; undefined where there is no such entry. */
   check(instanceName: string, at: EntryKey, signal: AbortSignal): Promise<CheckedEntry | undefined>;
   /** What garbage collection would do now. @throws {Fault} FORBIDDEN for all but admins */
@@ -78,7 +91,7 @@ const DEADLINE_MS = 60_000;
 const LONG_DEADLINE_MS = 15 * 60_000;
 const PAGE_COUNT = 500;
 
-type Inspection = Pick<EntryAdmin, 'find' | 'explain' | 'check' | 'planCollection'>;
+type Inspection = Pick<EntryAdmin, 'find' | 'explain' | 'put' | 'check' | 'planCollection'>;
 
 function inspection(client: EntryCacheClient): Inspection {
   const short = (signal: AbortSignal) => ({ signal, deadlineMs: DEADLINE_MS });
@@ -96,6 +109,10 @@ function inspection(client: EntryCacheClient): Inspection {
         differences: differences.map(({ name, before, now }) => ({ name, before: before || undefined, now: now || undefined })),
         causes,
       };
+    },
+    async put(instanceName, entry, signal) {
+      const request = { instanceName, entry: entryToProto(entry, true), replace: false };
+      return putFromProto(entry, await callUnary(client, 'putEntry', request, short(signal)));
     },
     async check(instanceName, at, signal) {
       const answer = await callUnary(client, 'checkEntry', { instanceName, name: nameToProto(at) }, long(signal));

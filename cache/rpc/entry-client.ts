@@ -5,12 +5,10 @@ import { callUnary, dial, type Link } from '../../proto/dial.ts';
 import { loadProto } from '../../proto/load.ts';
 import { causesOf, type EntryFinder } from '../entries/finder.ts';
 import type { Owner } from '../store-index/store-index.ts';
-import { entryFromProto, entryToProto, kindToProto, nameFromProto } from './entry-convert.ts';
+import { entryFromProto, entryToProto, kindToProto, nameFromProto, putFromProto } from './entry-convert.ts';
 
 /** Longest time of one call; who asks for an answer sooner says so with a signal. */
 const DEADLINE_MS = 30_000;
-
-const OUTCOMES = { OUTCOME_UNSPECIFIED: undefined, OUTCOME_KEPT: 'kept', OUTCOME_SAME: 'same', OUTCOME_DIFFERS: 'differs' } as const;
 
 /** What waits on a data plane's disk for the store; `away`: why nothing goes there, undefined while it answers. */
 export type StagingNow = { readonly blobs: number; readonly away: string | undefined };
@@ -50,11 +48,7 @@ export function openEntryClient({ link, breaker }: EntryClientOptions): EntryCli
     },
     async put(entry, { replace }, signal) {
       const request = { instanceName: instanceOf(entry.at.owner), entry: entryToProto(entry, true), replace };
-      const answer = await breaker.run(() => callUnary(client, 'putEntry', request, options(signal)));
-      const kind = OUTCOMES[answer.outcome];
-      if (kind === undefined) throw new Fault('INTERNAL', `The data plane answered ${answer.outcome} to an entry`);
-      // What was kept comes back without the value that was sent.
-      return kind === 'kept' ? { kind, entry } : { kind, entry: entryFromProto(entry.at.owner.project, answer.entry, 'entry') };
+      return putFromProto(entry, await breaker.run(() => callUnary(client, 'putEntry', request, options(signal))));
     },
     async staging(signal) {
       const { blobs, away } = await breaker.run(() => callUnary(client, 'getStaging', {}, options(signal)));

@@ -6,7 +6,8 @@ import type { EntryKind__Output } from '../../proto/gen/switchyard/v1/EntryKind.
 import type { EntryName } from '../../proto/gen/switchyard/v1/EntryName.ts';
 import type { EntryName__Output } from '../../proto/gen/switchyard/v1/EntryName.ts';
 import type { EntryProvenance, EntryProvenance__Output } from '../../proto/gen/switchyard/v1/EntryProvenance.ts';
-import type { Consumed, Entry, Provenance } from '../entries/entry-store.ts';
+import type { PutEntryResponse__Output } from '../../proto/gen/switchyard/v1/PutEntryResponse.ts';
+import type { Consumed, Entry, Provenance, Put } from '../entries/entry-store.ts';
 import { NO_PROVENANCE } from '../entries/entry-store.ts';
 import type { EntryKey, EntryKind } from '../store-index/store-index.ts';
 
@@ -71,6 +72,16 @@ export function entryFromProto(project: string, message: CacheEntry__Output | nu
     provenance: provenanceFromProto(message.provenance, `${field}.provenance`),
     writtenAt: countFromProto(message.writtenAtMs, `${field}.written_at_ms`),
   };
+}
+
+const OUTCOMES = { OUTCOME_UNSPECIFIED: undefined, OUTCOME_KEPT: 'kept', OUTCOME_SAME: 'same', OUTCOME_DIFFERS: 'differs' } as const;
+
+/** What became of an entry that was sent. */
+export function putFromProto(sent: Entry, answer: PutEntryResponse__Output): Put {
+  const kind = OUTCOMES[answer.outcome];
+  if (kind === undefined) throw new Fault('INTERNAL', `The data plane answered ${answer.outcome} to an entry`);
+  // What was kept comes back without the value that was sent.
+  return kind === 'kept' ? { kind, entry: sent } : { kind, entry: entryFromProto(sent.at.owner.project, answer.entry, 'entry') };
 }
 
 export function provenanceToProto(provenance: Provenance): EntryProvenance {

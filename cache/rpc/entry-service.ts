@@ -12,7 +12,7 @@ import { unary, type Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
 import { referencesOf } from '../action/references.ts';
-import type { Entry } from '../entries/entry-store.ts';
+import { NO_PROVENANCE, type Entry } from '../entries/entry-store.ts';
 import { explainMiss } from '../entries/explain.ts';
 import type { EntryKey } from '../store-index/store-index.ts';
 import type { Access } from './access.ts';
@@ -72,16 +72,18 @@ const OUTCOMES = { kept: 'OUTCOME_KEPT', same: 'OUTCOME_SAME', differs: 'OUTCOME
 
 async function put(parts: DataPlaneParts, request: PutEntryRequest__Output, call: Call): Promise<PutEntryResponse> {
   const access = entryAccess(parts, request.instanceName, call);
-  if (access.identity.kind !== 'service' || access.results === undefined) {
-    throw new Fault('FORBIDDEN', 'Only coordinators keep entries: they know who made what', {
+  const { results, view } = access;
+  const { project } = view;
+  const asked = entryFromProto(project, request.entry, 'entry');
+  if (results === undefined || !mayPut(access, asked, request.replace)) {
+    throw new Fault('FORBIDDEN', 'Only coordinators keep entries, but for layers in a scope that you write: they know who made what', {
       hint: 'Results of builds of your own go through the ActionCache of the Remote Execution API.',
     });
   }
-  const { project } = access.view;
-  const given = entryFromProto(project, request.entry, 'entry');
-  const scope = given.at.owner.scope === '' ? access.results : given.at.owner.scope;
-  if (scope !== access.results) {
-    throw new Fault('BAD_REQUEST', `The entry is for ${scope}, the instance name for ${access.results}`, { field: 'entry.name.scope' });
+  const given = access.identity.kind === 'service' ? asked : { ...asked, provenance: { ...NO_PROVENANCE, caller: view.producer } };
+  const scope = given.at.owner.scope === '' ? results : given.at.owner.scope;
+  if (scope !== results) {
+    throw new Fault('BAD_REQUEST', `The entry is for ${scope}, the instance name for ${results}`, { field: 'entry.name.scope' });
   }
   referencesOf(given.value); // refuses malformed digests, naming the field
   const at: EntryKey = { ...given.at, owner: { project, scope } };
@@ -93,6 +95,11 @@ async function put(parts: DataPlaneParts, request: PutEntryRequest__Output, call
     parts.env.log.warn('entry-differs', { ...at, build: entry.provenance.build, agent: entry.provenance.agent, first: { build, agent } });
   }
   return { outcome: OUTCOMES[kept.kind], entry: entryToProto(kept.entry, kept.kind !== 'kept') };
+}
+
+/** Coordinators keep anything; callers give names to trees of their own, as layers, which no build of ours looks for. */
+function mayPut({ identity }: Access, { at }: Entry, replace: boolean): boolean {
+  return identity.kind === 'service' || (identity.kind === 'caller' && at.kind === 'layer' && !replace);
 }
 
 async function explain(parts: DataPlaneParts, request: ExplainEntryRequest__Output, call: Call): Promise<ExplainEntryResponse> {

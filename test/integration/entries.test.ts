@@ -67,6 +67,7 @@ const RPCS: Readonly<Record<string, (who: Who, instanceName: string) => Promise<
   GetCacheUsage: (who, instanceName) => as(who, (client) => callUnary(client, 'getCacheUsage', { instanceName }, options)),
   CheckEntry: (who, instanceName) =>
     as(who, (client) => callUnary(client, 'checkEntry', { instanceName, name: { ...nameToProto(nameOf('matrix')), scope: '' } }, options)),
+  GetStaging: (who) => as(who, (client) => callUnary(client, 'getStaging', {}, options)),
   PlanCollection: (who, instanceName) => as(who, (client) => callUnary(client, 'planCollection', { instanceName }, options)),
 };
 
@@ -92,6 +93,7 @@ const MATRIX: Readonly<Record<string, readonly ('ok' | FaultCode)[]>> = {
   PutEntry: ['ok', 'FORBIDDEN', ...NONE],
   PurgeEntries: ['ok', 'ok', ...NONE],
   PlanCollection: ['ok', 'ok', ...NONE],
+  GetStaging: ['ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok'], // of no project
 };
 
 describe('entries over gRPC', () => {
@@ -106,6 +108,29 @@ describe('entries over gRPC', () => {
     }
     expect(answers).toEqual(row);
     expect(Object.keys(EntryCache.service).toSorted()).toEqual(Object.keys(MATRIX).toSorted());
+  });
+
+  test('of the kind layer are kept by submitters in a scope that they write, under their own name and no other', async () => {
+    const layer = (who: Who, instanceName: string, key: string, more: { readonly replace?: boolean; readonly scope?: string } = {}) =>
+      as(who, (client) => {
+        const provenance = { build: 'b-1', agent: 'edge', executed: true, caller: 'somebody' };
+        const name = { ...nameToProto(nameOf(key)), kind: 'ENTRY_KIND_LAYER' as const, scope: more.scope ?? '' };
+        const entry = { name, value: valueOf(), provenance };
+        return callUnary(client, 'putEntry', { instanceName, entry, replace: more.replace ?? false }, options);
+      });
+    const kept = await layer('main', 'web/main', 'own-tree');
+    expect(kept.outcome).toBe('OUTCOME_KEPT');
+    expect(kept.entry?.provenance).toMatchObject({ caller: 'main', build: '', agent: '', executed: false });
+    const refused = (answer: Promise<unknown>, code: string) => expect(answer).rejects.toMatchObject({ code });
+    await refused(layer('main', 'web/main', 'own-tree', { replace: true }), 'FORBIDDEN');
+    await refused(layer('main', 'web/main', 'other-tree', { scope: 'main/pr-7' }), 'BAD_REQUEST');
+    await refused(layer('pr', 'web/main', 'own-tree'), 'FORBIDDEN');
+    await refused(layer('viewer', 'web/main', 'own-tree'), 'FORBIDDEN');
+    await refused(layer('agent', 'web/main', 'own-tree'), 'FORBIDDEN');
+    const found = (who: Who) =>
+      as(who, (client) => callUnary(client, 'findEntry', { instanceName: 'web/main', kind: 'ENTRY_KIND_LAYER', key: 'own-tree' }, options));
+    expect((await found('main')).entry).not.toBeNull();
+    expect((await found('service')).entry).toBeNull(); // no build of ours looks for it
   });
 
   test('are found by key in the nearest scope, else by the first prefix that has one', async () => {
