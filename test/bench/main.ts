@@ -10,8 +10,19 @@ import { packsBench } from './packs.ts';
 import { reapiBench } from './reapi/reapi.ts';
 import { recoveryBench } from './recovery.ts';
 import { scaleBench } from './scale.ts';
+import { transfersBench } from './transfers.ts';
 
-const BENCHES: readonly Bench[] = [coreBench, dispatchBench, scaleBench, ledgerBench, recoveryBench, packsBench, layersBench, reapiBench];
+const BENCHES: readonly Bench[] = [
+  coreBench,
+  dispatchBench,
+  scaleBench,
+  ledgerBench,
+  recoveryBench,
+  packsBench,
+  transfersBench,
+  layersBench,
+  reapiBench,
+];
 const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
 const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE]
