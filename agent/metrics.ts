@@ -19,6 +19,8 @@ export type AgentSources = {
   readonly tierBytesMax: number;
   /** How often trees came to their places in that way. */
   readonly restoreCount: (rung: Rung) => number;
+  /** Bytes that were fetched for them. */
+  readonly restoreBytes: (rung: Rung) => number;
   /** What is read from the bucket, and put there, without the data plane. */
   readonly direct: Pick<DirectFetcher, 'counters' | 'isReachable'> & { readonly uploads: Pick<DirectFetcher['uploads'], 'counters'> };
 };
@@ -56,9 +58,9 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
     dialler: measuredDialler(metrics),
     executor: measuredExecutor(metrics, clock),
     cordoned: (reason) => void (isCordoned = reason !== undefined),
-    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restoreCount, direct }) {
+    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restoreCount, restoreBytes, direct }) {
       breakerMetrics(metrics, breakers);
-      tierMetrics(metrics, { tierBytes, tierBytesMax, restoreCount });
+      tierMetrics(metrics, { tierBytes, tierBytesMax, restoreCount, restoreBytes });
       bucketMetrics(metrics, direct);
       metrics.read({
         name: 'switchyard_agent_spool_bytes',
@@ -77,8 +79,10 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
   };
 }
 
+type TierSources = Pick<AgentSources, 'tierBytes' | 'tierBytesMax' | 'restoreCount' | 'restoreBytes'>;
+
 /** What the agent keeps on its disk, and how it brings trees to steps. */
-function tierMetrics(metrics: Metrics, sources: Pick<AgentSources, 'tierBytes' | 'tierBytesMax' | 'restoreCount'>): void {
+function tierMetrics(metrics: Metrics, sources: TierSources): void {
   metrics.read({
     name: 'switchyard_agent_restores_total',
     help:
@@ -87,6 +91,13 @@ function tierMetrics(metrics: Metrics, sources: Pick<AgentSources, 'tierBytes' |
     kind: 'counter',
     labels: ['rung'],
     values: () => RUNGS.map((rung) => ({ value: sources.restoreCount(rung), labels: { rung } })),
+  });
+  metrics.read({
+    name: 'switchyard_agent_restored_bytes_total',
+    help: 'Bytes that were fetched to bring them to their places; with the count of the same `rung`, what a restore costs the network.',
+    kind: 'counter',
+    labels: ['rung'],
+    values: () => RUNGS.map((rung) => ({ value: sources.restoreBytes(rung), labels: { rung } })),
   });
   metrics.read({
     name: 'switchyard_agent_tier_bytes',

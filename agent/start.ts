@@ -110,6 +110,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     tierBytes: () => tier.usedBytes,
     tierBytesMax: config.cacheBytes,
     restoreCount: (rung) => tier.restores.of(rung),
+    restoreBytes: (rung) => tier.restores.bytesOf(rung),
     direct,
   });
   if (config.metricsListen !== undefined) stack.use(await serveAgentHealth(config.metricsListen, measured, session, env));

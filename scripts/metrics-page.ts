@@ -171,7 +171,7 @@ export function renderMetricsPage(): string {
   });
   using agent = openAgentMetrics({ clock: systemClock, version: '' });
   agent.watch({
-    ...{ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0 },
+    ...{ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0, restoreBytes: () => 0 },
     direct: { counters: newDirectCounters(), isReachable: true, uploads: { counters: { packs: 0, packBytes: 0, blobs: 0, failed: 0 } } },
   });
   using data = openDataMetrics();

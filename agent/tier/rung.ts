@@ -6,15 +6,21 @@
 export const RUNGS = ['present', 'overlay', 'delta', 'links', 'copy', 'fetch'] as const;
 export type Rung = (typeof RUNGS)[number];
 
-/** How often each rung was the one, since the agent started. */
+/** How often each rung was the one since the agent started, and what had to be fetched then. */
 export class RungCounts {
-  readonly #counts = new Map<Rung, number>(RUNGS.map((rung) => [rung, 0]));
+  readonly #counts = new Map<Rung, number>();
+  readonly #bytes = new Map<Rung, number>();
 
-  add(rung: Rung): void {
+  add(rung: Rung, bytesIn: number): void {
     this.#counts.set(rung, this.of(rung) + 1);
+    this.#bytes.set(rung, this.bytesOf(rung) + bytesIn);
   }
 
   of(rung: Rung): number {
     return this.#counts.get(rung) ?? 0;
+  }
+
+  bytesOf(rung: Rung): number {
+    return this.#bytes.get(rung) ?? 0;
   }
 }

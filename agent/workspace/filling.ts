@@ -114,8 +114,9 @@ export class Filling {
 
   /** `before` is what the view had fetched until then. */
   #restored(at: string, rung: Rung, before: number): void {
-    this.#place.tier.restores.add(rung);
-    this.restores.push({ path: at, rung, bytesIn: this.#place.view.bytesIn - before });
+    const bytesIn = this.#place.view.bytesIn - before;
+    this.#place.tier.restores.add(rung, bytesIn);
+    this.restores.push({ path: at, rung, bytesIn });
   }
 
   /** Puts a tree where at most an empty directory is. */
