@@ -1,7 +1,7 @@
 import { appendFileSync, closeSync, fstatSync, openSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../base/env.ts';
-import { codeOf } from '../base/error-code.ts';
+import { codeOf } from '../base/thrown.ts';
 
 /** What can be said of an attempt, or of the agent itself; docs/protocol.md has a sentence on each. */
 export type JournalEvent =

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf } from '../base/error-code.ts';
+import { codeOf } from '../base/thrown.ts';
 import { Fault } from '../base/fault.ts';
 import { processStart } from '../base/process-start.ts';
 

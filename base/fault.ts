@@ -1,3 +1,5 @@
+import { reasonOf } from './thrown.ts';
+
 /**
  * Everything that can go wrong at an interface of ours, as a closed set. A step that exits 1 is a result, not a fault.
  * `retry` tells a caller what to do: `never` (the same call fails again), `backoff` (later, by itself), `caller`
@@ -94,6 +96,6 @@ export function detailOf({ field, hint, retryAfterMs }: Fault): FaultDetail {
 /** `error` as a fault, its message prefixed with what was being done; a foreign error becomes INTERNAL. */
 export function wrap(error: unknown, doing: string): Fault {
   if (error instanceof Fault) return new Fault(error.code, `${doing}: ${error.message}`, { ...detailOf(error), cause: error });
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   return new Fault('INTERNAL', `${doing}: ${message}`, { cause: error });
 }

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { codeOf } from './error-code.ts';
+import { codeOf, reasonOf } from './thrown.ts';
 import { Fault } from './fault.ts';
 
 /** 16 hex digits of the SHA-256 of a public key: which key a signature needs. */
@@ -62,7 +62,7 @@ export function keptKeyring(path: string): Keyring {
   try {
     return parseKeyring(text);
   } catch (error) {
-    throw new Fault('CONFIG_INVALID', `Signing keys in ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new Fault('CONFIG_INVALID', `Signing keys in ${path}: ${reasonOf(error)}`, {
       field: 'signingKeyFile',
       cause: error,
     });

@@ -1,5 +1,6 @@
 import { Fault } from './fault.ts';
 import type { SqliteKind, SqliteMeaning } from './sqlite-file.ts';
+import { reasonOf } from './thrown.ts';
 
 /** SQLite's primary result code for a file that another connection holds. */
 const BUSY = 5;
@@ -14,7 +15,7 @@ const MEANINGS: Readonly<Record<number, SqliteMeaning>> = {
 /** `error` as a fault: SQLite's errors by their result code, our own as they are. */
 export function sqliteFault(error: unknown, { noun, code, meanings }: SqliteKind, path: string): Fault {
   if (error instanceof Fault) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = reasonOf(error);
   const errcode = errcodeOf(error);
   if (errcode === undefined) return new Fault('INTERNAL', `The ${noun} ${path} failed: ${text}`, { cause: error });
   const primary = errcode & 0xff;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { codeOf } from './error-code.ts';
+import { codeOf } from './thrown.ts';
 import { Fault, type FaultCode } from './fault.ts';
 
 /** What one of SQLite's primary result codes means for an operator. */

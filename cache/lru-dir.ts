@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
-import { codeOf } from '../base/error-code.ts';
+import { codeOf } from '../base/thrown.ts';
 import { Fault } from '../base/fault.ts';
 import { LruIndex, type Oldest, type PartitionUsage } from './lru-index.ts';
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { codeOf } from '../base/error-code.ts';
+import { codeOf } from '../base/thrown.ts';
 import { Fault } from '../base/fault.ts';
 import { FrameScanner } from './zstd-frames.ts';
 

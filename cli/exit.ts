@@ -1,4 +1,5 @@
 import { isFault, type FaultCode } from '../base/fault.ts';
+import { reasonOf } from '../base/thrown.ts';
 
 /** What the process says when it ends; `exec` passes on the step's own code instead of `failed`. */
 export const EXIT = {
@@ -50,7 +51,7 @@ export function errorText(error: unknown): string {
 export function errorJson(error: unknown): string {
   const fault = isFault(error) ? error : undefined;
   const code = fault?.code ?? (error instanceof UsageError ? 'USAGE' : 'INTERNAL');
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const hint = error instanceof UsageError ? error.hint : fault?.hint;
   return JSON.stringify({
     error: { code, message, ...(hint === undefined ? {} : { hint }), ...(fault?.field === undefined ? {} : { field: fault.field }) },

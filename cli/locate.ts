@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { codeOf } from '../base/error-code.ts';
+import { codeOf } from '../base/thrown.ts';
 import { Fault } from '../base/fault.ts';
 import { Secret } from '../base/secret.ts';
 import { UsageError } from './exit.ts';

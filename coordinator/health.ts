@@ -1,6 +1,7 @@
 import type { BreakerView } from '../base/breaker.ts';
 import type { Clock } from '../base/clock.ts';
 import type { LoopLag } from '../base/loop-lag.ts';
+import { reasonOf } from '../base/thrown.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
 import { digestOf } from '../cache/digest.ts';
 import type { RoleMachine } from './role/role.ts';
@@ -101,6 +102,6 @@ async function askStore({ store, clock }: HealthOptions, stop: AbortSignal): Pro
     await store.findMissing([PROBE], AbortSignal.any([stop, AbortSignal.timeout(ANSWER_MS)]));
     return { name, ok: true, reason: `answered in ${Math.round(clock.monotonic() - startedAt)} ms` };
   } catch (error) {
-    return { name, ok: false, reason: error instanceof Error ? error.message : String(error) };
+    return { name, ok: false, reason: reasonOf(error) };
   }
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from '../../base/thrown.ts';
 import type { DependencyReport, DirectoryOutput, Restore } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { joinPath } from '../../cache/tree/path.ts';
@@ -42,7 +43,7 @@ export async function prepareWorkspace(
     const placed = dependencies.flatMap((one) => placesOf(one, workingDirectory, false));
     const workspace = await workspaces.prepare({ ...request, placed }, store, signal);
     log.warn('dependencies-not-placed', { token: offer.token, names, error });
-    return { workspace, placed: new Map(names.map((name) => [name, { placeProblem: textOf(error) }])) };
+    return { workspace, placed: new Map(names.map((name) => [name, { placeProblem: reasonOf(error) }])) };
   }
 }
 
@@ -122,14 +123,10 @@ async function saveOne(
   } catch (error) {
     onTrouble(error);
     log.warn('dependency-not-saved', { token: offer.token, name, error });
-    return { save: { kind: 'dropped', problem: textOf(error) }, sentBytes };
+    return { save: { kind: 'dropped', problem: reasonOf(error) }, sentBytes };
   }
 }
 
 function said(name: string, placed: Placed): Omit<DependencyReport, 'save'> {
   return { name, ...placed.get(name) };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

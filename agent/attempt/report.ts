@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs';
 import type { FailureClass } from '../../base/failure.ts';
 import { Fault, isFault, type FaultCode } from '../../base/fault.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import { StopRequest } from '../sandbox/sandbox.ts';
 
@@ -68,7 +69,7 @@ export function reportOf(error: unknown, stage: Stage, signal: AbortSignal, resu
   const stopped: unknown = signal.reason;
   if (stopped instanceof AttemptStopped) return { kind: 'failed', class: stopped.class, message: stopped.message, result: undefined };
   const shortage = shortageOf(error);
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = reasonOf(error);
   const hint = error instanceof Fault && error.hint !== undefined ? `. ${error.hint}` : '';
   const message = shortage === undefined ? `${DOING[stage]}: ${detail}${hint}` : `${shortage}: ${detail}`;
   const storeAway = isFault(error, 'BUCKET_UNAVAILABLE') ? { storeAway: true } : {};

@@ -1,6 +1,7 @@
 import { AssertionFailure } from '../../base/assert.ts';
 import { isFault } from '../../base/fault.ts';
 import type { Env } from '../../base/env.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { callBidi, dial, type Link } from '../../proto/dial.ts';
 import type { AgentClient } from '../../proto/gen/switchyard/v1/Agent.ts';
 import type { AgentBatch } from '../../proto/gen/switchyard/v1/AgentBatch.ts';
@@ -56,7 +57,7 @@ export function sessionDialler({ link, readLog, env }: SessionDiallerOptions): D
       if (signal.aborted) return;
       if (!isFault(error)) env.log.error('session-stream-failed', { error });
       if (isFault(error)) listener.broken(error.code, error.message);
-      else listener.broken('INTERNAL', error instanceof Error ? error.message : String(error));
+      else listener.broken('INTERNAL', reasonOf(error));
     }
   }
 }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf } from '../../base/error-code.ts';
+import { codeOf } from '../../base/thrown.ts';
 import { sendSignal } from '../spawn/processes.ts';
 
 export type CgroupLimits = { readonly memoryBytes: number | undefined; readonly pidsCount: number };

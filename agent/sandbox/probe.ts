@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NO_RESOURCES } from '../../base/resources.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { removeTree } from '../workspace/remove.ts';
 import { openLog } from './attempt.ts';
 import type { Bind, SandboxExit, SandboxRun } from './sandbox.ts';
@@ -38,7 +39,7 @@ export async function probe(
       if (exit.code === 0) return await wanted.after?.(root);
       return lastLine() || `it ended with ${exit.code}`;
     } catch (error) {
-      return lastLine() || (error instanceof Error ? error.message : String(error));
+      return lastLine() || reasonOf(error);
     }
   } finally {
     await removeTree(directory);

@@ -1,6 +1,6 @@
 import { appendFileSync, closeSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf } from '../../base/error-code.ts';
+import { codeOf } from '../../base/thrown.ts';
 import type { AttemptReport } from '../../cache/action/result.ts';
 
 /** One line of the journal, in the order of a lease's life. */

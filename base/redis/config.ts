@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Fault, isFault } from '../fault.ts';
 import type { OptionSpec } from '../options.ts';
 import { Secret } from '../secret.ts';
+import { reasonOf } from '../thrown.ts';
 import { parseTarget, type RedisTarget } from './target.ts';
 
 /** The options that say which Redis and how it is reached, for the tables of processes that use one. */
@@ -108,6 +109,6 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Fault('BAD_REQUEST', `names ${path}, which cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Fault('BAD_REQUEST', `names ${path}, which cannot be read: ${reasonOf(error)}`);
   }
 }

@@ -3,6 +3,7 @@ import { openBreaker, type BreakerView } from '../../base/breaker.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import { prngFrom } from '../../base/prng.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { ByteBudget } from '../byte-budget.ts';
 import { openUrlObjects, type UrlTuning } from './url-objects.ts';
 
@@ -87,7 +88,7 @@ export function openDirectUploads(env: Env, changes: Partial<UploadSettings> = {
       } catch (error) {
         counters.failed += 1;
         // Whatever it was: the same would fail again, and there is another way.
-        leave(new Fault(signal.aborted ? 'CANCELLED' : 'STORE_UNAVAILABLE', error instanceof Error ? error.message : String(error)));
+        leave(new Fault(signal.aborted ? 'CANCELLED' : 'STORE_UNAVAILABLE', reasonOf(error)));
         throw error;
       }
     },

@@ -1,5 +1,6 @@
 import { Fault } from '../../base/fault.ts';
 import { SIGNATURE_BYTES, type KeyId, type Keyring } from '../../base/signing.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import type { Owner } from '../store-index/store-index.ts';
 import { WireReader, WireWriter } from '../wire.ts';
 import { readTexts, writeTexts } from '../wire-texts.ts';
@@ -75,7 +76,7 @@ export function openRecord(record: Uint8Array, keys: Keyring): Opened {
   try {
     return { kind: 'entry', ...decodeBody(body), keyId };
   } catch (error) {
-    return { kind: 'bad', why: error instanceof Error ? error.message : String(error) };
+    return { kind: 'bad', why: reasonOf(error) };
   }
 }
 

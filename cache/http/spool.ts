@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../base/fault.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { ByteBudget } from '../byte-budget.ts';
 import { digestFrom, digestOf, type Digest } from '../digest.ts';
 import type { Body } from './exchange.ts';
@@ -94,7 +95,7 @@ async function* contentOf(file: FileHandle): AsyncGenerator<Uint8Array, void, un
 }
 
 function onDisk(error: unknown): Fault {
-  return new Fault('STORE_UNAVAILABLE', `The body could not be kept on disk: ${error instanceof Error ? error.message : String(error)}`, {
+  return new Fault('STORE_UNAVAILABLE', `The body could not be kept on disk: ${reasonOf(error)}`, {
     cause: error,
   });
 }

@@ -1,5 +1,6 @@
 import type { Env } from '../../base/env.ts';
 import { json, serveHttpHealth, type HttpHealth } from '../../base/http-health.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { digestOf } from '../digest.ts';
 import type { StoreOf, StoreView } from '../store-view.ts';
 import type { DataMetrics } from './data-metrics.ts';
@@ -19,7 +20,7 @@ export function serveNumbers(listen: string, { metrics }: DataMetrics, storeOf: 
       await storeOf(PROBE_VIEW).findMissing([PROBE], AbortSignal.timeout(ANSWER_MS));
       return json(200, { ok: true });
     } catch (error) {
-      return json(503, { ok: false, store: error instanceof Error ? error.message : String(error) });
+      return json(503, { ok: false, store: reasonOf(error) });
     }
   };
   const routes = {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
 import type { OptionSpec } from '../../base/options.ts';
 import type { Secret } from '../../base/secret.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { isObjectKey } from './object-key.ts';
 
 /** The options of a bucket, for the table of the process that opens one. */
@@ -135,7 +136,7 @@ function readCa(path: string, problems: string[]): string | undefined {
     if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
     problems.push(`--s3-ca-file: "${path}" holds no certificate in PEM`);
   } catch (error) {
-    problems.push(`--s3-ca-file: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(`--s3-ca-file: ${reasonOf(error)}`);
   }
   return undefined;
 }

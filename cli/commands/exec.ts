@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import path from 'node:path';
+import { reasonOf } from '../../base/thrown.ts';
 import { fetchOutputs } from '../../cache/tree/fetch.ts';
 import { parseCpuMillis, parseDurationMs, parseSizeBytes } from '../../base/quantity.ts';
 import { parseSelector } from '../../base/selector.ts';
@@ -65,7 +66,7 @@ async function followLog(session: Session, server: BuildServer, build: string): 
     say(session, 'switchyard: cancelling; Ctrl-C again leaves the command running');
     server.cancel(build, '', 'interrupted at the command line', leaving.signal).catch((error: unknown) => {
       if (leaving.signal.aborted) return;
-      say(session, `switchyard: could not cancel: ${error instanceof Error ? error.message : String(error)}`);
+      say(session, `switchyard: could not cancel: ${reasonOf(error)}`);
     });
   });
   const log = new LogPrinter(session, server, build, leaving.signal);

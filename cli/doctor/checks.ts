@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { openSandbox } from '../../agent/sandbox/open.ts';
 import { isFault } from '../../base/fault.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { EMPTY_DIGEST } from '../../cache/digest.ts';
 import { openDataPlane } from '../../cache/rpc/client.ts';
 import type { ServerView } from '../build-view.ts';
@@ -27,10 +28,6 @@ export async function doctorChecks(session: Session): Promise<readonly Finding[]
 
 function finding(check: string, result: Finding['result'], found: string, fix?: string): Finding {
   return { check, result, found, fix };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function nodeCheck(): Finding {
@@ -59,7 +56,7 @@ function diskCheck({ terminal }: Session): Finding {
       `Free some: caches and workspaces want ${formatBytes(DISK_FREE_MIN)} at least.`,
     );
   } catch (error) {
-    return finding('disk', 'bad', `${at} cannot be written (${messageOf(error)})`, 'Use a directory that you may write to.');
+    return finding('disk', 'bad', `${at} cannot be written (${reasonOf(error)})`, 'Use a directory that you may write to.');
   }
 }
 
@@ -87,7 +84,7 @@ async function sandboxChecks({ terminal }: Session): Promise<readonly Finding[]>
     );
     return [head, ...sandbox.missing.map((missing) => finding('sandbox', 'warn', `missing: ${printable(missing)}`))];
   } catch (error) {
-    return [finding('sandbox', 'bad', messageOf(error), 'An agent on this host cannot run steps; other agents can.')];
+    return [finding('sandbox', 'bad', reasonOf(error), 'An agent on this host cannot run steps; other agents can.')];
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }
@@ -98,7 +95,7 @@ async function serverChecks(session: Session): Promise<readonly Finding[]> {
   try {
     server = await connect(locateServer(session.options, session.terminal), session);
   } catch (error) {
-    return [finding('server', 'warn', messageOf(error), isFault(error) ? error.hint : undefined)];
+    return [finding('server', 'warn', reasonOf(error), isFault(error) ? error.hint : undefined)];
   }
   using closing = server;
   const { clock } = session.terminal;
@@ -119,7 +116,7 @@ async function serverChecks(session: Session): Promise<readonly Finding[]> {
     if (isFault(error, 'UNAUTHENTICATED')) {
       return [finding('token', 'bad', error.message, 'Name the file with your token: --token-file FILE or SWITCHYARD_TOKEN_FILE.')];
     }
-    const why = signal.aborted ? `no answer in ${CALL_MS / 1_000} s` : isFault(error) ? plainReason(error) : messageOf(error);
+    const why = signal.aborted ? `no answer in ${CALL_MS / 1_000} s` : isFault(error) ? plainReason(error) : reasonOf(error);
     return [
       finding(
         'server',
@@ -166,7 +163,7 @@ async function dataFinding(session: Session, view: ServerView, server: BuildServ
     return finding(
       'data plane',
       'bad',
-      `${view.dataAddress}: ${messageOf(error)}`,
+      `${view.dataAddress}: ${reasonOf(error)}`,
       'The address must be reachable from here: see --data-address of the coordinator.',
     );
   }
@@ -185,6 +182,6 @@ async function agentsFinding(server: BuildServer, signal: AbortSignal): Promise<
     );
   } catch (error) {
     if (isFault(error, 'FORBIDDEN')) return finding('agents', 'ok', 'only operators see them');
-    return finding('agents', 'warn', messageOf(error));
+    return finding('agents', 'warn', reasonOf(error));
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { reasonOf } from '../../base/thrown.ts';
 import type { HashedFiles } from '../pipeline/expression.ts';
 import { isIgnored } from './ignore.ts';
 import { compilePattern } from './select.ts';
@@ -42,7 +43,7 @@ function hashFiles(root: string, patterns: readonly string[], ignore: readonly s
     for (const file of files) whole.update(`${file.path}\0${file.digest}\n`);
     return { digest: whole.digest('hex'), files };
   } catch (error) {
-    return { wrong: `the work tree cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+    return { wrong: `the work tree cannot be read: ${reasonOf(error)}` };
   }
 }
 

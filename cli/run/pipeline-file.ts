@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { codeOf } from '../../base/error-code.ts';
+import { codeOf } from '../../base/thrown.ts';
 import { UsageError } from '../exit.ts';
 import { gitState, type GitState } from '../git.ts';
 import { fileHasher } from '../inputs/hash-files.ts';

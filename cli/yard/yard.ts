@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../base/clock.ts';
-import { codeOf } from '../../base/error-code.ts';
+import { codeOf } from '../../base/thrown.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import { UsageError } from '../exit.ts';

@@ -5,6 +5,7 @@ import { isFault, type FaultCode } from '../../base/fault.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { decodeStepResult, encodeStepResult } from '../../cache/action/action-result.ts';
 import { NO_USAGE, type DirectoryOutput } from '../../cache/action/result.ts';
 import type { Entry, Provenance } from '../../cache/entries/entry-store.ts';
@@ -85,7 +86,7 @@ export function openDependencyKeeper(options: DependencyKeeperOptions): Dependen
       return await untilBack(() => writeEntry(keepable, save, options, signal), signal);
     } catch (error) {
       if (closing.signal.aborted) return { name: save.name, outcome: 'dropped' }; // nobody is told: whoever leads next does it again
-      return dropped(step, save.name, error instanceof Error ? error.message : String(error), log);
+      return dropped(step, save.name, reasonOf(error), log);
     }
   }
 

@@ -1,6 +1,7 @@
 import { scopeChain } from '../../base/caller.ts';
 import { isFault } from '../../base/fault.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { decodeStepResult } from '../../cache/action/action-result.ts';
 import type { DirectoryOutput } from '../../cache/action/result.ts';
 import type { Entry } from '../../cache/entries/entry-store.ts';
@@ -43,7 +44,7 @@ export async function lookUpAll(
 
 function failed({ name }: DependencyCache, { scope }: DependencyPlace, error: unknown): DependencyLookup {
   const cause = isFault(error, 'FORBIDDEN') ? `the scopes ${scopesText(scope)} may not be read` : 'the store could not be asked';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   return { name, found: { kind: 'unknown' }, why: [], warning: `${cause}, so the step begins without: ${message}` };
 }
 
@@ -92,7 +93,7 @@ async function whyMissed(
       nearest: [`the nearest is ${writtenKeyOf(nearest.key)} in the scope ${nearest.owner.scope}`, ...linesOf(differences)],
     };
   } catch (error) {
-    return { causes: [], nearest: [`why could not be found out: ${error instanceof Error ? error.message : String(error)}`] };
+    return { causes: [], nearest: [`why could not be found out: ${reasonOf(error)}`] };
   }
 }
 

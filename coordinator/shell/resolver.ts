@@ -4,6 +4,7 @@ import { scopeChain } from '../../base/caller.ts';
 import { Fault, isFault, wrap } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { encodeStepResult } from '../../cache/action/action-result.ts';
 import { actionOf, type EncodedAction } from '../../cache/action/action.ts';
 import type { StepResult } from '../../cache/action/result.ts';
@@ -128,7 +129,7 @@ const INPUT_FAULTS = ['BAD_REQUEST', 'PATH_ESCAPES', 'TOO_LARGE', 'WRONG_STATE']
 const LOSSES = ['BLOB_UNKNOWN', 'BLOB_CORRUPT'] as const;
 
 function failed(error: unknown): Resolution {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   if (INPUT_FAULTS.some((code) => isFault(error, code))) return { kind: 'invalid', message };
   if (LOSSES.some((code) => isFault(error, code))) return { kind: 'inputs-lost', message };
   const retryAfterMs = isFault(error) ? error.retryAfterMs : undefined;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
 import { prngFrom } from '../../base/prng.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { readAgentJournal } from '../fixtures/agent-journal.ts';
 import { needs } from '../fixtures/host.ts';
 import { amnesiaOf, type Amnesia } from './amnesia.ts';
@@ -186,7 +187,7 @@ async function followBuild(run: Run, planned: ReturnType<typeof planBuild>): Pro
     run.open.delete(observed.id);
   } catch (error) {
     if (run.giveUp.aborted) return;
-    const what = `the client was told: ${error instanceof Error ? error.message : String(error)}`;
+    const what = `the client was told: ${reasonOf(error)}`;
     tell(run, { invariant: 'kept', where: id ?? planned.key, what });
     if (id !== undefined) run.open.delete(id);
   }
@@ -254,7 +255,7 @@ async function checkStill(run: Run): Promise<void> {
       tell(run, {
         invariant: 'kept',
         where: id,
-        what: `cannot be read any more: ${error instanceof Error ? error.message : String(error)}`,
+        what: `cannot be read any more: ${reasonOf(error)}`,
       });
     }
   }

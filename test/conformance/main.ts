@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../base/thrown.ts';
 import { startEmbedded } from './embedded.ts';
 import { renderLine, renderReport } from './report.ts';
 import type { Endpoint } from './session.ts';
@@ -55,6 +56,6 @@ async function tokenIn(path: string | undefined): Promise<string | undefined> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${reasonOf(error)}\n`);
   process.exitCode = 2;
 }

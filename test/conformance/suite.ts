@@ -1,3 +1,4 @@
+import { reasonOf } from '../../base/thrown.ts';
 import { Deviation, type Area, type Check } from './check.ts';
 import { actionCache } from './checks/action-cache.ts';
 import { byteStream } from './checks/byte-stream.ts';
@@ -41,6 +42,6 @@ async function verdictOf(check: Check, session: Session, reader: Session | undef
     return { kind: 'holds' };
   } catch (error) {
     if (error instanceof Deviation) return { kind: 'deviates', how: error.message };
-    return { kind: 'deviates', how: `the check could not end: ${error instanceof Error ? error.message : String(error)}` };
+    return { kind: 'deviates', how: `the check could not end: ${reasonOf(error)}` };
   }
 }

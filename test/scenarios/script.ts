@@ -2,6 +2,7 @@ import { present } from '../../base/assert.ts';
 import { FAILURE_CLASSES } from '../../base/failure.ts';
 import { parseCpuMillis, parseDurationMs, parseSizeBytes } from '../../base/quantity.ts';
 import { SANDBOX_TRAITS } from '../../base/sandbox-trait.ts';
+import { reasonOf } from '../../base/thrown.ts';
 import { parseZone } from '../../base/zone.ts';
 import type { AttemptReport } from '../../cache/action/result.ts';
 import type { HeldLease } from '../../coordinator/core/event.ts';
@@ -37,7 +38,7 @@ function attempt(stage: Stage, words: readonly string[], body: readonly string[]
   try {
     return run(stage, words, body);
   } catch (error) {
-    return [`impossible: ${error instanceof Error ? error.message : String(error)}`];
+    return [`impossible: ${reasonOf(error)}`];
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import { Fault } from '../../../base/fault.ts';
+import { reasonOf } from '../../../base/thrown.ts';
 
 /** An argument of the script. */
 export type Arg = string | number | Uint8Array;
@@ -40,7 +41,7 @@ export function refusalIn(error: unknown): { readonly word: string; readonly of:
 /** What Redis or the socket said, as a fault for an operator. */
 export function redisFault(error: unknown, where: string): Fault {
   if (error instanceof Fault) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = reasonOf(error);
   const hint =
     HINTS.find(([pattern]) => pattern.test(text))?.[1] ?? 'Check that Redis runs and can be reached; its own log may have the cause.';
   return new Fault('STORE_UNAVAILABLE', `The store's index in Redis at ${where} failed: ${text}`, { hint, cause: error });
