@@ -16,6 +16,7 @@ import {
   provenanceFromProto,
   putFromProto,
 } from './entry-convert.ts';
+import { stagingFromProto, type StagingNow } from './staging-service.ts';
 
 /** What people ask of a data plane's entries, for the command line. `instanceName` is `project` or `project/scope`. */
 export interface EntryAdmin extends Disposable {
@@ -29,6 +30,8 @@ export interface EntryAdmin extends Disposable {
   purge(instanceName: string, criteria: PurgeCriteria, dryRun: boolean, signal: AbortSignal): Promise<PurgeAnswer>;
   /** What the scopes that the caller may know of use. */
   usage(instanceName: string, signal: AbortSignal): Promise<readonly ScopeUsage[]>;
+  /** What waits for a store that does not answer. */
+  staging(signal: AbortSignal): Promise<StagingNow>;
   /** The complete entry of a key in the nearest scope; undefined where there is none. */
   find(instanceName: string, kind: EntryKind, key: string, signal: AbortSignal): Promise<Entry | undefined>;
   /** Why there is none of the key. */
@@ -227,6 +230,7 @@ export function openEntryAdmin(link: Link): EntryAdmin {
         };
       });
     },
+    staging: async (signal) => stagingFromProto(await callUnary(client, 'getStaging', {}, { signal, deadlineMs: DEADLINE_MS })),
     ...inspection(client),
     [Symbol.dispose]: () => client.close(),
   };

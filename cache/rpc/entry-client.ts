@@ -6,12 +6,10 @@ import { loadProto } from '../../proto/load.ts';
 import { causesOf, type EntryFinder } from '../entries/finder.ts';
 import type { Owner } from '../store-index/store-index.ts';
 import { entryFromProto, entryToProto, kindToProto, nameFromProto, putFromProto } from './entry-convert.ts';
+import { stagingFromProto, type StagingNow } from './staging-service.ts';
 
 /** Longest time of one call; who asks for an answer sooner says so with a signal. */
 const DEADLINE_MS = 30_000;
-
-/** What waits on a data plane's disk for the store; `away`: why nothing goes there, undefined while it answers. */
-export type StagingNow = { readonly blobs: number; readonly away: string | undefined };
 
 export type EntryClientOptions = {
   readonly link: Link;
@@ -51,8 +49,7 @@ export function openEntryClient({ link, breaker }: EntryClientOptions): EntryCli
       return putFromProto(entry, await breaker.run(() => callUnary(client, 'putEntry', request, options(signal))));
     },
     async staging(signal) {
-      const { blobs, away } = await breaker.run(() => callUnary(client, 'getStaging', {}, options(signal)));
-      return { blobs: Number(blobs), away: away === '' ? undefined : away };
+      return stagingFromProto(await breaker.run(() => callUnary(client, 'getStaging', {}, options(signal))));
     },
     async [Symbol.asyncDispose]() {
       closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));

@@ -4,7 +4,7 @@ import type { CollectionPlan, PurgeAnswer } from '../../cache/rpc/entry-admin.ts
 import { styleFor } from '../view/format.ts';
 import { keyExplanationLines } from './explain-text.ts';
 import { findKey } from './find-key.ts';
-import { brokenLines, collectionLines, entryTable, purgeLines, usageTable } from './render.ts';
+import { brokenLines, collectionLines, entryTable, purgeLines, stagingLines, usageTable } from './render.ts';
 
 const NOW = 1_700_000_000_000;
 const PLAIN = styleFor(false);
@@ -52,6 +52,17 @@ describe('what the commands of the cache print', () => {
       'main/pr-7  2        1 KiB           1 entry, 3 blobs',
     ]);
     expect(usageTable([], PLAIN)).toEqual(['The cache holds nothing that you may see.']);
+  });
+
+  test('what waits for a store that is away, and nothing where nothing ever did', () => {
+    const nothing = { blobs: 0, bytes: 0, limitBytes: 2 ** 30, refusedCount: 0, droppedCount: 0, away: undefined };
+    expect(stagingLines(nothing)).toEqual([]);
+    expect(stagingLines({ ...nothing, blobs: 2, bytes: 2_048, refusedCount: 1, droppedCount: 3, away: 'ECONNREFUSED' })).toEqual([
+      'The store does not answer: ECONNREFUSED',
+      "On the data plane's disk wait for the store: 2 blobs, 2 KiB of at most 1 GiB.",
+      'Refused: 1 upload, because there was no more room for what waits (--staging-bytes).',
+      'Dropped: 3 blobs that waited and can never be stored; the log of the data plane says which.',
+    ]);
   });
 
   test('a purge says why each goes, and that it has done nothing where it has not', () => {

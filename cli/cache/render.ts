@@ -1,6 +1,7 @@
 import type { CheckedEntry, CollectionPlan, PlannedWhy, PurgeAnswer } from '../../cache/rpc/entry-admin.ts';
 import type { ScopeUsage } from '../../cache/entries/entry-parts.ts';
 import type { Entry } from '../../cache/entries/entry-store.ts';
+import type { StagingNow } from '../../cache/rpc/staging-service.ts';
 import type { EntryKey } from '../../cache/store-index/store-index.ts';
 import { columns, count, formatBytes, formatTime, printable, type Style } from '../view/format.ts';
 
@@ -37,6 +38,21 @@ export function entryJson({ at, parts, provenance, writtenAt }: Entry) {
 
 export function nameJson({ kind, owner, key }: EntryKey) {
   return { kind, scope: owner.scope, key };
+}
+
+/** What waits for a store that is away, and what was lost or refused meanwhile; nothing where nothing ever was. */
+export function stagingLines({ blobs, bytes, limitBytes, refusedCount, droppedCount, away }: StagingNow): readonly string[] {
+  const lines: string[] = [];
+  if (away !== undefined) lines.push(`The store does not answer: ${printable(away)}`);
+  if (blobs > 0)
+    lines.push(
+      `On the data plane's disk wait for the store: ${count(blobs, 'blob')}, ${formatBytes(bytes)} of at most ${formatBytes(limitBytes)}.`,
+    );
+  if (refusedCount > 0)
+    lines.push(`Refused: ${count(refusedCount, 'upload')}, because there was no more room for what waits (--staging-bytes).`);
+  if (droppedCount > 0)
+    lines.push(`Dropped: ${count(droppedCount, 'blob')} that waited and can never be stored; the log of the data plane says which.`);
+  return lines;
 }
 
 /** `dependency npm/… of main`. */

@@ -3,7 +3,7 @@ import type { Entry } from '../../cache/entries/entry-store.ts';
 import type { PurgeCriteria } from '../../cache/entries/purge.ts';
 import type { EntryKind } from '../../cache/store-index/store-index.ts';
 import { openCache } from '../cache/open.ts';
-import { collectionLines, entries, entryJson, entryTable, nameJson, purgeLines, usageTable } from '../cache/render.ts';
+import { collectionLines, entries, entryJson, entryTable, nameJson, purgeLines, stagingLines, usageTable } from '../cache/render.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { printJson, printLines, say, type Session } from '../session.ts';
 
@@ -11,14 +11,15 @@ import { printJson, printLines, say, type Session } from '../session.ts';
 export async function statsCommand(session: Session): Promise<number> {
   using cache = await openCache(session);
   const scopes = await cache.admin.usage(cache.instanceName, session.signal);
+  const staging = await cache.admin.staging(session.signal);
   if (session.json) {
     const flat = scopes.map(({ owner, quota, ...counts }) => ({
       scope: owner.scope,
       ...counts,
       ...(quota === undefined ? {} : { quota }),
     }));
-    printJson(session, { project: cache.project, scopes: flat });
-  } else printLines(session, usageTable(scopes, session.style));
+    printJson(session, { project: cache.project, scopes: flat, staging });
+  } else printLines(session, [...usageTable(scopes, session.style), ...stagingLines(staging)]);
   return EXIT.ok;
 }
 

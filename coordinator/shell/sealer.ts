@@ -1,7 +1,7 @@
 import { backoffMs } from '../../base/backoff.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom, type Prng } from '../../base/prng.ts';
-import type { StagingNow } from '../../cache/rpc/entry-client.ts';
+import type { StagingNow } from '../../cache/rpc/staging-service.ts';
 import type { Event } from '../core/event.ts';
 import type { StepId } from '../core/ids.ts';
 import { sleep } from './sleep.ts';
@@ -15,7 +15,7 @@ export interface Sealer extends AsyncDisposable {
 
 export type SealerOptions = {
   /** What waits on the data plane's disk. @default nothing ever does */
-  readonly staging: ((signal: AbortSignal) => Promise<StagingNow>) | undefined;
+  readonly staging: ((signal: AbortSignal) => Promise<Pick<StagingNow, 'blobs' | 'away'>>) | undefined;
   readonly post: (event: Event) => void;
   readonly log: Logger;
   readonly prng?: Prng;
