@@ -69,7 +69,10 @@ async function* uploads(rig: Rig, env: Env, count: number): AsyncGenerator<Figur
   }
 }
 
-/** Three files at once that do not compress, onto the disk, from a bucket that holds each connection to a rate, beside one stream of as many bytes. */
+/**
+ * Three files at once that do not compress, onto the disk, from a bucket that holds each connection to a rate, beside one stream of as
+ * many bytes.
+ */
 async function* large(rig: Rig, env: Env, dir: string, bytes: number): AsyncGenerator<Figure> {
   await using writers = openFileWriters(env.clock);
   const files = await Promise.all(
