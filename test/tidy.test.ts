@@ -5,6 +5,7 @@ import { renderConfigPage } from '../scripts/config-page.ts';
 import { renderErrorsPage } from '../scripts/errors-page.ts';
 import { renderMetricsPage } from '../scripts/metrics-page.ts';
 import { ROOT } from './fixtures/root.ts';
+import { checkClaims, checkProven } from './tidy/claims.ts';
 import { checkImports, importsOf } from './tidy/imports.ts';
 import { checkLockfile, NEEDLESS_SCRIPTS } from './tidy/lockfile.ts';
 import { repositoryFiles, repositorySources } from './tidy/repository.ts';
@@ -22,6 +23,7 @@ import {
 
 const sources = repositorySources();
 const paths = new Set(repositoryFiles());
+const textOf = (path: string) => sources.find((source) => source.path === path)?.text;
 const isDirectory = (path: string) => [...paths].some((file) => file.startsWith(`${path.replace(/\/$/, '')}/`));
 
 /** Each rule, with a file that breaks it in the way that the rule is there to find. */
@@ -102,6 +104,19 @@ const RULES: readonly { readonly rule: string; readonly check: Check; readonly b
       { path: 'docs/a.md', text: 'No title\n' },
       { path: 'docs/a.md', text: '# One\n[x](no-such-page.md)\n' },
     ],
+  },
+  {
+    rule: 'tests that tables of a page name are there',
+    check: checkClaims(textOf),
+    bad: [
+      { path: 'docs/a.md', text: '| 1 | `test/no-such-file.test.ts` |\n' },
+      { path: 'docs/a.md', text: '| 1 | `test/tidy.test.ts` *says nothing of the kind* |\n' },
+    ],
+  },
+  {
+    rule: 'every failure of the cache names its test',
+    check: checkProven('docs/cache-failures.md'),
+    bad: [{ path: 'docs/cache-failures.md', text: '| what | shown by |\n| --- | --- |\n| a failure | `test/tidy.test.ts`, somewhere |\n' }],
   },
   {
     rule: 'every service, rpc, message and enum of ours is explained',

@@ -153,3 +153,27 @@ test('a forged part is refused where it is uploaded, and never leaves there', as
     expect((await readAll(world.as(MAIN, 'main', 'run').store, digestOf(genuine))).equals(genuine)).toBe(true);
   }
 });
+
+test('who may open a pull request reads the base’s cache (Astro’s advisory): not from a scope beside it, nor with what leaks from an agent', async () => {
+  const [action, output, planted] = [digestOf(fresh()), fresh(), fresh()];
+  await ran('main', action, output);
+  const outside = 'outsiders/pr-9';
+  for (const asking of [attempt(outside), coordinator(outside)]) {
+    const { store } = world.as(asking, outside, 'run');
+    expect(await store.findMissing([digestOf(output)], signal)).toEqual([digestOf(output)]);
+    await expectFault('BLOB_UNKNOWN', readAll(store, digestOf(output)));
+  }
+  expect(await outputSeenIn(outside, action)).toBeUndefined();
+  await expectFault('FORBIDDEN', world.as(attempt(outside), 'main', 'run').store.findMissing([digestOf(output)], signal));
+  // A grant that was copied out of its agent: on another one, after its time, or changed.
+  for (const [standing, code] of [
+    ['stolen', 'FORBIDDEN'],
+    ['expired', 'GRANT_EXPIRED'],
+    ['forged', 'FORBIDDEN'],
+  ] as const) {
+    const { store } = world.as({ kind: 'attempt', scope: 'main', standing }, 'main', 'leak');
+    await expectFault(code, store.findMissing([digestOf(output)], signal));
+    await expectFault(code, readAll(store, digestOf(output)));
+    await expectFault(code, store.put(digestOf(planted), planted, signal));
+  }
+});

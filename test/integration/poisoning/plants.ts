@@ -1,7 +1,38 @@
+import { Fault } from '../../../base/fault.ts';
 import { openGrants } from '../../../cache/rpc/grants.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
-import type { Digest } from '../../../cache/digest.ts';
-import { SCOPES, type Plant } from './world.ts';
+import { sizeOf, type Digest } from '../../../cache/digest.ts';
+import { SCOPES, WORLD_BYTES, type Plant } from './world.ts';
+
+/** Which blobs are left where whoever stores something makes room for it at the cost of everybody. */
+class OneRoom {
+  readonly #maxBytes: number;
+  /** Least recently stored first. */
+  readonly #kept = new Set<Digest>();
+  readonly #lost = new Set<Digest>();
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  hasLost(digest: Digest): boolean {
+    return this.#lost.has(digest);
+  }
+
+  use(digest: Digest): void {
+    this.#lost.delete(digest);
+    if (this.#kept.delete(digest)) this.#bytes -= sizeOf(digest);
+    this.#kept.add(digest);
+    this.#bytes += sizeOf(digest);
+    for (const oldest of this.#kept) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#kept.delete(oldest);
+      this.#bytes -= sizeOf(oldest);
+      this.#lost.add(oldest);
+    }
+  }
+}
 
 /** Faults of the data plane, each of a kind that some cache has had. */
 export const PLANTS: Readonly<Record<string, Plant>> = {
@@ -49,6 +80,43 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
       put: (key, entry, signal) => parts.actionCache.put({ ...key, scope: 'main' }, entry, signal),
     },
   }),
+
+  'dependency caches are looked up in all scopes': (parts) => {
+    const { complete } = parts.entries;
+    const open: typeof complete = {
+      get: (kind, project, _scopes, key, signal) => complete.get(kind, project, SCOPES, key, signal),
+      newest: (kind, project, _scopes, prefix, signal) => complete.newest(kind, project, SCOPES, prefix, signal),
+      put: (entry, options, signal) => complete.put(entry, options, signal),
+      list: (project, filter, after, limit, signal) => complete.list(project, filter, after, limit, signal),
+      drop: (at, signal) => complete.drop(at, signal),
+      usage: (signal) => complete.usage(signal),
+    };
+    return { ...parts, entries: { ...parts.entries, complete: open } };
+  },
+
+  'all scopes have one room, and a flood pushes out what others used least lately': (parts) => {
+    const room = new OneRoom(WORLD_BYTES);
+    return {
+      ...parts,
+      storeOf(view): BlobStore {
+        const store = parts.storeOf(view);
+        return {
+          traits: store.traits,
+          findMissing: async (digests, signal) => [
+            ...new Set([...(await store.findMissing(digests, signal)), ...digests.filter((one) => room.hasLost(one))]),
+          ],
+          async *get(digest, range, signal) {
+            if (room.hasLost(digest)) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+            yield* store.get(digest, range, signal);
+          },
+          async put(digest, source, signal) {
+            await store.put(digest, source, signal);
+            room.use(digest);
+          },
+        };
+      },
+    };
+  },
 
   'the instance name says what a caller may write': (parts) => ({
     ...parts,

@@ -9,8 +9,11 @@ import { silentLogger } from '../../../base/log.ts';
 import { Secret } from '../../../base/secret.ts';
 import { freshKeyring } from '../../../base/signing.ts';
 import type { Zone } from '../../../base/zone.ts';
+import { decodeStepResult, encodeStepResult } from '../../../cache/action/action-result.ts';
+import type { StepResult } from '../../../cache/action/result.ts';
 import type { Digest } from '../../../cache/digest.ts';
 import { openDataPlane, type DataPlane, type DataPlaneClients, type MovableDataPlane } from '../../../cache/rpc/client.ts';
+import { entryFromProto, entryToProto } from '../../../cache/rpc/entry-convert.ts';
 import { openGrants } from '../../../cache/rpc/grants.ts';
 import { writeName } from '../../../cache/rpc/resource-name.ts';
 import type { DataPlaneParts } from '../../../cache/rpc/service.ts';
@@ -19,12 +22,17 @@ import { openDiskStack } from '../../../cache/stack.ts';
 import { digestToProto } from '../../../proto/convert.ts';
 import { callClientStream, callUnary, dial } from '../../../proto/dial.ts';
 import type { DirectTransferClient } from '../../../proto/gen/switchyard/v1/DirectTransfer.ts';
+import type { EntryCacheClient } from '../../../proto/gen/switchyard/v1/EntryCache.ts';
 import type { PlanReadsResponse__Output } from '../../../proto/gen/switchyard/v1/PlanReadsResponse.ts';
 import { loadProto } from '../../../proto/load.ts';
 import { serve } from '../../../proto/serve.ts';
 import { faultFromRpcStatus } from '../../../proto/status.ts';
+import { entryOf, nameOf } from '../../contract/entry-store.ts';
 
 export const PROJECT = 'web';
+
+/** What the store holds, unless told otherwise. */
+export const WORLD_BYTES = 2 ** 24;
 
 /** A trusted branch, work on it by two others, one of them below the other, and a release that stands beside. */
 export const SCOPES = ['main', 'main/pr-7', 'main/pr-7/try', 'main/pr-8', 'release'] as const;
@@ -53,11 +61,15 @@ export interface World extends AsyncDisposable {
   upload(actor: Actor, at: string, run: string, digest: Digest, bytes: Uint8Array): Promise<void>;
   /** Asks where blobs are in the bucket. */
   plan(actor: Actor, at: string, run: string, digests: readonly Digest[]): Promise<PlanReadsResponse__Output>;
+  /** Keeps a dependency cache under the key. */
+  keep(actor: Actor, at: string, run: string, key: string, value: StepResult): Promise<void>;
+  /** The dependency cache of the key, else the newest one whose key begins with a prefix. */
+  find(actor: Actor, at: string, run: string, key: string, prefixes: readonly string[]): Promise<StepResult | undefined>;
   /** Ends the run's live attempt in the scope. */
   end(run: string, scope: string): void;
 }
 
-type RawClients = Pick<DataPlaneClients, 'cas' | 'bytes'> & { readonly direct: DirectTransferClient };
+type RawClients = Pick<DataPlaneClients, 'cas' | 'bytes'> & { readonly direct: DirectTransferClient; readonly entries: EntryCacheClient };
 
 export type WorldOptions = { readonly plant?: Plant; readonly maxBytes?: number };
 
@@ -82,7 +94,7 @@ function agentOf(zone: Zone): Extract<Identity, { kind: 'agent' }> {
   return { kind: 'agent', name: `agent-${zone}`, cluster: 'c', pool: 'p', zone };
 }
 
-export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }: WorldOptions = {}): Promise<World> {
+export async function openWorld({ plant = (parts) => parts, maxBytes = WORLD_BYTES }: WorldOptions = {}): Promise<World> {
   const env = { log: silentLogger, clock: systemClock };
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'world-'));
   await using stack = new AsyncDisposableStack();
@@ -129,6 +141,7 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }
       cas: parts.adopt(dial(build.bazel.remote.execution.v2.ContentAddressableStorage, link, 'bulk'), (open) => open.close()),
       bytes: parts.adopt(dial(google.bytestream.ByteStream, link, 'bulk'), (open) => open.close()),
       direct: parts.adopt(dial(switchyard.v1.DirectTransfer, link, 'control'), (open) => open.close()),
+      entries: parts.adopt(dial(switchyard.v1.EntryCache, link, 'control'), (open) => open.close()),
     };
     raw.set(token, known);
     return known;
@@ -140,6 +153,11 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }
     const shown = actor.standing === 'stolen' ? (own === 'trusted' ? 'untrusted' : 'trusted') : own;
     return { token: `agent:${shown}`, grant: grantFor(actor.scope, actor.standing, run) };
   };
+  const callOf = (actor: Actor, at: string, run: string) => {
+    const { token, grant } = shownBy(actor, run);
+    const options = { signal: new AbortController().signal, ...(grant === undefined ? {} : { metadata: { [GRANT_METADATA]: grant } }) };
+    return { raw: rawOf(token), options, instanceName: `${PROJECT}/${at}` };
+  };
   return {
     end: (run, scope) => planted.grants.end([`${run}:${scope}:live`]),
     as(actor, at, run) {
@@ -149,18 +167,28 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }
         : client(token).withGrant(`${PROJECT}/${at}`, () => grant);
     },
     plan(actor, at, run, digests) {
-      const { token, grant } = shownBy(actor, run);
-      const options = { signal: new AbortController().signal, ...(grant === undefined ? {} : { metadata: { [GRANT_METADATA]: grant } }) };
-      const request = { instanceName: `${PROJECT}/${at}`, digests: digests.map(digestToProto) };
-      return callUnary(rawOf(token).direct, 'planReads', request, options);
+      const call = callOf(actor, at, run);
+      const request = { instanceName: call.instanceName, digests: digests.map(digestToProto) };
+      return callUnary(call.raw.direct, 'planReads', request, call.options);
+    },
+    async keep(actor, at, run, key, value) {
+      const call = callOf(actor, at, run);
+      const name = nameOf(key, at, 'dependency', PROJECT);
+      const entry = { ...entryOf(name, '', { build: run }), value: Buffer.from(encodeStepResult(value)) };
+      const request = { instanceName: call.instanceName, entry: entryToProto(entry, true), replace: false };
+      await callUnary(call.raw.entries, 'putEntry', request, call.options);
+    },
+    async find(actor, at, run, key, prefixes) {
+      const call = callOf(actor, at, run);
+      const request = { instanceName: call.instanceName, kind: 'ENTRY_KIND_DEPENDENCY' as const, key, prefixes: [...prefixes] };
+      const { entry } = await callUnary(call.raw.entries, 'findEntry', request, call.options);
+      return entry === null ? undefined : decodeStepResult(entryFromProto(PROJECT, entry, 'entry').value);
     },
     async upload(actor, at, run, digest, bytes) {
-      const { token, grant } = shownBy(actor, run);
-      const options = { signal: new AbortController().signal, ...(grant === undefined ? {} : { metadata: { [GRANT_METADATA]: grant } }) };
-      const instanceName = `${PROJECT}/${at}`;
+      const { raw: clients, options, instanceName } = callOf(actor, at, run);
       if (bytes.byteLength < 100_000) {
         const requests = [{ digest: digestToProto(digest), data: bytes }];
-        const answer = await callUnary(rawOf(token).cas, 'batchUpdateBlobs', { instanceName, requests }, options);
+        const answer = await callUnary(clients.cas, 'batchUpdateBlobs', { instanceName, requests }, options);
         const fault = faultFromRpcStatus(answer.responses[0]?.status ?? null);
         if (fault !== undefined) throw fault;
         return;
@@ -168,7 +196,7 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = 2 ** 26 }
       const messages = async function* () {
         yield { resourceName: writeName(instanceName, digest, 'upload'), data: bytes, finishWrite: true };
       };
-      await callClientStream(rawOf(token).bytes, 'write', messages(), options);
+      await callClientStream(clients.bytes, 'write', messages(), options);
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };

@@ -2,25 +2,25 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { isFault } from '../../base/fault.ts';
-import { encodeStepResult } from '../../cache/action/action-result.ts';
-import { NO_USAGE, type StepResult } from '../../cache/action/result.ts';
-import { digestOf, type Digest } from '../../cache/digest.ts';
-import { nameOf as fileOf } from '../../cache/entries/disk.ts';
-import type { Consumed, Provenance } from '../../cache/entries/entry-store.ts';
-import { partitionOf } from '../../cache/owner.ts';
-import { openEntryAdmin } from '../../cache/rpc/entry-admin.ts';
-import { entryToProto } from '../../cache/rpc/entry-convert.ts';
-import type { EntryKind } from '../../cache/store-index/store-index.ts';
-import { callUnary, dial } from '../../proto/dial.ts';
-import { loadProto } from '../../proto/load.ts';
-import { readAll } from '../contract/blob-store.ts';
-import { entryOf, nameOf } from '../contract/entry-store.ts';
-import { openTestDataPlane, type TestDataPlane, type Who } from '../fixtures/data-plane.ts';
+import { isFault } from '../../../base/fault.ts';
+import { encodeStepResult } from '../../../cache/action/action-result.ts';
+import { NO_USAGE, type StepResult } from '../../../cache/action/result.ts';
+import { digestOf, type Digest } from '../../../cache/digest.ts';
+import { nameOf as fileOf } from '../../../cache/entries/disk.ts';
+import type { Consumed, Provenance } from '../../../cache/entries/entry-store.ts';
+import { partitionOf } from '../../../cache/owner.ts';
+import { openEntryAdmin } from '../../../cache/rpc/entry-admin.ts';
+import { entryToProto } from '../../../cache/rpc/entry-convert.ts';
+import type { EntryKind } from '../../../cache/store-index/store-index.ts';
+import { callUnary, dial } from '../../../proto/dial.ts';
+import { loadProto } from '../../../proto/load.ts';
+import { readAll } from '../../contract/blob-store.ts';
+import { entryOf, nameOf } from '../../contract/entry-store.ts';
+import { openTestDataPlane, type TestDataPlane, type Who } from '../../fixtures/data-plane.ts';
 
 /*
  * Poisonings of shared caches that happened elsewhere, each done here again with what the attacker had. Those about names; those about
- * who holds which right are in poisoning/.
+ * who holds which right are in incidents.test.ts.
  */
 
 const { signal } = new AbortController();
