@@ -227,6 +227,18 @@ describe('an action', () => {
   );
 });
 
+test(
+  'a hundred actions of one tool at once all end well, each with its own result',
+  async () => {
+    const all = Array.from({ length: 100 }, async (_, index) => {
+      const { response } = await tool.run(sh(`echo ${index} > out`, { outputPaths: ['out'] }));
+      return tool.text(response?.result?.outputFiles[0]?.digest);
+    });
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 100 }, (_, index) => `${index}\n`));
+  },
+  TIMEOUT,
+);
+
 describe('a request', () => {
   test(
     'for an action whose blobs are missing is told of all of them, as violations MISSING and nothing else',
