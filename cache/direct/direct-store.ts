@@ -4,7 +4,7 @@ import { BULK_BLOB_BYTES_MAX, bulkSourceOf, type BulkBlob, type BulkSource } fro
 import { stretches, stretchesInOrder } from '../packs/stretches.ts';
 import { verified } from '../verify.ts';
 import { ahead } from './ahead.ts';
-import type { DirectFetcher, StretchToRead } from './fetcher.ts';
+import type { DirectFetcher, PieceCheck, StretchToRead } from './fetcher.ts';
 import { inOrderOfPieces, isReadable, type DirectPlan, type FrameToRead, type PlanReads } from './plan.ts';
 
 /** Blobs of one plan: an answer of about a megabyte. */
@@ -26,22 +26,22 @@ type Fetched = { readonly blobs: readonly BulkBlob[]; readonly room: Disposable 
 export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: DirectFetcher): BlobStore & BulkSource {
   const planned = async (digests: readonly Digest[], signal: AbortSignal): Promise<DirectPlan | undefined> =>
     fetcher.mayTry ? await plan(digests, signal) : undefined;
-  /** A large blob piece after piece, each of them verified; undefined where it is not to be had so. */
-  const largeOf = async (digest: Digest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
+  /** A large blob piece after piece; undefined where it is not to be had so. */
+  const largeOf = async (digest: Digest, pieces: PieceCheck, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
     const size = sizeOf(digest);
     const found = size > BULK_BLOB_BYTES_MAX && size <= LARGE_BYTES_MAX ? await planned([digest], signal) : undefined;
     const frames = found === undefined ? undefined : inOrderOfPieces(found, digest, size);
     if (found === undefined || frames === undefined) return undefined;
-    return largeBlob({ digest, frames, worksUntil: found.worksUntil }, next, fetcher, signal);
+    return largeBlob({ digest, frames, worksUntil: found.worksUntil, pieces }, next, fetcher, signal);
   };
   return {
     traits: next.traits,
     async *get(digest, range, signal) {
-      const pieces = range === undefined ? await largeOf(digest, signal) : undefined;
+      const pieces = range === undefined ? await largeOf(digest, 'verified', signal) : undefined;
       yield* pieces === undefined ? next.get(digest, range, signal) : verified(digest, pieces, 'BLOB_CORRUPT');
     },
     async *getLarge(digest, signal) {
-      yield* (await largeOf(digest, signal)) ?? next.get(digest, undefined, signal);
+      yield* (await largeOf(digest, 'as-they-are', signal)) ?? next.get(digest, undefined, signal);
     },
     put: (digest, source, signal) => next.put(digest, source, signal),
     findMissing: (digests, signal) => next.findMissing(digests, signal),
@@ -125,7 +125,7 @@ async function fetchPlanned({ digests, planned, named, give, rooms, fetcher }: P
  * rest through `next`.
  */
 async function* largeBlob(
-  { digest, frames, worksUntil }: { readonly digest: Digest } & StretchToRead,
+  { digest, frames, worksUntil, pieces }: { readonly digest: Digest; readonly pieces: PieceCheck } & StretchToRead,
   next: BlobStore,
   fetcher: DirectFetcher,
   signal: AbortSignal,
@@ -138,7 +138,7 @@ async function* largeBlob(
   const fetchOne = async (together: readonly FrameToRead[]): Promise<Fetched> => {
     const stretch = { frames: together, worksUntil };
     const room = rooms.add(await fetcher.budget.take(costOf(stretch), either));
-    return { blobs: await fetcher.fetch(stretch, either), room };
+    return { blobs: await fetcher.fetch(stretch, either, pieces), room };
   };
   let done = 0;
   try {

@@ -19,7 +19,8 @@ export interface BulkSource {
    */
   getMany(digests: readonly Digest[], signal: AbortSignal): AsyncIterable<BulkBlob>;
   /**
-   * The bytes of one larger blob, as `BlobStore.get` gives them, but not verified as a whole: the caller checks. @default as `get`
+   * The bytes of one larger blob, as `BlobStore.get` gives them, but not verified: the caller checks them as a whole, and asks `get` where
+   * they are other ones, which finds out which are. @default as `get`
    */
   getLarge?(digest: Digest, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }

@@ -1,4 +1,4 @@
-import { Fault } from '../../base/fault.ts';
+import { Fault, isFault } from '../../base/fault.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
@@ -38,9 +38,12 @@ export async function fetchFiles(
   const source = bulkSourceOf(store);
   const budget = (file: FileToPlace) => Math.min(sizeOf(file.digest), STREAMED_BYTES / 4);
   const stream = async (file: FileToPlace, stop: AbortSignal) => {
-    // Hashed where it is written, and so not before.
-    const bytes = source.getLarge?.(file.digest, stop) ?? store.get(file.digest, undefined, stop);
-    await placeFile(file.path, file.digest, file.mode, bytes, file.mtimeS);
+    const place = (bytes: AsyncIterable<Uint8Array>) => placeFile(file.path, file.digest, file.mode, bytes, file.mtimeS);
+    const unverified = source.getLarge?.(file.digest, stop); // hashed where it is written, and so not before
+    await place(unverified ?? store.get(file.digest, undefined, stop)).catch((error: unknown) => {
+      if (unverified === undefined || !isFault(error, 'BLOB_CORRUPT')) throw error;
+      return place(store.get(file.digest, undefined, stop));
+    });
     bytesIn += sizeOf(file.digest);
   };
   await forEachWithin(large, STREAMED_BYTES, budget, stream, signal);
