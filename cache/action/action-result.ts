@@ -1,10 +1,10 @@
 import { Fault } from '../../base/fault.ts';
 import type { Digest } from '../digest.ts';
 import { compareNames } from '../tree/directory.ts';
-import { WireReader, WireWriter } from '../wire.ts';
-import { readDigest, writeDigest } from '../wire-digest.ts';
-import { readTexts, writeTexts } from '../wire-texts.ts';
-import { readTime, writeTime } from '../wire-time.ts';
+import { WireReader, WireWriter } from '../wire/wire.ts';
+import { readDigest, writeDigest } from '../wire/digest.ts';
+import { readTexts, writeTexts } from '../wire/texts.ts';
+import { readTime, writeTime } from '../wire/time.ts';
 import { NO_USAGE, type OutputEntry, type StepResult, type Usage } from './result.ts';
 
 /** Type of the metadata that holds what an ActionResult has no field for; `proto/switchyard/v1/cache.proto` defines it. */

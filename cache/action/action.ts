@@ -1,8 +1,8 @@
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Zone } from '../../base/zone.ts';
 import { digestOf, type Digest } from '../digest.ts';
-import { WireWriter } from '../wire.ts';
-import { writeDigest } from '../wire-digest.ts';
+import { WireWriter } from '../wire/wire.ts';
+import { writeDigest } from '../wire/digest.ts';
 import { encodeCommand, writePlatform, type CommandFields, type PlatformProperty } from './command.ts';
 
 /** Everything about a step that its result can depend on. A StepSpec with its whole input tree's root is one. */

@@ -1,5 +1,5 @@
 import { compareNames } from '../tree/directory.ts';
-import { WireWriter } from '../wire.ts';
+import { WireWriter } from '../wire/wire.ts';
 
 /** What is run, as a REAPI Command has it. */
 export type CommandFields = {

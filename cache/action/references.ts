@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { EMPTY_DIGEST, digestOf, type Digest } from '../digest.ts';
-import { WireReader } from '../wire.ts';
-import { readDigest } from '../wire-digest.ts';
+import { WireReader } from '../wire/wire.ts';
+import { readDigest } from '../wire/digest.ts';
 import { decodeTree } from './tree-message.ts';
 
 /** The blobs that an ActionResult names itself. What its trees name comes from `referencesOfTree`. */

@@ -1,6 +1,6 @@
 import type { Digest } from '../digest.ts';
 import { encodeDirectory, type Directory } from '../tree/directory.ts';
-import { WireReader, WireWriter } from '../wire.ts';
+import { WireReader, WireWriter } from '../wire/wire.ts';
 
 /**
  * The bytes of a REAPI Tree: the root and every directory below it, once each and before those that it holds.

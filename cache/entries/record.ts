@@ -2,8 +2,8 @@ import { Fault } from '../../base/fault.ts';
 import { SIGNATURE_BYTES, type KeyId, type Keyring } from '../../base/signing.ts';
 import { reasonOf } from '../../base/thrown.ts';
 import type { Owner } from '../store-index/store-index.ts';
-import { WireReader, WireWriter } from '../wire.ts';
-import { readTexts, writeTexts } from '../wire-texts.ts';
+import { WireReader, WireWriter } from '../wire/wire.ts';
+import { readTexts, writeTexts } from '../wire/texts.ts';
 import { checkEntry, kindOf } from './check.ts';
 import type { Consumed, Entry, KeyPart, Provenance } from './entry-store.ts';
 

@@ -4,8 +4,8 @@ import { referencesOf, type References } from '../action/references.ts';
 import type { Digest } from '../digest.ts';
 import { NO_PROVENANCE, type Entry, type EntryStore, type KeyPart } from '../entries/entry-store.ts';
 import { scopeWritten, type StoreOf, type StoreView } from '../store-view.ts';
-import { WireWriter } from '../wire.ts';
-import { writeDigest } from '../wire-digest.ts';
+import { WireWriter } from '../wire/wire.ts';
+import { writeDigest } from '../wire/digest.ts';
 
 export type ToolEntriesOptions = {
   readonly storeOf: StoreOf;

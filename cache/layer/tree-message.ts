@@ -1,7 +1,7 @@
 import type { ReadBlob } from '../blob-store.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../digest.ts';
 import { decodeDirectory } from '../tree/directory.ts';
-import { WireWriter } from '../wire.ts';
+import { WireWriter } from '../wire/wire.ts';
 
 /** A tree as one REAPI Tree message, with what its files take: one that is there twice counts twice. */
 export type WholeTree = {

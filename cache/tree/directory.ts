@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { Digest } from '../digest.ts';
-import { WireReader, WireWriter } from '../wire.ts';
-import { readDigest, writeDigest } from '../wire-digest.ts';
+import { WireReader, WireWriter } from '../wire/wire.ts';
+import { readDigest, writeDigest } from '../wire/digest.ts';
 import { readProperties, writeProperties, type NodeProperties } from './properties.ts';
 
 export type FileNode = {

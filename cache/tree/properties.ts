@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
-import { WireReader, type WireWriter } from '../wire.ts';
-import { readTexts, writeTexts } from '../wire-texts.ts';
-import { readTime, writeTime } from '../wire-time.ts';
+import { WireReader, type WireWriter } from '../wire/wire.ts';
+import { readTexts, writeTexts } from '../wire/texts.ts';
+import { readTime, writeTime } from '../wire/time.ts';
 
 /**
  * What a tree may say of an entry beyond its content: REAPI NodeProperties. Trees that say nothing have the digests that they would have

@@ -1,5 +1,5 @@
-import { Fault } from '../base/fault.ts';
-import { digestFrom, hashOf, sizeOf, type Digest } from './digest.ts';
+import { Fault } from '../../base/fault.ts';
+import { digestFrom, hashOf, sizeOf, type Digest } from '../digest.ts';
 import { WireReader, type WireWriter } from './wire.ts';
 
 /** Writes `digest` as a REAPI Digest message in `field`. */

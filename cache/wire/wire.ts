@@ -1,4 +1,4 @@
-import { Fault } from '../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 
 /**
  * Protocol-buffer bytes by hand, for the messages that are hashed: the same value always gives the same bytes, with fields
