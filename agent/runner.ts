@@ -12,7 +12,10 @@ const LOGGED_EVERY_MS = 25;
 
 export type RunnerOptions = AttemptHost & {
   readonly spool: Pick<Spool, 'createLog'>;
-  /** The data plane as an attempt sees it: `instanceName` names the part of it that inputs come from and outputs go to; `token` is the attempt's; `onStaged` as with `MovableDataPlane.withGrant`. */
+  /**
+   * The data plane as an attempt sees it: `instanceName` names the part of it that inputs come from and outputs go to; `token` is the
+   * attempt's; `onStaged` as with `MovableDataPlane.withGrant`.
+   */
   readonly store: (instanceName: string, token: string, onStaged: () => void) => BlobStore;
 };
 

@@ -41,8 +41,8 @@ const LABEL_BYTES_MAX = 4_096;
 const HALF_MS = 60 * 60_000;
 
 /**
- * Blobs on the local disk that the store did not take, by owner as in the store. What was taken survives loss of power, and stays until it
- * is removed by name. Several processes may share the directory: what is there the disk says.
+ * Blobs on the local disk that the store did not take, by owner as in the store. What was taken survives loss of power, and stays
+ * until it is removed by name. Several processes may share the directory: what is there the disk says.
  */
 export class StagingArea implements AsyncDisposable {
   /** The blobs that a view may read. Writing goes through `put`. */

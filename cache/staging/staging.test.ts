@@ -8,7 +8,7 @@ import { Fault } from '../../base/fault.ts';
 import { memoryLogger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { expectFault, readAll } from '../../test/contract/blob-store.ts';
-import { storeOfContract, viewIn } from '../../test/contract/store-of.ts';
+import { viewIn } from '../../test/contract/store-of.ts';
 import { faultyObjects, PASS } from '../../test/fixtures/faulty-objects.ts';
 import { openPackRig, type PackRig } from '../../test/fixtures/pack-rig.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
@@ -23,7 +23,6 @@ import { StagingArea } from './area.ts';
 import { startDrainer } from './drainer.ts';
 import { openStaging, type Staging } from './open.ts';
 import { actionsWhileAway } from './while-away.ts';
-import { withStaging } from './with-staging.ts';
 
 const { signal } = new AbortController();
 const MAIN: Owner = { project: 'web', scope: 'main' };
@@ -86,33 +85,6 @@ async function openRig(dir: string, limitBytes = 2 ** 20, down = false): Promise
     },
   };
 }
-
-storeOfContract({
-  name: 'a staging area in front of a store that is away',
-  damageable: true,
-  async open() {
-    const dir = await tempDir();
-    const env = { log: memoryLogger(), clock: systemClock };
-    const packs = await openPackRig();
-    const tier = LruDir.open({ dir: path.join(dir.path, 'cas'), limitBytes: 2 ** 30, durability: 'process', env });
-    const area = await StagingArea.open({ dir: path.join(dir.path, 'staging'), limitBytes: 2 ** 30, env });
-    return {
-      storeOf: withStaging({ next: packs.packs.storeOf, near: diskStores(tier, 'process'), area, isAway: () => true }),
-      damage(owner, digest) {
-        const file = fileOf(dir.path, owner, digest);
-        const bytes = fs.readFileSync(file);
-        bytes[Math.floor(bytes.byteLength / 2)] = (bytes[Math.floor(bytes.byteLength / 2)] ?? 0) ^ 0x55;
-        fs.writeFileSync(file, bytes);
-      },
-      async [Symbol.asyncDispose]() {
-        await area[Symbol.asyncDispose]();
-        await tier[Symbol.asyncDispose]();
-        await packs[Symbol.asyncDispose]();
-        await dir[Symbol.asyncDispose]();
-      },
-    };
-  },
-});
 
 describe('uploads while the store is away', () => {
   test('are taken, told apart from stored ones, read from the disk, and moved into the store when it is back', async () => {

@@ -19,8 +19,8 @@ export type ActionsWhileAwayOptions = {
 const LOOKUP_MS = 2_000;
 
 /**
- * A lookup that the store does not answer in time is a miss, and so is each one while it is left alone: running an action again costs less
- * than waiting for what may be there, and what was found could not be read.
+ * A lookup that the store does not answer in time is a miss, and so is each one while it is left alone: running an action again costs
+ * less than waiting for what may be there, and what was found could not be read.
  */
 export function actionsWhileAway(next: ActionCache, { isAway, counts, log, deadlineMs = LOOKUP_MS }: ActionsWhileAwayOptions): ActionCache {
   const miss = (error: unknown): undefined => {
@@ -44,8 +44,8 @@ export function actionsWhileAway(next: ActionCache, { isAway, counts, log, deadl
 }
 
 /**
- * Entries over a store that may be away: who reaches this data plane is told that the bucket is, at once while it is left alone. An entry is
- * written once all its blobs are in the store; until then BUCKET_UNAVAILABLE says that some are only staged.
+ * Entries over a store that may be away: who reaches this data plane is told that the bucket is, at once while it is left alone. An
+ * entry is written once all its blobs are in the store; until then BUCKET_UNAVAILABLE says that some are only staged.
  */
 export function entriesWhileAway(
   next: EntryStore,

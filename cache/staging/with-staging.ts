@@ -1,5 +1,6 @@
 import { Fault, detailOf, isFault } from '../../base/fault.ts';
 import type { BlobStore } from '../blob-store.ts';
+import { unlessAborted } from '../packs/tries.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { StagingArea } from './area.ts';
 
@@ -17,10 +18,10 @@ export type WithStagingOptions = {
 const PATIENCE_MS = 10_000;
 
 /**
- * Lets uploads go on while the store is away: they are staged on the local disk, under the same owner, and read from there by those who
- * may read that owner. While it is away only what can be read now counts as there, so that what others will need is uploaded again. A stream
- * that the store broke off in its middle fails as BUCKET_UNAVAILABLE, and its next try is staged. Outermost: whoever must know that bytes
- * are in the store asks `next`.
+ * Lets uploads go on while the store is away: they are staged on the local disk, under the same owner, and read from there by those
+ * who may read that owner. While it is away only what can be read now counts as there, so that what others will need is uploaded
+ * again. A stream that the store broke off in its middle fails as BUCKET_UNAVAILABLE, and its next try is staged. Outermost: whoever
+ * must know that bytes are in the store asks `next`.
  */
 export function withStaging({ next, near, area, isAway, patienceMs = PATIENCE_MS }: WithStagingOptions): StoreOf {
   return (view) => {
@@ -31,7 +32,8 @@ export function withStaging({ next, near, area, isAway, patienceMs = PATIENCE_MS
     async function wasTaken(put: BlobStore['put'], ...[digest, bytes, signal]: Parameters<BlobStore['put']>): Promise<boolean> {
       const late = AbortSignal.timeout(patienceMs);
       try {
-        await put(digest, bytes, AbortSignal.any([signal, late]));
+        const either = AbortSignal.any([signal, late]);
+        await unlessAborted(put(digest, bytes, either), either);
         return true;
       } catch (error) {
         if (!signal.aborted && (late.aborted || isFault(error, 'STORE_UNAVAILABLE'))) return false;

@@ -11,9 +11,9 @@ import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
 /**
- * Steps go on while the store behind the data plane is away: what they leave is staged on the data plane's disk, and those that need it read
- * it there. Such a step has finished unsealed: it counts as ended, and its entries are published once the store has its bytes. Where those
- * are lost before that, and somebody needs them, it runs again.
+ * Steps go on while the store behind the data plane is away: what they leave is staged on the data plane's disk, and those that need
+ * it read it there. Such a step has finished unsealed: it counts as ended, and its entries are published once the store has its bytes.
+ * Where those are lost before that, and somebody needs them, it runs again.
  */
 
 /** Waits of a step whose inputs cannot be read because the store is away. */
@@ -102,9 +102,7 @@ export function unsealedLines(steps: readonly StepNode[]): readonly string[] {
   const again = steps.filter((step) => (step.record.reruns ?? 0) > 0).map(stepName);
   const lines: string[] = [];
   if (waiting.length > 0)
-    lines.push(
-      `${list(waiting)}: the store did not answer; what was left is staged on a data plane's disk, and not published before the store has it`,
-    );
+    lines.push(`${list(waiting)}: the store did not answer; what was left is staged on a disk, and published once the store has it`);
   if (sealed.length > 0) lines.push(`${list(sealed)}: the store did not answer; what was left was staged, and has been published since`);
   if (again.length > 0) lines.push(`${list(again)}: ran again, because what was left had gone before others could use it`);
   return lines;

@@ -1,12 +1,14 @@
 import { backoffMs } from '../../base/backoff.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom, type Prng } from '../../base/prng.ts';
-import type { StagingNow } from '../../cache/rpc/staging-service.ts';
 import type { Event } from '../core/event.ts';
 import type { StepId } from '../core/ids.ts';
 import { sleep } from './sleep.ts';
 
-/** Finds out when what steps left is in the store. Answers each `seal` with one `step-sealed`, as soon as the store has it or it is lost. */
+/** Blobs that wait on the data plane's disk; and why nothing goes to the store, undefined while it answers. */
+export type StagingNow = { readonly blobs: number; readonly away: string | undefined };
+
+/** Finds out when what steps left is in the store. Answers each `seal` with one `step-sealed`, once the store has it or it is lost. */
 export interface Sealer extends AsyncDisposable {
   seal(step: StepId): void;
   /** Steps whose outputs are staged only. */
@@ -15,7 +17,7 @@ export interface Sealer extends AsyncDisposable {
 
 export type SealerOptions = {
   /** What waits on the data plane's disk. @default nothing ever does */
-  readonly staging: ((signal: AbortSignal) => Promise<Pick<StagingNow, 'blobs' | 'away'>>) | undefined;
+  readonly staging: ((signal: AbortSignal) => Promise<StagingNow>) | undefined;
   readonly post: (event: Event) => void;
   readonly log: Logger;
   readonly prng?: Prng;
@@ -24,9 +26,8 @@ export type SealerOptions = {
 const LOOK_AGAIN = { initialMs: 250, maxMs: 5_000 };
 
 /**
- * Nothing is asked while no step waits. The data plane moves what came first first, so a step is done when nothing waits there any more, as
- * long as the question was asked after the step was known to wait. What was lost meanwhile shows when its entry is written: that one is left
- * out.
+ * Nothing is asked while no step waits. A step is done when nothing waits at the data plane any more, as long as that was asked after
+ * the step was known to wait. What was lost meanwhile shows when its entry is written: that one is left out.
  */
 export function openSealer({ staging, post, log, prng = prngFrom(process.pid) }: SealerOptions): Sealer {
   const waiting = new Set<StepId>();
