@@ -189,8 +189,8 @@ describe('an action', () => {
       const { outputDirectories = [] } = response?.result ?? {};
       expect(outputDirectories.map(({ path }) => path).toSorted()).toEqual(['.', '../../install']);
       const trees = outputDirectories.map(async ({ treeDigest }) => tool.tree(treeDigest));
-      const names = (await Promise.all(trees)).map(({ root }) => root?.files.map(({ name }) => name));
-      expect(names.toSorted()).toEqual([['kept', 'source'], ['up']]);
+      const names = (await Promise.all(trees)).map(({ root }) => root?.files.map(({ name }) => name).join(' ') ?? '');
+      expect(names.toSorted()).toEqual(['kept source', 'up']);
     },
     TIMEOUT,
   );
@@ -225,6 +225,21 @@ describe('an action', () => {
     },
     TIMEOUT,
   );
+});
+
+test('what a tool says of itself goes with its actions, which are listed by it, and not among builds', async () => {
+  const about = { toolDetails: { toolName: 'bazel' }, toolInvocationId: 'run-7', targetId: '//:x', actionMnemonic: 'Genrule' };
+  const actionDigest = digestToProto(await tool.upload(sh('true # told of')));
+  const { name } = await last(tool.execute({ actionDigest }, never, about));
+  const list = (labels: Readonly<Record<string, string>>) =>
+    yard.server.list({ labels, phase: undefined, verdict: undefined, limit: 10 }, never);
+  const [build] = await list({ tool: 'bazel', invocation: 'run-7' });
+  expect(build).toMatchObject({
+    id: name.replace('operations/', ''),
+    name: 'Genrule //:x',
+    labels: { target: '//:x', mnemonic: 'Genrule' },
+  });
+  expect(await list({})).toEqual([]);
 });
 
 test(
