@@ -70,6 +70,35 @@ describe('trees of the local tier', () => {
     expect((await scanTree(again.path, {}, never)).root).toBe(old);
   });
 
+  test('become another one also where many small parts of them change, as long as most of their bytes stay', async () => {
+    await using dir = await tempDir();
+    await using tier = openIn(dir.path);
+    const store = memoryStore();
+    const files = (version: string, count: number): Sketch =>
+      new Map(Array.from({ length: count }, (_, index) => [`f${index}`, Buffer.from(`${version} ${index} `.repeat(10))]));
+    const kept = files('kept', 400);
+    const put = (version: string, count: number) =>
+      stored(
+        new Map([
+          ['kept', kept],
+          ['changed', files(version, count)],
+        ]),
+        dir.path,
+        store,
+      );
+    const [old, next, far] = [await put('1', 100), await put('2', 100), await put('3', 2_000)] as const;
+    const view = tier.view('main', store);
+    for (const [root, rung] of [
+      [old, 'fetch'],
+      [next, 'delta'],
+      [far, 'delta'],
+      [next, 'fetch'],
+    ] as const) {
+      using lease = await view.tree(root, 'deps', never);
+      expect([lease.rung, (await scanTree(lease.path, {}, never)).root]).toEqual([rung, root]);
+    }
+  });
+
   test('that are in use stay as they are, and lend their files to similar ones', async () => {
     await using dir = await tempDir();
     await using tier = openIn(dir.path);

@@ -17,8 +17,10 @@ import type { TierState, TreeLease } from './tier.ts';
 const COMPARED_COUNT_MAX = 4;
 /** Beyond this much difference a tree is made anew. */
 const CHANGES_COUNT_MAX = 100_000;
-/** Changes for each entry that stays, an unchanged directory being one, up to which a tree counts as similar. */
+/** Changes for each entry that stays, an unchanged directory being one, up to which a tree counts as similar whatever it holds. */
 const CHANGES_PER_KEPT = 8;
+/** And the share of its bytes that has to stay otherwise. */
+const KEPT_BYTES_SHARE = 0.5;
 
 /** What trees are made of, of one view. */
 export type TreeParts = CopyParts & {
@@ -121,7 +123,7 @@ export class TierTrees {
         if (isFault(error, 'BLOB_UNKNOWN')) return undefined;
         throw error;
       });
-      if (delta === undefined || changesOf(delta) > CHANGES_PER_KEPT * delta.keptCount) continue;
+      if (delta === undefined || !isSimilar(tree, delta)) continue;
       if (best === undefined || changesOf(delta) < changesOf(best.delta)) best = { tree, delta, directory: this.#innerOf(tree) };
     }
     return best;
@@ -192,6 +194,13 @@ export class TierTrees {
 }
 
 type Near = { readonly tree: LocalTree; readonly delta: TreeDelta; readonly directory: string | undefined };
+
+/** Whether a tree is better changed than kept: in few entries, or in less than half of it. */
+function isSimilar({ bytes }: LocalTree, delta: TreeDelta): boolean {
+  if (changesOf(delta) <= CHANGES_PER_KEPT * delta.keptCount) return true;
+  const removed = delta.removed.reduce((sum, { file }) => sum + (file === undefined ? 0 : sizeOf(file.digest)), 0);
+  return delta.keptCount > 0 && bytes - removed >= KEPT_BYTES_SHARE * bytes;
+}
 
 function changesOf(delta: TreeDelta): number {
   return delta.files.length + delta.links.length + delta.directories.length + delta.removed.length;

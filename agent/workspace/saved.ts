@@ -26,7 +26,7 @@ export type { SaveOptions };
 /** What is saved, and what the tier can do with what lies there once the workspace is given up. */
 export type Save = {
   readonly saved: SavedTree;
-  /** Whether the tree says nothing of its entries beyond content and the executable bit, as those do that the tier makes of what steps leave. */
+  /** Whether the tree says nothing of its entries beyond content and the executable bit: the tier keeps only such ones. */
   readonly isPlain: boolean;
   readonly giveToTier: (tier: TierView) => Promise<void>;
 };

@@ -16,8 +16,8 @@ const DIRECTORIES_TOGETHER = 64;
 
 /**
  * Makes `to`, which must not exist, a copy of the tree at `from` that shares its files, as hard links: by all threads at once, from the
- * directories as they lie on the disk, so that nothing is looked up or read. Nobody may change `from` meanwhile, or write into either afterwards.
- * On an error `to` is there in part.
+ * directories as they lie on the disk, so that nothing is looked up or read. Nobody may change `from` meanwhile, or write into either
+ * afterwards. On an error `to` is there in part.
  */
 export async function linkTree(from: string, to: string, writers: FileWriters, signal: AbortSignal): Promise<void> {
   fs.mkdirSync(to, { mode: 0o700 });
