@@ -48,7 +48,7 @@ function addLookCommands(cache: Command, runner: Runner, { withServer, wholeNumb
 function addOrderCommands(cache: Command, runner: Runner, { withServer, wholeNumber }: Helpers): void {
   withServer(cache.command('purge'))
     .description('Take away what somebody made and everything that was made from it. Only says what would go, unless --yes. For admins.')
-    .option('--build <id>', 'what this build made')
+    .option('--build <id>', 'what this build made: its id, the beginning of it, or "latest"')
     .option('--agent <name>', 'what this agent made')
     .option('--caller <name>', 'what was made for this caller')
     .option('--scope <scope>', 'only in this scope, not in those below it')

@@ -50,6 +50,7 @@ describe('what the commands of the cache print', () => {
     expect(lines.slice(1)).toEqual([
       'main       2 of 10  1 KiB of 1 GiB  1 entry, 3 blobs',
       'main/pr-7  2        1 KiB           1 entry, 3 blobs',
+      'all        4        2 KiB           2 entries, 6 blobs',
     ]);
     expect(usageTable([], PLAIN)).toEqual(['The cache holds nothing that you may see.']);
   });
@@ -80,11 +81,11 @@ describe('what the commands of the cache print', () => {
     ]);
     expect(planned.slice(3)).toEqual([
       '… and 3 entries more',
-      '5 entries of 7 would go; 1 pack would be given up; 2 packs go once nothing uses them',
+      '5 entries of 7 would go; 1 pack would be given up; 2 packs go once nothing needs them and nobody has asked for a day',
       'Nothing was taken away: add --yes to do it.',
     ]);
     expect(purgeLines(answer, false, NOW, PLAIN).at(-1)).toBe(
-      '5 entries of 7 went; 1 pack was given up; 2 packs go once nothing uses them',
+      '5 entries of 7 went; 1 pack was given up; 2 packs go once nothing needs them and nobody has asked for a day',
     );
     expect(purgeLines(none, true, NOW, PLAIN)).toEqual(['Nothing fits, of 7 entries that were looked at.']);
   });

@@ -80,7 +80,17 @@ export function usageTable(scopes: readonly ScopeUsage[], style: Style): readonl
     `${formatBytes(blobBytes)}${quota === undefined ? '' : ` of ${formatBytes(quota.blobBytes)}`}`,
     `${entries(evictedEntryCount)}, ${count(evictedBlobCount, 'blob')}`,
   ];
-  return table([['SCOPE', 'ENTRIES', 'BLOBS', 'WENT FOR ROOM'], ...scopes.map(row)], style);
+  const sum = (of: (usage: ScopeUsage) => number) => scopes.reduce((total, usage) => total + of(usage), 0);
+  const all = [
+    'all',
+    String(sum(({ entryCount }) => entryCount)),
+    formatBytes(sum(({ blobBytes }) => blobBytes)),
+    `${entries(sum(({ evictedEntryCount }) => evictedEntryCount))}, ${count(
+      sum(({ evictedBlobCount }) => evictedBlobCount),
+      'blob',
+    )}`,
+  ];
+  return table([['SCOPE', 'ENTRIES', 'BLOBS', 'WENT FOR ROOM'], ...scopes.map(row), ...(scopes.length > 1 ? [all] : [])], style);
 }
 
 export function entries(amount: number): string {
@@ -110,7 +120,9 @@ export function purgeLines(answer: PurgeAnswer, dryRun: boolean, nowMs: number, 
     ...(packCount === 0 ? [] : [`${count(packCount, 'pack')} ${dryRun ? 'would be' : packCount === 1 ? 'was' : 'were'} given up`]),
     ...(waitingPackCount === 0
       ? []
-      : [`${count(waitingPackCount, 'pack')} ${waitingPackCount === 1 ? 'goes once nothing uses it' : 'go once nothing uses them'}`]),
+      : [
+          `${count(waitingPackCount, 'pack')} ${waitingPackCount === 1 ? 'goes' : 'go'} once nothing needs ${waitingPackCount === 1 ? 'it' : 'them'} and nobody has asked for a day`,
+        ]),
   ];
   return [
     ...(rows.length === 0 ? [] : table([['KIND', 'SCOPE', 'WRITTEN', 'BY', 'AGENT', 'WHY', 'KEY'], ...rows], style)),

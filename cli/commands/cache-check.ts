@@ -18,7 +18,8 @@ export async function verifyCommand(session: Session, options: VerifyOptions): P
   const size = options.all === true ? Number.POSITIVE_INFINITY : options.sample;
   const chosen: EntryKey[] = [];
   let total = 0;
-  for await (const { at } of cache.admin.list(cache.listedFrom(options.scope), filterOf(options), session.signal)) {
+  const filter = await filterOf(session, cache, options);
+  for await (const { at } of cache.admin.list(cache.listedFrom(options.scope), filter, session.signal)) {
     total += 1;
     // Each entry is as likely to be among those chosen as any other.
     if (chosen.length < size) chosen.push(at);

@@ -2,7 +2,8 @@ import { parseDurationMs } from '../../base/quantity.ts';
 import type { Entry } from '../../cache/entries/entry-store.ts';
 import type { PurgeCriteria } from '../../cache/entries/purge.ts';
 import type { EntryKind } from '../../cache/store-index/store-index.ts';
-import { openCache } from '../cache/open.ts';
+import { openCache, type CacheLink } from '../cache/open.ts';
+import { producerNamed } from '../cache/producer.ts';
 import { collectionLines, entries, entryJson, entryTable, nameJson, purgeLines, stagingLines, usageTable } from '../cache/render.ts';
 import { EXIT, UsageError } from '../exit.ts';
 import { printJson, printLines, say, type Session } from '../session.ts';
@@ -26,11 +27,11 @@ export async function statsCommand(session: Session): Promise<number> {
 /** Which entries are meant. */
 export type EntryFilterOptions = { readonly kind?: EntryKind; readonly scope?: string; readonly by?: string };
 
-export function filterOf({ kind, scope, by }: EntryFilterOptions) {
+export async function filterOf(session: Session, { server }: Pick<CacheLink, 'server'>, { kind, scope, by }: EntryFilterOptions) {
   return {
     ...(kind === undefined ? {} : { kind }),
     ...(scope === undefined ? {} : { scope }),
-    ...(by === undefined ? {} : { producer: by }),
+    ...(by === undefined ? {} : { producer: await producerNamed(session, server, by) }),
   };
 }
 
@@ -40,7 +41,8 @@ export async function listCommand(session: Session, options: EntryFilterOptions 
   let newest: Entry[] = [];
   let total = 0;
   const cut = () => (newest = newest.toSorted((a, b) => b.writtenAt - a.writtenAt).slice(0, options.limit));
-  for await (const entry of cache.admin.list(cache.listedFrom(options.scope), filterOf(options), session.signal)) {
+  const filter = await filterOf(session, cache, options);
+  for await (const entry of cache.admin.list(cache.listedFrom(options.scope), filter, session.signal)) {
     total += 1;
     newest.push(entry);
     if (newest.length >= 2 * options.limit + 1_000) cut(); // a project may have a million of them
@@ -78,17 +80,7 @@ export async function purgeCommand(session: Session, options: PurgeOptions): Pro
     throw new UsageError('Say what is to go', 'Give at least one of --build, --agent, --caller, --scope, --kind, --key, --since, --until.');
   using cache = await openCache(session);
   const now = cache.clock.now();
-  const { build, agent, caller, scope, kind, key } = names;
-  const criteria: PurgeCriteria = {
-    ...(build === undefined ? {} : { build }),
-    ...(agent === undefined ? {} : { agent }),
-    ...(caller === undefined ? {} : { caller }),
-    ...(scope === undefined ? {} : { scope }),
-    ...(kind === undefined ? {} : { kind }),
-    ...(key === undefined ? {} : { key }),
-    ...(since === undefined ? {} : { writtenFrom: instantOf('--since', since, now) }),
-    ...(until === undefined ? {} : { writtenBefore: instantOf('--until', until, now) }),
-  };
+  const criteria = await criteriaOf(session, cache, options, now);
   const answer = await cache.admin.purge(cache.instanceName, criteria, !yes, session.signal);
   if (session.json) {
     const { purged, ...counts } = answer;
@@ -102,8 +94,30 @@ export async function purgeCommand(session: Session, options: PurgeOptions): Pro
       ...(consumed === undefined ? {} : { consumed: nameJson(consumed) }),
     }));
     printJson(session, { dryRun: !yes, ...counts, purged: rows });
-  } else printLines(session, purgeLines(answer, !yes, now, session.style));
+  } else {
+    printLines(session, purgeLines(answer, !yes, now, session.style));
+    if (names.key !== undefined && answer.purgedCount === 0)
+      say(session, 'A purge wants the whole key, as "switchyard cache ls" shows it.');
+  }
   return EXIT.ok;
+}
+
+async function criteriaOf(session: Session, { server }: CacheLink, options: PurgeOptions, now: number): Promise<PurgeCriteria> {
+  const { since, until, build, agent, caller, scope, kind, key } = options;
+  const from = since === undefined ? undefined : instantOf('--since', since, now);
+  const before = until === undefined ? undefined : instantOf('--until', until, now);
+  if (from !== undefined && before !== undefined && from >= before)
+    throw new UsageError('--until is before --since', '--since is the beginning: the longer ago, such as --since 4h --until 2h.');
+  return {
+    ...(build === undefined ? {} : { build: await producerNamed(session, server, build) }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(caller === undefined ? {} : { caller }),
+    ...(scope === undefined ? {} : { scope }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(key === undefined ? {} : { key }),
+    ...(from === undefined ? {} : { writtenFrom: from }),
+    ...(before === undefined ? {} : { writtenBefore: before }),
+  };
 }
 
 /** `2h` is two hours ago; else a date, with or without a time. */

@@ -157,6 +157,9 @@ describe('the commands of the cache, on files', { timeout: 2 * PATIENCE_MS }, ()
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('needs the role admin') });
     expect((await shop.as('viewer', 'cache', 'stats')).code).toBe(0);
     expect(await shop.json('purge', '--build', second)).toMatchObject({ dryRun: true, purgedCount: 4 });
+    expect(await shop.json('purge', '--build', 'latest')).toMatchObject({ dryRun: true, purgedCount: 4 });
+    expect((await shop.json('ls', '--by', second.slice(0, 20))).total).toBe(4);
+    expect((await shop.cache('purge', '--key', 'npm-')).stderr).toContain('wants the whole key');
     const dry = await shop.cache('purge', '--build', second, '--dry-run');
     expect(dry.stdout).toMatch(/4 entries of 8 would go\nNothing was taken away: add --yes to do it\.\n$/);
     expect((await shop.json('ls')).total).toBe(8);
@@ -179,6 +182,11 @@ describe('the commands of the cache, on files', { timeout: 2 * PATIENCE_MS }, ()
     for (const [args, text] of refusals)
       expect(await shop.cache(...args)).toMatchObject({ code: 2, stderr: expect.stringContaining(text) });
     expect((await shop.cache('purge', '--since', 'yesterday')).stderr).toContain('--since is "yesterday"');
+    expect((await shop.cache('purge', '--since', '1h', '--until', '2h')).stderr).toContain('--until is before --since');
+    expect(await shop.cache('purge', '--build', 'b-zzzzzzzz')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('No build begins'),
+    });
     expect((await shop.cache('gc', '--dry-run')).stdout).toContain('Blobs lie in files here');
   });
 });
@@ -198,6 +206,11 @@ test(
     expect(plan).toMatchObject({ hasPacks: true, entryCount: 0, orphanCount: 0 });
     expect(plan.kept.referenced).toBeGreaterThan(0);
     expect(await shop.as('viewer', 'cache', 'gc', '--dry-run')).toMatchObject({ code: 1, stderr: expect.stringContaining('role admin') });
+
+    const purge = await shop.cache('purge', '--build', 'latest');
+    expect(purge.stdout).toMatch(
+      /4 entries of 4 would go; [0-9]+ packs? goe?s? once nothing needs (it|them) and nobody has asked for a day\n/,
+    );
 
     const near = () =>
       allFiles(join(shop.yard.dir, 'coordinator')).filter((path) => path.includes('/cas/') && readFileSync(path, 'utf8') === 'one\n');
