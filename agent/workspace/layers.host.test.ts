@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -87,6 +88,17 @@ describe.runIf(needs('bubblewrap'))('a directory that a step changes in an overl
       placed: [{ path: 'deps/tree', root: placed }],
     };
   };
+
+  test('costs no write of the whole file system when it goes, where the kernel can', async (context) => {
+    const [major = 0, minor = 0] = os.release().split('.').map(Number);
+    if (sandbox.overlays === undefined || major < 5 || (major === 5 && minor < 10)) return context.skip('needs overlays and Linux 5.10');
+    const tree = path.join(dir.path, 'some-tree');
+    fs.mkdirSync(tree);
+    fs.writeFileSync(path.join(tree, 'file'), 'x');
+    await using workspace = await workspaces.prepare(await request(await upload(tree)), store, never);
+    await sh(workspace, 'grep -q "^overlay .*[,=]volatile" /proc/self/mounts && echo y >deps/tree/file');
+    expect((await workspace.save('deps/tree', never))?.hashedCount).toBe(1);
+  });
 
   test('is saved as the tree that it would be without one, whatever the step does', { timeout: 240_000 }, async (context) => {
     if (sandbox.overlays === undefined) return context.skip('overlays do not work here');
