@@ -171,7 +171,15 @@ export function renderMetricsPage(): string {
   });
   using agent = openAgentMetrics({ clock: systemClock, version: '' });
   agent.watch({
-    ...{ spoolBytes: () => 0, spoolBytesMax: 0, breakers: () => [], tierBytes: () => 0, tierBytesMax: 0, restoreCount: () => 0, restoreBytes: () => 0 },
+    ...{
+      spoolBytes: () => 0,
+      spoolBytesMax: 0,
+      breakers: () => [],
+      tierBytes: () => 0,
+      tierBytesMax: 0,
+      restoreCount: () => 0,
+      restoreBytes: () => 0,
+    },
     direct: { counters: newDirectCounters(), isReachable: true, uploads: { counters: { packs: 0, packBytes: 0, blobs: 0, failed: 0 } } },
   });
   using data = openDataMetrics();
@@ -181,7 +189,12 @@ export function renderMetricsPage(): string {
     return `| ${name} | ${when} | ${meaning} |`;
   });
   const alertTable = `| Alert | Expression | What it means, and what to do |\n| --- | --- | --- |\n${alerts.join('\n')}\n`;
-  return `${HEAD}${alertTable}\n## Of coordinators\n\n${table(coordinator.metrics)}\n## Of agents\n\n${table(agent.metrics)}\n## Of data planes\n\n${table(data.metrics)}`;
+  const parts = [
+    ['coordinators', coordinator.metrics],
+    ['agents', agent.metrics],
+    ['data planes', data.metrics],
+  ] as const;
+  return `${HEAD}${alertTable}\n${parts.map(([name, metrics]) => `## Of ${name}\n\n${table(metrics)}`).join('\n')}`;
 }
 
 function table(metrics: Metrics): string {

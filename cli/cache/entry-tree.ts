@@ -13,8 +13,8 @@ import { findKey } from './find-key.ts';
 export type FoundTree = { readonly root: Digest; readonly store: BlobStore; readonly entry: Entry | undefined };
 
 /**
- * The tree that somebody named: by the key of an entry (an action, a dependency cache, a layer), whose outputs are then at their paths; else
- * by the digest of its root.
+ * The tree that somebody named: by the key of an entry (an action, a dependency cache, a layer), whose outputs are then at their paths;
+ * else by the digest of its root.
  * @throws {UsageError} where there is no such entry; {Fault} BLOB_UNKNOWN where a tree is not there
  */
 export async function findTree(

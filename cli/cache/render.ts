@@ -118,11 +118,7 @@ export function purgeLines(answer: PurgeAnswer, dryRun: boolean, nowMs: number, 
   ]);
   const packs = [
     ...(packCount === 0 ? [] : [`${count(packCount, 'pack')} ${dryRun ? 'would be' : packCount === 1 ? 'was' : 'were'} given up`]),
-    ...(waitingPackCount === 0
-      ? []
-      : [
-          `${count(waitingPackCount, 'pack')} ${waitingPackCount === 1 ? 'goes' : 'go'} once nothing needs ${waitingPackCount === 1 ? 'it' : 'them'} and nobody has asked for a day`,
-        ]),
+    ...(waitingPackCount === 0 ? [] : [`${count(waitingPackCount, 'pack')} ${waitingText(waitingPackCount === 1)}`]),
   ];
   return [
     ...(rows.length === 0 ? [] : table([['KIND', 'SCOPE', 'WRITTEN', 'BY', 'AGENT', 'WHY', 'KEY'], ...rows], style)),
@@ -130,6 +126,10 @@ export function purgeLines(answer: PurgeAnswer, dryRun: boolean, nowMs: number, 
     `${entries(purgedCount)} of ${examinedCount} ${dryRun ? 'would go' : 'went'}${packs.map((text) => `; ${text}`).join('')}`,
     ...(dryRun ? [style.warn('Nothing was taken away: add --yes to do it.')] : []),
   ];
+}
+
+function waitingText(isOne: boolean): string {
+  return `${isOne ? 'goes' : 'go'} once nothing needs ${isOne ? 'it' : 'them'} and nobody has asked for a day`;
 }
 
 const WHY: Readonly<Record<PlannedWhy, string>> = {

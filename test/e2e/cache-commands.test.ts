@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashToken } from '../../base/auth.ts';
 import { startFakeS3 } from '../fixtures/fake-s3.ts';
+import { freePorts } from '../fixtures/ports.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
@@ -196,12 +197,16 @@ test(
   { timeout: 4 * PATIENCE_MS },
   async () => {
     await using s3 = await startFakeS3();
+    const [port = 0] = await freePorts(1);
     const store = ['--store', 's3', '--s3-endpoint', s3.endpoint, '--s3-bucket', s3.bucket];
     await using shop = await startShop({
-      args: [...store, '--s3-access-key-id', s3.traits.keys.accessKeyId],
+      args: [...store, '--s3-access-key-id', s3.traits.keys.accessKeyId, '--data-metrics-listen', `127.0.0.1:${port}`],
       env: { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: s3.traits.keys.secretAccessKey },
     });
     const build = await shop.build('one\n');
+    const numbers = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(numbers).toMatch(/^switchyard_packs_stored_total [1-9]/m);
+    expect(numbers).toMatch(/^switchyard_entry_puts_total\{kind="action",outcome="kept"\} 3$/m);
     const plan = await shop.json('gc', '--dry-run');
     expect(plan).toMatchObject({ hasPacks: true, entryCount: 0, orphanCount: 0 });
     expect(plan.kept.referenced).toBeGreaterThan(0);
