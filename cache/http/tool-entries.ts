@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { referencesOf, type References } from '../action/references.ts';
 import type { Digest } from '../digest.ts';
@@ -23,6 +23,7 @@ export type ToolEntry = {
   readonly headers: readonly KeyPart[];
   /** Blobs that the body names, without which it is not there. */
   readonly needs: References;
+  readonly writtenAt: TimeMs;
 };
 
 const NO_NEEDS: References = { files: [], trees: [] };
@@ -62,7 +63,7 @@ export class ToolEntries {
   async keep(
     view: StoreView,
     key: string,
-    { body, headers = [], needs = NO_NEEDS }: Partial<ToolEntry> & Pick<ToolEntry, 'body'>,
+    { body, headers = [], needs = NO_NEEDS }: Pick<ToolEntry, 'body'> & Partial<Pick<ToolEntry, 'headers' | 'needs'>>,
     { replace }: { readonly replace: boolean },
     signal: AbortSignal,
   ): Promise<boolean> {
@@ -124,9 +125,9 @@ function encodeValue(body: Digest, { files, trees }: References): Uint8Array {
   return writer.finish();
 }
 
-function toolEntryOf({ at, value, parts: headers }: Entry): ToolEntry {
+function toolEntryOf({ at, value, parts: headers, writtenAt }: Entry): ToolEntry {
   const { files, trees } = referencesOf(value);
   const [body, ...rest] = files;
   if (body === undefined) throw new Fault('STORE_UNAVAILABLE', `The entry ${at.key} in ${at.owner.scope} has no body`);
-  return { body, headers, needs: { files: rest, trees } };
+  return { body, headers, needs: { files: rest, trees }, writtenAt };
 }

@@ -1,5 +1,6 @@
 import type { ServedService } from '../../proto/serve.ts';
 import { actionCacheService } from './action-cache-service.ts';
+import { assetServices } from './asset-service.ts';
 import { byteStreamService } from './byte-stream-service.ts';
 import { capabilitiesService } from './capabilities-service.ts';
 import { casService } from './cas-service.ts';
@@ -16,6 +17,7 @@ export function dataPlaneServices(parts: DataPlaneParts): { readonly services: r
       casService(parts),
       bytes,
       actionCacheService(parts),
+      ...assetServices(parts),
       capabilitiesService(parts),
       dataAccessService(parts),
       directTransferService(parts),

@@ -18,7 +18,12 @@ export type Check = {
   readonly run: (session: Session, reader: Session | undefined) => Promise<void>;
 };
 
-export type Area = { readonly name: string; readonly checks: readonly Check[] };
+export type Area = {
+  readonly name: string;
+  readonly checks: readonly Check[];
+  /** A harmless call of a service that servers need not have: where it is UNIMPLEMENTED, none of the checks applies. */
+  readonly unlessUnimplemented?: (session: Session) => Promise<Answer<unknown>>;
+};
 
 /** The value of an answer. @throws {Deviation} for an error */
 export function ok<T>(answer: Answer<T>, what: string): T {

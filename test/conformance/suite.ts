@@ -4,9 +4,10 @@ import { actionCache } from './checks/action-cache.ts';
 import { byteStream } from './checks/byte-stream.ts';
 import { capabilities } from './checks/capabilities.ts';
 import { cas } from './checks/cas.ts';
+import { remoteAsset } from './checks/remote-asset.ts';
 import { Session, type Endpoint } from './session.ts';
 
-export const AREAS: readonly Area[] = [capabilities, ...cas, ...byteStream, ...actionCache];
+export const AREAS: readonly Area[] = [capabilities, ...cas, ...byteStream, ...actionCache, remoteAsset];
 
 export type Verdict =
   | { readonly kind: 'holds' }
@@ -24,9 +25,12 @@ export async function runSuite(endpoint: Endpoint, tell: (finding: Finding) => v
   using session = await Session.open(endpoint, endpoint.token);
   using reader = endpoint.readerToken === undefined ? undefined : await Session.open(endpoint, endpoint.readerToken);
   const findings: Finding[] = [];
-  for (const { name: area, checks } of AREAS) {
+  for (const { name: area, checks, unlessUnimplemented } of AREAS) {
+    const probe = await unlessUnimplemented?.(session);
+    const isAbsent = probe?.kind === 'error' && probe.code === 'UNIMPLEMENTED';
     for (const check of checks) {
-      const finding = { area, check, verdict: await verdictOf(check, session, reader) };
+      const verdict: Verdict = isAbsent ? { kind: 'exempt', why: 'the service is not there' } : await verdictOf(check, session, reader);
+      const finding = { area, check, verdict };
       tell(finding);
       findings.push(finding);
     }
