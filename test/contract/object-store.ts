@@ -64,6 +64,14 @@ function bytes({ open, manyPartsBytes, skewMs = 60_000 }: ObjectStoreSubject): v
     expect(Buffer.compare(await readObject(store, to), content)).toBe(0);
   });
 
+  test('throws away no upload that has ended', async () => {
+    await using store = await open();
+    const key = newKey();
+    await store.put(key, bodyOf(randomBytes(manyPartsBytes ?? 10), 70_001), OVERWRITE, signal);
+    expect(await store.abortUploads(key, systemClock.now() + 2 * skewMs, signal)).toBe(0);
+    expect(await store.head(key, signal)).toBeDefined();
+  });
+
   test('replaces an object, and knows when it was made', async () => {
     await using store = await open();
     const key = newKey();
