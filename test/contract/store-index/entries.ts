@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ENTRY_KINDS } from '../../../cache/entries/check.ts';
 import { ENTRY_PACKS_MAX, USE_GRAIN_MS } from '../../../cache/store-index/store-index.ts';
 import { blob, BRANCH, holdOf, keyOf, MAIN, newEntry, newPack, packName } from '../../fixtures/store-index.ts';
 import type { NewEntry } from '../../../cache/store-index/store-index.ts';
@@ -159,6 +160,14 @@ function lookupCases(subject: StoreIndexSubject): void {
       expect((await read(at, 'k', ['main/pr-8', 'main']))?.at.owner).toEqual(MAIN);
       expect(await at.index.entry('layer', 'apple', ['main'], 'k', signal)).toBeUndefined();
       expect(await at.index.entry('action', 'pear', ['main'], 'k', signal)).toBeUndefined();
+    });
+
+    test('each kind has its own entry of a name, in lists too', async () => {
+      await using at = await stocked(subject);
+      for (const [index, kind] of ENTRY_KINDS.entries()) await put(at, newEntry(keyOf('k', { kind }), [a], index + 1));
+      for (const kind of ENTRY_KINDS) expect((await at.index.entry(kind, 'apple', ['main'], 'k', signal))?.at.kind).toBe(kind);
+      const listed = await at.index.entries({ project: 'apple' }, undefined, 10, signal);
+      expect(listed.map((row) => row.at.kind)).toEqual(ENTRY_KINDS.toSorted());
     });
 
     test('an entry counts as used when it is found, to the minute', async () => {
