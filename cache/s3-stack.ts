@@ -23,6 +23,7 @@ import { groupsOf, partitionOf } from './owner.ts';
 import { keepIndex } from './packs/index-keeper.ts';
 import { openPackStore, type PackStore } from './packs/open.ts';
 import { openSqliteStoreIndex } from './store-index/sqlite/sqlite.ts';
+import { missingNow, type MissingNow } from './staging/missing-now.ts';
 import type { StoreIndex } from './store-index/store-index.ts';
 import type { BucketConfig } from './store-options.ts';
 import type { StoreOf } from './store-view.ts';
@@ -43,8 +44,8 @@ export type S3StackOptions = BucketConfig & {
 /** Blobs in a bucket, behind a local tier. */
 export interface S3Blobs extends AsyncDisposable {
   readonly storeOf: StoreOf;
-  /** What the local tier has, whatever the bucket says. */
-  readonly near: StoreOf;
+  /** What cannot be read without the bucket. */
+  readonly missing: MissingNow;
   /** Before every request to the bucket. */
   readonly breaker: Breaker;
   readonly packs: PackStore;
@@ -103,7 +104,17 @@ export async function openS3Blobs(
   const parts = stack.move();
   const planCollection: PlanCollection = (give, signal) => dryRun(collector, give, signal);
   const seen = { packs: packs.counters, tier, tierTotals: () => files.totals(), gc: () => gc.state() };
-  return { storeOf, near, breaker, packs, objects, index, planCollection, seen, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return {
+    storeOf,
+    missing: missingNow(near, packs.ownerOf),
+    breaker,
+    packs,
+    objects,
+    index,
+    planCollection,
+    seen,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
 }
 
 /** A bucket that is down is left alone, so that nobody waits for it: see `withStaging`. */

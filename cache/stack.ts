@@ -70,7 +70,7 @@ export async function openStack(options: StackOptions & { readonly bucket: Bucke
   const { bucket, dir, maxBytes } = options;
   if (bucket === undefined) return openDiskStack(options, env);
   const { keys, quotaOf = () => undefined, floorOf = () => undefined } = options;
-  const { storeOf, near, breaker, packs, objects, index, planCollection, seen, ...blobs } = await openS3Blobs(
+  const { storeOf, missing, breaker, packs, objects, index, planCollection, seen, ...blobs } = await openS3Blobs(
     { ...bucket, dir, maxBytes, keys, keepMs: options.keepMs ?? KEEP_MS, measures: options.measures },
     env,
   );
@@ -78,7 +78,7 @@ export async function openStack(options: StackOptions & { readonly bucket: Bucke
   const shared = { keys, quotaOf, floorOf, storeOf, blobHoldings, objects, index };
   const entries = openObjectEntries({ ...shared, packsOf: packs.packsOf }, env);
   // Above the entries, which believe in nothing that the bucket does not have.
-  const staging = await openStaging({ dir, staging: bucket.staging, storeOf: entries.storeOf, near, objects, breaker }, env);
+  const staging = await openStaging({ dir, staging: bucket.staging, storeOf: entries.storeOf, missing, objects, breaker }, env);
   const bucketState = { ...seen, staging: () => staging.state() };
   const state = { ...stateOf(entries, () => ({ tier: seen.tierTotals() }), bucketState), breakers: () => [breaker.view()] };
   const parts = { ...entries.parts, complete: staging.entries(entries.parts.complete), planCollection };

@@ -8,6 +8,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import type { StoreOf, StoreView } from '../store-view.ts';
 import { StagingArea, type StagingTotals } from './area.ts';
 import { startDrainer, type DrainCounts } from './drainer.ts';
+import type { MissingNow } from './missing-now.ts';
 import { actionsWhileAway, entriesWhileAway, type LookupCounts } from './while-away.ts';
 import { withStaging } from './with-staging.ts';
 
@@ -19,7 +20,7 @@ export type StagingStackOptions = {
   readonly dir: string;
   readonly staging: { readonly bytes: number; readonly dir: string | undefined } | undefined;
   readonly storeOf: StoreOf;
-  readonly near: StoreOf;
+  readonly missing: MissingNow;
   readonly objects: Pick<ObjectStore, 'head'>;
   readonly breaker: Breaker;
 };
@@ -39,13 +40,13 @@ const STAGING_BYTES = 10 * 1024 ** 3;
 const PROBE_KEY = 'probe/none';
 
 /** @throws {Fault} STORE_UNAVAILABLE for the directory */
-export async function openStaging({ dir, staging, storeOf, near, objects, breaker }: StagingStackOptions, env: Env): Promise<Staging> {
+export async function openStaging({ dir, staging, storeOf, missing, objects, breaker }: StagingStackOptions, env: Env): Promise<Staging> {
   const area = await StagingArea.open({ dir: staging?.dir ?? join(dir, 'staging'), limitBytes: staging?.bytes ?? STAGING_BYTES, env });
   const isAway = () => breaker.view().kind !== 'closed';
   const drainer = startDrainer({ area, storeOf, breaker, probe: (signal) => objects.head(PROBE_KEY, signal), env });
   const lookups: LookupCounts = { missed: 0 };
   return {
-    storeOf: withStaging({ next: storeOf, near, area, isAway }),
+    storeOf: withStaging({ next: storeOf, missing, area, isAway }),
     holdsAny: (view, digests, signal) => area.holdsAny(view, digests, signal),
     entries: (next) => entriesWhileAway(next, { refusal: () => breaker.refusal(), isStaging: () => !area.isEmpty }),
     actions: (next) => actionsWhileAway(next, { isAway, counts: lookups, log: env.log }),

@@ -21,6 +21,7 @@ import type { Owner } from '../store-index/store-index.ts';
 import type { StoreOf } from '../store-view.ts';
 import { StagingArea } from './area.ts';
 import { startDrainer } from './drainer.ts';
+import { missingNow } from './missing-now.ts';
 import { openStaging, type Staging } from './open.ts';
 import { actionsWhileAway } from './while-away.ts';
 
@@ -58,14 +59,14 @@ async function openRig(dir: string, limitBytes = 2 ** 20, down = false): Promise
   if (down) breaker.begin()(new Fault('STORE_UNAVAILABLE', 'the bucket is down'));
   const tier = LruDir.open({ dir: path.join(dir, 'cas'), limitBytes: 2 ** 30, durability: 'process', env });
   const near = diskStores(tier, 'process');
-  const { storeOf } = packs.packs;
+  const { storeOf, ownerOf } = packs.packs;
   const head = async () => {
     const end = breaker.begin();
     end(state.down ? new Fault('STORE_UNAVAILABLE', 'the bucket is down') : undefined);
     return undefined;
   };
   const staging = await openStaging(
-    { dir, staging: { bytes: limitBytes, dir: undefined }, storeOf, near, objects: { head }, breaker },
+    { dir, staging: { bytes: limitBytes, dir: undefined }, storeOf, missing: missingNow(near, ownerOf), objects: { head }, breaker },
     env,
   );
   return {

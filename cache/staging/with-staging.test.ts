@@ -11,10 +11,11 @@ import { tempDir } from '../../test/fixtures/temp-dir.ts';
 import { digestOf, type Digest } from '../digest.ts';
 import { diskStores } from '../disk.ts';
 import { LruDir } from '../lru-dir.ts';
-import { memoryStore } from '../memory.ts';
+import { memoryStore, memoryStores } from '../memory.ts';
 import { partitionOf } from '../owner.ts';
 import type { Owner } from '../store-index/store-index.ts';
 import { StagingArea } from './area.ts';
+import { missingNow } from './missing-now.ts';
 import { withStaging } from './with-staging.ts';
 
 const { signal } = new AbortController();
@@ -34,7 +35,12 @@ storeOfContract({
     const tier = LruDir.open({ dir: path.join(dir.path, 'cas'), limitBytes: 2 ** 30, durability: 'process', env });
     const area = await StagingArea.open({ dir: path.join(dir.path, 'staging'), limitBytes: 2 ** 30, env });
     return {
-      storeOf: withStaging({ next: packs.packs.storeOf, near: diskStores(tier, 'process'), area, isAway: () => true }),
+      storeOf: withStaging({
+        next: packs.packs.storeOf,
+        missing: missingNow(diskStores(tier, 'process'), packs.packs.ownerOf),
+        area,
+        isAway: () => true,
+      }),
       damage(owner, digest) {
         const file = fileOf(dir.path, owner, digest);
         const bytes = fs.readFileSync(file);
@@ -64,7 +70,7 @@ async function openBroken(put: () => Promise<void>) {
       findMissing: (digests, stop) => next.findMissing(digests, stop),
       put,
     }),
-    near: () => memoryStore(),
+    missing: async (_, digests) => digests,
     area,
     isAway: () => false,
     patienceMs: 20,
@@ -92,4 +98,18 @@ test('what is wrong with a blob is no reason to stage it, and a stream that brea
   await using broken = await openBroken(() => Promise.reject(new Fault('STORE_UNAVAILABLE', 'away')));
   await expectFault('BUCKET_UNAVAILABLE', broken.store.put(digestOf(bytes), chunked(bytes, 2), signal));
   expect([wrong.area.isEmpty, broken.area.isEmpty]).toEqual([true, true]);
+});
+
+test('while the store is away a copy close by counts as there only where the store has the blob, as far as its index answers', async () => {
+  await using packs = await openPackRig();
+  const local = memoryStores();
+  const view = viewIn('web', 'main');
+  const [stored, copied] = [Buffer.from('stored'), Buffer.from('copied')];
+  await packs.packs.storeOf(view).put(digestOf(stored), stored, signal);
+  for (const bytes of [stored, copied]) await local(view).put(digestOf(bytes), bytes, signal);
+  const asked = [stored, copied, Buffer.alloc(0)].map(digestOf);
+  expect(await missingNow(local, packs.packs.ownerOf)(view, asked, signal)).toEqual([digestOf(copied)]);
+  expect(await missingNow(memoryStores(), packs.packs.ownerOf)(view, asked, signal)).toEqual([digestOf(stored), digestOf(copied)]);
+  const silent = () => Promise.reject(new Fault('STORE_UNAVAILABLE', 'the index is away'));
+  expect(await missingNow(local, silent)(view, asked, signal)).toEqual([digestOf(stored), digestOf(copied)]);
 });

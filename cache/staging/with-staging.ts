@@ -3,11 +3,12 @@ import type { BlobStore } from '../blob-store.ts';
 import { unlessAborted } from '../packs/tries.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { StagingArea } from './area.ts';
+import type { MissingNow } from './missing-now.ts';
 
 export type WithStagingOptions = {
   readonly next: StoreOf;
-  /** What lies close by and can be read without the store. */
-  readonly near: StoreOf;
+  /** What cannot be read without the store. */
+  readonly missing: MissingNow;
   readonly area: StagingArea;
   /** Whether the store is left alone at the moment. */
   readonly isAway: () => boolean;
@@ -23,7 +24,7 @@ const PATIENCE_MS = 10_000;
  * again. A stream that the store broke off in its middle fails as BUCKET_UNAVAILABLE, and its next try is staged. Outermost: whoever
  * must know that bytes are in the store asks `next`.
  */
-export function withStaging({ next, near, area, isAway, patienceMs = PATIENCE_MS }: WithStagingOptions): StoreOf {
+export function withStaging({ next, missing, area, isAway, patienceMs = PATIENCE_MS }: WithStagingOptions): StoreOf {
   return (view) => {
     const far = next(view);
     const staged = area.storeOf(view);
@@ -76,7 +77,7 @@ export function withStaging({ next, near, area, isAway, patienceMs = PATIENCE_MS
             if (!isFault(error, 'STORE_UNAVAILABLE')) throw error;
           }
         }
-        return await near(view).findMissing(unstaged, signal);
+        return await missing(view, unstaged, signal);
       },
     };
   };
