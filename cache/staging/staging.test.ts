@@ -219,6 +219,14 @@ describe('lookups of results', () => {
     expect(counts.missed).toBe(1);
   });
 
+  test('of what processes of ours keep are never misses: that would say that it is not there', async () => {
+    const counts = { missed: 0 };
+    const away = { ...never, get: () => Promise.reject(new Fault('STORE_UNAVAILABLE', 'away')) };
+    const actions = actionsWhileAway(away, { isAway: () => true, counts, log: memoryLogger() });
+    await expectFault('BUCKET_UNAVAILABLE', actions.get({ ...key, scope: '.builds' }, signal));
+    expect(counts.missed).toBe(0);
+  });
+
   test('that their caller gives up are no misses', async () => {
     const control = new AbortController();
     const actions = actionsWhileAway(never, { isAway: () => false, counts: { missed: 0 }, log: memoryLogger() });

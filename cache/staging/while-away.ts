@@ -1,3 +1,4 @@
+import { isOpenScope } from '../../base/caller.ts';
 import { isFault, Fault } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
@@ -20,7 +21,8 @@ const LOOKUP_MS = 2_000;
 
 /**
  * A lookup that the store does not answer in time is a miss, and so is each one while it is left alone: running an action again costs
- * less than waiting for what may be there, and what was found could not be read.
+ * less than waiting for what may be there, and what was found could not be read. What processes of ours keep is no such thing: of that it
+ * is said that it cannot be known.
  */
 export function actionsWhileAway(next: ActionCache, { isAway, counts, log, deadlineMs = LOOKUP_MS }: ActionsWhileAwayOptions): ActionCache {
   const miss = (error: unknown): undefined => {
@@ -29,6 +31,11 @@ export function actionsWhileAway(next: ActionCache, { isAway, counts, log, deadl
   };
   return {
     async get(key, signal) {
+      if (!isOpenScope(key.scope)) {
+        return await next.get(key, signal).catch((error: unknown) => {
+          throw asAway(error);
+        });
+      }
       if (isAway()) return miss(undefined);
       const late = AbortSignal.timeout(deadlineMs);
       const either = AbortSignal.any([signal, late]);

@@ -191,7 +191,7 @@ async function submit(options: Leading, request: SubmitBuildRequest__Output, cal
 }
 
 /** Faults of a store that is away; CANCELLED where our own patience was over. */
-const AWAY = ['STORE_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DEADLINE', 'CANCELLED'] as const;
+const AWAY = ['STORE_UNAVAILABLE', 'BUCKET_UNAVAILABLE', 'PEER_UNAVAILABLE', 'DEADLINE', 'CANCELLED'] as const;
 
 /** Why the inputs of a build could not be looked at, so that it is not taken now. */
 function unchecked(error: unknown): Fault {
