@@ -32,10 +32,12 @@ export type RealYardOptions = {
   readonly agents: readonly string[];
   readonly coordinatorArgs?: readonly string[];
   readonly agentArgs?: readonly string[];
+  /** Of each agent. @default 2 */
+  readonly slots?: number;
   readonly env?: Readonly<Record<string, string>>;
 };
 
-/** Starts it; every agent has the label `name` and two slots. Ready when all of them are registered. */
+/** Starts it; every agent has the label `name`. Ready when all of them are registered. */
 export async function startRealYard(options: RealYardOptions): Promise<RealYard> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await tempDir());
@@ -51,7 +53,7 @@ export async function startRealYard(options: RealYardOptions): Promise<RealYard>
     return startSwitchyard([...own, ...coordinatorArgs], runOptions);
   };
   const startAgent = (name: string) => {
-    const own = ['agent', '--coordinator', address, '--id', name, '--label', `name=${name}`, '--slots', '2'];
+    const own = ['agent', '--coordinator', address, '--id', name, '--label', `name=${name}`, '--slots', String(options.slots ?? 2)];
     const files = ['--work-dir', join(dir.path, name), '--token-file', join(state, 'agent-token')];
     return startSwitchyard([...own, ...files, ...(options.agentArgs ?? [])], runOptions);
   };
