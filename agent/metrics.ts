@@ -6,7 +6,7 @@ import { FAILURE_CLASSES } from '../base/failure.ts';
 import { one, openMetrics, SECONDS, type Metrics } from '../base/metrics.ts';
 import type { AttemptReport } from '../cache/action/result.ts';
 import type { DirectFetcher } from '../cache/direct/fetcher.ts';
-import { RUNGS, type Rung } from './tier/rung.ts';
+import { RUNGS, type RungCounts } from './tier/rung.ts';
 import type { Executor } from './session/executor.ts';
 import type { Dialler } from './session/stream.ts';
 
@@ -17,10 +17,7 @@ export type AgentSources = {
   readonly breakers: () => readonly BreakerView[];
   readonly tierBytes: () => number;
   readonly tierBytesMax: number;
-  /** How often trees came to their places in that way. */
-  readonly restoreCount: (rung: Rung) => number;
-  /** Bytes that were fetched for them. */
-  readonly restoreBytes: (rung: Rung) => number;
+  readonly restores: Pick<RungCounts, 'of' | 'bytesOf'>;
   /** What is read from the bucket, and put there, without the data plane. */
   readonly direct: Pick<DirectFetcher, 'counters' | 'isReachable'> & { readonly uploads: Pick<DirectFetcher['uploads'], 'counters'> };
 };
@@ -58,9 +55,9 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
     dialler: measuredDialler(metrics),
     executor: measuredExecutor(metrics, clock),
     cordoned: (reason) => void (isCordoned = reason !== undefined),
-    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restoreCount, restoreBytes, direct }) {
+    watch({ spoolBytes, spoolBytesMax, breakers, tierBytes, tierBytesMax, restores, direct }) {
       breakerMetrics(metrics, breakers);
-      tierMetrics(metrics, { tierBytes, tierBytesMax, restoreCount, restoreBytes });
+      tierMetrics(metrics, { tierBytes, tierBytesMax, restores });
       bucketMetrics(metrics, direct);
       metrics.read({
         name: 'switchyard_agent_spool_bytes',
@@ -79,7 +76,7 @@ export function openAgentMetrics({ clock, version }: { readonly clock: Clock; re
   };
 }
 
-type TierSources = Pick<AgentSources, 'tierBytes' | 'tierBytesMax' | 'restoreCount' | 'restoreBytes'>;
+type TierSources = Pick<AgentSources, 'tierBytes' | 'tierBytesMax' | 'restores'>;
 
 /** What the agent keeps on its disk, and how it brings trees to steps. */
 function tierMetrics(metrics: Metrics, sources: TierSources): void {
@@ -90,14 +87,14 @@ function tierMetrics(metrics: Metrics, sources: TierSources): void {
       'Many `copy` mean that the host has no overlays: `switchyard doctor` and the line that the agent prints when it is ready say why.',
     kind: 'counter',
     labels: ['rung'],
-    values: () => RUNGS.map((rung) => ({ value: sources.restoreCount(rung), labels: { rung } })),
+    values: () => RUNGS.map((rung) => ({ value: sources.restores.of(rung), labels: { rung } })),
   });
   metrics.read({
     name: 'switchyard_agent_restored_bytes_total',
     help: 'Bytes that were fetched to bring them to their places; with the count of the same `rung`, what a restore costs the network.',
     kind: 'counter',
     labels: ['rung'],
-    values: () => RUNGS.map((rung) => ({ value: sources.restoreBytes(rung), labels: { rung } })),
+    values: () => RUNGS.map((rung) => ({ value: sources.restores.bytesOf(rung), labels: { rung } })),
   });
   metrics.read({
     name: 'switchyard_agent_tier_bytes',

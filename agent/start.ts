@@ -26,7 +26,7 @@ import type { AgentProfile } from './session/event.ts';
 import { startSession, type Session } from './session/session.ts';
 import { watchSpace } from './space.ts';
 import { openSpool } from './spool/spool.ts';
-import { openTier } from './tier/tier.ts';
+import { openTier, type LocalTier } from './tier/tier.ts';
 import { claimWorkDir } from './work-dir.ts';
 import { openWorkspaces } from './workspace/workspace.ts';
 
@@ -61,8 +61,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const sandbox = stack.use(
     await openSandbox(config.sandbox, { dir: join(dir, 'sandbox'), readOnlyPaths: config.sandboxPaths, hostPath }, env),
   );
-  const guarded = sandbox.traits.includes('isolatesFiles');
-  const tier = stack.use(openTier({ dir: join(dir, 'tier'), maxBytes: config.cacheBytes, guarded, env }));
+  const tier = stack.use(openTierOf(config, dir, sandbox, env));
   const workspaces = await openWorkspaces({ dir: join(dir, 'workspaces'), tier, overlays: sandbox.overlays, env });
   const measured = stack.use(openAgentMetrics({ clock: env.clock, version: versionOf() }));
   const breaker = storeBreaker(env);
@@ -109,13 +108,16 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     breakers: () => [breaker.view()],
     tierBytes: () => tier.usedBytes,
     tierBytesMax: config.cacheBytes,
-    restoreCount: (rung) => tier.restores.of(rung),
-    restoreBytes: (rung) => tier.restores.bytesOf(rung),
+    restores: tier.restores,
     direct,
   });
   if (config.metricsListen !== undefined) stack.use(await serveAgentHealth(config.metricsListen, measured, session, env));
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function openTierOf({ cacheBytes: maxBytes }: AgentConfig, dir: string, { traits }: Sandbox, env: Env): LocalTier {
+  return openTier({ dir: join(dir, 'tier'), maxBytes, guarded: traits.includes('isolatesFiles'), env });
 }
 
 function profileOf(config: AgentConfig, bootId: string, sandbox: Sandbox): AgentProfile {

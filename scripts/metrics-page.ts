@@ -177,8 +177,7 @@ export function renderMetricsPage(): string {
       breakers: () => [],
       tierBytes: () => 0,
       tierBytesMax: 0,
-      restoreCount: () => 0,
-      restoreBytes: () => 0,
+      restores: { of: () => 0, bytesOf: () => 0 },
     },
     direct: { counters: newDirectCounters(), isReachable: true, uploads: { counters: { packs: 0, packBytes: 0, blobs: 0, failed: 0 } } },
   });
