@@ -39,7 +39,7 @@ export async function openAgent(dir: string, store: BlobStore, overlays: Overlay
   };
 }
 
-/** Runs commands of the host's where a workspace's trees are mounted as the sandbox mounts them, from the small process that starts steps. */
+/** Runs commands of the host where a workspace's trees are mounted as the sandbox mounts them, by the small process that starts steps. */
 export interface Mounts extends AsyncDisposable {
   readonly tools: OverlayTools;
   /** Of all commands so far. */
