@@ -95,23 +95,9 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const redis = ground.ledger.redis;
   const redisNow = () => (redis === undefined ? undefined : redisDependency(redis(), env.clock.now()));
   const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
-  const forwarder = stack.use(
-    openForwarder(
-      () => env.clock.now(),
-      () => whyAway(redisNow()),
-    ),
-  );
+  const now = () => env.clock.now();
+  const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow())));
   const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
-  const reapi = {
-    ...common,
-    grants: openGrants(undefined, env.clock), // agents run actions, and send none
-    relay: stack.use(new Relay(() => env.clock.now())),
-    storeFor,
-    floorOf: parseFloors(config.scopeZone),
-    interest,
-    ignored: new Set(config.ignoreProperty),
-    noAgentMs: config.noAgentAfter,
-  };
   let address = config.address ?? config.listen;
   const services = [
     buildService({
@@ -126,8 +112,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
       version,
     }),
     agentService({ ...common, logLimits, grants: ground.grants }),
-    ...reapiServices(reapi),
-    logStreamService(reapi),
+    ...toolServices(config, { ...common, storeFor, interest }, stack),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
   address = config.address ?? server.address;
@@ -153,6 +138,24 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   await settled(roles, ground.ledger.kind === 'own' ? undefined : 2 * ttlMs);
   const parts = stack.move();
   return { address: server.address, dataAddress, ended: roles.ended, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** What build tools are served by the Remote Execution API. */
+function toolServices(
+  config: CoordinatorConfig,
+  common: Pick<Parameters<typeof reapiServices>[0], 'role' | 'authenticator' | 'env' | 'storeFor' | 'interest'>,
+  stack: AsyncDisposableStack,
+) {
+  const { clock } = common.env;
+  const reapi = {
+    ...common,
+    grants: openGrants(undefined, clock), // agents run actions, and send none
+    relay: stack.use(new Relay(() => clock.now())),
+    floorOf: parseFloors(config.scopeZone),
+    ignored: new Set(config.ignoreProperty),
+    noAgentMs: config.noAgentAfter,
+  };
+  return [...reapiServices(reapi), logStreamService(reapi)];
 }
 
 function serveNumbers(listen: string, { metrics }: CoordinatorMetrics, health: Health, env: Env): Promise<AsyncDisposable> {
