@@ -54,7 +54,7 @@ describe('what is wrong on the command line is refused with the fix', () => {
     [['completion', 'bsh'], 'Write one of bash, zsh, fish. Did you mean "bash"?'],
     [['show'], "missing required argument 'build'"],
     [['cache', 'statz'], "unknown command 'statz'\n(Did you mean stats?)"],
-    [['cache', 'ls', '--kind', 'x'], 'Allowed choices are action, dependency, layer.'],
+    [['cache', 'ls', '--kind', 'x'], 'Allowed choices are action, dependency, layer, tool.'],
     [['exec'], "missing required argument 'command'"],
     [
       ['logs', 'b-x', '--server', 'http://x:1'],
