@@ -9,7 +9,7 @@ import { packKey, packOfKey } from '../../../cache/packs/names.ts';
 import type { ObjectStore } from '../../../cache/objects/object-store.ts';
 import type { EntryKey, Hold, NewEntry, NewPack, PackName, StoreIndex } from '../../../cache/store-index/store-index.ts';
 import type { Mutation } from './mutations.ts';
-import { HOLD_MS, SIM_SETTINGS, URL_MS } from './settings.ts';
+import { HOLD_MS, SCRUB_EVERY_MS, SIM_SETTINGS, URL_MS } from './settings.ts';
 import type { Actor } from './turns.ts';
 import type { World } from './world.ts';
 
@@ -206,18 +206,21 @@ export function collecting(seat: Seat): () => Promise<void> {
   const env = mutation.env(world.env(), world);
   const options = {
     objects: mutation.objects(seat.objects),
-    index: mutation.index(seat.index),
+    index: mutation.index(seat.index, () => world.turns.turn(seat.actor, world.prng.below(HOLD_MS))),
     settings: mutation.settings(SIM_SETTINGS),
     env,
   };
   const collector = new Collector(options, counts);
+  let scrubbedMs = world.turns.nowMs;
   return async () => {
     const before = { ...counts };
-    if (world.chance(0.1)) {
+    // Often by chance, and never later than the latest: by chance alone, a run in some hundreds has none for days.
+    if (world.chance(0.1) || world.turns.nowMs - scrubbedMs >= SCRUB_EVERY_MS) {
       const epoch = await collector.ready(signal);
       if (epoch === undefined) return;
       await markReferences(options.index, signal);
       await scrub(collector, epoch, signal);
+      scrubbedMs = world.turns.nowMs;
     } else await collector.pass(signal);
     if (counts.packsDeleted > before.packsDeleted) world.count('packs deleted');
     if (counts.orphanPacks > before.orphanPacks) world.count('orphans condemned');

@@ -7,6 +7,8 @@ const HOUR = 60 * MINUTE;
 export const URL_MS = 20 * MINUTE;
 export const HOLD_MS = 20 * MINUTE;
 export const ENTRY_RETENTION_MS = 60 * HOUR;
+/** Most time between a collector's scrubs. */
+export const SCRUB_EVERY_MS = 24 * HOUR;
 
 /** As short as the promises allow, so that a run of days sees everything often. */
 export const SIM_SETTINGS: GcSettings = {
