@@ -110,9 +110,12 @@ const RPCS: Readonly<Record<string, Rpc>> = {
   'Capabilities.GetCapabilities': (who, instanceName) =>
     using(dial(v2.Capabilities, plane.link(who), 'control'), (client) => callUnary(client, 'getCapabilities', { instanceName }, options)),
   'DirectTransfer.PlanReads': (who, instanceName) =>
-    using(dial(proto.switchyard.v1.DirectTransfer, plane.link(who), 'control'), (client) =>
-      callUnary(client, 'planReads', { instanceName, digests: [toProto(digestOf(BLOB))] }, options),
-    ),
+    onDirect(who, (client) => callUnary(client, 'planReads', { instanceName, digests: [toProto(digestOf(BLOB))] }, options)),
+  'DirectTransfer.BeginUploads': (who, instanceName) =>
+    onDirect(who, (client) => callUnary(client, 'beginUploads', { instanceName }, options)),
+  'DirectTransfer.PlanUpload': (who, instanceName) => onDirect(who, (client) => callUnary(client, 'planUpload', { instanceName }, options)),
+  'DirectTransfer.CommitUpload': (who, instanceName) =>
+    onDirect(who, (client) => callUnary(client, 'commitUpload', { instanceName }, options)),
   'DataAccess.UpdateGrants': (who) =>
     using(dial(proto.switchyard.v1.DataAccess, plane.link(who), 'control'), (client) => callUnary(client, 'updateGrants', {}, options)),
 };
@@ -130,6 +133,8 @@ const onBytes = (who: Who, work: (client: InstanceType<typeof proto.google.bytes
   using(dial(proto.google.bytestream.ByteStream, plane.link(who), 'bulk'), work);
 const onActions = (who: Who, work: (client: InstanceType<typeof v2.ActionCache>) => Promise<unknown>) =>
   using(dial(v2.ActionCache, plane.link(who), 'control'), work);
+const onDirect = (who: Who, work: (client: InstanceType<typeof proto.switchyard.v1.DirectTransfer>) => Promise<unknown>) =>
+  using(dial(proto.switchyard.v1.DirectTransfer, plane.link(who), 'control'), work);
 
 async function drain(stream: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of stream);
@@ -165,6 +170,9 @@ const MATRIX: Readonly<Record<keyof typeof RPCS, readonly ['ok' | FaultCode, ...
   'ActionCache.GetActionResult': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
   'Capabilities.GetCapabilities': ['ok', 'ok', 'ok', 'ok', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'ok'],
   'DirectTransfer.PlanReads': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
+  'DirectTransfer.BeginUploads': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
+  'DirectTransfer.PlanUpload': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
+  'DirectTransfer.CommitUpload': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
   'DataAccess.UpdateGrants': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
 };
 const COLUMNS: readonly (readonly [Who, string])[] = [
