@@ -81,7 +81,7 @@ async function* runLedSession(
   let grants: SessionGrants | undefined;
   let outbox: Outbox<SessionMessage> | undefined;
   try {
-    registration = registrationOf(first, identity);
+    registration = registrationOf(first, identity, options);
     grants = grantsOf({ ...options, identity, registration });
     const logs = await logsOf(registration, options);
     refuseForeignId(registration, options); // and in the same turn the id is taken
@@ -210,7 +210,8 @@ function take(message: AgentMessage__Output, context: Context): void {
     driver.post({ kind: 'attempt-started', session, token: tokenField(message.running.token, 'running.token') });
   } else if (message.finished) {
     const token = tokenField(message.finished.token, 'finished.token');
-    driver.post({ kind: 'attempt-finished', session, token, report: reportOf(message.finished.report, context.agent) });
+    const report = reportOf(message.finished.report, context.agent, directoryOf(context.core, token));
+    driver.post({ kind: 'attempt-finished', session, token, report });
   } else if (message.reject) {
     const reason = message.reject.reason.slice(0, REASON_MAX);
     driver.post({ kind: 'offer-rejected', session, token: tokenField(message.reject.token, 'reject.token'), reason });
@@ -261,10 +262,15 @@ async function firstBatch(source: AsyncIterator<AgentBatch__Output>, withinMs: n
   }
 }
 
-function registrationOf(first: AgentBatch__Output, identity: AgentIdentity): Registration {
+function registrationOf(first: AgentBatch__Output, identity: AgentIdentity, { core }: Leading): Registration {
   const register = first.messages[0]?.register;
   if (register === null || register === undefined) throw bad('messages[0]', 'must be register');
-  return registrationFromProto(register, identity);
+  return registrationFromProto(register, identity, (token) => directoryOf(core, token));
+}
+
+function directoryOf(core: Leading['core'], token: LeaseToken): string {
+  const lease = core.lease(token);
+  return (lease && core.step(lease.step)?.spec.workingDirectory) ?? '';
 }
 
 /**

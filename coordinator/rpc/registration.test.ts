@@ -8,7 +8,7 @@ const codec = loadProto().switchyard.v1.Register;
 
 function registration(over: Register = {}) {
   const message = { agentId: 'a-1', bootId: 'boot', protocolMin: 1, protocolMax: 1, capacity: { slots: 2 }, credits: 2, ...over };
-  return registrationFromProto(codec.deserialize(codec.serialize(message)), IDENTITY);
+  return registrationFromProto(codec.deserialize(codec.serialize(message)), IDENTITY, () => 'work/deep');
 }
 
 test('labels of trust come from the credential', () => {
@@ -73,4 +73,14 @@ test('a report is bounded: a message without end is cut, outputs without end are
   expect(finished({ result: { outputs, usage: {} } })).toMatchObject({
     report: { class: 'sandbox-error', message: expect.stringContaining('1001 entries') },
   });
+});
+
+test.for([
+  ['out', 'succeeded'],
+  ['../../out', 'succeeded'],
+  ['../../../out', 'failed'],
+] as const)('an output at %s of a step that works two directories down has %s', ([path, kind]) => {
+  const result = { outputs: [{ path, symlink: { target: 'x' } }], usage: {} };
+  const { held } = registration({ held: [{ token: 'ab.1', finished: { result } }] });
+  expect(held[0]?.phase).toMatchObject({ kind: 'finished', report: { kind } });
 });

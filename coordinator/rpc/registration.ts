@@ -2,6 +2,7 @@ import type { Identity } from '../../base/auth.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import { TRUSTED_LABELS, type Labels } from '../../base/labels.ts';
 import type { AttemptReport, DependencyReport } from '../../cache/action/result.ts';
+import { joinPath } from '../../cache/tree/path.ts';
 import { attemptReportFromProto, resourcesFromProto, sandboxTraitsFromProto } from '../../proto/convert.ts';
 import type { AttemptReport__Output } from '../../proto/gen/switchyard/v1/AttemptReport.ts';
 import type { HeldLease__Output } from '../../proto/gen/switchyard/v1/HeldLease.ts';
@@ -32,11 +33,14 @@ const MESSAGE_MAX = 4_096;
 const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9._:+-]{0,251}[A-Za-z0-9])?)?$/;
 
+/** The working directory of the attempt under a token, from the root of its inputs on; '', the root, where it is not known. */
+export type DirectoryOf = (token: LeaseToken) => string;
+
 /**
  * An agent's first message, checked against its credential: labels of trust come from there, whatever the agent says.
  * @throws {Fault} BAD_REQUEST naming the field, FORBIDDEN for a claim of trust, PROTOCOL_UNSUPPORTED
  */
-export function registrationFromProto(message: Register__Output, identity: AgentIdentity): Registration {
+export function registrationFromProto(message: Register__Output, identity: AgentIdentity, directoryOf: DirectoryOf): Registration {
   const protocol = protocolOf(message);
   const agent = parseAgentId(message.agentId);
   if (agent === undefined) {
@@ -56,7 +60,7 @@ export function registrationFromProto(message: Register__Output, identity: Agent
       version: textField(message.version, 'register.version', 0, 64),
     },
     credits: wholeField(message.credits, 'register.credits', 0, CREDITS_MAX),
-    held: message.held.map((lease, index) => heldOf(lease, agent, `register.held[${index}]`)),
+    held: message.held.map((lease, index) => heldOf(lease, agent, directoryOf, `register.held[${index}]`)),
     draining: message.draining,
   };
 }
@@ -93,9 +97,9 @@ function labelsOf(claimed: Labels, identity: AgentIdentity): Labels {
   return sorted({ ...claimed, cluster: identity.cluster, pool: identity.pool, zone: identity.zone });
 }
 
-function heldOf(lease: HeldLease__Output, agent: AgentId, at: string): HeldLease {
+function heldOf(lease: HeldLease__Output, agent: AgentId, directoryOf: DirectoryOf, at: string): HeldLease {
   const token = tokenField(lease.token, `${at}.token`);
-  if (lease.finished !== null) return { token, phase: { kind: 'finished', report: reportOf(lease.finished, agent) } };
+  if (lease.finished !== null) return { token, phase: { kind: 'finished', report: reportOf(lease.finished, agent, directoryOf(token)) } };
   return { token, phase: { kind: lease.started ? 'started' : 'accepted' } };
 }
 
@@ -108,13 +112,15 @@ export function tokenField(text: string, field: string): LeaseToken {
 /**
  * How an attempt ended. A report that says nothing valid counts as an error of the agent, so that the attempt ends and the step
  * goes elsewhere: refusing the message would only bring it back. Who made the result is `agent`, whatever it says: purges go by it.
+ * Outputs lie below the root of the inputs, from `workingDirectory` on.
  */
-export function reportOf(message: AttemptReport__Output | null, agent: AgentId): AttemptReport {
+export function reportOf(message: AttemptReport__Output | null, agent: AgentId, workingDirectory: string): AttemptReport {
   try {
     const report = madeBy(agent, attemptReportFromProto(message, 'finished.report'));
     const count = report.result?.outputs.length ?? 0;
     if (count > LIMITS.outputsPerStep)
       throw bad('finished.report.result.outputs', `has ${count} entries, at most ${LIMITS.outputsPerStep} are taken`);
+    for (const { path } of report.result?.outputs ?? []) joinPath(workingDirectory, path);
     const said = report.dependencies === undefined ? {} : { dependencies: briefDependencies(report.dependencies) };
     if (report.kind === 'failed') return { ...report, ...said, message: report.message.slice(0, MESSAGE_MAX) };
     return report.dependencies === undefined ? report : { ...report, ...said };
