@@ -59,3 +59,8 @@ export function checkEntry({ at, value, parts, provenance }: Entry): void {
 export function sameValue(a: Entry, b: Entry): boolean {
   return Buffer.compare(a.value, b.value) === 0;
 }
+
+/** Whether two entries of one name are the same write of it, as far as can be told: of the same time, for the same. */
+export function isSameWrite(a: Entry, b: Entry): boolean {
+  return a.writtenAt === b.writtenAt && sameValue(a, b);
+}

@@ -28,8 +28,8 @@ export function withCompleteEntries(next: EntryStore, needs: Needs, departures: 
         const entry = await next.newest(kind, project, scopes, prefix, signal);
         if (entry === undefined || (await isComplete(entry, signal))) return entry;
         log.info('entry-incomplete', { ...entry.at, writtenAt: entry.writtenAt });
-        await next.drop(entry.at, signal);
-        departures.note(entry.at, 'incomplete');
+        // What was written since may have healed it.
+        if (await next.dropSeen(entry, signal)) departures.note(entry.at, 'incomplete');
       }
       return undefined;
     },
@@ -40,6 +40,7 @@ export function withCompleteEntries(next: EntryStore, needs: Needs, departures: 
     },
     list: (project, filter, after, limit, signal) => next.list(project, filter, after, limit, signal),
     drop: (at, signal) => next.drop(at, signal),
+    dropSeen: (entry, signal) => next.dropSeen(entry, signal),
     usage: (signal) => next.usage(signal),
   };
 }

@@ -24,6 +24,7 @@ export function withEntryCounts(next: EntryStore, departures: Departures, { hits
     },
     list: (project, filter, after, limit, signal) => next.list(project, filter, after, limit, signal),
     drop: (at, signal) => next.drop(at, signal),
+    dropSeen: (entry, signal) => next.dropSeen(entry, signal),
     usage: (signal) => next.usage(signal),
   };
 

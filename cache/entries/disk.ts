@@ -8,7 +8,7 @@ import { ioFault, type LruDir } from '../lru-dir.ts';
 import { ownerOf, partitionOf } from '../owner.ts';
 import { compareText, entryText } from '../store-index/order.ts';
 import type { EntryKey, EntryKind, Owner } from '../store-index/store-index.ts';
-import { checkKey, checkPrefix, sameValue } from './check.ts';
+import { checkKey, checkPrefix, isSameWrite, sameValue } from './check.ts';
 import type { EntryCounters } from './counters.ts';
 import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
 import { RecordCodec } from './reader.ts';
@@ -226,6 +226,13 @@ class DiskEntries implements EntryStore {
     this.#files.remove(partition, name);
     this.#known.delete(`${partition}/${name}`);
     return wasThere;
+  }
+
+  async dropSeen(entry: Entry, signal: AbortSignal): Promise<boolean> {
+    checkKey(entry.at);
+    const there = this.#read(entry.at, false);
+    // No turn passes in between; another process that shares the directory may just then write, and loses an entry of a cache.
+    return there !== undefined && isSameWrite(there, entry) && this.drop(entry.at, signal);
   }
 
   async usage(signal: AbortSignal): Promise<readonly EntryUsage[]> {

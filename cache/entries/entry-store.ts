@@ -87,6 +87,8 @@ export interface EntryStore {
   list(project: string, filter: EntryFilter, after: EntryKey | undefined, limit: number, signal: AbortSignal): Promise<readonly Entry[]>;
   /** Takes it away; whether it was there. */
   drop(at: EntryKey, signal: AbortSignal): Promise<boolean>;
+  /** Takes away what was read, unless something else has taken its name since; whether it was still there. */
+  dropSeen(entry: Entry, signal: AbortSignal): Promise<boolean>;
   /** How many entries each owner has, in no order. */
   usage(signal: AbortSignal): Promise<readonly EntryUsage[]>;
 }

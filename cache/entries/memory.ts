@@ -1,5 +1,5 @@
 import { compareText, entryText, ownerText } from '../store-index/order.ts';
-import { checkEntry, checkPrefix, sameValue } from './check.ts';
+import { checkEntry, checkPrefix, isSameWrite, sameValue } from './check.ts';
 import { isProducedBy, type Entry, type EntryStore } from './entry-store.ts';
 
 /** Entries in this process' memory, unsigned; the least recently used are forgotten beyond `entriesMax`. For tests and simulation. */
@@ -42,10 +42,7 @@ export function memoryEntryStore({ entriesMax = 100_000 }: { readonly entriesMax
       const there = entries.get(text);
       if (there !== undefined && !replace) return { kind: sameValue(there, entry) ? 'same' : 'differs', entry: there };
       entries.delete(text);
-      for (const oldest of entries.keys()) {
-        if (entries.size < entriesMax) break;
-        entries.delete(oldest);
-      }
+      forgetOldest(entries, entriesMax - 1);
       const kept = { ...entry, value: Uint8Array.from(entry.value) };
       entries.set(text, kept);
       return { kind: 'kept', entry: kept };
@@ -63,12 +60,24 @@ export function memoryEntryStore({ entriesMax = 100_000 }: { readonly entriesMax
       signal.throwIfAborted();
       return entries.delete(entryText(at));
     },
+    async dropSeen(entry, signal) {
+      signal.throwIfAborted();
+      const there = entries.get(entryText(entry.at));
+      return there !== undefined && isSameWrite(there, entry) && entries.delete(entryText(entry.at));
+    },
     async usage(signal) {
       signal.throwIfAborted();
       const owners = Map.groupBy(entries.values(), ({ at }) => ownerText(at.owner));
       return [...owners.values()].flatMap((all) => (all[0] === undefined ? [] : [{ owner: all[0].at.owner, entryCount: all.length }]));
     },
   };
+}
+
+function forgetOldest(entries: Map<string, Entry>, countMax: number): void {
+  for (const oldest of entries.keys()) {
+    if (entries.size <= countMax) break;
+    entries.delete(oldest);
+  }
 }
 
 function fits(entry: Entry, project: string, { scope, kind, producer }: Parameters<EntryStore['list']>[1]): boolean {

@@ -183,6 +183,20 @@ describe('entries of an object store', () => {
     },
   );
 
+  test('are not there where something too large for a record lies in their place, and can be written again', async () => {
+    await using bucket = await Bucket.open();
+    await bucket.put('main', 'text');
+    const store = objectEntryStore({ ...bucket.options(), indexedBytes: 0 });
+    await store.put(bucket.entry('npm-1', 'text'), { replace: false }, signal);
+    const [object = ''] = [...bucket.objects.contents().keys()].filter((key) => key.startsWith('e/'));
+    await bucket.objects.put(object, Buffer.alloc(24 * 2 ** 20 + 1), { ifAbsent: false }, signal);
+    expect(await store.get('dependency', 'web', ['main'], 'npm-1', signal)).toBeUndefined();
+    expect(await store.list('web', {}, undefined, 9, signal)).toEqual([]);
+    expect(bucket.objects.contents().has(object)).toBe(false);
+    expect(bucket.log.entries.filter(({ event }) => event === 'entry-refused')).toHaveLength(1);
+    expect((await store.put(bucket.entry('npm-1', 'text'), { replace: false }, signal)).kind).toBe('kept');
+  });
+
   test('that a killed writer left half done are finished or undone by garbage collection', async () => {
     await using bucket = await Bucket.open();
     await bucket.put('main', 'text');

@@ -8,7 +8,7 @@ import { deleteReplaced, expireEntry } from '../gc/expire.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { EntryKey, EntryKind, EntryRow, Hold, NewEntry, PackName, StoreIndex } from '../store-index/store-index.ts';
 import type { StoreView } from '../store-view.ts';
-import { checkEntry, checkKey, checkPrefix, sameValue, VALUE_BYTES_MAX } from './check.ts';
+import { checkEntry, checkKey, checkPrefix, isSameWrite, sameValue, VALUE_BYTES_MAX } from './check.ts';
 import type { EntryCounters } from './counters.ts';
 import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
 import { viewOf } from './needs.ts';
@@ -67,22 +67,22 @@ class ObjectEntries implements EntryStore {
     this.#codec = new RecordCodec(options.keys, options.env.log, options.counters);
   }
 
-  /** The record of a row, from the index where it is there. */
-  async #recordOf(row: EntryRow, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    if (row.record.byteLength > 0) return row.record;
+  /** What the record of a row says, which is read from the index where it is there. */
+  async #read({ at, object, record }: EntryRow, signal: AbortSignal): Promise<Found> {
+    if (record.byteLength > 0) return this.#codec.read(record, at, object);
     try {
-      return await readObject(this.#options.objects, row.object, RECORD_BYTES_MAX, signal);
+      return this.#codec.read(await readObject(this.#options.objects, object, RECORD_BYTES_MAX, signal), at, object);
     } catch (error) {
-      if (isFault(error, 'OBJECT_UNKNOWN')) return undefined;
-      throw error;
+      if (isFault(error, 'TOO_LARGE')) return this.#codec.refuse(object, error.message);
+      if (!isFault(error, 'OBJECT_UNKNOWN')) throw error;
+      this.#options.env.log.error('entry-object-gone', { object, ...at });
+      return { kind: 'bad' };
     }
   }
 
   /** What a row stands for; what is bad is taken away. */
   async #open(row: EntryRow, signal: AbortSignal): Promise<Found> {
-    const record = await this.#recordOf(row, signal);
-    if (record === undefined) this.#options.env.log.error('entry-object-gone', { object: row.object, ...row.at });
-    const found: Found = record === undefined ? { kind: 'bad' } : this.#codec.read(record, row.at, row.object);
+    const found = await this.#read(row, signal);
     if (found.kind === 'bad') await expireEntry(this.#options.objects, this.#options.index, { ...row.at, object: row.object }, signal);
     return found;
   }
@@ -273,6 +273,17 @@ class ObjectEntries implements EntryStore {
     checkKey(at);
     const row = await this.#options.index.entry(at.kind, at.owner.project, [at.owner.scope], at.key, signal);
     return row === undefined ? false : await expireEntry(this.#options.objects, this.#options.index, { ...at, object: row.object }, signal);
+  }
+
+  async dropSeen(entry: Entry, signal: AbortSignal): Promise<boolean> {
+    const { kind, owner, key } = entry.at;
+    checkKey(entry.at);
+    const row = await this.#options.index.entry(kind, owner.project, [owner.scope], key, signal);
+    if (row === undefined) return false;
+    const found = await this.#open(row, signal);
+    if (found.kind !== 'entry' || !isSameWrite(found.entry, entry)) return false;
+    // That row's own object: what takes the name from now on has another.
+    return expireEntry(this.#options.objects, this.#options.index, { ...entry.at, object: row.object }, signal);
   }
 
   async usage(signal: AbortSignal): Promise<readonly EntryUsage[]> {

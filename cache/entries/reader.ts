@@ -44,9 +44,7 @@ export class RecordCodec {
     const found = this.open(record, where);
     if (found.kind !== 'entry' || entryText(found.entry.at) === entryText(at)) return found;
     // A record in another's place would give that name's readers what was made for others, however well it is signed.
-    this.#refused.bad += 1;
-    this.#log.error('entry-refused', { where, why: 'it is the record of another name', name: at, record: found.entry.at });
-    return { kind: 'bad' };
+    return this.refuse(where, 'it is the record of another name', { name: at, record: found.entry.at });
   }
 
   /** As `read`, whatever its name. */
@@ -73,10 +71,15 @@ export class RecordCodec {
         });
         return { kind: 'unreadable' };
       case 'bad':
-        this.#refused.bad += 1;
-        this.#log.error('entry-refused', { where, why: opened.why });
-        return { kind: 'bad' };
+        return this.refuse(where, opened.why);
     }
+  }
+
+  /** Says and counts that what lies there is no record of ours. */
+  refuse(where: string, why: string, more: Readonly<Record<string, unknown>> = {}): Found {
+    this.#refused.bad += 1;
+    this.#log.error('entry-refused', { where, why, ...more });
+    return { kind: 'bad' };
   }
 
   #once(name: string, event: string, fields: Readonly<Record<string, unknown>>): void {

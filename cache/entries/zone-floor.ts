@@ -36,7 +36,7 @@ export function withZoneFloor(next: EntryStore, floorOf: FloorOf, { refused } = 
       for (let tries = 0; tries < PREFIX_TRIES; tries += 1) {
         const entry = await next.newest(kind, project, scopes, prefix, signal);
         if (entry === undefined || tooLow(entry) === undefined) return entry;
-        await next.drop(entry.at, signal); // else it would hide those before it
+        await next.dropSeen(entry, signal); // else it would hide those before it
       }
       return undefined;
     },
@@ -53,6 +53,7 @@ export function withZoneFloor(next: EntryStore, floorOf: FloorOf, { refused } = 
     },
     list: (project, filter, after, limit, signal) => next.list(project, filter, after, limit, signal),
     drop: (at, signal) => next.drop(at, signal),
+    dropSeen: (entry, signal) => next.dropSeen(entry, signal),
     usage: (signal) => next.usage(signal),
   };
 }

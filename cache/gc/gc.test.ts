@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
+import { prngFrom } from '../../base/prng.ts';
 import { blob, handClock, holdOf, keyOf, newEntry, newPack, packName, type HandClock } from '../../test/fixtures/store-index.ts';
+import { until } from '../../test/fixtures/until.ts';
 import { memoryObjects, type MemoryObjects } from '../objects/memory.ts';
 import { packKey } from '../packs/names.ts';
 import type { MemoryIndex } from '../store-index/memory-index.ts';
@@ -9,6 +11,7 @@ import type { PackName } from '../store-index/store-index.ts';
 import { Collector } from './collector.ts';
 import { putCondemnRecord } from './condemn-records.ts';
 import { dryRun, type Planned } from './dry-run.ts';
+import { Round, startGc } from './gc.ts';
 import { markReferences } from './mark.ts';
 import { openEpoch } from './open-epoch.ts';
 import { scrub } from './scrub.ts';
@@ -187,6 +190,29 @@ describe('failure modes', () => {
     await collector.pass(signal);
     expect(keys('p/')).toEqual([]);
   });
+});
+
+test('who stops collecting gives the task to the next at once, and who never had it takes it from nobody', async () => {
+  await ready();
+  const roundOf = () => new Round({ ...options(), prng: prngFrom(1) });
+  const [first, second] = [roundOf(), roundOf()];
+  await first.run(signal);
+  await second.run(signal);
+  await second.giveBack();
+  const third = roundOf();
+  await third.run(signal);
+  expect([first, second, third].map((round) => round.state().counts.passes)).toEqual([1, 0, 0]);
+  await first.giveBack();
+  await third.run(signal);
+  expect(third.state().counts.passes).toBe(1);
+});
+
+test('a collection that is disposed of gives its task back', async () => {
+  await ready();
+  const gc = startGc({ ...options(), prng: prngFrom(1), everyMs: 1 });
+  await until('a pass ended', () => gc.state().counts.passes > 0);
+  await gc[Symbol.asyncDispose]();
+  expect(await index.claim('gc', 'another', 1_000, signal)).toBe(true);
 });
 
 test('wrong counts of references are found, and those of commits under way are not', async () => {

@@ -33,8 +33,10 @@ export interface Gc extends AsyncDisposable {
 
 const EVERY_MS = 10 * 60_000;
 const SCRUB_EVERY_MS = 24 * 3_600_000;
-/** A pass keeps others from doing the same for so long; one that is stopped holds them up no longer. */
+/** A pass keeps others from doing the same for so long; one that is killed holds them up no longer. */
 const CLAIM_MS = 60 * 60_000;
+/** How long the end of a process waits for the claim to be given back. */
+const GIVE_BACK_MS = 2_000;
 
 /** Collects garbage in the background until it is disposed of. Every data plane of a yard may do so: one of them works at a time. */
 export function startGc(options: GcOptions): Gc {
@@ -54,6 +56,7 @@ export function startGc(options: GcOptions): Gc {
     async [Symbol.asyncDispose]() {
       closing.abort();
       await running;
+      await round.giveBack();
     },
   };
 }
@@ -64,6 +67,7 @@ export class Round {
   readonly #counts = newGcCounts();
   readonly #collector: Collector;
   readonly #holder = randomBytes(8).toString('hex');
+  #hasClaim = false;
   #scrubbedAt: number | undefined;
   #passedAt: number | undefined;
   #markedAt: number | undefined;
@@ -85,7 +89,8 @@ export class Round {
   async run(signal: AbortSignal): Promise<void> {
     const { index, env } = this.#options;
     try {
-      if (!(await index.claim('gc', this.#holder, CLAIM_MS, signal))) return;
+      this.#hasClaim = await index.claim('gc', this.#holder, CLAIM_MS, signal);
+      if (!this.#hasClaim) return;
       await this.#scrub(signal);
       if (this.#mismatches > 0) return;
       const before = { ...this.#counts };
@@ -99,6 +104,18 @@ export class Round {
       if (signal.aborted) return;
       this.#lastError = error instanceof Error ? error.message : String(error);
       env.log.warn('gc-failed', { error });
+    }
+  }
+
+  /** Lets the next one begin at once, be it this process after a restart. Never rejects: a claim that stays is over by itself. */
+  async giveBack(): Promise<void> {
+    const { index, env } = this.#options;
+    if (!this.#hasClaim) return;
+    this.#hasClaim = false;
+    try {
+      await index.claim('gc', this.#holder, 0, AbortSignal.timeout(GIVE_BACK_MS));
+    } catch (error) {
+      env.log.debug('gc-claim-left', { error });
     }
   }
 

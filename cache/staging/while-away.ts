@@ -89,6 +89,7 @@ export function entriesWhileAway(
       }),
     list: (project, filter, after, limit, signal) => told(() => next.list(project, filter, after, limit, signal)),
     drop: (at, signal) => told(() => next.drop(at, signal)),
+    dropSeen: (entry, signal) => told(() => next.dropSeen(entry, signal)),
     usage: (signal) => told(() => next.usage(signal)),
   };
 }

@@ -257,7 +257,7 @@ export interface StoreIndex extends AsyncDisposable {
   dropPack(pack: PackName, signal: AbortSignal): Promise<boolean>;
   /** Frees what is left of packs that are gone, a bounded piece of it; whether there is more. Call it now and then until there is not. */
   sweep(signal: AbortSignal): Promise<boolean>;
-  /** Whether `holder` has the task for the next `ttlMs`: nobody else has, or it had it. Saves double work; nothing's safety rests on it. */
+  /** Whether `holder` has the task for the next `ttlMs`: nobody else has, or it had it. With 0 it gives it back. Saves double work; nothing's safety rests on it. */
   claim(task: string, holder: string, ttlMs: number, signal: AbortSignal): Promise<boolean>;
 
   // ── rebuilding ──

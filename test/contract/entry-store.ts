@@ -44,6 +44,7 @@ export function plain(entry: Entry | undefined): Entry | undefined {
 export function entryStoreContract(subject: EntryStoreSubject): void {
   describe(`${subject.name} as an entry store`, () => {
     names(subject);
+    drops(subject);
     firstWrites(subject);
     prefixes(subject);
     lists(subject);
@@ -94,6 +95,25 @@ function names({ open }: EntryStoreSubject): void {
     const again = entryOf(nameOf('k'), 'another');
     expect((await subject.store.put(again, { replace: false }, signal)).kind).toBe('kept');
     expect(plain(await subject.store.get('dependency', 'web', ['main'], 'k', signal))).toEqual(again);
+  });
+}
+
+function drops({ open }: EntryStoreSubject): void {
+  test('takes away what was read, and nothing that was written in its place since', async () => {
+    await using subject = await open();
+    const read = entryOf(nameOf('k'), 'read');
+    await subject.store.put(read, { replace: false }, signal);
+    const healed = { ...read, writtenAt: read.writtenAt + 1 }; // the same value, written anew
+    for (const written of [healed, entryOf(nameOf('k'), 'another')]) {
+      await subject.store.put(written, { replace: true }, signal);
+      expect(await subject.store.dropSeen(read, signal)).toBe(false);
+      expect(plain(await subject.store.get('dependency', 'web', ['main'], 'k', signal))).toEqual(plain(written));
+    }
+    const seen = await subject.store.get('dependency', 'web', ['main'], 'k', signal);
+    if (seen === undefined) throw new Error('it was just there');
+    expect(await subject.store.dropSeen(seen, signal)).toBe(true);
+    expect(await subject.store.get('dependency', 'web', ['main'], 'k', signal)).toBeUndefined();
+    expect(await subject.store.dropSeen(seen, signal)).toBe(false);
   });
 }
 

@@ -123,6 +123,10 @@ export function collectionCases(subject: StoreIndexSubject): void {
       expect(await claim('y')).toBe(false);
       at.clock.pass(1);
       expect(await claim('y')).toBe(true);
+      await at.index.claim('mark', 'x', 0, signal);
+      expect(await claim('x'), 'given back by one who does not have it').toBe(false);
+      await at.index.claim('mark', 'y', 0, signal);
+      expect(await claim('x'), 'given back').toBe(true);
       expect(await at.index.claim('other', 'x', 1_000, signal)).toBe(true);
     });
   });

@@ -89,6 +89,7 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
       put: (entry, options, signal) => complete.put(entry, options, signal),
       list: (project, filter, after, limit, signal) => complete.list(project, filter, after, limit, signal),
       drop: (at, signal) => complete.drop(at, signal),
+      dropSeen: (entry, signal) => complete.dropSeen(entry, signal),
       usage: (signal) => complete.usage(signal),
     };
     return { ...parts, entries: { ...parts.entries, complete: open } };
