@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import zlib from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { memoryLogger } from '../base/log.ts';
@@ -161,6 +162,10 @@ describe('a commit is refused, and nothing of the pack is seen,', () => {
     ['where blobs overlap', 'DIGEST_MISMATCH', (footer) => ({ ...footer, rows: [...footer.rows, ...footer.rows] })],
     ['where it has no blobs', 'DIGEST_MISMATCH', (footer) => ({ ...footer, rows: [] })],
     ['where a frame is another’s end', 'DIGEST_MISMATCH', (footer) => ({ ...footer, frames: footer.frames.toReversed() })],
+    ['where a blob ends beyond its frame', 'DIGEST_MISMATCH', withRow(1, (row) => ({ ...row, offset: 1 }))],
+    ['where a blob is in a frame that is not there', 'DIGEST_MISMATCH', withRow(1, (row) => ({ ...row, frame: 7 }))],
+    ['where a frame goes beyond the pack', 'DIGEST_MISMATCH', withFrame(1, { storedBytes: 1_000_000, rawBytes: 1_000_000 })],
+    ['where a frame begins after the one before it has ended', 'DIGEST_MISMATCH', withFrame(0, { storedBytes: 40, rawBytes: 40 })],
     ['where frames claim to decode to very much', 'DIGEST_MISMATCH', (footer) => ({ ...footer, frames: [...footer.frames, ...bombs()] })],
   ];
 
@@ -172,6 +177,22 @@ describe('a commit is refused, and nothing of the pack is seen,', () => {
     for (const view of [OWN, ABOVE]) expect(await missing(rig, view, [digestOf(good), digestOf(bad)])).toHaveLength(2);
     expect(await rig.index.packs({}, undefined, 9, signal)).toEqual([]);
     expect(rig.uploads()).toEqual([]);
+  });
+
+  test.for([
+    ['more', 1_000],
+    ['less', 2 ** 20 + 1],
+  ] as const)('where a frame decodes to %s than its footer says', async ([, rawBytes]) => {
+    await using rig = await openRig();
+    const attempt = attemptOf();
+    const content = Buffer.alloc(2 ** 20);
+    const digest = digestOf(content.subarray(0, 1_000));
+    const pack = packOfBlobs([good, zlib.zstdCompressSync(content)], (footer) =>
+      withRow(1, (row) => ({ ...row, digest, length: 1_000 }))(withFrame(1, { rawBytes, encoding: 'zstd' })(footer)),
+    );
+    await expectFault('DIGEST_MISMATCH', rig.writes.commit(OWN, attempt, await upload(rig, attempt, pack), signal));
+    expect(await missing(rig, OWN, [digestOf(good), digest])).toHaveLength(2);
+    expect([...rig.s3.objects.keys()]).toEqual([]);
   });
 
   test('where the object is no pack, was cut off, or was never put', async () => {
@@ -234,6 +255,10 @@ test('what was put and never committed is in no index, also not in a new one, an
 
 function withRow(at: number, change: (row: FooterRow) => FooterRow): Forgery {
   return (footer) => ({ ...footer, rows: footer.rows.map((row, index) => (index === at ? change(row) : row)) });
+}
+
+function withFrame(at: number, change: Partial<Footer['frames'][number]>): Forgery {
+  return (footer) => ({ ...footer, frames: footer.frames.map((frame, index) => (index === at ? { ...frame, ...change } : frame)) });
 }
 
 function bombs(): Footer['frames'] {
