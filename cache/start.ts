@@ -92,8 +92,9 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   );
   const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
   const { httpListen, metricsListen } = config;
-  const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, store: { ...disk, storeOf } };
-  const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, listen: httpListen }, env));
+  const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, onCall: measured.called };
+  const store = { ...disk, storeOf };
+  const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, store, listen: httpListen }, env));
   const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers(metricsListen, measured, storeOf, env));
   const parts = stack.move();
   return {

@@ -14,6 +14,7 @@ import { parseCacheConfig } from '../config.ts';
 import { digestFrom } from '../digest.ts';
 import { startCache, type RunningCache } from '../start.ts';
 import { tempDir, type TempDir } from '../../test/fixtures/temp-dir.ts';
+import { until } from '../../test/fixtures/until.ts';
 
 const caller = (name: string, role: string, scope: string, project = 'web') => ({
   name,
@@ -309,6 +310,28 @@ test('listening where others can connect needs tokens', async () => {
     code: 'CONFIG_INVALID',
     field: 'httpListen',
   });
+});
+
+test('the numbers count requests by protocol and by how they ended', async () => {
+  const listens = ['--listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
+  const rights = ['--tokens-file', join(dir.path, 'tokens.json')];
+  const config = parseCacheConfig({}, [...listens, ...rights, '--dir', join(dir.path, 'counted')]);
+  await using own = await startCache(config, { log, clock: systemClock });
+  const at = `http://${own.httpAddress}`;
+  const as = (name: string) => ({ headers: { authorization: `Bearer ${name}` } });
+  const statuses = [
+    await fetch(`${at}/v1/cache/1`, as('main')),
+    await fetch(`${at}/v1/cache/1`, { ...as('reader'), method: 'PUT', body: 'x' }),
+    await fetch(`${at}/v1/cache/1`, as('unknown')),
+    await fetch(`${at}/elsewhere`, as('main')),
+  ].map(({ status }) => status);
+  expect(statuses).toEqual([404, 403, 401, 404]);
+  const count = async (outcome: string) => {
+    const numbers = await (await fetch(`http://${own.metricsAddress}/metrics`)).text();
+    return new RegExp(`^switchyard_data_requests_total\\{method="http-nx",outcome="${outcome}"\\} (\\d+)$`, 'm').exec(numbers)?.[1];
+  };
+  for (const outcome of ['ok', 'FORBIDDEN', 'UNAUTHENTICATED'])
+    await until(`one is counted as ${outcome}`, async () => (await count(outcome)) === '1');
 });
 
 test('what is no path of a protocol says where to look', async () => {

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { hostOf } from '../../base/address.ts';
 import type { Evidence } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
-import { Fault, isFault, wrap } from '../../base/fault.ts';
+import { Fault, isFault, wrap, type FaultCode } from '../../base/fault.ts';
 import type { StoreView } from '../store-view.ts';
 import { bodyOf } from './body.ts';
 import { evidenceOf } from './evidence.ts';
@@ -20,6 +20,8 @@ export type HttpFrontOptions = {
   readonly bodyBytesMax: number;
   /** How long requests may go on after disposal has begun; then they are cut. */
   readonly drainMs: number;
+  /** Hears of each request to a protocol when it has ended, with its time in ms. That nothing is kept under a key is `ok`. */
+  readonly onCall?: ((name: string, outcome: 'ok' | FaultCode, ms: number) => void) | undefined;
   readonly env: Env;
 };
 
@@ -101,23 +103,38 @@ async function respond(
     return;
   }
   const named = protocol.pattern.exec(path)?.groups ?? {};
-  let answer: HttpAnswer;
+  const startedAt = options.env.clock.monotonic();
+  let outcome: 'ok' | FaultCode = 'ok';
   try {
-    answer =
-      protocol.beforehand?.(method) ??
-      (await protocol.answer(options.parts, {
-        method,
-        key: named['key'] ?? '',
-        headers: request.headers,
-        view: options.viewOf(named['instance'] ?? '', evidenceOf(request)),
-        body: bodyOf(request, response, waits, options.bodyBytesMax),
-        signal: gone.signal,
-      }));
+    let answer: HttpAnswer;
+    try {
+      answer =
+        protocol.beforehand?.(method) ??
+        (await protocol.answer(options.parts, {
+          method,
+          key: named['key'] ?? '',
+          headers: request.headers,
+          view: options.viewOf(named['instance'] ?? '', evidenceOf(request)),
+          body: bodyOf(request, response, waits, options.bodyBytesMax),
+          signal: gone.signal,
+        }));
+    } catch (error) {
+      if (gone.signal.aborted) throw error;
+      outcome = outcomeOf(error, false);
+      answer = refusal(options, protocol, method, path, error);
+    }
+    await send(request, response, answer);
   } catch (error) {
-    if (gone.signal.aborted) throw error;
-    answer = refusal(options, protocol, method, path, error);
+    outcome = outcomeOf(error, gone.signal.aborted);
+    throw error;
+  } finally {
+    options.onCall?.(`http-${protocol.name}`, outcome, options.env.clock.monotonic() - startedAt);
   }
-  await send(request, response, answer);
+}
+
+function outcomeOf(error: unknown, isGone: boolean): FaultCode {
+  if (isFault(error) && error.code !== 'INTERNAL') return error.code;
+  return isGone ? 'CANCELLED' : 'INTERNAL';
 }
 
 function refusal({ env }: HttpFrontOptions, protocol: Protocol, method: string, path: string, error: unknown): HttpAnswer {

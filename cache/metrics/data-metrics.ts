@@ -11,7 +11,7 @@ export interface DataMetrics extends Disposable {
   readonly metrics: Metrics;
   /** For the stores. */
   readonly measures: StoreMeasures;
-  /** A call of a client has been answered. `method`: as the service names it. */
+  /** A call of a client has been answered. `method`: as the service names it, or `http-` and the protocol. */
   called(method: string, outcome: Outcome, ms: number): void;
   /** Once everything is there. */
   watch(state: StoreState, blobs: Readonly<BlobCounters>): void;
@@ -21,7 +21,7 @@ export function openDataMetrics(): DataMetrics {
   const metrics = openMetrics();
   const calls = metrics.counter(
     'switchyard_data_requests_total',
-    'Calls of clients, by method and how they ended: `ok`, or the code of the fault.',
+    'Calls of clients, by method (of build tools over HTTP: `http-` and the protocol) and how they ended: `ok`, or the code of the fault.',
     ['method', 'outcome'],
   );
   const callSeconds = metrics.histogram(

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Authenticator } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
-import { openHttpFront, type HttpFront } from '../http/front.ts';
+import { openHttpFront, type HttpFront, type HttpFrontOptions } from '../http/front.ts';
 import { openSpool } from '../http/spool.ts';
 import { ToolEntries } from '../http/tool-entries.ts';
 import { callerView } from './access.ts';
@@ -14,6 +14,7 @@ export type ServeToolsOptions = {
   readonly bodyBytesMax: number;
   readonly drainMs: number;
   readonly authenticator: Authenticator;
+  readonly onCall: NonNullable<HttpFrontOptions['onCall']>;
   readonly store: Pick<DataPlaneParts, 'storeOf' | 'entries'>;
 };
 
