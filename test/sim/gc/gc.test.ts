@@ -6,7 +6,7 @@ import { simulateGc, type GcReport } from './simulation.ts';
 const SEEDS = 16;
 const BATCH = 8;
 /** Runs within which a mutation must have been noticed. */
-const MUTATION_SEEDS = 60;
+const MUTATION_SEEDS = 120;
 
 function failureOf({ seed, failure }: GcReport): string | undefined {
   return failure === undefined ? undefined : `${failure.stack ?? failure.message}\nAgain: npm run sim -- gc --seed ${seed}`;

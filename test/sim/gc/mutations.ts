@@ -4,10 +4,11 @@ import type { OpenEpochOptions } from '../../../cache/gc/open-epoch.ts';
 import type { GcSettings } from '../../../cache/gc/settings.ts';
 import type { ObjectStore } from '../../../cache/objects/object-store.ts';
 import type { StoreIndex } from '../../../cache/store-index/store-index.ts';
-import type { World } from './world.ts';
+import type { Swarm, World } from './world.ts';
 
 /** Changes to what is tried, so that it is broken; each by default none. */
 export type Mutation = {
+  readonly swarm: (swarm: Swarm) => Swarm;
   readonly objects: (objects: ObjectStore) => ObjectStore;
   /** `pause`: until a while has passed. */
   readonly index: (index: StoreIndex, pause: () => Promise<void>) => StoreIndex;
@@ -25,6 +26,7 @@ export type Mutation = {
 };
 
 export const AS_IT_IS: Mutation = {
+  swarm: (swarm) => swarm,
   objects: (objects) => objects,
   index: (index) => index,
   savers: (index) => index,
@@ -110,6 +112,8 @@ export const MUTATIONS: readonly { readonly about: string; readonly invariants: 
     invariants: ['kept', 'url'],
     mutation: {
       ...AS_IT_IS,
+      // They matter only where an index forgets between a condemnation and the deletion: as often as in any run.
+      swarm: (swarm) => ({ ...swarm, failovers: 0.4 }),
       objects: (objects) => ({ ...objects, put: async (key, ...rest) => (key.startsWith('c/') ? undefined : objects.put(key, ...rest)) }),
     },
   },

@@ -39,7 +39,7 @@ const QUIET: readonly Role[] = [
 /** One run from a seed: some days of savers, restorers and collectors under faults, then quiet days, then the accounts. */
 export async function simulateGc({ seed, hours = 24, mutation = AS_IT_IS }: GcRunOptions): Promise<GcReport> {
   const prng = prngFrom(seed);
-  const world = new World(prng, swarmOf(prng));
+  const world = new World(prng, mutation.swarm(swarmOf(prng)));
   const run = new Run(world, mutation);
   try {
     await run.all(hours * HOUR);
