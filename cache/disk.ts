@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Fault } from '../base/fault.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
+import type { HashedFiles } from './hashed-files.ts';
 import { ioFault, type LruDir } from './lru-dir.ts';
 import { partitionOf } from './owner.ts';
 import { spanOf } from './range.ts';
@@ -23,8 +24,9 @@ export function diskStores(files: LruDir, durability: 'process' | 'power'): Stor
 
 /**
  * The blobs of one partition (an owner) of a directory of files, named by digest. What is read is hashed: a whole blob on
- * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first. A file
- * that is damaged or has the wrong size is removed.
+ * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first; a large
+ * file that this process has hashed and that has not changed since, not again. A file that is damaged or has the wrong size is
+ * removed.
  */
 export function diskStore(files: LruDir, partition: string, durability: 'process' | 'power'): BlobStore {
   /** Whether the blob is there, by name and size; a file of another size (a crash can leave one) is removed. */
@@ -45,11 +47,7 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
         if (sizeOf(digest) <= SMALL_BYTES) {
           const bytes = readSmall(fd, digest);
           if (length > 0) yield bytes.subarray(start, start + length);
-        } else if (length === sizeOf(digest)) yield* verified(digest, pieces(fd, 0, length, signal), 'BLOB_CORRUPT');
-        else {
-          for await (const _ of verified(digest, pieces(fd, 0, sizeOf(digest), signal), 'BLOB_CORRUPT'));
-          yield* pieces(fd, start, length, signal);
-        }
+        } else yield* large(files.hashed, `${partition}/${digest}`, { fd, digest, signal }, start, length);
       } catch (error) {
         if (error instanceof Fault && error.code === 'BLOB_CORRUPT') files.remove(partition, digest);
         throw error;
@@ -117,19 +115,57 @@ function readSmall(fd: number, digest: Digest): Uint8Array {
   return bytes;
 }
 
-async function* pieces(fd: number, start: number, length: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-  for (let done = 0; done < length;) {
-    signal.throwIfAborted();
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, length - done));
-    const count = await new Promise<number>((resolve, reject) =>
-      fs.read(fd, piece, 0, piece.byteLength, start + done, (error, read) =>
-        error === null ? resolve(read) : reject(ioFault(error, 'reading a blob')),
-      ),
-    );
-    if (count === 0) return; // shorter than it was: the digest tells
-    yield piece.subarray(0, count);
-    done += count;
+/** A file that is being read; the digest is what it should have. */
+type Reading = { readonly fd: number; readonly digest: Digest; readonly signal: AbortSignal };
+
+/** Bytes of a file, which is hashed unless this process found it right before and it is as it was then. */
+async function* large(
+  hashed: HashedFiles,
+  name: string,
+  reading: Reading,
+  start: number,
+  length: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const size = sizeOf(reading.digest);
+  if (!hashed.has(name, reading.fd)) {
+    const looked = hashed.look(reading.fd);
+    const whole = verified(reading.digest, pieces(reading, 0, size), 'BLOB_CORRUPT');
+    if (length === size) yield* whole;
+    else for await (const _ of whole);
+    hashed.note(name, looked);
+    if (length === size) return;
   }
+  yield* pieces(reading, start, length);
+}
+
+/** One piece is read ahead of the one that is worked on. @throws {Fault} BLOB_CORRUPT where the file ends before the span does */
+async function* pieces({ fd, digest, signal }: Reading, start: number, length: number): AsyncGenerator<Uint8Array, void, undefined> {
+  const end = start + length;
+  let at = start;
+  let ahead = length === 0 ? undefined : readPiece(fd, at, Math.min(PIECE_BYTES, length));
+  try {
+    while (ahead !== undefined) {
+      const piece = await ahead;
+      signal.throwIfAborted();
+      if (piece.byteLength === 0) throw new Fault('BLOB_CORRUPT', `Blob ${digest}: its file has only ${at} bytes`);
+      at += piece.byteLength;
+      ahead = at < end ? readPiece(fd, at, Math.min(PIECE_BYTES, end - at)) : undefined;
+      yield piece;
+    }
+  } finally {
+    await ahead?.catch(() => {}); // the descriptor is closed next, and its number may be another file's then
+  }
+}
+
+function readPiece(fd: number, at: number, length: number): Promise<Uint8Array> {
+  const piece = Buffer.allocUnsafe(length);
+  const reading = new Promise<Uint8Array>((resolve, reject) =>
+    fs.read(fd, piece, 0, length, at, (error, count) =>
+      error === null ? resolve(piece.subarray(0, count)) : reject(ioFault(error, 'reading a blob')),
+    ),
+  );
+  reading.catch(() => {}); // whoever takes the piece hears of it; until then nobody awaits it
+  return reading;
 }
 
 function writeSmall(fd: number, bytes: Uint8Array): void {

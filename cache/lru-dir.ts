@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Env } from '../base/env.ts';
 import { codeOf } from '../base/thrown.ts';
 import { Fault } from '../base/fault.ts';
+import { HashedFiles } from './hashed-files.ts';
 import { LruIndex, type Oldest, type PartitionUsage } from './lru-index.ts';
 
 /** Most that a partition may hold. */
@@ -52,6 +53,8 @@ const STALE_MS = 3_600_000;
  * when it is removed. Names begin with two characters that spread well; neither they nor partitions hold slashes.
  */
 export class LruDir implements AsyncDisposable {
+  /** Which files this process need not hash again. */
+  readonly hashed: HashedFiles;
   readonly #options: LruDirOptions;
   readonly #index: LruIndex;
   readonly #closing = new AbortController();
@@ -61,6 +64,7 @@ export class LruDir implements AsyncDisposable {
 
   private constructor(options: LruDirOptions) {
     this.#options = options;
+    this.hashed = new HashedFiles(options.env.clock);
     this.#index = new LruIndex(options.groupsOf);
     this.#scan = this.#rescan();
   }

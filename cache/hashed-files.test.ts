@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../base/clock.ts';
+import { silentLogger } from '../base/log.ts';
+import { expectFault, readAll } from '../test/contract/blob-store.ts';
+import { tempDir } from '../test/fixtures/temp-dir.ts';
+import { blobReader } from './read-blob.ts';
+import { digestOf } from './digest.ts';
+import { diskStore } from './disk.ts';
+import { HashedFiles } from './hashed-files.ts';
+import { LruDir } from './lru-dir.ts';
+
+/** By this clock whatever is written now was written a minute ago. */
+const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
+const { signal } = new AbortController();
+
+async function openFile() {
+  const dir = await tempDir();
+  const file = path.join(dir.path, 'file');
+  fs.writeFileSync(file, 'as it was');
+  const fd = fs.openSync(file, 'r');
+  return {
+    file,
+    fd,
+    async [Symbol.asyncDispose]() {
+      fs.closeSync(fd);
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('a file that was noted', () => {
+  const changes: Readonly<Record<string, (file: string) => void>> = {
+    'is written in place': (file) => fs.writeFileSync(file, 'as it is!', { flag: 'r+' }),
+    'is written and given its old time back': (file) => {
+      const { atime, mtime } = fs.statSync(file);
+      fs.writeFileSync(file, 'as it is!', { flag: 'r+' });
+      fs.utimesSync(file, atime, mtime);
+    },
+    'is cut': (file) => fs.truncateSync(file, 4),
+    'is used, and its time says so': (file) => fs.utimesSync(file, 1, 1),
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    test(`is not known any more once it ${what}`, async () => {
+      await using open = await openFile();
+      fs.utimesSync(open.file, 5_000, 5_000);
+      const files = new HashedFiles(later);
+      files.note('name', files.look(open.fd));
+      expect(files.has('name', open.fd)).toBe(true);
+      expect(files.has('other', open.fd)).toBe(false);
+      const { ctimeMs } = fs.statSync(open.file);
+      while (fs.statSync(open.file).ctimeMs === ctimeMs) change(open.file); // the file system's clock ticks
+      expect(files.has('name', open.fd)).toBe(false);
+    });
+  }
+
+  test('is forgotten for the sake of newer ones', async () => {
+    await using open = await openFile();
+    const files = new HashedFiles(later, 2);
+    for (const name of ['first', 'second', 'third']) files.note(name, files.look(open.fd));
+    expect(['first', 'second', 'third'].filter((name) => files.has(name, open.fd))).toEqual(['second', 'third']);
+  });
+});
+
+test('a file that has only just changed is not noted', async () => {
+  await using open = await openFile();
+  const files = new HashedFiles({ ...systemClock, now: () => Math.floor(fs.fstatSync(open.fd).ctimeMs) + 50 });
+  expect(files.look(open.fd)).toBeUndefined();
+});
+
+test('a large blob is served as a whole and in part once it is known, and found damaged after a change', async () => {
+  await using dir = await tempDir();
+  await using files = LruDir.open({ dir: dir.path, limitBytes: 2 ** 30, durability: 'process', env: { log: silentLogger, clock: later } });
+  const store = diskStore(files, 'web', 'process');
+  for (const range of [undefined, { offset: 1_000_000, length: 2_000_000 }]) {
+    const bytes = randomBytes(5_000_000);
+    const digest = digestOf(bytes);
+    const file = files.pathOf('web', digest);
+    await store.put(digest, bytes, signal);
+    for (let round = 0; round < 3; round += 1) {
+      expect(Buffer.compare(await blobReader(store)(digest, signal), bytes)).toBe(0);
+      const part = await readAll(store, digest, { offset: 1_000_000, length: 2_000_000 });
+      expect(Buffer.compare(part, bytes.subarray(1_000_000, 3_000_000))).toBe(0);
+    }
+    const fd = fs.openSync(file, 'r+');
+    expect(files.hashed.has(`web/${digest}`, fd)).toBe(true);
+    fs.writeSync(fd, Buffer.from([(bytes[4_000_000] ?? 0) ^ 1]), 0, 1, 4_000_000);
+    fs.closeSync(fd);
+    await expectFault('BLOB_CORRUPT', readAll(store, digest, range));
+    expect(fs.existsSync(file)).toBe(false);
+  }
+});
