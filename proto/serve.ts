@@ -35,9 +35,9 @@ const HANDED_ON_BYTES = 2 * 1024 * 1024;
 
 /**
  * Bytes that a client may send ahead on one stream, and on one connection. The window opens again once half of it is used, so a stream
- * gets half of this a round trip: 200 MB/s at 40 ms. It is also what a stream may hold of memory whose handler is slower.
+ * gets half of this a round trip: 150 MB/s at 40 ms. It is also what a stream may hold of memory whose handler is slower.
  */
-export const WINDOW_BYTES = 16 * 1024 * 1024;
+export const WINDOW_BYTES = 12 * 1024 * 1024;
 
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX + HANDED_ON_BYTES,
