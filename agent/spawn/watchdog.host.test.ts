@@ -57,6 +57,21 @@ test('what a launcher runs after an attempt that is over is not taken for it', a
   expect(existsSync(join(dir, 'over', OVERDUE_FILE))).toBe(false);
 });
 
+test('an attempt is ended at its deadline however often and quickly that was moved before', async () => {
+  await using held = await world();
+  const { dir, watchdog } = held;
+  const launcher = await held.launcher();
+  const ended = launcher.run(attemptIn(dir, 'moved', busy(dir)));
+  await until('it runs', () => existsSync(join(dir, 'begun')));
+  for (let round = 0; round < 300; round += 1) {
+    watchdog.guard([{ id: 'moved', launcher: launcher.pid, killAtUptimeMs: hostUptimeMs() + 600_000 }]);
+    // Sometimes as one line with the next, sometimes while what keeps the deadlines is just being set up.
+    await sleep(round % 4);
+  }
+  watchdog.guard([due('moved', launcher)]);
+  expect((await ended).code).toBe(137);
+});
+
 test('an attempt whose first process comes after its deadline is ended, too', async () => {
   await using held = await world();
   const { dir, watchdog } = held;

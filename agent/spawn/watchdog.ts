@@ -19,7 +19,8 @@ export const LAUNCH_FILE = 'launch';
  * The deadlines are kept by a child that sleeps until the first of them and is replaced with every new list, since a shell cannot
  * both wait for a line and for a time. What it kills, it first stops and then kills from the top down, so that no process
  * outlives one that it started and takes that one's end for a result, and none ends and leaves its number to another one
- * meanwhile. It looks again until the attempt is over, and is not to be disturbed between stopping and killing.
+ * meanwhile. It looks again until the attempt is over, and is not to be disturbed between stopping and killing. Its sleep is
+ * ended by KILL: a shell's child that was only just forked still has the shell's trap, and takes a TERM without dying of it.
  *
  * A number is only sent a signal while it is sure whose it is: numbers come round again within a minute on a busy host.
  */
@@ -72,7 +73,7 @@ end_attempt() {
 }
 keep_deadlines() {
   again=5 sleeper= told=
-  trap 'told=1; [ -z "$sleeper" ] || kill "$sleeper"' TERM
+  trap 'told=1; [ -z "$sleeper" ] || kill -KILL "$sleeper"' TERM
   while [ -n "$deadlines" ]; do
     left= first=
     for entry in $deadlines; do
@@ -93,7 +94,7 @@ keep_deadlines() {
     if [ -n "$first" ] && [ "$first" -gt "$now" ]; then
       rest=$(((first - now) % 100)); [ "$rest" -gt 9 ] || rest=0$rest
       sleep $(((first - now) / 100)).$rest & sleeper=$!
-      [ -z "$told" ] || kill "$sleeper"
+      [ -z "$told" ] || kill -KILL "$sleeper"
       wait "$sleeper"
       sleeper=
     fi
