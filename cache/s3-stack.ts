@@ -79,9 +79,10 @@ export async function openS3Blobs(
     redis === undefined ? await openSqliteStoreIndex({ path: join(dir, 'store-index.sqlite'), env }) : await openIndexInRedis(redis, env),
   );
   // Asked for once the packs of a new index are known, long after they are open.
-  const restoreEntries = async (signal: AbortSignal) =>
+  const restoreEntries = async (epoch: string, signal: AbortSignal) =>
     void (await restoreEntriesOf(
       objectEntryOptions({ objects, index, keys, storeOf: packs.storeOf, packsOf: packs.packsOf }, env),
+      epoch,
       signal,
     ));
   const keeper = stack.use(keepIndex({ objects, index, env, graceMs: GC_SETTINGS.graceMs, everyMs: INDEX_EVERY_MS, restoreEntries }));

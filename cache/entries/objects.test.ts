@@ -16,7 +16,8 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import { openPackStore, type PackStore } from '../packs/open.ts';
 import { rebuildIndex } from '../packs/rebuild.ts';
 import { memoryStoreIndex } from '../store-index/memory.ts';
-import type { StoreIndex } from '../store-index/store-index.ts';
+import type { MemoryIndex } from '../store-index/memory-index.ts';
+import type { MemoryState } from '../store-index/memory-state.ts';
 import { parseQuotas } from '../quotas.ts';
 import { Departures } from './departures.ts';
 import type { EntryStore } from './entry-store.ts';
@@ -76,7 +77,7 @@ class Bucket implements AsyncDisposable {
   readonly log = memoryLogger();
   readonly env = { log: this.log, clock: this.clock };
   readonly objects: ReturnType<typeof memoryObjects>;
-  index: StoreIndex;
+  index: MemoryIndex;
   packs: PackStore;
 
   static async open(): Promise<Bucket> {
@@ -124,13 +125,18 @@ class Bucket implements AsyncDisposable {
     return plain(await this.store().get(kind, 'web', scopes, key, signal));
   }
 
-  /** An index that knows nothing, filled from the bucket. */
-  async rebuild() {
+  /** What the index knows now. */
+  snapshot(): MemoryState {
+    return this.index.snapshot();
+  }
+
+  /** An index that knows nothing, or what it did then, filled from the bucket. */
+  async rebuild(known?: MemoryState) {
     await this.packs[Symbol.asyncDispose]();
-    this.index = memoryStoreIndex({ clock: this.clock, ready: false });
+    this.index = this.index.fork(known);
     this.packs = this.#open();
     const restored: unknown[] = [];
-    const restore = async (stop: AbortSignal) => void restored.push(await restoreEntries(this.options(), stop));
+    const restore = async (epoch: string, stop: AbortSignal) => void restored.push(await restoreEntries(this.options(), epoch, stop));
     const env = { log: this.log, clock: systemClock };
     await rebuildIndex({ objects: this.objects, index: this.index, restoreEntries: restore, env, graceMs: GC_SETTINGS.graceMs }, signal);
     return restored[0];
@@ -270,6 +276,35 @@ describe('entries of an object store', () => {
     await bucket.rebuild();
     expect((await bucket.get('k', ['main'], 'action'))?.value).toEqual(Buffer.from(valueOf('second')));
     expect((await bucket.get('k'))?.value).toEqual(Buffer.from(valueOf('second')));
+  });
+
+  test('of which an older version is in an index that has forgotten the replacement: the newest counts', async () => {
+    await using bucket = await Bucket.open();
+    for (const text of ['first', 'second']) await bucket.put('main', text);
+    const undeleting: ObjectStore = { ...bucket.objects, delete: async () => Promise.reject(new Error('killed')) };
+    const save = (text: string) => bucket.store(undeleting).put(bucket.entry('k', text), { replace: true }, signal);
+    await save('first');
+    const before = bucket.snapshot();
+    await save('second');
+    await bucket.rebuild(before);
+    expect((await bucket.get('k'))?.value).toEqual(Buffer.from(valueOf('second')));
+  });
+
+  test('that are taken away while a rebuild reads them do not come back', async () => {
+    await using bucket = await Bucket.open();
+    await bucket.put('main', 'text');
+    await bucket.store().put(bucket.entry('k', 'text'), { replace: false }, signal);
+    const { objects, index } = bucket;
+    const late: ObjectStore = {
+      ...objects,
+      async *get(...call) {
+        yield* objects.get(...call);
+        await bucket.store().drop(nameOf('k'), signal);
+      },
+    };
+    const { epoch } = await index.epoch(signal);
+    expect(await restoreEntries(bucket.options(late), epoch, signal)).toMatchObject({ restored: 0 });
+    expect(await index.entries({}, undefined, 10, signal)).toEqual([]);
   });
 });
 

@@ -26,17 +26,17 @@ export type Restored = {
  * Takes up all entries from their signed objects, for an index that begins anew and knows the packs already. Of several objects of one
  * name the newest counts: there are several only where one was replaced and its object not removed any more. An entry is taken up only
  * if all of its packs are there: those that its record names or, where they were packed anew since, those that have its blobs now.
- * @throws {Fault} STORE_UNAVAILABLE
+ * @throws {Fault} STORE_UNAVAILABLE; WRONG_STATE where the index is not of this epoch any more: begin again
  */
-export async function restoreEntries(options: ObjectEntryOptions, signal: AbortSignal): Promise<Restored> {
-  const codec = new RecordCodec(options.keys, options.env.log);
+export async function restoreEntries(options: ObjectEntryOptions, epoch: string, signal: AbortSignal): Promise<Restored> {
+  const target = { ...options, codec: new RecordCodec(options.keys, options.env.log), epoch };
   const sums = { restored: 0, incomplete: 0, refused: 0 };
   let names: { readonly prefix: string; readonly objects: string[] }[] = [];
   const takeUp = async () => {
     const batch = names;
     names = [];
     const one = async ({ objects }: { objects: string[] }, either: AbortSignal) => {
-      for (const object of objects.toReversed()) if (await restoreOne(options, codec, object, sums, either)) return;
+      for (const object of objects.toReversed()) if (await restoreOne(target, object, sums, either)) return;
     };
     await forEachWithin(batch, READS_AT_ONCE, () => 1, one, signal);
   };
@@ -54,15 +54,16 @@ export async function restoreEntries(options: ObjectEntryOptions, signal: AbortS
   return sums;
 }
 
+type Target = ObjectEntryOptions & { readonly codec: RecordCodec; readonly epoch: string };
+
 /** Whether the entry of the object is in the index now. */
 async function restoreOne(
-  options: ObjectEntryOptions,
-  codec: RecordCodec,
+  target: Target,
   object: string,
   sums: { -readonly [K in keyof Restored]: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { objects, index } = options;
+  const { objects, index, codec, epoch } = target;
   let record: Uint8Array;
   try {
     record = await readObject(objects, object, VALUE_BYTES_MAX * 2, signal);
@@ -82,14 +83,19 @@ async function restoreOne(
     found,
     found.ground.packs.flatMap((name) => parsePackName(name) ?? []),
   );
-  const isIn = (await index.restoreEntry(listed, signal)) || (await restoreElsewhere(options, object, record, found, signal));
+  let isIn = (await index.restoreEntry(listed, epoch, signal)) || (await restoreElsewhere(target, object, record, found, signal));
+  // Whoever took the entry away since it was read did so before it was in the index again: object first, then row.
+  if (isIn && (await objects.head(object, signal)) === undefined) {
+    await index.dropEntry({ ...listed.at, object }, signal);
+    isIn = false;
+  }
   sums[isIn ? 'restored' : 'incomplete'] += 1;
   return isIn;
 }
 
 /** As its record says it is not there: perhaps it is in other packs. */
 async function restoreElsewhere(
-  { index, needsOf, packsOf }: ObjectEntryOptions,
+  { index, needsOf, packsOf, epoch }: Target,
   object: string,
   record: Uint8Array,
   found: Found & { kind: 'entry' },
@@ -100,7 +106,8 @@ async function restoreElsewhere(
     const { packs, missing } = await packsOf(viewOf(found.entry.at.owner), needs, undefined, signal);
     if (missing.length > 0) return false;
     const bytes = needs.reduce((sum, digest) => sum + sizeOf(digest), 0);
-    return await index.restoreEntry(entryOf(object, record, { ...found, ground: { packs: [], bytes } }, [...packs].toSorted()), signal);
+    const entry = entryOf(object, record, { ...found, ground: { packs: [], bytes } }, [...packs].toSorted());
+    return await index.restoreEntry(entry, epoch, signal);
   } catch (error) {
     if (error instanceof Fault && ['BLOB_UNKNOWN', 'BLOB_CORRUPT', 'BAD_REQUEST', 'TOO_LARGE'].includes(error.code)) return false;
     throw error;

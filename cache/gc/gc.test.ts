@@ -157,9 +157,9 @@ describe('failure modes', () => {
   });
 
   test('5: an index that has forgotten that a pack was deleted does not offer it', async () => {
-    await ready();
+    const epoch = await ready();
     await add(a, 1);
-    await index.restoreEntry(newEntry(keyOf('k'), [a]), signal);
+    await index.restoreEntry(newEntry(keyOf('k'), [a]), epoch, signal);
     const before = index.snapshot();
     await index.dropEntry({ ...keyOf('k'), object: newEntry(keyOf('k'), [a]).object }, signal);
     pass(2 * DAY);
@@ -205,6 +205,40 @@ test('who stops collecting gives the task to the next at once, and who never had
   await first.giveBack();
   await third.run(signal);
   expect(third.state().counts.passes).toBe(1);
+});
+
+test('what a collector that was killed in the middle of its turn was at, another takes up a minute later', async () => {
+  await ready();
+  const asked = Promise.withResolvers<void>();
+  const silent: MemoryObjects = {
+    ...objects,
+    async *list(...call) {
+      asked.resolve();
+      await new Promise(() => {});
+      yield* objects.list(...call);
+    },
+  };
+  void new Round({ ...options(), objects: silent, prng: prngFrom(1) }).run(signal);
+  await asked.promise;
+  const next = new Round({ ...options(), prng: prngFrom(1) });
+  pass(59_000);
+  await next.run(signal);
+  expect(next.state().counts.passes).toBe(0);
+  pass(1_000);
+  await next.run(signal);
+  expect(next.state().counts.passes).toBe(1);
+});
+
+test('one that was killed between two turns is followed when its next one would have been', async () => {
+  await ready();
+  await new Round({ ...options(), prng: prngFrom(1), everyMs: 5 * 60_000 }).run(signal);
+  const next = new Round({ ...options(), prng: prngFrom(1) });
+  pass(5 * 60_000 - 1);
+  await next.run(signal);
+  expect(next.state().counts.passes).toBe(0);
+  pass(1);
+  await next.run(signal);
+  expect(next.state().counts.passes).toBe(1);
 });
 
 test('a collection that is disposed of gives its task back', async () => {

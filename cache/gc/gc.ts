@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Prng } from '../../base/prng.ts';
 import { Collector, newGcCounts, type CollectorOptions, type GcCounts, type GcPhase } from './collector.ts';
+import { withClaim } from '../store-index/with-claim.ts';
 import { markReferences } from './mark.ts';
 import { scrub } from './scrub.ts';
 
@@ -31,10 +32,11 @@ export interface Gc extends AsyncDisposable {
   state(): GcState;
 }
 
+const TASK = 'gc';
 const EVERY_MS = 10 * 60_000;
 const SCRUB_EVERY_MS = 24 * 3_600_000;
-/** A pass keeps others from doing the same for so long; one that is killed holds them up no longer. */
-const CLAIM_MS = 60 * 60_000;
+/** For so long nobody else begins after a collector was last heard of in the middle of its turn. */
+const CLAIM_MS = 60_000;
 /** How long the end of a process waits for the claim to be given back. */
 const GIVE_BACK_MS = 2_000;
 
@@ -85,26 +87,38 @@ export class Round {
     return { counts: this.#counts, ...at, phaseMs, mismatches: this.#mismatches, lastError: this.#lastError };
   }
 
-  /** Never rejects: what fails is logged, and tried again next time. */
+  /**
+   * Never rejects: what fails is logged, and tried again next time. Who has worked keeps the task until its next turn, so that it is
+   * done once in that time, however many could; a collector that is killed holds others up no longer than that.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const { index, env } = this.#options;
+    const { index, env, everyMs = EVERY_MS } = this.#options;
     try {
-      this.#hasClaim = await index.claim('gc', this.#holder, CLAIM_MS, signal);
-      if (!this.#hasClaim) return;
-      await this.#scrub(signal);
-      if (this.#mismatches > 0) return;
-      const before = { ...this.#counts };
-      await this.#collector.pass(signal);
-      const grew = (name: string, count: number) => name !== 'passes' && count > before[name as keyof GcCounts]; // its own keys
-      const did = Object.entries(this.#counts).filter(([name, count]) => grew(name, count));
-      if (did.length > 0) env.log.info('gc-passed', Object.fromEntries(did));
-      this.#passedAt = env.clock.now();
-      this.#lastError = undefined;
+      this.#hasClaim = false;
+      const turn = async () => {
+        this.#hasClaim = true;
+        await this.#turn(signal);
+        await index.claim(TASK, this.#holder, everyMs, signal);
+      };
+      await withClaim(index, { task: TASK, holder: this.#holder, leaseMs: CLAIM_MS }, turn, signal);
     } catch (error) {
       if (signal.aborted) return;
       this.#lastError = error instanceof Error ? error.message : String(error);
       env.log.warn('gc-failed', { error });
     }
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { env } = this.#options;
+    await this.#scrub(signal);
+    if (this.#mismatches > 0) return;
+    const before = { ...this.#counts };
+    await this.#collector.pass(signal);
+    const grew = (name: string, count: number) => name !== 'passes' && count > before[name as keyof GcCounts]; // its own keys
+    const did = Object.entries(this.#counts).filter(([name, count]) => grew(name, count));
+    if (did.length > 0) env.log.info('gc-passed', Object.fromEntries(did));
+    this.#passedAt = env.clock.now();
+    this.#lastError = undefined;
   }
 
   /** Lets the next one begin at once, be it this process after a restart. Never rejects: a claim that stays is over by itself. */
@@ -113,7 +127,7 @@ export class Round {
     if (!this.#hasClaim) return;
     this.#hasClaim = false;
     try {
-      await index.claim('gc', this.#holder, 0, AbortSignal.timeout(GIVE_BACK_MS));
+      await index.claim(TASK, this.#holder, 0, AbortSignal.timeout(GIVE_BACK_MS));
     } catch (error) {
       env.log.debug('gc-claim-left', { error });
     }

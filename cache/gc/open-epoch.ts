@@ -25,7 +25,8 @@ const ROUNDS_MAX = 5;
  * Lets everybody into an index of a new epoch: after everything was condemned in it that may be deleted by now, whatever its
  * former self has forgotten. An index that is open is left alone; several may do this at once. In this order:
  *
- * 1. Live packs whose objects are gone are condemned, and published entries whose objects are gone are dropped.
+ * 1. Live packs whose objects are gone are condemned; published entries are dropped whose objects are gone, or of which the store has a
+ *    newer version, which the rebuild takes up in their place.
  * 2. The condemn records of the epoch that was opened last are written again under this epoch, and replayed.
  * 3. The epoch is marked as the last one, no later than one grace time after 2 began: see `docs/cache.md`.
  * 4. The index is opened.
@@ -36,7 +37,7 @@ export async function openEpoch({ objects, index, env, graceMs }: OpenEpochOptio
   if (open) return;
   try {
     const missing = await condemnMissing(objects, index, epoch, signal);
-    const dropped = await dropGoneEntries(objects, index, signal);
+    const dropped = await dropPastEntries(objects, index, signal);
     for (let round = 1; ; round += 1) {
       const startedAt = env.clock.monotonic();
       const marks = await epochMarks(objects, signal);
@@ -93,13 +94,15 @@ async function* packNames(objects: ObjectStore, signal: AbortSignal): AsyncGener
 }
 
 /**
- * Drops published entries whose signed object is gone: the index has forgotten that they were dropped. Lists are older than the rows
- * that are compared with them, so that what is not in one is looked at again: an entry is published only once its object is there.
+ * Drops published entries whose signed object is gone, or is not the newest of its name: the index has forgotten that they were dropped
+ * or replaced. Lists are older than the rows that are compared with them, so that what is not in one is looked at again: an entry is
+ * published only once its object is there.
  */
-async function dropGoneEntries(objects: ObjectStore, index: StoreIndex, signal: AbortSignal): Promise<number> {
+async function dropPastEntries(objects: ObjectStore, index: StoreIndex, signal: AbortSignal): Promise<number> {
   let count = 0;
   let listed: string | undefined;
-  const there = new Set<string>();
+  /** By the name's part of their keys. */
+  const newest = new Map<string, string>();
   for (let after: EntryKey | undefined; ;) {
     const page = await index.entries({ state: 'published' }, after, BATCH, signal);
     after = page.at(-1)?.at;
@@ -108,11 +111,12 @@ async function dropGoneEntries(objects: ObjectStore, index: StoreIndex, signal: 
       // Objects lie at <owner and kind>/<hash of the key>/<version>, and pages come by owner and kind.
       const prefix = `${dirname(dirname(object))}/`;
       if (prefix !== listed) {
-        there.clear();
-        for await (const { key } of objects.list(prefix, {}, signal)) there.add(key);
+        newest.clear();
+        for await (const { key } of objects.list(prefix, {}, signal)) newest.set(dirname(key), key); // in their order
         listed = prefix;
       }
-      if (there.has(object) || (await objects.head(object, signal)) !== undefined) continue;
+      const last = newest.get(dirname(object)) ?? '';
+      if (last === object || (last < object && (await objects.head(object, signal)) !== undefined)) continue;
       if (await index.dropEntry({ ...at, object }, signal)) count += 1;
     }
   }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openEpoch } from '../gc/open-epoch.ts';
+import { withClaim } from '../store-index/with-claim.ts';
 import { fillIndex, type RebuildOptions } from './rebuild.ts';
 import { unlessAborted } from './tries.ts';
 
-const TASK = 'rebuild';
 /** For so long nobody else begins a rebuild after its rebuilder was last heard of. */
 const CLAIM_MS = 60_000;
 
@@ -40,14 +40,8 @@ export function keepIndex(options: IndexKeeperOptions): IndexKeeper {
     const rebuild = { objects, index, restoreEntries, env, graceMs };
     await openEpoch(rebuild, signal);
     open.resolve();
-    if (!(await index.claim(TASK, holder, CLAIM_MS, signal))) return;
-    const renewal = setInterval(() => void index.claim(TASK, holder, CLAIM_MS, signal).catch(() => {}), CLAIM_MS / 3);
-    try {
-      await fillIndex(rebuild, signal);
-    } finally {
-      clearInterval(renewal);
-    }
-    complete.resolve();
+    if (await withClaim(index, { task: 'rebuild', holder, leaseMs: CLAIM_MS }, () => fillIndex(rebuild, signal), signal))
+      complete.resolve();
   };
   const run = async () => {
     while (!closing.signal.aborted) {

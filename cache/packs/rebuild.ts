@@ -24,8 +24,8 @@ export type Rebuilt = {
 export type RebuildOptions = {
   readonly objects: ObjectStore;
   readonly index: StoreIndex;
-  /** Takes up the signed entries, once all packs are known: see `restoreEntry`. */
-  readonly restoreEntries: (signal: AbortSignal) => Promise<void>;
+  /** Takes up the signed entries in this epoch, once all packs are known: see `restoreEntry`. @throws {Fault} as `fillIndex` */
+  readonly restoreEntries: (epoch: string, signal: AbortSignal) => Promise<void>;
   readonly env: Env;
   /** As garbage collection has it. */
   readonly graceMs: number;
@@ -63,7 +63,7 @@ export async function fillIndex(options: RebuildOptions, signal: AbortSignal): P
     }
   }
   await takeUp(options, batch, begunAt, rebuilt, signal);
-  await restoreEntries(signal);
+  await restoreEntries(state.epoch, signal);
   await index.complete(state.epoch, signal);
   env.log.info('index-rebuilt', { ...rebuilt, refused: rebuilt.refused.length });
   return rebuilt;

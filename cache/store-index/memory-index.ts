@@ -316,8 +316,8 @@ export class MemoryIndex implements StoreIndex {
     }
   }
 
-  async restoreEntry(entry: NewEntry, signal: AbortSignal): Promise<boolean> {
-    const state = this.#enter(signal, false);
+  async restoreEntry(entry: NewEntry, epoch: string, signal: AbortSignal): Promise<boolean> {
+    const state = this.#enter(signal, false, epoch);
     const tooMany = tooManyPacks(entry);
     if (tooMany !== undefined) throw tooMany;
     const name = state.names.get(entryText(entry.at));

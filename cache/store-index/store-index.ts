@@ -271,7 +271,8 @@ export interface StoreIndex extends AsyncDisposable {
   /**
    * Takes up a published entry from its signed object: only if all its packs are live and, without `replace`, its name is free. Whether it
    * is published now. Times of use begin now. A rebuild gives the versions of a name newest first and without `replace`, so that what was
-   * published meanwhile stays.
+   * published meanwhile stays. `epoch` is the one in which the store was listed: in a later one the version may have been replaced.
+   * @throws {Fault} WRONG_STATE for another epoch; TOO_LARGE over `ENTRY_PACKS_MAX`
    */
-  restoreEntry(entry: NewEntry, signal: AbortSignal): Promise<boolean>;
+  restoreEntry(entry: NewEntry, epoch: string, signal: AbortSignal): Promise<boolean>;
 }

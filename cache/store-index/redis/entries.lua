@@ -95,18 +95,18 @@ local function op_drop()
   return {}
 end
 
--- restore: name, object, JSON, record, whether it replaces
+-- restore: epoch, name, object, JSON, record, whether it replaces
 local function op_restore()
-  local name = ARGV[4]
+  local name = ARGV[5]
   local published, pending = row_of('p', name), row_of('q', name)
-  if published and published.object == ARGV[5] then return {'1'} end
-  if pending and pending.object == ARGV[5] then remove('q', name) end
-  if published and ARGV[8] ~= '1' then return {} end
-  local packs = cjson.decode(ARGV[6]).packs
+  if published and published.object == ARGV[6] then return {'1'} end
+  if pending and pending.object == ARGV[6] then remove('q', name) end
+  if published and ARGV[9] ~= '1' then return {} end
+  local packs = cjson.decode(ARGV[7]).packs
   if #gone(packs) > 0 then return {} end
   refer(packs, 1)
   if published then remove('p', name) end
-  insert('p', name, ARGV[5], ARGV[6], ARGV[7], times_now())
+  insert('p', name, ARGV[6], ARGV[7], ARGV[8], times_now())
   return {'1'}
 end
 

@@ -45,10 +45,10 @@ export class RedisEntries {
     return listOf(await this.#step(signal, 'drop', entryText(entry), entry.object, Number(entry.onlyPending ?? false))).length > 0;
   }
 
-  async restore(entry: NewEntry, signal: AbortSignal): Promise<boolean> {
+  async restore(entry: NewEntry, epoch: string, signal: AbortSignal): Promise<boolean> {
     const tooMany = tooManyPacks(entry);
     if (tooMany !== undefined) throw tooMany;
-    const args = [entryText(entry.at), entry.object, encodeEntry(entry), entry.record, Number(entry.replace)];
+    const args = [epoch, entryText(entry.at), entry.object, encodeEntry(entry), entry.record, Number(entry.replace)];
     return listOf(await this.#step(signal, 'restore', ...args)).length > 0;
   }
 

@@ -140,7 +140,7 @@ local OPS = {
   add = {op_add, ARGV[8] ~= '', false}, locate = {op_locate, true, false}, forget = {op_forget, true, false},
   extend = {op_extend, true, false}, release = {op_release, true, false}, sweep = {op_sweep, true, false},
   prepare = {op_prepare, true, false}, publish = {op_publish, true, false}, drop = {op_drop, false, false},
-  restore = {op_restore, false, false}, get = {op_get, true, false}, newest = {op_newest, true, false},
+  restore = {op_restore, false, true}, get = {op_get, true, false}, newest = {op_newest, true, false},
   list = {op_list, false, false}, pending = {op_pending, false, false}, rows = {op_rows, false, false},
   known = {op_known, false, false}, packs = {op_packs, false, false}, usage = {op_usage, true, false},
   condemn = {op_condemn, true, true}, recorded = {op_recorded, true, true}, ['may-delete'] = {op_may_delete, true, false},

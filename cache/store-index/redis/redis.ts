@@ -86,7 +86,7 @@ export function openRedisStoreIndex(options: RedisStoreIndexOptions): StoreIndex
       await packs.replay(names, epoch, signal);
       await entries.dropNeedless(epoch, signal);
     },
-    restoreEntry: (entry, signal) => entries.restore(entry, signal),
+    restoreEntry: (entry, epoch, signal) => entries.restore(entry, epoch, signal),
     async [Symbol.asyncDispose]() {
       gone = true;
     },

@@ -73,7 +73,7 @@ export async function openSqliteStoreIndex({ path, env }: SqliteStoreIndexOption
     sweep: (signal) => call('sweep', signal),
     claim: (task, holder, ttlMs, signal) => call('claim', signal, task, holder, ttlMs),
     replayCondemned: (packs, epoch, signal) => call('replayCondemned', signal, packs, epoch),
-    restoreEntry: (entry, signal) => call('restoreEntry', signal, entry),
+    restoreEntry: (entry, epoch, signal) => call('restoreEntry', signal, entry, epoch),
     async [Symbol.asyncDispose]() {
       closing ??= (async () => {
         try {

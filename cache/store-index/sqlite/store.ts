@@ -168,8 +168,8 @@ export class SqliteStore {
     });
   }
 
-  restoreEntry(now: number, entry: NewEntry): boolean {
-    return this.#write(false, undefined, () => {
+  restoreEntry(now: number, entry: NewEntry, epoch: string): boolean {
+    return this.#write(false, epoch, () => {
       const tooMany = tooManyPacks(entry);
       if (tooMany !== undefined) throw tooMany;
       return this.#entries.restore(entry, now);

@@ -51,7 +51,7 @@ const steps: readonly fc.Arbitrary<Step>[] = [
     .map(([of, id]) => step(`prepare ${of.object}`, (index, epoch) => index.prepare(of, holdOf(`hold-${id}`, epoch), signal))),
   entry.map((of) => step(`publish ${of.object}`, (index) => index.publish({ ...of.at, object: of.object }, signal))),
   entry.map((of) => step(`dropEntry ${of.object}`, (index) => index.dropEntry({ ...of.at, object: of.object }, signal))),
-  entry.map((of) => step(`restoreEntry ${of.object}`, (index) => index.restoreEntry(of, signal))),
+  entry.map((of) => step(`restoreEntry ${of.object}`, (index, epoch) => index.restoreEntry(of, epoch, signal))),
   fc.record({ kind, scopes, key }).map((of) => step('entry', (index) => index.entry(of.kind, 'apple', of.scopes, of.key, signal))),
   fc
     .record({ kind, scopes, key })

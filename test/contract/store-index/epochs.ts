@@ -26,7 +26,7 @@ export function epochCases(subject: StoreIndexSubject): void {
       await expect(index.extend(hold, signal)).rejects.toMatchObject(closed);
       await index.addPack(newPack(a, [blob(1)]), undefined, signal);
       const entry = newEntry(keyOf('k'), [a]);
-      expect(await index.restoreEntry(entry, signal)).toBe(true);
+      expect(await index.restoreEntry(entry, epoch, signal)).toBe(true);
       expect(await index.entries({}, undefined, 10, signal)).toHaveLength(1);
       expect((await index.knownObjects([entry.object], signal)).size).toBe(1);
       expect(await index.dropEntry({ ...entry.at, object: entry.object }, signal)).toBe(true);
@@ -49,7 +49,9 @@ export function epochCases(subject: StoreIndexSubject): void {
       await expect(index.replayCondemned([a], OTHER, signal)).rejects.toMatchObject(wrong);
       await expect(index.condemn(a, OTHER, 0, signal)).rejects.toMatchObject(wrong);
       await expect(index.condemnRecorded(a, OTHER, signal)).rejects.toMatchObject(wrong);
+      await expect(index.restoreEntry(newEntry(keyOf('k'), []), OTHER, signal)).rejects.toMatchObject(wrong);
       expect(await index.packs({}, undefined, 10, signal)).toEqual([]);
+      expect(await index.entries({}, undefined, 10, signal)).toEqual([]);
     });
 
     test('condemns what the store says was condemned, known or not, with the entries that need it', async () => {
@@ -57,9 +59,9 @@ export function epochCases(subject: StoreIndexSubject): void {
       await using index = await subject.open(clock);
       const { epoch } = await index.epoch(signal);
       for (const [n, pack] of [a, b].entries()) await index.addPack(newPack(pack, [blob(n)]), undefined, signal);
-      expect(await index.restoreEntry(newEntry(keyOf('on-a'), [a]), signal)).toBe(true);
-      expect(await index.restoreEntry(newEntry(keyOf('on-b'), [b]), signal)).toBe(true);
-      expect(await index.restoreEntry(newEntry(keyOf('on-both'), [a, b]), signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('on-a'), [a]), epoch, signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('on-b'), [b]), epoch, signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('on-both'), [a, b]), epoch, signal)).toBe(true);
       clock.pass(500);
       await index.replayCondemned([a, c], epoch, signal);
       await index.replayCondemned([a], epoch, signal);
@@ -92,12 +94,12 @@ export function epochCases(subject: StoreIndexSubject): void {
       await using index = await subject.open(clock);
       const { epoch } = await index.epoch(signal);
       await index.addPack(newPack(a, [blob(1)]), undefined, signal);
-      expect(await index.restoreEntry(newEntry(keyOf('k'), [a, b], 1), signal)).toBe(false);
-      expect(await index.restoreEntry(newEntry(keyOf('k'), [a], 2), signal)).toBe(true);
-      expect(await index.restoreEntry(newEntry(keyOf('k'), [a], 2), signal)).toBe(true);
-      expect(await index.restoreEntry(newEntry(keyOf('k'), [], 3), signal)).toBe(false);
-      expect(await index.restoreEntry(newEntry(keyOf('l'), [a], 1), signal)).toBe(true);
-      expect(await index.restoreEntry(newEntry(keyOf('l'), [a], 2, { replace: true }), signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('k'), [a, b], 1), epoch, signal)).toBe(false);
+      expect(await index.restoreEntry(newEntry(keyOf('k'), [a], 2), epoch, signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('k'), [a], 2), epoch, signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('k'), [], 3), epoch, signal)).toBe(false);
+      expect(await index.restoreEntry(newEntry(keyOf('l'), [a], 1), epoch, signal)).toBe(true);
+      expect(await index.restoreEntry(newEntry(keyOf('l'), [a], 2, { replace: true }), epoch, signal)).toBe(true);
       await index.open(epoch, signal);
       const rows = await index.entries({}, undefined, 10, signal);
       expect(rows.map(({ object, state, createdAt }) => [object.at(-1), state, createdAt])).toEqual([
@@ -112,7 +114,7 @@ export function epochCases(subject: StoreIndexSubject): void {
       await at.index.addPack(newPack(a, [blob(1)]), holdOf('h', at.epoch), signal);
       const entry = newEntry(keyOf('k'), [a]);
       await at.index.prepare(entry, holdOf('h', at.epoch), signal);
-      expect(await at.index.restoreEntry(entry, signal)).toBe(true);
+      expect(await at.index.restoreEntry(entry, at.epoch, signal)).toBe(true);
       expect((await at.index.entries({}, undefined, 10, signal)).map(({ state }) => state)).toEqual(['published']);
       expect((await at.index.packs({}, undefined, 10, signal))[0]?.refCount).toBe(1);
       expect(await at.index.publish({ ...entry.at, object: entry.object }, signal)).toBeUndefined();

@@ -166,12 +166,12 @@ export async function keep(seat: Seat): Promise<void> {
   if (state.complete) return;
   const options = { objects: mutation.objects(objects), index, env: world.env(), graceMs: SIM_SETTINGS.graceMs };
   await mutation.open(options, signal, openEpoch);
-  await mutation.rebuild(() => rebuild(seat));
+  await mutation.rebuild(() => rebuild(seat, state.epoch));
   await index.complete(state.epoch, signal);
   world.count('rebuilt');
 }
 
-async function rebuild({ index, objects }: Seat): Promise<void> {
+async function rebuild({ index, objects }: Seat, epoch: string): Promise<void> {
   const begunAt = await index.now(signal);
   for await (const { key } of objects.list('p/', {}, signal)) {
     if (packOfKey(key) === undefined) continue;
@@ -185,7 +185,7 @@ async function rebuild({ index, objects }: Seat): Promise<void> {
   for (const key of keys.toReversed()) {
     await ignoring(['OBJECT_UNKNOWN'], async () => {
       const entry = JSON.parse(await textOf(objects, key)) as NewEntry; // as commit wrote it
-      await index.restoreEntry({ ...entry, record: Buffer.from('again'), replace: false }, signal);
+      await index.restoreEntry({ ...entry, record: Buffer.from('again'), replace: false }, epoch, signal);
       if ((await objects.head(key, signal)) === undefined) await index.dropEntry({ ...entry.at, object: key }, signal);
     });
   }

@@ -78,9 +78,12 @@ export class Checker {
     for (const pack of packs) if (!this.hasPack(pack)) this.#lost(kept, pack);
   }
 
-  /** Somebody takes the entry away on purpose; earlier versions of its name, whose objects may be left over, are not owed either. */
+  /**
+   * Somebody takes the entry away on purpose; earlier versions of its name, whose objects may be left over, are not owed either, be it
+   * that their writers have yet to learn that they were kept.
+   */
   dropping(name: string, object: string): void {
-    this.#dropping.add(object);
+    for (const [other, record] of this.#records) if (record.name === name && other <= object) this.#dropping.add(other);
     for (const kept of this.#kept.values()) if (kept.name === name) kept.dropped = true;
   }
 

@@ -13,6 +13,7 @@ export type Mutation = {
   /** `pause`: until a while has passed. */
   readonly index: (index: StoreIndex, pause: () => Promise<void>) => StoreIndex;
   readonly savers: (index: StoreIndex) => StoreIndex;
+  readonly keepers: (index: StoreIndex) => StoreIndex;
   readonly settings: (settings: GcSettings) => GcSettings;
   readonly env: (env: Env, world: World) => Env;
   readonly open: (
@@ -30,6 +31,7 @@ export const AS_IT_IS: Mutation = {
   objects: (objects) => objects,
   index: (index) => index,
   savers: (index) => index,
+  keepers: (index) => index,
   settings: (settings) => settings,
   env: (env) => env,
   open: (options, signal, right) => right(options, signal),
@@ -80,6 +82,19 @@ export const MUTATIONS: readonly { readonly about: string; readonly invariants: 
     about: 'a new epoch counts as complete before its store was read',
     invariants: ['kept', 'found'],
     mutation: { ...AS_IT_IS, rebuild: async () => {} },
+  },
+  {
+    about: 'a rebuild of an epoch that is over goes on in the next one',
+    invariants: ['kept', 'found', 'dropped'],
+    mutation: {
+      ...AS_IT_IS,
+      // It takes a rebuild that stands still while the index begins anew.
+      swarm: (swarm) => ({ ...swarm, failovers: 0.8, stalls: 0.02 }),
+      keepers: (index) =>
+        changed(index, {
+          restoreEntry: async (entry, _epoch, signal) => index.restoreEntry(entry, (await index.epoch(signal)).epoch, signal),
+        }),
+    },
   },
   {
     about: 'nothing is ever condemned',

@@ -94,7 +94,7 @@ class Run {
     const { world, mutation } = this;
     const actor: Actor = { name: `${role.name}-${this.#people.length}`, crashed: false };
     const index = world.indexFor(actor, at);
-    const own = role === SAVER ? mutation.savers(index) : index;
+    const own = role === SAVER ? mutation.savers(index) : role.work === KEEPER.work ? mutation.keepers(index) : index;
     const seat = { world, actor, objects: world.objects(actor), index: own, mutation };
     this.#people.push({ role, actor, isCutOff: at !== undefined });
     repeat(seat, role.pauseMs, role.work(seat)).catch((error: unknown) => {
