@@ -4,6 +4,7 @@ import { Fault } from '../base/fault.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import type { HashedFiles } from './hashed-files.ts';
+import { BUFFER_BYTES, lend, takeBuffer } from './lent-buffers.ts';
 import { ioFault, type LruDir } from './lru-dir.ts';
 import { partitionOf } from './owner.ts';
 import { spanOf } from './range.ts';
@@ -13,7 +14,6 @@ import { verified, verifyBytes } from './verify.ts';
 
 /** Up to this size a blob is read or written in one go, without a thread of the pool. */
 const SMALL_BYTES = 256 * 1024;
-const PIECE_BYTES = 1024 * 1024;
 /** Files looked for before other work of the process gets its turn. */
 const TURN_FILES = 512;
 
@@ -25,8 +25,8 @@ export function diskStores(files: LruDir, durability: 'process' | 'power'): Stor
 /**
  * The blobs of one partition (an owner) of a directory of files, named by digest. What is read is hashed: a whole blob on
  * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first; a large
- * file that this process has hashed and that has not changed since, not again. A file that is damaged or has the wrong size is
- * removed.
+ * file that this process has hashed, on its way in or out, and that has not changed since, not again. A file that is damaged
+ * or has the wrong size is removed.
  */
 export function diskStore(files: LruDir, partition: string, durability: 'process' | 'power'): BlobStore {
   /** Whether the blob is there, by name and size; a file of another size (a crash can leave one) is removed. */
@@ -63,6 +63,7 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
         if (!(source instanceof Uint8Array)) for await (const _ of verified(digest, source, 'DIGEST_MISMATCH'));
         return;
       }
+      let marked: ReturnType<HashedFiles['mark']>;
       await files.write(partition, digest, sizeOf(digest), async (fd) => {
         if (source instanceof Uint8Array && source.byteLength <= SMALL_BYTES) writeSmall(fd, source);
         else if (source instanceof Uint8Array) await writePiece(fd, source);
@@ -73,7 +74,9 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
           }
         }
         signal.throwIfAborted();
+        if (sizeOf(digest) > SMALL_BYTES) marked = files.hashed.mark(fd);
       });
+      files.hashed.noteMarked(`${partition}/${digest}`, files.pathOf(partition, digest), marked);
     },
     async findMissing(digests, signal) {
       const missing = new Set<Digest>();
@@ -138,18 +141,21 @@ async function* large(
   yield* pieces(reading, start, length);
 }
 
-/** One piece is read ahead of the one that is worked on. @throws {Fault} BLOB_CORRUPT where the file ends before the span does */
+/**
+ * One piece is read ahead of the one that is worked on; pieces are lent.
+ * @throws {Fault} BLOB_CORRUPT where the file ends before the span does
+ */
 async function* pieces({ fd, digest, signal }: Reading, start: number, length: number): AsyncGenerator<Uint8Array, void, undefined> {
   const end = start + length;
   let at = start;
-  let ahead = length === 0 ? undefined : readPiece(fd, at, Math.min(PIECE_BYTES, length));
+  let ahead = length === 0 ? undefined : readPiece(fd, at, Math.min(BUFFER_BYTES, length));
   try {
     while (ahead !== undefined) {
       const piece = await ahead;
       signal.throwIfAborted();
       if (piece.byteLength === 0) throw new Fault('BLOB_CORRUPT', `Blob ${digest}: its file has only ${at} bytes`);
       at += piece.byteLength;
-      ahead = at < end ? readPiece(fd, at, Math.min(PIECE_BYTES, end - at)) : undefined;
+      ahead = at < end ? readPiece(fd, at, Math.min(BUFFER_BYTES, end - at)) : undefined;
       yield piece;
     }
   } finally {
@@ -158,10 +164,10 @@ async function* pieces({ fd, digest, signal }: Reading, start: number, length: n
 }
 
 function readPiece(fd: number, at: number, length: number): Promise<Uint8Array> {
-  const piece = Buffer.allocUnsafe(length);
+  const buffer = takeBuffer();
   const reading = new Promise<Uint8Array>((resolve, reject) =>
-    fs.read(fd, piece, 0, length, at, (error, count) =>
-      error === null ? resolve(piece.subarray(0, count)) : reject(ioFault(error, 'reading a blob')),
+    fs.read(fd, buffer, 0, length, at, (error, count) =>
+      error === null ? resolve(lend(buffer, count)) : reject(ioFault(error, 'reading a blob')),
     ),
   );
   reading.catch(() => {}); // whoever takes the piece hears of it; until then nobody awaits it

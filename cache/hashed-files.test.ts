@@ -64,6 +64,22 @@ describe('a file that was noted', () => {
   });
 });
 
+test('a file that was written here is known under its name at once, and not once it is changed or another has its place', async () => {
+  await using open = await openFile();
+  const files = new HashedFiles(systemClock);
+  const [fd, named] = [fs.openSync(open.file, 'r+'), `${open.file}-named`];
+  const marked = files.mark(fd);
+  fs.renameSync(open.file, named);
+  files.noteMarked('name', named, marked);
+  expect(files.has('name', fd)).toBe(true);
+  fs.writeSync(fd, 'A', 0);
+  expect(files.has('name', fd)).toBe(false);
+  fs.writeFileSync(open.file, 'as it was');
+  files.noteMarked('other', open.file, marked);
+  expect(files.has('other', open.fd)).toBe(false);
+  fs.closeSync(fd);
+});
+
 test('a file that has only just changed is not noted', async () => {
   await using open = await openFile();
   const files = new HashedFiles({ ...systemClock, now: () => Math.floor(fs.fstatSync(open.fd).ctimeMs) + 50 });

@@ -24,6 +24,27 @@ export class HashedFiles {
     this.#filesMax = filesMax;
   }
 
+  /**
+   * Gives a file that was just written, and hashed meanwhile, a time that says any later change at once: the clocks of file systems
+   * count nanoseconds, and meet a whole millisecond once in many thousand times. For `noteMarked`; undefined where that cannot be done.
+   */
+  mark(fd: number): Marked | undefined {
+    try {
+      const now = Math.floor(this.#clock.now()) / 1_000;
+      fs.futimesSync(fd, now, now);
+    } catch {
+      return undefined; // it is hashed when it is read
+    }
+    return statOf(fd);
+  }
+
+  /** The file that was marked has its name by now, unless another one has. */
+  noteMarked(name: string, file: string, marked: Marked | undefined): void {
+    if (marked === undefined) return;
+    const stat = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+    if (stat?.ino === marked.ino && stat.dev === marked.dev && stat.mtimeNs === marked.mtimeNs) this.note(name, identityOf(stat));
+  }
+
   /** Whether the open file looks as it did when it was last noted under this name. */
   has(name: string, fd: number): boolean {
     const known = this.#known.get(name);
@@ -50,6 +71,9 @@ export class HashedFiles {
     }
   }
 }
+
+/** What a file was before it got its name, which changes one of its times. */
+type Marked = Pick<fs.BigIntStats, 'dev' | 'ino' | 'mtimeNs'>;
 
 function statOf(fd: number): fs.BigIntStats | undefined {
   try {

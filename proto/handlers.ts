@@ -13,6 +13,7 @@ import type { Evidence } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { detailOf, Fault, isFault, type FaultCode } from '../base/fault.ts';
 import { readMessages, writeMessages, type Source } from './flow.ts';
+import { rawSink, type RawForm } from './raw-sink.ts';
 import { faultToStatus, type CallStatus } from './status.ts';
 
 /** What a handler knows of its call beyond the messages. */
@@ -59,16 +60,21 @@ export function unary<Req, Res>(env: CallEnv, name: string, run: (request: Req, 
   };
 }
 
-/** One request, many responses. They are pulled only as fast as the client reads; `run` is told to end by `signal` and `return()`. */
+/**
+ * One request, many responses. They are pulled only as fast as the client reads; `run` is told to end by `signal` and `return()`.
+ * With `raw`, responses are sent in that form.
+ */
 export function serverStream<Req, Res>(
   env: CallEnv,
   name: string,
   run: (request: Req, call: Call) => AsyncIterable<Res>,
+  raw?: RawForm<Res>,
 ): handleServerStreamingCall<Req, Res> {
   return (call) => {
+    const sink = (raw === undefined ? undefined : rawSink(call, raw)) ?? call;
     settle(
       told(env, name),
-      (context) => writeMessages(call, run(call.request, context), context.signal),
+      (context) => writeMessages(sink, run(call.request, context), context.signal),
       call,
       () => call.end(),
       (error, abandoned) => void call.emit('error', statusOf(env, name, error, abandoned)),

@@ -4,8 +4,10 @@ import type { ReadRequest__Output } from '../../proto/gen/google/bytestream/Read
 import type { ReadResponse } from '../../proto/gen/google/bytestream/ReadResponse.ts';
 import { clientStream, serverStream, unary, type Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
+import type { RawForm } from '../../proto/raw-sink.ts';
 import type { ServedService } from '../../proto/serve.ts';
 import { sizeOf } from '../digest.ts';
+import { giveBack } from '../lent-buffers.ts';
 import { compressZstd } from '../zstd.ts';
 import { accessOf } from './access.ts';
 import { PIECE_BYTES } from './limits.ts';
@@ -20,10 +22,15 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
   const { service } = loadProto().google.bytestream.ByteStream;
   const uploads = new Uploads();
   const handlers: ByteStreamHandlers = {
-    Read: serverStream(env, 'Read', (request, call) => {
-      const { execution } = parts;
-      return execution?.isLog(request.resourceName) === true ? execution.readLog(request, call) : read(parts, request, call);
-    }),
+    Read: serverStream(
+      env,
+      'Read',
+      (request, call) => {
+        const { execution } = parts;
+        return execution?.isLog(request.resourceName) === true ? execution.readLog(request, call) : read(parts, request, call);
+      },
+      READ_RESPONSE,
+    ),
     Write: clientStream(env, 'Write', (requests, call) => writeBlob(parts, uploads, requests, call)),
     QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => {
       const name = parseResourceName(request.resourceName, 'write');
@@ -35,39 +42,29 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
       return { committedSize: String(received), complete: false };
     }),
   };
-  return {
-    definition: { ...service, Read: { ...service.Read, responseSerialize: serializeRead } },
-    handlers,
-    [Symbol.dispose]: () => uploads[Symbol.dispose](),
-  };
+  return { definition: service, handlers, [Symbol.dispose]: () => uploads[Symbol.dispose]() };
 }
 
 /** Field 10, bytes: see bytestream.proto. */
 const DATA_TAG = (10 << 3) | 2;
 
-/**
- * ReadResponse in its wire form. Of what this returns, grpc-js reads the length and copies the bytes into the frame that it sends: they
- * are written there at once, instead of into a message of their own first.
- */
-export function serializeRead({ data = '' }: ReadResponse): Buffer {
-  const bytes = typeof data === 'string' ? Buffer.from(data, 'base64') : data;
-  const head: number[] = [];
-  if (bytes.byteLength > 0) {
-    head.push(DATA_TAG);
-    let left = bytes.byteLength;
-    for (; left > 0x7f; left >>>= 7) head.push((left & 0x7f) | 0x80);
-    head.push(left);
-  }
-  const message = {
-    byteLength: head.length + bytes.byteLength,
-    copy(target: Uint8Array, at: number) {
-      target.set(head, at);
-      target.set(bytes, at + head.length);
-      return message.byteLength;
-    },
-  };
-  return message as unknown as Buffer; // the part of one that `serializeMessage` of grpc-js uses; the tests of reads notice another
-}
+/** ReadResponse: its bytes go out from where they were read, and their buffer is used again then. */
+export const READ_RESPONSE: RawForm<ReadResponse> = {
+  parts({ data }) {
+    const bytes = typeof data === 'string' ? Buffer.from(data, 'base64') : (data ?? new Uint8Array(0));
+    const head: number[] = [];
+    if (bytes.byteLength > 0) {
+      head.push(DATA_TAG);
+      let left = bytes.byteLength;
+      for (; left > 0x7f; left >>>= 7) head.push((left & 0x7f) | 0x80);
+      head.push(left);
+    }
+    return [Uint8Array.from(head), bytes];
+  },
+  sent({ data }) {
+    if (data instanceof Uint8Array) giveBack(data);
+  },
+};
 
 async function* read(parts: DataPlaneParts, request: ReadRequest__Output, call: Call): AsyncGenerator<ReadResponse, void, undefined> {
   const { instance, digest, encoding } = parseResourceName(request.resourceName, 'read');
@@ -84,6 +81,7 @@ async function* read(parts: DataPlaneParts, request: ReadRequest__Output, call: 
   const range = offset === 0 && limit === 0 ? undefined : { offset, ...(limit === 0 ? {} : { length: limit }) };
   const plain = parts.storeOf(access.view).get(digest, range, call.signal);
   for await (const chunk of encoding === 'zstd' ? compressZstd(plain) : plain) {
-    for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) yield { data: chunk.subarray(start, start + PIECE_BYTES) };
+    if (chunk.byteLength <= PIECE_BYTES) yield { data: chunk };
+    else for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) yield { data: chunk.subarray(start, start + PIECE_BYTES) };
   }
 }
