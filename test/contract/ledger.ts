@@ -203,6 +203,26 @@ function recordContract(ledger: () => Ledger, lead: Lead): void {
     expect(await ledger().events(buildNumber(9), 0, 100, signal)).toEqual([]);
   });
 
+  it('returns single events of commits that brought many', async () => {
+    const term = await lead();
+    const [build, other] = [buildNumber(1), buildNumber(2)];
+    const seqs = [...Array.from({ length: 40 }, (_, index) => index + 1), 50, 51, 52];
+    await ledger().commit(term, [eventRecord(build, 1), eventRecord(build, 2)], signal);
+    const rest = seqs.slice(2).flatMap((seq) => [eventRecord(build, seq), eventRecord(other, seq)]);
+    await ledger().commit(term, rest, signal);
+    for (const after of [0, 1, 2, 3, 17, 18, 19, 39, 40, 49, 50, 52]) {
+      for (const limit of [1, 2, 16, 17, 100]) {
+        const events = await ledger().events(build, after, limit, signal);
+        expect(events).toEqual(
+          seqs
+            .filter((seq) => seq > after)
+            .slice(0, limit)
+            .map((seq) => buildEvent(seq)),
+        );
+      }
+    }
+  });
+
   it('forgets a build with all that belongs to it, and nothing else', async () => {
     const term = await lead();
     const [gone, kept] = [buildNumber(1), buildNumber(2)];

@@ -12,7 +12,7 @@ export type RedisKeys = {
   readonly holds: string;
   /** Hash of a build's rows: `build`, `state`, `spec/<step>`, `step/<step>`. */
   rows(build: string): string;
-  /** Stream of a build's events; the id is `<seq>-1`. */
+  /** Stream of a build's events; an entry has one or several, field `e` each, and the id `<number of the last>-1`. */
   events(build: string): string;
   /** Set of the tokens of a build's logs. */
   tokens(build: string): string;

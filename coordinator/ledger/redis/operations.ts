@@ -27,6 +27,9 @@ export type Slice = {
 export const SLICE_OPERATIONS = 256;
 export const SLICE_BYTES = 262_144;
 
+/** Events of a build that become one entry of its stream: each entry costs Redis several microseconds, whatever is in it. */
+export const ENTRY_EVENTS = 16;
+
 /** Records that are made operations of in one turn of the event loop: a few milliseconds. */
 export const TURN_RECORDS = 512;
 
@@ -108,6 +111,9 @@ function bytesOf({ key, args }: Operation): number {
   return bytes;
 }
 
+/** Events with consecutive numbers, and the arguments of the operation that appends them. */
+type StreamEntry = { lastSeq: number; count: number; readonly args: Arg[] };
+
 class Compiler {
   readonly #keys: RedisKeys;
   readonly #tokensOf: TokensOf;
@@ -118,6 +124,8 @@ class Compiler {
   readonly #accepted = new Set<string>();
   /** Tokens that the records themselves bring, by build. */
   readonly #tokens = new Map<string, Set<string>>();
+  /** The newest entry of each build's stream, which further events may join. */
+  readonly #entries = new Map<string, StreamEntry>();
 
   constructor(keys: RedisKeys, tokensOf: TokensOf) {
     this.#keys = keys;
@@ -131,8 +139,7 @@ class Compiler {
       case 'drop':
         return this.#push('D', this.#tableOf(change.class), change.key);
       case 'event':
-        this.#touched.add(change.build);
-        return this.#push('X', this.#keys.events(change.build), String(change.seq), change.body);
+        return this.#event(change);
       case 'forget':
         return this.#forget(change.build);
       case 'log-chunk':
@@ -178,6 +185,22 @@ class Compiler {
     }
   }
 
+  #event({ build, seq, body }: Extract<RowChange, { kind: 'event' }>): void {
+    this.#touched.add(build);
+    const open = this.#entries.get(build);
+    if (open?.lastSeq === seq - 1 && open.count < ENTRY_EVENTS) {
+      open.lastSeq = seq;
+      open.count += 1;
+      open.args[0] = String(open.lastSeq);
+      open.args[1] = String(open.count);
+      open.args.push(body);
+      return;
+    }
+    const args = [String(seq), '1', body];
+    this.#entries.set(build, { lastSeq: seq, count: 1, args });
+    this.#operations.push({ op: 'X', key: this.#keys.events(build), args });
+  }
+
   #tableOf(rowClass: RowClass): string {
     return rowClass === 'session' ? this.#keys.sessions : this.#keys.holds;
   }
@@ -190,6 +213,7 @@ class Compiler {
     this.#accepted.delete(build);
     this.#touched.delete(build);
     this.#tokens.delete(build);
+    this.#entries.delete(build);
   }
 
   #log(change: LogRecord): void {

@@ -2,7 +2,7 @@
 -- are indexes into `keys`, of which the first is meta, the second builds, the third partial.
 --   H key field value   put a row, a part of a log, a session, a hold
 --   D key field         drop it
---   X key seq body      append an event
+--   X key seq n body... append n events, of which the last is number `seq`
 --   U key               drop a whole key
 --   A key member        add a token to a build's
 --   R key member        take it away
@@ -18,11 +18,16 @@ local function drop_chunks(key, stop)
   end
 end
 
-local function append(key, seq, body)
-  local answer = redis.pcall('XADD', key, seq .. '-1', 'e', body)
+local function append(key, seq, list, from, count)
+  local pairs_of = {}
+  for i = 0, count - 1 do
+    pairs_of[2 * i + 1] = 'e'
+    pairs_of[2 * i + 2] = list[from + i]
+  end
+  local answer = redis.pcall('XADD', key, seq .. '-1', unpack(pairs_of))
   if type(answer) == 'table' and answer.err then
-    -- An event is never changed: one that is there already is the same one.
-    if #redis.call('XRANGE', key, seq, seq) == 0 then error(answer.err) end
+    -- Events come in order and are never changed: where this number or a later one is there, these are there already.
+    if #redis.call('XRANGE', key, seq, '+', 'COUNT', 1) == 0 then error(answer.err) end
   end
 end
 
@@ -52,8 +57,9 @@ local function apply(list, from, keys)
       fields[#fields + 1] = list[i + 3]
       i = i + 4
     elseif op == 'X' then
-      append(keys[tonumber(list[i + 1])], list[i + 2], list[i + 3])
-      i = i + 4
+      local count = tonumber(list[i + 3])
+      append(keys[tonumber(list[i + 1])], list[i + 2], list, i + 4, count)
+      i = i + 4 + count
     elseif op == 'D' then
       local key = keys[tonumber(list[i + 1])]
       put_into(key)

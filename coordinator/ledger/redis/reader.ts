@@ -191,11 +191,12 @@ async function eventsOf(
     const count = Math.min(PAGE_EVENTS, limit - events.length);
     const [page] = await ask(signal, command('XRANGE', key, String(after + 1), '+', 'COUNT', count));
     if (!Array.isArray(page)) throw strange(page);
-    for (const entry of page) events.push(eventOf(build, entry));
+    // The first entry may begin with events that were read already.
+    for (const entry of page) events.push(...eventsOfEntry(build, entry).filter(({ seq }) => seq > after));
     if (page.length < count) break;
     after = events.at(-1)?.seq ?? after;
   }
-  return events;
+  return events.slice(0, limit);
 }
 
 /** A command as a call. */
@@ -203,9 +204,12 @@ export function command(name: string, ...args: readonly Arg[]): Call {
   return { kind: 'command', name, args };
 }
 
-function eventOf(build: BuildId, entry: unknown): BuildEvent {
+/** An entry's number is that of its last event; the others come right before it. */
+function eventsOfEntry(build: BuildId, entry: unknown): readonly BuildEvent[] {
   if (!Array.isArray(entry) || !Array.isArray(entry[1])) throw strange(entry);
-  return decodeEvent(build, Number.parseInt(String(entry[0]), 10), String(entry[1][1]));
+  const bodies = texts(entry[1]).filter((_, index) => index % 2 === 1);
+  const first = Number.parseInt(String(entry[0]), 10) - bodies.length + 1;
+  return bodies.map((body, index) => decodeEvent(build, first + index, body));
 }
 
 /** A log's hash, as a list of names and values. */

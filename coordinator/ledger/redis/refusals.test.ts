@@ -161,8 +161,8 @@ it('refuses a Redis that evicts keys', async () => {
 
 it('refuses data of a newer version', async () => {
   await using ledger = await openAt(redis.url);
-  await redis.command('HSET', '{switchyard}:meta', 'form', '2');
-  await expect(lead(ledger)).rejects.toMatchObject({ code: 'WRONG_STATE', message: expect.stringContaining('form 2') });
+  await redis.command('HSET', '{switchyard}:meta', 'form', '3');
+  await expect(lead(ledger)).rejects.toMatchObject({ code: 'WRONG_STATE', message: expect.stringContaining('form 3') });
 });
 
 it('says that nobody answers, and at once that a password is wrong; the password is in no message and no log', async () => {

@@ -10,8 +10,8 @@ import { command } from './reader.ts';
 import type { Scripts } from './scripts.ts';
 import { expectDone, type HeldTerm } from './writer.ts';
 
-/** The form that the data is written in; a newer one is refused. */
-const FORM = 1;
+/** The form that the data is written in; a newer one is refused. In the first one, each entry of a stream is one event. */
+const FORM = 2;
 /** Keys that one sweep drops. */
 const SWEEP_KEYS = 256;
 
