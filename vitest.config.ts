@@ -5,12 +5,15 @@ import { CapabilityReporter, checkRequired } from './test/fixtures/capability-re
 /** Tests of the host: they start whole yards or need more than a step's sandbox gives. All others are `plain`. */
 const HOST_TESTS = ['test/e2e/**/*.test.ts', '**/*.host.test.ts'];
 
+/** Of a test, and of what prepares it: for hosts that are slow and busy. Whoever waits in it says sooner what for (`until`). */
+const PATIENT_MS = 180_000;
+
 /** Tests in containers, for which a Docker engine is started and images are made first: `npm run test:full`. */
 const FULL_TESTS = ['test/full/**/*.test.ts'];
 
 export default defineConfig(() => {
   checkRequired(process.env['SWITCHYARD_REQUIRE']);
-  const common = { maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 };
+  const common = { maxWorkers: 2, testTimeout: PATIENT_MS, hookTimeout: PATIENT_MS };
   return {
     test: {
       ...common,
@@ -32,7 +35,6 @@ export default defineConfig(() => {
             name: 'full',
             include: FULL_TESTS,
             globalSetup: ['test/full/setup.ts'],
-            testTimeout: 180_000,
             hookTimeout: 300_000,
           },
         },

@@ -16,27 +16,23 @@ function bytesBelow(dir: string): number {
     .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0);
 }
 
-test(
-  'several processes that write, read and evict at once see right bytes or none, and stay near the limit',
-  { timeout: 120_000 },
-  async () => {
-    await using dir = await tempDir();
-    await using stack = new AsyncDisposableStack();
-    const limit = 1_500_000;
-    const workers = [1, 2, 3].map((seed) =>
-      stack.use(startNode(['test/fixtures/store-worker.ts', dir.path, String(limit), String(seed), '400'])),
-    );
-    const seen = await Promise.all(workers.map((worker) => worker.ready(100_000)));
-    for (const one of seen) expect(one).toMatchObject({ wrong: [] });
-    const sum = (key: string) => seen.reduce((total, one) => total + Number(one[key]), 0);
-    // All 60 blobs together are more than the limit, so that every process has evicted what others had.
-    expect(sum('gone')).toBeGreaterThan(0);
-    expect(sum('read')).toBeGreaterThan(0);
-    expect(fs.readdirSync(path.join(dir.path, '.tmp'))).toEqual([]);
-    // Each learns of what the others wrote after a sixteenth of the limit, and one blob may be on its way.
-    expect(bytesBelow(dir.path)).toBeLessThan(limit * (1 + 3 / 16) + 3 * 250_000);
-  },
-);
+test('several processes that write, read and evict at once see right bytes or none, and stay near the limit', async () => {
+  await using dir = await tempDir();
+  await using stack = new AsyncDisposableStack();
+  const limit = 1_500_000;
+  const workers = [1, 2, 3].map((seed) =>
+    stack.use(startNode(['test/fixtures/store-worker.ts', dir.path, String(limit), String(seed), '400'])),
+  );
+  const seen = await Promise.all(workers.map((worker) => worker.ready(100_000)));
+  for (const one of seen) expect(one).toMatchObject({ wrong: [] });
+  const sum = (key: string) => seen.reduce((total, one) => total + Number(one[key]), 0);
+  // All 60 blobs together are more than the limit, so that every process has evicted what others had.
+  expect(sum('gone')).toBeGreaterThan(0);
+  expect(sum('read')).toBeGreaterThan(0);
+  expect(fs.readdirSync(path.join(dir.path, '.tmp'))).toEqual([]);
+  // Each learns of what the others wrote after a sixteenth of the limit, and one blob may be on its way.
+  expect(bytesBelow(dir.path)).toBeLessThan(limit * (1 + 3 / 16) + 3 * 250_000);
+});
 
 test('what another host is writing is left alone; what a process of this one left behind is removed', async () => {
   await using dir = await tempDir();

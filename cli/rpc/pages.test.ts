@@ -39,7 +39,7 @@ test('a list whose pages go round in a circle ends with an error that names the 
   await expect(at.client.snapshot('b-1', signal)).rejects.toMatchObject({ message: expect.stringContaining('its list does not end') });
 });
 
-test('a list that never ends ends with an error', { timeout: 120_000 }, async () => {
+test('a list that never ends ends with an error', async () => {
   let page = 0;
   await using at = await listing(() => String((page += 1)));
   await expect(at.client.list(filter, signal)).rejects.toMatchObject({ message: expect.stringMatching(/more than [\d,]+ pages/) });

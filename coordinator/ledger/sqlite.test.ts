@@ -39,7 +39,7 @@ ledgerContract({
 });
 
 describe('the file', () => {
-  it('has what was acknowledged, and whole submissions only, after its process was killed', { timeout: 60_000 }, async () => {
+  it('has what was acknowledged, and whole submissions only, after its process was killed', async () => {
     const script = fileURLToPath(new URL('../../test/contract/ledger-writer.ts', import.meta.url));
     const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] });
     const exited = once(child, 'exit');

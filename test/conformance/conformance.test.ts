@@ -11,7 +11,7 @@ import { startEmbedded } from './embedded.ts';
 import { renderReport } from './report.ts';
 import { AREAS, runSuite } from './suite.ts';
 
-test('the data plane conforms in all that it advertises, as docs/conformance.md says', { timeout: 120_000 }, async () => {
+test('the data plane conforms in all that it advertises, as docs/conformance.md says', async () => {
   await using server = await startEmbedded();
   const findings = await runSuite(server.endpoint);
   const deviating = findings.filter(({ verdict }) => verdict.kind !== 'holds');

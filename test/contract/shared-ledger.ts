@@ -171,7 +171,7 @@ function hintTests(yard: Yard, lead: Lead): void {
 }
 
 function lossTests(subject: SharedSubject, yard: Yard, lead: Lead): void {
-  it('fences the term when the newest commits are lost, and begins a new incarnation', { timeout: 60_000 }, async () => {
+  it('fences the term when the newest commits are lost, and begins a new incarnation', async () => {
     const { first, second } = yard();
     const term = await lead(first, 'a');
     await first.commit(term, submission(buildNumber(1), ['kept']), signal);

@@ -11,9 +11,9 @@ import type { BuildSnapshot } from '../../cli/build-view.ts';
 import { digestToProto } from '../../proto/convert.ts';
 import { runSwitchyard, startSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
-import { until } from '../fixtures/until.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
 import { descendantsOf, peakMemoryOf } from './processes.ts';
-import { endOf, logReaches, PATIENCE_MS, readLog, startRealYard, stepOf, submittedBy, writeFiles, type RealYard } from './real-yard.ts';
+import { endOf, logReaches, readLog, startRealYard, stepOf, submittedBy, writeFiles, type RealYard } from './real-yard.ts';
 
 const never = new AbortController().signal;
 const MIB = 1024 * 1024;
@@ -58,7 +58,7 @@ beforeAll(async () => {
 
 afterAll(() => yard[Symbol.asyncDispose]());
 
-describe('a build that cannot be', { timeout: 60_000 }, () => {
+describe('a build that cannot be', () => {
   test('a circle, an unknown need and paths that lead out are named with their place, and nothing is submitted', async () => {
     const { code, stderr } = await run(`  a: { run: x, needs: b, inputs: ['../secret'] }
   b: { run: x, needs: a, outputs: [/etc] }
@@ -94,7 +94,7 @@ describe('a build that cannot be', { timeout: 60_000 }, () => {
   });
 });
 
-test('a work tree in which nothing can be remembered is built all the same', { timeout: 60_000 }, async () => {
+test('a work tree in which nothing can be remembered is built all the same', async () => {
   const work = join(yard.work, 'unwritable');
   await writeFiles(work, {
     '.switchyard': 'where our directory would be',
@@ -104,14 +104,14 @@ test('a work tree in which nothing can be remembered is built all the same', { t
   expect(await runSwitchyard(['run', ...yard.at], { cwd: work })).toMatchObject({ code: 0, stderr: '' });
 });
 
-describe('a label that nobody has', { timeout: 60_000 }, () => {
+describe('a label that nobody has', () => {
   test('the command says which agent comes nearest and what that lacks, and so does explain', async () => {
     await writeFiles(yard.work, {
       'switchyard.yaml': `version: 1\nsteps:\n  a: { run: x, labels: 'class=edge, name=two, gpu=h100', timeout: 1m, cache: false }\n`,
     });
     await using waiting = startSwitchyard(['run', ...yard.at], { cwd: yard.work });
     const nearest = 'nearest is two, which lacks gpu=h100, but there is no label gpu';
-    await until('the command says so', () => waiting.stdout().includes(nearest), PATIENCE_MS);
+    await until('the command says so', () => waiting.stdout().includes(nearest));
     const { stdout } = await runSwitchyard(['explain', 'latest', 'a', ...yard.at], { cwd: yard.work });
     expect(stdout).toMatch(
       /Nearest agents\n {2}two: lacks gpu=h100, but there is no label gpu\n {2}one: lacks name=two, but name is one; gpu=h100/,
@@ -121,7 +121,7 @@ describe('a label that nobody has', { timeout: 60_000 }, () => {
   });
 });
 
-describe('bytes that are not what they should be', { timeout: 60_000 }, () => {
+describe('bytes that are not what they should be', () => {
   test('an input tree whose names lead out is the fault of the step, and nothing is written outside', async () => {
     const { dataAddress, instanceName } = await yard.server.server(never);
     await using data = openDataPlane({
@@ -179,7 +179,7 @@ describe('bytes that are not what they should be', { timeout: 60_000 }, () => {
   });
 });
 
-describe('logs', { timeout: 120_000 }, () => {
+describe('logs', () => {
   test('of a gigabyte are cut with a mark; the step succeeds, and nobody holds them in memory', async () => {
     const { build, steps } = await runBuild(
       `  flood: { run: 'head -c 1073741824 /dev/zero; echo made > made', outputs: [made], cache: false, timeout: 5m, labels: name=one }\n`,
@@ -212,7 +212,7 @@ describe('logs', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a wall clock that jumps', { timeout: 120_000 }, () => {
+describe('a wall clock that jumps', () => {
   test('a day forward and two days back ends no lease, no step and no build', async () => {
     await using dir = await tempDir();
     const offset = join(dir.path, 'offset');

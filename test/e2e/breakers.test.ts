@@ -7,7 +7,7 @@ import { loadProto } from '../../proto/load.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { until } from '../fixtures/until.ts';
 import { descendantsOf } from './processes.ts';
-import { endOf, PATIENCE_MS, startRealYard, type RealYard } from './real-yard.ts';
+import { endOf, startRealYard, type RealYard } from './real-yard.ts';
 
 const never = new AbortController().signal;
 
@@ -53,57 +53,45 @@ async function metric(port: number, line: string): Promise<number | undefined> {
 const OPEN = 'switchyard_dependency_breaker_state{dependency="store",state="open"}';
 const CLOSED = 'switchyard_dependency_breaker_state{dependency="store",state="closed"}';
 
-test(
-  'while the data plane is killed again and again steps wait, which everybody can see, and then go on',
-  { timeout: 120_000 },
-  async () => {
-    const port = await freePort();
-    await using yard = await startRealYard({ agents: ['one'], coordinatorArgs: ['--metrics-listen', `127.0.0.1:${port}`] });
-    expect(await metric(port, CLOSED)).toBe(1);
-    const killer = keepKilling(yard);
-    const step = { name: 'echo', command: ['echo', 'hello'], cacheable: true, resources: { slots: 1 } };
-    const { id } = await yard.server.submit({ name: 'waits', idempotencyKey: 'waits', steps: [step] }, never);
+test('while the data plane is killed again and again steps wait, which everybody can see, and then go on', async () => {
+  const port = await freePort();
+  await using yard = await startRealYard({ agents: ['one'], coordinatorArgs: ['--metrics-listen', `127.0.0.1:${port}`] });
+  expect(await metric(port, CLOSED)).toBe(1);
+  const killer = keepKilling(yard);
+  const step = { name: 'echo', command: ['echo', 'hello'], cacheable: true, resources: { slots: 1 } };
+  const { id } = await yard.server.submit({ name: 'waits', idempotencyKey: 'waits', steps: [step] }, never);
 
-    await until('the breaker of the store is open', async () => (await metric(port, OPEN)) === 1, PATIENCE_MS);
-    const explanation = await until(
-      'the step says what it waits for',
-      async () => {
-        const now = await yard.server.explain(id, 'echo', never);
-        return now.summary.includes('has not answered') && now.reasons.some((reason) => reason.includes('left alone since')) && now;
-      },
-      PATIENCE_MS,
-    );
-    expect(explanation.phase).toBe('resolving');
-    const agents = await until(
-      'operators see it',
-      async () => {
-        const { stdout } = await runSwitchyard(['agents', ...yard.at], { cwd: yard.dir });
-        return stdout.includes('The store does not answer the coordinator') && stdout;
-      },
-      PATIENCE_MS,
-    );
-    expect(agents).toContain('one');
+  await until('the breaker of the store is open', async () => (await metric(port, OPEN)) === 1);
+  const explanation = await until('the step says what it waits for', async () => {
+    const now = await yard.server.explain(id, 'echo', never);
+    return now.summary.includes('has not answered') && now.reasons.some((reason) => reason.includes('left alone since')) && now;
+  });
+  expect(explanation.phase).toBe('resolving');
+  const agents = await until('operators see it', async () => {
+    const { stdout } = await runSwitchyard(['agents', ...yard.at], { cwd: yard.dir });
+    return stdout.includes('The store does not answer the coordinator') && stdout;
+  });
+  expect(agents).toContain('one');
 
-    using client = Object.assign(dial(loadProto().switchyard.v1.Build, { address: yard.address, token: undefined }, 'control'), {
-      [Symbol.dispose]: () => {},
-    });
-    const inputs = digestToProto(digestOf(Buffer.from('a tree')));
-    const refused = callUnary(
-      client,
-      'submitBuild',
-      { name: 'with inputs', idempotencyKey: 'inputs', steps: [{ ...step, inputRoot: inputs, inputBytes: 6 }] },
-      { signal: never, deadlineMs: 20_000 },
-    );
-    await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryAfterMs: expect.any(Number) });
-    client.close();
+  using client = Object.assign(dial(loadProto().switchyard.v1.Build, { address: yard.address, token: undefined }, 'control'), {
+    [Symbol.dispose]: () => {},
+  });
+  const inputs = digestToProto(digestOf(Buffer.from('a tree')));
+  const refused = callUnary(
+    client,
+    'submitBuild',
+    { name: 'with inputs', idempotencyKey: 'inputs', steps: [{ ...step, inputRoot: inputs, inputBytes: 6 }] },
+    { signal: never, deadlineMs: 20_000 },
+  );
+  await expect(refused).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryAfterMs: expect.any(Number) });
+  client.close();
 
-    expect(await killer.stop()).toBeGreaterThan(0);
-    const { build, steps } = await endOf(yard.server, id);
-    expect(build.verdict).toBe('succeeded');
-    expect(steps[0]?.attempts).toHaveLength(1);
-    await until('the breaker is closed again', async () => (await metric(port, CLOSED)) === 1, PATIENCE_MS);
-    expect(await metric(port, 'switchyard_dependency_breaker_opened_total{dependency="store"}')).toBeGreaterThan(0);
-    expect(await metric(port, 'switchyard_steps_not_resolved_total')).toBeGreaterThan(0);
-    expect(await metric(port, 'switchyard_attempts_total{class="succeeded"}')).toBe(1);
-  },
-);
+  expect(await killer.stop()).toBeGreaterThan(0);
+  const { build, steps } = await endOf(yard.server, id);
+  expect(build.verdict).toBe('succeeded');
+  expect(steps[0]?.attempts).toHaveLength(1);
+  await until('the breaker is closed again', async () => (await metric(port, CLOSED)) === 1);
+  expect(await metric(port, 'switchyard_dependency_breaker_opened_total{dependency="store"}')).toBeGreaterThan(0);
+  expect(await metric(port, 'switchyard_steps_not_resolved_total')).toBeGreaterThan(0);
+  expect(await metric(port, 'switchyard_attempts_total{class="succeeded"}')).toBe(1);
+});

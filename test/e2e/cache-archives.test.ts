@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashToken } from '../../base/auth.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
-import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS, startRealYard, writeFiles } from './real-yard.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
+import { startRealYard, writeFiles } from './real-yard.ts';
 
 const PIPELINE = `version: 1
 name: shop

@@ -6,8 +6,8 @@ import { startFakeS3 } from '../fixtures/fake-s3.ts';
 import { freePorts } from '../fixtures/ports.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
-import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS, startRealYard, writeFiles, type RealYard } from './real-yard.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
+import { startRealYard, writeFiles, type RealYard } from './real-yard.ts';
 
 const PIPELINE = `version: 1
 name: shop

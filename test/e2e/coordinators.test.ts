@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { isFault } from '../../base/fault.ts';
 import { freePorts } from '../fixtures/ports.ts';
 import { startSwitchyard } from '../fixtures/run-process.ts';
-import { until } from '../fixtures/until.ts';
-import { endOf, PATIENCE_MS, readLog, sha256, snapshotOf, submittedBy, writeFiles } from './real-yard.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
+import { endOf, readLog, sha256, snapshotOf, submittedBy, writeFiles } from './real-yard.ts';
 import { startRedisYard, type RedisYard } from './redis-yard.ts';
 
 /** Lines that steps of a yard have appended to a file. */
@@ -101,7 +101,7 @@ describe('coordinators on one Redis', { timeout: 240_000 }, () => {
     const running = Promise.all(['x', 'y'].map(load));
     let broken: unknown;
     running.catch((error: unknown) => (broken = error));
-    const ended = (count: number) => until(`${count} builds have ended`, () => broken !== undefined || done.length >= count, PATIENCE_MS);
+    const ended = (count: number) => until(`${count} builds have ended`, () => broken !== undefined || done.length >= count);
     await ended(1);
     for (const member of yard.members) {
       const before = done.length;
@@ -127,14 +127,14 @@ describe('coordinators on one Redis', { timeout: 240_000 }, () => {
     const [gate, journal] = [join(yard.dir, 'gate'), join(yard.dir, 'journal')];
     const { command, build } = await run(yard, 'five', gated(5, gate, journal));
     await using _command = command;
-    await until('its steps run', () => linesOf(`${journal}.begun`).length === 5, PATIENCE_MS);
+    await until('its steps run', () => linesOf(`${journal}.begun`).length === 5);
     const sleeper = await yard.leader();
     sleeper.process.kill('SIGSTOP');
     const [other] = yard.members.filter((member) => member !== sleeper);
-    await until('the other one leads', async () => (await other?.ask())?.coordinatorRole === 'COORDINATOR_ROLE_LEADING', PATIENCE_MS);
+    await until('the other one leads', async () => (await other?.ask())?.coordinatorRole === 'COORDINATOR_ROLE_LEADING');
     await dispatches(yard, 'meanwhile');
     sleeper.process.kill('SIGCONT');
-    await until('it follows', async () => (await sleeper.ask()).leaderAddress === other?.address, PATIENCE_MS);
+    await until('it follows', async () => (await sleeper.ask()).leaderAddress === other?.address);
     expect(sleeper.process.stderr()).toContain('"lead-over"');
     appendFileSync(gate, '');
     expect((await command.ended).code).toBe(0);
@@ -163,22 +163,18 @@ describe('coordinators on one Redis', { timeout: 240_000 }, () => {
     expect(ready.text).toContain(`the coordinator at ${leader.address} leads`);
     expect((await probe('/livez')).status).toBe(200);
     yard.redis.freeze();
-    const away = await until(
-      'it misses Redis',
-      async () => {
-        const answer = await probe('/readyz');
-        return answer.status === 503 && answer;
-      },
-      PATIENCE_MS,
-    );
+    const away = await until('it misses Redis', async () => {
+      const answer = await probe('/readyz');
+      return answer.status === 503 && answer;
+    });
     expect(away.text).toMatch(/"name":"ledger","ok":false,"reason":"answered \d+ ms ago/);
     expect((await probe('/livez')).status).toBe(200);
     yard.redis.thaw();
-    await until('it is ready again', async () => (await probe('/readyz')).status === 200, PATIENCE_MS);
+    await until('it is ready again', async () => (await probe('/readyz')).status === 200);
     follower.process.kill('SIGSTOP');
     await expect(probe('/livez', 500)).rejects.toThrow();
     follower.process.kill('SIGCONT');
-    await until('it lives', async () => (await probe('/livez')).status === 200, PATIENCE_MS);
+    await until('it lives', async () => (await probe('/livez')).status === 200);
   });
 
   test('a coordinator with blobs of its own, or with the state directory of another, does not start and says what to do', async () => {

@@ -10,8 +10,8 @@ import { needs } from '../fixtures/host.ts';
 import { freePorts } from '../fixtures/ports.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
-import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS, startRealYard, writeFiles, type RealYard } from './real-yard.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
+import { startRealYard, writeFiles, type RealYard } from './real-yard.ts';
 
 const never = new AbortController().signal;
 

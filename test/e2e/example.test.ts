@@ -5,7 +5,8 @@ import { hashToken } from '../../base/auth.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { startNode } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
-import { PATIENCE_MS, startRealYard, type RealYard } from './real-yard.ts';
+import { startRealYard, type RealYard } from './real-yard.ts';
+import { PATIENCE_MS } from '../fixtures/until.ts';
 
 const TOKEN = 'a-ci-systems-token';
 

@@ -7,7 +7,7 @@ import { startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 import { descendantsOf, stillRunning } from './processes.ts';
-import { endOf, logReaches, PATIENCE_MS, readLog, stepOf, submittedBy, writeFiles } from './real-yard.ts';
+import { endOf, logReaches, readLog, stepOf, submittedBy, writeFiles } from './real-yard.ts';
 
 /** A connection to the yard of the directory, as the file in its state directory tells. */
 function connectYard(work: string) {
@@ -24,12 +24,12 @@ async function killYard(yard: RunningProcess): Promise<void> {
   for (const part of ['coordinator/main', 'cache/main', 'agent/main', 'sleep 100000']) expect(commands).toContain(part);
   yard.kill('SIGKILL');
   await yard.ended;
-  await until('nothing of the yard runs', () => stillRunning(started).length === 0, PATIENCE_MS).catch(() => {
+  await until('nothing of the yard runs', () => stillRunning(started).length === 0).catch(() => {
     expect(stillRunning(started)).toEqual([]);
   });
 }
 
-describe('a yard whose supervisor is killed', { timeout: 120_000 }, () => {
+describe('a yard whose supervisor is killed', () => {
   test('by "up" takes all its processes along, daemons of steps included, and goes on when it is started again', async () => {
     await using dir = await tempDir();
     const pure = 'cache: false, sideEffects: false, timeout: 1h, labels: class=central';
@@ -41,7 +41,7 @@ steps:
 `,
     });
     await using first = startSwitchyard(['up', '-o', 'json'], { cwd: dir.path });
-    await first.ready(PATIENCE_MS);
+    await first.ready();
     await using run = startSwitchyard(['run', '--detach', '-o', 'json'], { cwd: dir.path });
     const build = await submittedBy(run);
     await run.ended;
@@ -58,16 +58,12 @@ steps:
     await killYard(first);
 
     await using second = startSwitchyard(['up', '-o', 'json'], { cwd: dir.path });
-    await second.ready(PATIENCE_MS);
+    await second.ready();
     using server = connectYard(dir.path);
-    await until(
-      'the step runs again',
-      async () => {
-        const { attempts, phase } = await stepOf(server, build, 'during');
-        return phase === 'running' && attempts.length === 2;
-      },
-      PATIENCE_MS,
-    );
+    await until('the step runs again', async () => {
+      const { attempts, phase } = await stepOf(server, build, 'during');
+      return phase === 'running' && attempts.length === 2;
+    });
     expect(await stepOf(server, build, 'before')).toEqual(before);
     await server.cancel(build, '', 'seen enough', new AbortController().signal);
     expect((await endOf(server, build)).build.verdict).toBe('cancelled');
@@ -103,7 +99,7 @@ steps:
     expect(await submittedBy(second)).toBe(build);
     {
       using server = connectYard(dir.path);
-      await until('the step runs again', async () => (await stepOf(server, build, 'during')).attempts.length === 2, PATIENCE_MS);
+      await until('the step runs again', async () => (await stepOf(server, build, 'during')).attempts.length === 2);
       expect(await stepOf(server, build, 'before')).toEqual(before);
       // Begun before the end is in sight: the yard stops as soon as its build has ended.
       const log = readLog(server, build, 'during');

@@ -73,7 +73,7 @@ function attempts(steps: readonly StepView[]): Readonly<Record<string, number>> 
   return Object.fromEntries(steps.map((step) => [step.name, step.attempts.length]));
 }
 
-describe('kill -9 in the middle of a build', { timeout: 120_000 }, () => {
+describe('kill -9 in the middle of a build', () => {
   let yard: RealYard;
   let undisturbed: Logs;
   let builds = 0;
@@ -104,7 +104,7 @@ describe('kill -9 in the middle of a build', { timeout: 120_000 }, () => {
   beforeAll(async () => {
     yard = await startRealYard({ agents: ['one', 'two'], agentArgs: ['--sandbox', 'process'] });
     undisturbed = await logsOfUndisturbed();
-  }, 120_000);
+  });
 
   afterAll(() => yard[Symbol.asyncDispose]());
 

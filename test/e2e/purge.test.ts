@@ -8,8 +8,8 @@ import { openEntryAdmin } from '../../cache/rpc/entry-admin.ts';
 import { connectBuildServer } from '../../cli/rpc/client.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
-import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS, startRealYard, writeFiles } from './real-yard.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
+import { startRealYard, writeFiles } from './real-yard.ts';
 
 const { signal } = new AbortController();
 

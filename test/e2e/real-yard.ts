@@ -9,8 +9,6 @@ import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
 const never = new AbortController().signal;
-/** For waits on real builds: the host may be busy with other tests. */
-export const PATIENCE_MS = 60_000;
 
 /** A coordinator and agents, each a real process of its own that can be killed and started again on what it left. */
 export interface RealYard extends AsyncDisposable {
@@ -62,9 +60,9 @@ export async function startRealYard(options: RealYardOptions): Promise<RealYard>
   stack.defer(async () => {
     await Promise.all([...agents.values(), coordinator].map((process) => process[Symbol.asyncDispose]()));
   });
-  await coordinator.ready(PATIENCE_MS);
+  await coordinator.ready();
   for (const name of options.agents) agents.set(name, startAgent(name));
-  await Promise.all([...agents.values()].map((agent) => agent.ready(PATIENCE_MS)));
+  await Promise.all([...agents.values()].map((agent) => agent.ready()));
   const server = stack.use(connectBuildServer({ address, token: undefined }));
   const agent = (name: string): RunningProcess => {
     const found = agents.get(name);
@@ -87,13 +85,13 @@ export async function startRealYard(options: RealYardOptions): Promise<RealYard>
       await between?.();
       coordinatorArgs = args ?? coordinatorArgs;
       coordinator = startCoordinator();
-      await coordinator.ready(PATIENCE_MS);
+      await coordinator.ready();
     },
     async killAgent(name, between) {
       await kill(agent(name));
       await between?.();
       agents.set(name, startAgent(name));
-      await agent(name).ready(PATIENCE_MS);
+      await agent(name).ready();
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -119,12 +117,12 @@ export async function submittedBy(run: RunningProcess): Promise<string> {
   const ended = run.ended.then(() => {
     if (build() === undefined) throw new Error(`Nothing was submitted:\n${run.stdout()}${run.stderr()}`);
   });
-  return Promise.race([until('the build is submitted', build, PATIENCE_MS), ended.then(() => build() ?? '')]);
+  return Promise.race([until('the build is submitted', build), ended.then(() => build() ?? '')]);
 }
 
 /** A build as it is now; waits for a server that is away. */
 export async function snapshotOf(server: BuildServer, build: string): Promise<BuildSnapshot> {
-  return until(`${build} can be read`, () => server.snapshot(build, never), PATIENCE_MS);
+  return until(`${build} can be read`, () => server.snapshot(build, never));
 }
 
 export async function stepOf(server: BuildServer, build: string, name: string): Promise<StepView> {
@@ -136,14 +134,10 @@ export async function stepOf(server: BuildServer, build: string, name: string): 
 
 /** The build at its end. */
 export async function endOf(server: BuildServer, build: string): Promise<BuildSnapshot> {
-  return until(
-    `${build} ends`,
-    async () => {
-      const snapshot = await snapshotOf(server, build);
-      return snapshot.build.phase === 'ended' && snapshot;
-    },
-    PATIENCE_MS,
-  );
+  return until(`${build} ends`, async () => {
+    const snapshot = await snapshotOf(server, build);
+    return snapshot.build.phase === 'ended' && snapshot;
+  });
 }
 
 /** Reads a log from its beginning, as far as `enough` wants it, else to its end; follows it live. */
@@ -170,7 +164,6 @@ export async function logReaches(server: BuildServer, build: string, step: strin
   await until(
     `${step} has logged ${bytes} bytes`,
     async () => (await readLog(server, build, step, (seen) => seen >= bytes)).byteLength >= bytes,
-    PATIENCE_MS,
   );
 }
 

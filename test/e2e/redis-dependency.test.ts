@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import type { FleetView } from '../../cli/build-view.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS } from './real-yard.ts';
 import { startRedisYard, type Member } from './redis-yard.ts';
 
 type Verdict = {
@@ -15,11 +14,11 @@ async function readiness(member: Member): Promise<Verdict> {
   return (await answer.json()) as Verdict; // the form that docs/operations.md shows
 }
 
-test('operators see how Redis answers, and that it is Redis when nobody can lead', { timeout: 180_000 }, async () => {
+test('operators see how Redis answers, and that it is Redis when nobody can lead', async () => {
   await using yard = await startRedisYard({ coordinators: 1, agents: { one: 1 } });
   const [member] = yard.members;
   if (member === undefined) throw new Error('The yard has a coordinator');
-  await until('it is ready', async () => (await readiness(member)).ok, PATIENCE_MS);
+  await until('it is ready', async () => (await readiness(member)).ok);
   const well = (await readiness(member)).checks.find(({ name }) => name === 'redis');
   expect(well).toMatchObject({ ok: true, reason: expect.stringMatching(/^(Redis|Valkey) 7\.[\d.]+ at [\d.:]+, answered in [\d.]+ ms$/) });
 
@@ -33,22 +32,14 @@ test('operators see how Redis answers, and that it is Redis when nobody can lead
   expect(text.stdout).toMatch(/^redis +answers +\d+ +(Redis|Valkey) 7/m);
 
   await yard.redis.stop();
-  const ill = await until(
-    'it says that Redis is away',
-    async () => {
-      const { ok, checks } = await readiness(member);
-      return !ok && checks.find((check) => check.name === 'redis' && !check.ok);
-    },
-    PATIENCE_MS,
-  );
+  const ill = await until('it says that Redis is away', async () => {
+    const { ok, checks } = await readiness(member);
+    return !ok && checks.find((check) => check.name === 'redis' && !check.ok);
+  });
   expect(ill.reason).toMatch(/, not connected for \d+ s \(connect ECONNREFUSED [\d.:]+\)$/);
-  const refused = await until(
-    'the command says why nobody leads',
-    async () => {
-      const { code, stderr } = await runSwitchyard(['agents', ...yard.at], { cwd: yard.work });
-      return code !== 0 && /No coordinator leads/.test(stderr) && stderr;
-    },
-    PATIENCE_MS,
-  );
+  const refused = await until('the command says why nobody leads', async () => {
+    const { code, stderr } = await runSwitchyard(['agents', ...yard.at], { cwd: yard.work });
+    return code !== 0 && /No coordinator leads/.test(stderr) && stderr;
+  });
   expect(refused).toMatch(/No coordinator leads at the moment: (Redis|Valkey) 7\.[\d.]+ at [\d.:]+, not connected for \d+ s/);
 });

@@ -11,7 +11,6 @@ import { startRedis, type RedisServer } from '../fixtures/redis.ts';
 import { startSwitchyard, type RunningProcess } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS } from './real-yard.ts';
 
 const never = new AbortController().signal;
 
@@ -79,7 +78,7 @@ export async function startRedisYard(options: RedisYardOptions): Promise<RedisYa
     const files = ['--work-dir', join(dir.path, name), '--token-file', join(blobs, 'agent-token'), '--sandbox', 'process'];
     agents.set(name, stack.use(startSwitchyard([...own, ...files], { cwd: dir.path })));
   }
-  await Promise.all([...agents.values()].map((agent) => agent.ready(PATIENCE_MS)));
+  await Promise.all([...agents.values()].map((agent) => agent.ready()));
   const server = stack.use(connectBuildServer({ address: addresses, token: undefined }));
   const kept = stack.move();
   return {
@@ -112,7 +111,7 @@ async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard[
     await current?.[Symbol.asyncDispose]();
     if (bare) await rm(join(dir, name), { recursive: true, force: true });
     current = startSwitchyard(argsOf(name, ports), { cwd: dir, ...(skewMs === 0 ? {} : { env: skewedBy(skewMs) }) });
-    await current.ready(PATIENCE_MS);
+    await current.ready();
   };
   stack.defer(async () => {
     await current?.[Symbol.asyncDispose]();
@@ -136,14 +135,10 @@ async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard[
 }
 
 function leaderOf(members: readonly Member[]): Promise<Member> {
-  return until(
-    'all coordinators agree on who leads',
-    async () => {
-      const said = await Promise.all(members.map((member) => member.ask().catch(() => undefined)));
-      const addresses = new Set(said.flatMap((answer) => (answer === undefined ? [] : [answer.leaderAddress])));
-      const leading = members.filter((_, index) => said[index]?.coordinatorRole === 'COORDINATOR_ROLE_LEADING');
-      return addresses.size === 1 && leading.length === 1 && addresses.has(leading[0]?.address ?? '') && leading[0];
-    },
-    PATIENCE_MS,
-  );
+  return until('all coordinators agree on who leads', async () => {
+    const said = await Promise.all(members.map((member) => member.ask().catch(() => undefined)));
+    const addresses = new Set(said.flatMap((answer) => (answer === undefined ? [] : [answer.leaderAddress])));
+    const leading = members.filter((_, index) => said[index]?.coordinatorRole === 'COORDINATOR_ROLE_LEADING');
+    return addresses.size === 1 && leading.length === 1 && addresses.has(leading[0]?.address ?? '') && leading[0];
+  });
 }

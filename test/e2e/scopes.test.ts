@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hashToken } from '../../base/auth.ts';
 import { runSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
-import { PATIENCE_MS, startRealYard, writeFiles, type RealYard } from './real-yard.ts';
+import { startRealYard, writeFiles, type RealYard } from './real-yard.ts';
+import { PATIENCE_MS } from '../fixtures/until.ts';
 
 /* Callers of several scopes on one yard: who uses whose results and files, and what steps get to see of all that. */
 

@@ -8,7 +8,7 @@ import { startFakeS3 } from '../fixtures/fake-s3.ts';
 import { startRedis } from '../fixtures/redis.ts';
 import { startSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
-import { PATIENCE_MS } from './real-yard.ts';
+import { PATIENCE_MS } from '../fixtures/until.ts';
 
 const never = new AbortController().signal;
 
@@ -27,7 +27,7 @@ test('coordinators with one Redis and one bucket share blobs and need no common 
   await using second = startSwitchyard(argsOf('second'), options);
   const env = { log: silentLogger, clock: systemClock };
   const planeOf = async (coordinator: typeof first) => {
-    const address = String((await coordinator.ready(PATIENCE_MS))['dataAddress']);
+    const address = String((await coordinator.ready())['dataAddress']);
     return openDataPlane({ link: { address, token: undefined }, instanceName: 'local/main', env });
   };
   await using one = await planeOf(first);

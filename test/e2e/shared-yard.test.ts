@@ -7,27 +7,27 @@ import { ROOT } from '../fixtures/root.ts';
 import { runSwitchyard, startSwitchyard } from '../fixtures/run-process.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
-import { PATIENCE_MS, writeFiles } from './real-yard.ts';
+import { writeFiles } from './real-yard.ts';
 
 /** A pipeline that ends when a file appears at the gate. */
 function gated(gate: string): string {
   return `version: 1\nsteps:\n  a: { run: 'while [ ! -e "${gate}" ]; do sleep 0.05; done; echo through', cache: false, timeout: 5m, labels: class=central }\n`;
 }
 
-describe('one directory and several commands', { timeout: 120_000 }, () => {
+describe('one directory and several commands', () => {
   test('who comes while a yard starts joins it, and its owner keeps it for as long as somebody uses it', async () => {
     await using dir = await tempDir();
     const gates = { first: join(dir.path, 'gate-1'), second: join(dir.path, 'gate-2') };
     await writeFiles(dir.path, { 'first.yaml': gated(gates.first), 'second.yaml': gated(gates.second) });
     const command = (file: string) => startSwitchyard(['run', '--embedded', '--sandbox', 'process', '-f', file], { cwd: dir.path });
     await using first = command('first.yaml');
-    await until('the first one starts a yard', () => existsSync(join(dir.path, '.switchyard/yard.lock')), PATIENCE_MS);
+    await until('the first one starts a yard', () => existsSync(join(dir.path, '.switchyard/yard.lock')));
     await using second = command('second.yaml');
     const guests = join(dir.path, '.switchyard/guests');
-    await until('the second one waits for that', () => existsSync(guests) && readdirSync(guests).length === 1, PATIENCE_MS);
-    await until('both builds run', () => [first, second].every((run) => run.stdout().includes('a  runs on central-1')), PATIENCE_MS);
+    await until('the second one waits for that', () => existsSync(guests) && readdirSync(guests).length === 1);
+    await until('both builds run', () => [first, second].every((run) => run.stdout().includes('a  runs on central-1')));
     writeFileSync(gates.first, '');
-    await until('the first one waits for the second', () => first.stderr().includes('Another command uses this yard'), PATIENCE_MS);
+    await until('the first one waits for the second', () => first.stderr().includes('Another command uses this yard'));
     writeFileSync(gates.second, '');
     expect([await first.ended, await second.ended]).toEqual([
       { code: 0, signal: null },

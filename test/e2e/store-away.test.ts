@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startFakeS3, type FakeS3 } from '../fixtures/fake-s3.ts';
 import { runSwitchyard, startSwitchyard } from '../fixtures/run-process.ts';
-import { until } from '../fixtures/until.ts';
-import { endOf, PATIENCE_MS, startRealYard, stepOf, submittedBy, writeFiles, type RealYard } from './real-yard.ts';
+import { PATIENCE_MS, until } from '../fixtures/until.ts';
+import { endOf, startRealYard, stepOf, submittedBy, writeFiles, type RealYard } from './real-yard.ts';
 
 const never = new AbortController().signal;
 
@@ -77,12 +77,12 @@ test(
     expect(stats.stdout).toMatch(/The store does not answer: .*\nOn the data plane's disk wait for the store: \d+ blobs/);
 
     heal();
-    await until('the entries are there', async () => (await entryCount()) === 3, PATIENCE_MS);
+    await until('the entries are there', async () => (await entryCount()) === 3);
     const after = (await yard.server.snapshot(build, never)).build.degraded.join();
     expect(after).toContain('what was left was staged, and has been published since');
     const again = await endOf(yard.server, await run());
     expect(again.build).toMatchObject({ verdict: 'succeeded', stepsFromCache: 3, degraded: [] });
-    await until('nothing is staged any more', () => !existsSync(staging()) || blobsIn(staging()) === 0, PATIENCE_MS);
+    await until('nothing is staged any more', () => !existsSync(staging()) || blobsIn(staging()) === 0);
   },
 );
 
@@ -104,7 +104,7 @@ test('a step whose staged outputs are lost before they are used runs again', { t
   cut();
   await using running = startSwitchyard(['run', ...yard.at, '-o', 'json'], { cwd: yard.work });
   const build = await submittedBy(running);
-  await until('it has made them', async () => (await stepOf(yard.server, build, 'make')).phase === 'ended', PATIENCE_MS);
+  await until('it has made them', async () => (await stepOf(yard.server, build, 'make')).phase === 'ended');
   for (const name of readdirSync(staging())) if (!name.startsWith('.')) rmSync(join(staging(), name), { recursive: true });
   writeFileSync(gate, '');
   const ended = await endOf(yard.server, build);
@@ -122,7 +122,7 @@ test('a coordinator and data plane killed while the store is away go on with wha
   expect(blobsIn(staging())).toBeGreaterThan(0);
   expect(await entryCount().catch(() => 0)).toBe(0);
   heal();
-  await until('the entries are there', async () => (await entryCount()) === 3, PATIENCE_MS);
+  await until('the entries are there', async () => (await entryCount()) === 3);
   const again = await endOf(yard.server, await run());
   expect(again.build).toMatchObject({ verdict: 'succeeded', stepsFromCache: 3 });
 });

@@ -27,7 +27,7 @@ function keepAnswersOf(s3: FakeS3, prefix: string): void {
 const keysBelow = (s3: FakeS3, prefix: string) => [...s3.objects.keys()].filter((key) => key.startsWith(prefix));
 
 describe('a data plane that is killed', () => {
-  test('between a pack and its commit shows nothing of it, and what was on its way can be stored again', { timeout: 60_000 }, async () => {
+  test('between a pack and its commit shows nothing of it, and what was on its way can be stored again', async () => {
     await using s3 = await startFakeS3();
     await using dir = await tempDir();
     const [there, lost] = [randomBytes(3_000), randomBytes(4_000)];
@@ -54,7 +54,7 @@ describe('a data plane that is killed', () => {
     for (const bytes of [there, lost]) expect((await readAll(store, digestOf(bytes))).equals(bytes)).toBe(true);
   });
 
-  test('between a signed entry and its publishing shows nothing of it until it is whole', { timeout: 60_000 }, async () => {
+  test('between a signed entry and its publishing shows nothing of it until it is whole', async () => {
     await using s3 = await startFakeS3();
     await using dir = await tempDir();
     const [bytes, action] = [randomBytes(3_000), digestOf(Buffer.from('an action'))];
@@ -102,7 +102,6 @@ const ENDPOINTS: readonly (readonly [name: string, traits: Partial<FakeTraits>])
 
 test.for(ENDPOINTS)(
   'an endpoint that %s and knows no checksums serves a whole cache: stored, kept once, found again by a new index',
-  { timeout: 90_000 },
   async ([, traits]) => {
     await using s3 = await startFakeS3(traits);
     refuseChecksums(s3);

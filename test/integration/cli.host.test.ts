@@ -34,15 +34,15 @@ beforeAll(async () => {
   fs.writeFileSync(path.join(work, 'src/a.txt'), 'first\n');
   fs.writeFileSync(path.join(work, 'switchyard.yaml'), PIPELINE);
   yard = startSwitchyard(['up', '-o', 'json'], { cwd: work });
-  await yard.ready(60_000);
-}, 90_000);
+  await yard.ready();
+});
 
 afterAll(async () => {
   await yard[Symbol.asyncDispose]();
   rmSync(work, { recursive: true, force: true });
-}, 60_000);
+});
 
-describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
+describe('a pipeline in a yard of real processes', () => {
   test('runs where its labels say, goes on without what is not critical, and is cached the next time', async () => {
     const first = await runSwitchyard(['run', '-o', 'json'], { cwd: work });
     expect(first.stderr).toBe('');
@@ -103,7 +103,7 @@ describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
 
   test('a step that no agent fits says so, and is cancelled by Ctrl-C', async () => {
     await using waiting = startSwitchyard(['exec', '--select', 'class=gone', '--', 'true'], { cwd: work });
-    const build = await until('the build is there', async () => (await json(['builds', '--running'])).builds[0]?.id, 30_000);
+    const build = await until('the build is there', async () => (await json(['builds', '--running'])).builds[0]?.id);
     const explained = await until(
       'the step waits',
       async () => {
@@ -121,8 +121,8 @@ describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
   test('a command that is killed leaves its build running, and the next run finds it', async () => {
     fs.writeFileSync(path.join(work, 'slow.yaml'), 'version: 1\nsteps: { slow: { run: sleep 4, timeout: 1m, cache: false } }\n');
     const first = startSwitchyard(['run', '-f', 'slow.yaml', '-o', 'json'], { cwd: work });
-    const id = await until('it is submitted', () => /"build":"(b-[0-9a-z]+)"/.exec(first.stdout())?.[1], 30_000);
-    await until('the step runs', async () => ((await json(['show', id])).steps[0].phase === 'running' ? true : undefined), 30_000);
+    const id = await until('it is submitted', () => /"build":"(b-[0-9a-z]+)"/.exec(first.stdout())?.[1]);
+    await until('the step runs', async () => ((await json(['show', id])).steps[0].phase === 'running' ? true : undefined));
     first.kill('SIGKILL');
     await first.ended;
     await first[Symbol.asyncDispose]();
@@ -137,8 +137,8 @@ describe('a pipeline in a yard of real processes', { timeout: 120_000 }, () => {
       'version: 1\nsteps: { long: { run: "sleep 5; echo survived", timeout: 1m, cache: false, sideEffects: false } }\n',
     );
     await using follower = startSwitchyard(['run', '-f', 'long.yaml', '-o', 'json'], { cwd: work });
-    const id = await until('it is submitted', () => /"build":"(b-[0-9a-z]+)"/.exec(follower.stdout())?.[1], 30_000);
-    await until('the step runs', async () => (await json(['show', id])).steps[0].startedAtMs !== undefined, 30_000);
+    const id = await until('it is submitted', () => /"build":"(b-[0-9a-z]+)"/.exec(follower.stdout())?.[1]);
+    await until('the step runs', async () => (await json(['show', id])).steps[0].startedAtMs !== undefined);
     const pid = coordinatorPid();
     process.kill(pid, 'SIGKILL');
     expect((await follower.ended).code).toBe(0);

@@ -40,47 +40,43 @@ async function expectAll(plane: DataPlane, all: readonly Buffer[]): Promise<void
 }
 
 describe('a data plane over a bucket', () => {
-  test(
-    'killed in the middle of uploads, it still has everything that it acknowledged, with its directory and without',
-    { timeout: 90_000 },
-    async () => {
-      await using s3 = await startFakeS3({ latencyMs: 5 });
-      await using dir = await tempDir();
-      const acknowledged: Buffer[] = [];
-      {
-        await using first = await startS3DataPlane(s3, dir.path, { patienceMs: 500 });
-        const put = async (bytes: Buffer) => {
-          await first.plane.store.put(digestOf(bytes), bytes.byteLength > 800_000 ? chunked(bytes, 100_000) : bytes, signal);
-          acknowledged.push(bytes);
-        };
-        await Promise.all(blobs().map(put));
-        expect(acknowledged.length).toBe(203);
-        await first.plane.actions.put(ACTION, RESULT, signal);
-        // Uploads go on, one after the other in eight rows, until the process is killed in their middle.
-        const rows = Array.from({ length: 8 }, async () => {
-          for (;;) await put(randomBytes(10_000));
-        });
-        await until('some were acknowledged', () => acknowledged.length > 260);
-        first.process.kill('SIGKILL');
-        expect((await Promise.allSettled(rows)).every(({ status }) => status === 'rejected')).toBe(true);
-        await first.process.ended;
-      }
-      expect([...s3.objects.keys()].some((key) => /^yard\/p\/[0-9a-f]{2}\/[0-9a-f]{32}$/.test(key))).toBe(true);
-      {
-        await using second = await startS3DataPlane(s3, dir.path);
-        await expectAll(second.plane, acknowledged);
-        expect(await second.plane.actions.get(ACTION, signal)).toEqual(RESULT);
-      }
-      await using elsewhere = await tempDir();
-      await using third = await startS3DataPlane(s3, elsewhere.path, { keysDir: dir.path });
-      await until(
-        'the index is whole again',
-        async () => (await third.plane.store.findMissing(acknowledged.map(digestOf), signal)).length === 0,
-      );
-      await expectAll(third.plane, acknowledged);
-      expect(await until('its entries are there again', () => third.plane.actions.get(ACTION, signal))).toEqual(RESULT);
-    },
-  );
+  test('killed in the middle of uploads, it still has everything that it acknowledged, with its directory and without', async () => {
+    await using s3 = await startFakeS3({ latencyMs: 5 });
+    await using dir = await tempDir();
+    const acknowledged: Buffer[] = [];
+    {
+      await using first = await startS3DataPlane(s3, dir.path, { patienceMs: 500 });
+      const put = async (bytes: Buffer) => {
+        await first.plane.store.put(digestOf(bytes), bytes.byteLength > 800_000 ? chunked(bytes, 100_000) : bytes, signal);
+        acknowledged.push(bytes);
+      };
+      await Promise.all(blobs().map(put));
+      expect(acknowledged.length).toBe(203);
+      await first.plane.actions.put(ACTION, RESULT, signal);
+      // Uploads go on, one after the other in eight rows, until the process is killed in their middle.
+      const rows = Array.from({ length: 8 }, async () => {
+        for (;;) await put(randomBytes(10_000));
+      });
+      await until('some were acknowledged', () => acknowledged.length > 260);
+      first.process.kill('SIGKILL');
+      expect((await Promise.allSettled(rows)).every(({ status }) => status === 'rejected')).toBe(true);
+      await first.process.ended;
+    }
+    expect([...s3.objects.keys()].some((key) => /^yard\/p\/[0-9a-f]{2}\/[0-9a-f]{32}$/.test(key))).toBe(true);
+    {
+      await using second = await startS3DataPlane(s3, dir.path);
+      await expectAll(second.plane, acknowledged);
+      expect(await second.plane.actions.get(ACTION, signal)).toEqual(RESULT);
+    }
+    await using elsewhere = await tempDir();
+    await using third = await startS3DataPlane(s3, elsewhere.path, { keysDir: dir.path });
+    await until(
+      'the index is whole again',
+      async () => (await third.plane.store.findMissing(acknowledged.map(digestOf), signal)).length === 0,
+    );
+    await expectAll(third.plane, acknowledged);
+    expect(await until('its entries are there again', () => third.plane.actions.get(ACTION, signal))).toEqual(RESULT);
+  });
 
   test('reads from its own disk what it has there, and from the bucket what it has not', async () => {
     await using s3 = await startFakeS3();
@@ -104,28 +100,24 @@ describe('a data plane over a bucket', () => {
     expect(gets(s3)).toBeGreaterThan(before);
   });
 
-  test(
-    'data planes on two hosts that share a Redis see what each other stores, also when that has lost everything',
-    { timeout: 90_000 },
-    async () => {
-      await using s3 = await startFakeS3();
-      await using redis = await startRedis();
-      await using here = await tempDir();
-      await using there = await tempDir();
-      const args = ['--store-index', 'redis', '--redis-url', redis.url];
-      await using one = await startS3DataPlane(s3, here.path, { args });
-      await using other = await startS3DataPlane(s3, there.path, { args, keysDir: here.path });
-      const all = [randomBytes(3_000), randomBytes(2_000_000)];
-      for (const bytes of all) await one.plane.store.put(digestOf(bytes), chunked(bytes, 100_000), signal);
-      await one.plane.actions.put(ACTION, { ...RESULT, outputs: [] }, signal);
-      await expectAll(other.plane, all);
-      expect(await other.plane.actions.get(ACTION, signal)).toBeDefined();
-      await redis.kill9();
-      await redis.start({ empty: true });
-      await until('the index is whole again', async () => (await other.plane.store.findMissing(all.map(digestOf), signal)).length === 0);
-      expect(await until('its entries are there again', () => one.plane.actions.get(ACTION, signal))).toBeDefined();
-    },
-  );
+  test('data planes on two hosts that share a Redis see what each other stores, also when that has lost everything', async () => {
+    await using s3 = await startFakeS3();
+    await using redis = await startRedis();
+    await using here = await tempDir();
+    await using there = await tempDir();
+    const args = ['--store-index', 'redis', '--redis-url', redis.url];
+    await using one = await startS3DataPlane(s3, here.path, { args });
+    await using other = await startS3DataPlane(s3, there.path, { args, keysDir: here.path });
+    const all = [randomBytes(3_000), randomBytes(2_000_000)];
+    for (const bytes of all) await one.plane.store.put(digestOf(bytes), chunked(bytes, 100_000), signal);
+    await one.plane.actions.put(ACTION, { ...RESULT, outputs: [] }, signal);
+    await expectAll(other.plane, all);
+    expect(await other.plane.actions.get(ACTION, signal)).toBeDefined();
+    await redis.kill9();
+    await redis.start({ empty: true });
+    await until('the index is whole again', async () => (await other.plane.store.findMissing(all.map(digestOf), signal)).length === 0);
+    expect(await until('its entries are there again', () => one.plane.actions.get(ACTION, signal))).toBeDefined();
+  });
 
   test('a coordinator hands its bucket on to the data plane that it starts, and the secret with the environment', async () => {
     await using s3 = await startFakeS3();

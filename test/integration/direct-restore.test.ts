@@ -110,7 +110,7 @@ function isAgents(query: ReadonlyMap<string, string>): boolean {
   return Number(query.get('X-Amz-Expires')) <= LEASE_MS / 1_000;
 }
 
-test('an agent restores a tree from the bucket, past the data plane', { timeout: 120_000 }, async () => {
+test('an agent restores a tree from the bucket, past the data plane', async () => {
   await using dir = await tempDir();
   await using s3 = await startFakeS3();
   await using plane = await startPlane(s3, path.join(dir.path, 'plane'));
@@ -131,7 +131,7 @@ test('an agent restores a tree from the bucket, past the data plane', { timeout:
   expect(at.throughPlane).toBeLessThan((FILES * FILE_BYTES) / 4);
 });
 
-test('an agent that cannot reach the bucket restores the same tree through the data plane', { timeout: 120_000 }, async () => {
+test('an agent that cannot reach the bucket restores the same tree through the data plane', async () => {
   await using dir = await tempDir();
   await using s3 = await startFakeS3();
   await using plane = await startPlane(s3, path.join(dir.path, 'plane'));

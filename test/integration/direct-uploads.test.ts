@@ -89,7 +89,7 @@ function makeFiles(dir: string, count: number, bytes: number): void {
   fs.writeFileSync(path.join(dir, 'large'), randomBytes(3_000_000));
 }
 
-test('a tree of many files goes into the bucket past the data plane, and is whole for its scope', { timeout: 120_000 }, async () => {
+test('a tree of many files goes into the bucket past the data plane, and is whole for its scope', async () => {
   await using rig = await openRig();
   const files = path.join(rig.dir, 'files');
   makeFiles(files, 1_000, 10_000);
@@ -107,7 +107,7 @@ test('a tree of many files goes into the bucket past the data plane, and is whol
   for (const digest of some) expect(digestOf(await readAll(rig.asService('main'), digest))).toBe(digest);
 });
 
-test('where the bucket takes no packs from the agent, the same tree goes through the data plane', { timeout: 120_000 }, async () => {
+test('where the bucket takes no packs from the agent, the same tree goes through the data plane', async () => {
   await using rig = await openRig();
   const files = path.join(rig.dir, 'files');
   makeFiles(files, 1_000, 10_000);
@@ -118,7 +118,7 @@ test('where the bucket takes no packs from the agent, the same tree goes through
   expect(await rig.asService('main').findMissing([...tree.blobs.keys()], signal)).toEqual([]);
 });
 
-test('no attempt commits what another one put, and none commits after its end', { timeout: 120_000 }, async () => {
+test('no attempt commits what another one put, and none commits after its end', async () => {
   await using rig = await openRig();
   const pack = randomBytes(1_000);
   const sha256 = hash('sha256', pack);

@@ -135,7 +135,7 @@ test('what only the leader knows is answered through a follower, as the callerâ€
   });
 });
 
-test('a request of the largest size is taken through a follower as well, which writes out its defaults', { timeout: 60_000 }, async () => {
+test('a request of the largest size is taken through a follower as well, which writes out its defaults', async () => {
   const requestOf = (filler: number) => {
     const steps = Array.from({ length: 10_000 }, (_, index) => step(`s-${index}`, { command: ['sh', '-c', 'x'.repeat(filler)] }));
     return { idempotencyKey: 'large', name: 'a build', steps };

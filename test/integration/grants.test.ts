@@ -34,9 +34,9 @@ beforeAll(async () => {
   const own = ['--listen', listen, '--data-listen', `127.0.0.1:${dataPort}`, '--state-dir', dir.path];
   const times = ['--lease-ttl', '3s', '--heartbeat', '500ms'];
   coordinator = startNode([join(ROOT, 'coordinator/main.ts'), ...own, ...times]);
-  await coordinator.ready(90_000);
+  await coordinator.ready();
   data = openDataPlane({ link: { address: `127.0.0.1:${dataPort}`, token: agentToken() }, instanceName: '', env, patienceMs: 0 });
-}, 120_000);
+});
 afterAll(async () => {
   await data[Symbol.asyncDispose]();
   await coordinator[Symbol.asyncDispose]();

@@ -128,41 +128,37 @@ const LOSSES: readonly (readonly [name: string, start: () => Promise<Forgetful>]
   ],
 ];
 
-test.for(LOSSES)(
-  'where %s the index is closed at once, and then knows all blobs again and none that are condemned',
-  { timeout: 60_000 },
-  async ([, start]) => {
-    await using forgetful = await start();
-    const objects = memoryObjects({ clock: systemClock });
-    let epochBefore = '';
-    let condemned: PackName;
-    {
-      await using before = await open(objects, forgetful.redis);
-      await rebuild(objects, before.index);
-      epochBefore = (await before.index.epoch(signal)).epoch;
-      await before.put('stored before');
-      condemned = await before.put('condemned after');
-      await forgetful.mark();
-      await before.put('stored after');
-      await until('nobody holds the pack and it is condemned', async () =>
-        before.index.condemn(condemned, epochBefore, (await before.index.now(signal)) + 1_000, signal),
-      );
-      await putCondemnRecord(objects, condemned, epochBefore, signal);
-      await before.index.condemnRecorded(condemned, epochBefore, signal);
-    }
-    await using after = await open(objects, await forgetful.lose());
-    const { index, packs } = after;
-    const state = await until('it answers', () => index.epoch(signal));
-    expect(state).toMatchObject({ open: false, complete: false });
-    expect(state.epoch).not.toBe(epochBefore);
-    const store = packs.storeOf(VIEW);
-    const [early, late, gone] = ['stored before', 'stored after', 'condemned after'].map((text) => Buffer.from(text));
-    if (early === undefined || late === undefined || gone === undefined) throw new Error('three');
-    await expectFault('STORE_UNAVAILABLE', store.findMissing([digestOf(early)], signal));
-    await expectFault('STORE_UNAVAILABLE', readAll(store, digestOf(gone)));
-    await rebuild(objects, index);
-    expect(await store.findMissing([early, late, gone].map(digestOf), signal)).toEqual([digestOf(gone)]);
-    for (const bytes of [early, late]) expect((await readAll(store, digestOf(bytes))).equals(bytes)).toBe(true);
-    expect((await index.packs({ state: 'condemned' }, undefined, 10, signal)).map(({ name }) => name)).toEqual([condemned]);
-  },
-);
+test.for(LOSSES)('where %s the index is closed at once, and then knows all blobs again and none that are condemned', async ([, start]) => {
+  await using forgetful = await start();
+  const objects = memoryObjects({ clock: systemClock });
+  let epochBefore = '';
+  let condemned: PackName;
+  {
+    await using before = await open(objects, forgetful.redis);
+    await rebuild(objects, before.index);
+    epochBefore = (await before.index.epoch(signal)).epoch;
+    await before.put('stored before');
+    condemned = await before.put('condemned after');
+    await forgetful.mark();
+    await before.put('stored after');
+    await until('nobody holds the pack and it is condemned', async () =>
+      before.index.condemn(condemned, epochBefore, (await before.index.now(signal)) + 1_000, signal),
+    );
+    await putCondemnRecord(objects, condemned, epochBefore, signal);
+    await before.index.condemnRecorded(condemned, epochBefore, signal);
+  }
+  await using after = await open(objects, await forgetful.lose());
+  const { index, packs } = after;
+  const state = await until('it answers', () => index.epoch(signal));
+  expect(state).toMatchObject({ open: false, complete: false });
+  expect(state.epoch).not.toBe(epochBefore);
+  const store = packs.storeOf(VIEW);
+  const [early, late, gone] = ['stored before', 'stored after', 'condemned after'].map((text) => Buffer.from(text));
+  if (early === undefined || late === undefined || gone === undefined) throw new Error('three');
+  await expectFault('STORE_UNAVAILABLE', store.findMissing([digestOf(early)], signal));
+  await expectFault('STORE_UNAVAILABLE', readAll(store, digestOf(gone)));
+  await rebuild(objects, index);
+  expect(await store.findMissing([early, late, gone].map(digestOf), signal)).toEqual([digestOf(gone)]);
+  for (const bytes of [early, late]) expect((await readAll(store, digestOf(bytes))).equals(bytes)).toBe(true);
+  expect((await index.packs({ state: 'condemned' }, undefined, 10, signal)).map(({ name }) => name)).toEqual([condemned]);
+});

@@ -14,33 +14,29 @@ import { until } from '../fixtures/until.ts';
 
 const { signal } = new AbortController();
 
-test(
-  'a tier whose process is killed while it evicts, changes and lends trees has only whole ones when it is opened again',
-  { timeout: 120_000 },
-  async () => {
-    await using dir = await tempDir();
-    const tier = path.join(dir.path, 'tier');
-    const { store, roots } = await churnTrees();
-    for (let seed = 1; seed <= 6; seed += 1) {
-      {
-        await using churn = startNode([path.join(ROOT, 'test/fixtures/tier-churn.ts'), tier, String(seed)]);
-        await churn.ready();
-        await sleep(seed * 7); // at no moment in particular
-        churn.kill('SIGKILL');
-        await churn.ended;
-      }
-      const env = { log: memoryLogger(), clock: systemClock };
-      await using again = openTier({ dir: tier, maxBytes: CHURN_BYTES, guarded: true, env });
-      expect(again.usedBytes).toBeGreaterThan(0);
-      const view = again.view('main', store);
-      for (const root of roots) {
-        using lease = await view.tree(root, 'deps', signal);
-        expect((await scanTree(lease.path, {}, signal)).root).toBe(root);
-      }
-      expect(again.usedBytes).toBeLessThanOrEqual(CHURN_BYTES);
-      expect(fs.readdirSync(path.join(tier, 'incoming'))).toEqual([]);
-      await until('what was left half done is gone', () => fs.readdirSync(path.join(tier, 'trash')).length === 0);
-      expect(env.log.entries.filter(({ event }) => event === 'layer-not-usable')).toEqual([]);
+test('a tier whose process is killed while it evicts, changes and lends trees has only whole ones when it is opened again', async () => {
+  await using dir = await tempDir();
+  const tier = path.join(dir.path, 'tier');
+  const { store, roots } = await churnTrees();
+  for (let seed = 1; seed <= 6; seed += 1) {
+    {
+      await using churn = startNode([path.join(ROOT, 'test/fixtures/tier-churn.ts'), tier, String(seed)]);
+      await churn.ready();
+      await sleep(seed * 7); // at no moment in particular
+      churn.kill('SIGKILL');
+      await churn.ended;
     }
-  },
-);
+    const env = { log: memoryLogger(), clock: systemClock };
+    await using again = openTier({ dir: tier, maxBytes: CHURN_BYTES, guarded: true, env });
+    expect(again.usedBytes).toBeGreaterThan(0);
+    const view = again.view('main', store);
+    for (const root of roots) {
+      using lease = await view.tree(root, 'deps', signal);
+      expect((await scanTree(lease.path, {}, signal)).root).toBe(root);
+    }
+    expect(again.usedBytes).toBeLessThanOrEqual(CHURN_BYTES);
+    expect(fs.readdirSync(path.join(tier, 'incoming'))).toEqual([]);
+    await until('what was left half done is gone', () => fs.readdirSync(path.join(tier, 'trash')).length === 0);
+    expect(env.log.entries.filter(({ event }) => event === 'layer-not-usable')).toEqual([]);
+  }
+});

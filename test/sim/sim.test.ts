@@ -19,7 +19,7 @@ function failureOf(report: Report, steps: number): string | undefined {
 
 describe('the simulated yard', () => {
   const batches = Array.from({ length: SEEDS / BATCH }, (_, index) => 1 + index * BATCH);
-  it.for(batches)(`keeps every invariant in ${BATCH} runs from seed %i on`, { timeout: 120_000 }, async (first) => {
+  it.for(batches)(`keeps every invariant in ${BATCH} runs from seed %i on`, async (first) => {
     for (let seed = first; seed < first + BATCH; seed += 1) {
       expect(failureOf(await simulate({ seed, steps: STEPS }), STEPS)).toBeUndefined();
     }
@@ -37,7 +37,7 @@ describe('the simulated yard', () => {
 });
 
 describe('a yard that is broken on purpose', () => {
-  it.for(MUTATIONS)('is noticed by the checker of $invariant: $about', { timeout: 120_000 }, async (mutation) => {
+  it.for(MUTATIONS)('is noticed by the checker of $invariant: $about', async (mutation) => {
     for (let seed = 1; seed <= MUTATION_SEEDS; seed += 1) {
       const { failure } = await simulate({ seed, steps: STEPS, mutation, only: mutation.invariant });
       if (failure instanceof Violation && failure.invariant === mutation.invariant) return;

@@ -27,9 +27,7 @@ function openAt(path: string, clock: Pick<Clock, 'now'> = handClock()) {
 
 storeIndexContract({ name: 'sqlite', open: (clock) => openAt(newPath(), clock) });
 
-test('says what the one in memory says, in random histories', { timeout: 120_000 }, () =>
-  sameAsMemory((clock) => openAt(newPath(), clock), 25, 1),
-);
+test('says what the one in memory says, in random histories', () => sameAsMemory((clock) => openAt(newPath(), clock), 25, 1));
 
 test('several that have the file open are one index', async () => {
   const path = newPath();

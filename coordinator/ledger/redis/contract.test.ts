@@ -16,7 +16,7 @@ let cluster: RedisClusterNodes;
 const prefixes: string[] = [];
 beforeAll(async () => {
   [shared, own, cluster] = await Promise.all([sharedRedis(), startRedis(), startRedisCluster()]);
-}, 120_000);
+});
 afterAll(async () => {
   for (const prefix of prefixes) await dropPrefix(shared.url, prefix);
   for (const server of [shared, own, cluster]) await server[Symbol.asyncDispose]();

@@ -26,7 +26,7 @@ const leader = (id: string) => ({ id, address: `${id}:1` });
 let redis: RedisServer;
 beforeAll(async () => {
   redis = await startRedis();
-}, 120_000);
+});
 beforeEach(() => redis.command('FLUSHALL'));
 afterAll(() => redis[Symbol.asyncDispose]());
 
@@ -64,7 +64,7 @@ async function dieAt(fatalCall: number, when: 'before' | 'after', records: reado
   await expect(committing).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
 }
 
-it('is whole or not there, wherever its coordinator dies in the middle of a large commit', { timeout: 60_000 }, async () => {
+it('is whole or not there, wherever its coordinator dies in the middle of a large commit', async () => {
   const records = submission(build, names);
   const count = slicesOf(operationsOf(records, redisKeys('switchyard'), () => [])).length;
   expect(count).toBe(5);
@@ -105,7 +105,7 @@ it('is not acknowledged by a Redis that has lost its decision meanwhile', async 
   expect(await loadAll(ledger)).toEqual([]);
 });
 
-it('commits 20,000 records and forgets them, and nothing of them stays', { timeout: 60_000 }, async () => {
+it('commits 20,000 records and forgets them, and nothing of them stays', async () => {
   await using ledger = await openAt(redis.url);
   const term = present(await ledger.lead(leader('a'), 60_000, signal), 'the leadership is free');
   const many = Array.from({ length: 10_000 }, (_, index) => `step-${index}`);

@@ -31,7 +31,7 @@ const seqs = async (ledger: Ledger) => (await ledger.events(build, 0, 1_000, sig
 let redis: RedisServer;
 beforeAll(async () => {
   redis = await startRedis();
-}, 120_000);
+});
 beforeEach(() => redis.command('FLUSHALL'));
 afterAll(() => redis[Symbol.asyncDispose]());
 
@@ -52,7 +52,7 @@ it('applies a commit once when its answer was lost and it is sent again', async 
   expect(ledger.state().retries).toBeGreaterThan(0);
 });
 
-it('applies nothing twice while connections are cut again and again', { timeout: 60_000 }, async () => {
+it('applies nothing twice while connections are cut again and again', async () => {
   await using relay = await startRelay(redis.address);
   await using ledger = await openAt(`redis://${relay.address}`, { answerMs: 300 });
   const term = await lead(ledger);
@@ -250,7 +250,7 @@ it('says in plain words that Redis is not there, at the start and later', async 
   expect(JSON.stringify(ledger.state())).not.toMatch(/enableOfflineQueue|Expecting data/);
 });
 
-it('notices that the connection by which hints come is dead, though nothing is ever asked on it', { timeout: 30_000 }, async () => {
+it('notices that the connection by which hints come is dead, though nothing is ever asked on it', async () => {
   await using relay = await startRelay(redis.address);
   await using ledger = await openAt(`redis://${relay.address}`, { answerMs: 300 });
   const stop = new AbortController();
@@ -261,7 +261,7 @@ it('notices that the connection by which hints come is dead, though nothing is e
   await until('it is subscribed', () => missed > 0);
   const before = missed;
   relay.halfOpen();
-  await until('it is subscribed again', () => missed > before, 20_000);
+  await until('it is subscribed again', () => missed > before);
   stop.abort();
   await listening.catch(() => {});
 });

@@ -15,7 +15,7 @@ const lead = async (ledger: Ledger, ttlMs = 60_000, id = 'a') =>
   present(await ledger.lead({ id, address: `${id}:1` }, ttlMs, signal), 'the leadership is free');
 const replicas = (server: RedisServer) => async () => String(await server.command('INFO', 'replication')).includes('state=online');
 
-it('has everything that an append-only file kept when Redis was killed, under a new incarnation', { timeout: 60_000 }, async () => {
+it('has everything that an append-only file kept when Redis was killed, under a new incarnation', async () => {
   await using redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec'] });
   await using ledger = await openAt(redis.url);
   const term = await lead(ledger);
@@ -33,7 +33,7 @@ it('has everything that an append-only file kept when Redis was killed, under a 
   expect(await loadAll(ledger)).toEqual(before);
 });
 
-it('fences everybody when Redis comes back empty, and begins anew without any term of before', { timeout: 60_000 }, async () => {
+it('fences everybody when Redis comes back empty, and begins anew without any term of before', async () => {
   await using redis = await startRedis();
   await using ledger = await openAt(redis.url);
   const term = await lead(ledger);
@@ -55,7 +55,6 @@ it('fences everybody when Redis comes back empty, and begins anew without any te
 it(
   'follows a failover to a replica that misses the newest commits, fences the term and begins a new incarnation',
   // A sentinel that was starved for two seconds does nothing for thirty (its TILT mode).
-  { timeout: 120_000 },
   async () => {
     await using master = await startRedis();
     await using relay = await startRelay(master.address);
@@ -82,7 +81,7 @@ it(
   },
 );
 
-it('acknowledges with --redis-durability replicas only what a replica has', { timeout: 60_000 }, async () => {
+it('acknowledges with --redis-durability replicas only what a replica has', async () => {
   await using master = await startRedis();
   await using replica = await startReplica(master);
   await until('the replica is online', replicas(master));
@@ -107,33 +106,29 @@ it('acknowledges with --redis-durability replicas only what a replica has', { ti
   });
 });
 
-it(
-  'leads with --redis-durability replicas only once a replica has what the last leader left unconfirmed',
-  { timeout: 60_000 },
-  async () => {
-    await using master = await startRedis();
-    await using replica = await startReplica(master);
-    await until('the replica is online', replicas(master));
-    const options = { answerMs: 400, values: { redisDurability: 'replicas' } } as const;
-    const dead = await openAt(master.url, options);
-    const term = await lead(dead);
-    replica.freeze();
-    const commit = dead.commit(term, [buildRecord(build, []), eventRecord(build, 1)], signal);
-    commit.catch(() => {});
-    await until('the master has it', async () => (await master.command('HGET', '{switchyard}:meta', 'commit')) === '1');
-    await using ledger = await openAt(master.url, options);
-    let leads = false;
-    const leading = lead(ledger).then(() => (leads = true)); // the same holder, which comes again
-    await until('it was asked again', () => ledger.state().retries > 1);
-    expect(leads).toBe(false);
-    replica.thaw();
-    await leading;
-    expect(await replica.command('XLEN', `{switchyard}:events:${build}`)).toBe(1);
-    await dead[Symbol.asyncDispose]();
-  },
-);
+it('leads with --redis-durability replicas only once a replica has what the last leader left unconfirmed', async () => {
+  await using master = await startRedis();
+  await using replica = await startReplica(master);
+  await until('the replica is online', replicas(master));
+  const options = { answerMs: 400, values: { redisDurability: 'replicas' } } as const;
+  const dead = await openAt(master.url, options);
+  const term = await lead(dead);
+  replica.freeze();
+  const commit = dead.commit(term, [buildRecord(build, []), eventRecord(build, 1)], signal);
+  commit.catch(() => {});
+  await until('the master has it', async () => (await master.command('HGET', '{switchyard}:meta', 'commit')) === '1');
+  await using ledger = await openAt(master.url, options);
+  let leads = false;
+  const leading = lead(ledger).then(() => (leads = true)); // the same holder, which comes again
+  await until('it was asked again', () => ledger.state().retries > 1);
+  expect(leads).toBe(false);
+  replica.thaw();
+  await leading;
+  expect(await replica.command('XLEN', `{switchyard}:events:${build}`)).toBe(1);
+  await dead[Symbol.asyncDispose]();
+});
 
-it('promises --redis-durability fsync only where Redis syncs before it answers', { timeout: 60_000 }, async () => {
+it('promises --redis-durability fsync only where Redis syncs before it answers', async () => {
   const fsync = { values: { redisDurability: 'fsync' } } as const;
   await using none = await startRedis();
   await expect(openAt(none.url, fsync)).rejects.toMatchObject({ code: 'CONFIG_INVALID', hint: expect.stringContaining('appendonly yes') });
@@ -150,7 +145,7 @@ it('promises --redis-durability fsync only where Redis syncs before it answers',
   } else await asked; // it is asked to sync after each commit
 });
 
-it('goes on when the node of a cluster that holds the ledger is restarted', { timeout: 60_000 }, async () => {
+it('goes on when the node of a cluster that holds the ledger is restarted', async () => {
   await using cluster = await startRedisCluster();
   await using ledger = await openAt(cluster.url, { answerMs: 500 });
   const term = await lead(ledger);

@@ -54,7 +54,7 @@ beforeAll(async () => {
     },
   };
   redis = await startRedis({ port: 0, args: ['--tls-port', String(tlsPort), ...files], admin: tls });
-}, 120_000);
+});
 afterAll(async () => {
   await redis[Symbol.asyncDispose]();
   await dir[Symbol.asyncDispose]();

@@ -99,7 +99,7 @@ export function collectionCases(subject: StoreIndexSubject): void {
       expect(await stateOf(at)).toEqual([]);
     });
 
-    test('what is left of gone packs is swept in bounded pieces, and nothing else', { timeout: 60_000 }, async () => {
+    test('what is left of gone packs is swept in bounded pieces, and nothing else', async () => {
       await using at = await stocked(subject);
       const digests = Array.from({ length: 3_000 }, (_, n) => blob(100 + n));
       await at.index.addPack(newPack(b, digests), undefined, signal);

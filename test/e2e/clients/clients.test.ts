@@ -70,7 +70,7 @@ describe.runIf(needs('npm', 'git', 'compiler')).for(CLIENTS)('$name', (client) =
     const changed = await build('writer', { a: 'one', b: 'three' });
     expect(changed, changed.text).toMatchObject({ built: ['b'], found: ['a'] });
     expect(changed.output.includes('three')).toBe(true);
-  }, 120_000);
+  });
 
   test('finds what others stored with a credential that may only read, and its own builds change nothing', async () => {
     const sources = { a: 'reads', b: 'reads too' };
@@ -80,5 +80,5 @@ describe.runIf(needs('npm', 'git', 'compiler')).for(CLIENTS)('$name', (client) =
     expect(first, first.text).toMatchObject({ built: ['a', 'b'], found: [] });
     const reader = await build('reader', sources);
     expect(reader, reader.text).toMatchObject({ built: [], found: ['a', 'b'] });
-  }, 120_000);
+  });
 });

@@ -7,8 +7,6 @@ import { leaderOf, startYard, type CoordinatorMember, type Yard, type YardOption
 import { tempDir } from '../../fixtures/temp-dir.ts';
 import { until } from '../../fixtures/until.ts';
 
-/** For waits on real processes: the host may be busy with other tests. */
-export const PATIENCE_MS = 60_000;
 const CALL_MS = 5_000;
 
 /** A yard on Redis whose parts can be broken one by one, with a caller's view of each coordinator. */
@@ -46,14 +44,10 @@ export async function startFaultYard(options: Partial<YardOptions> = {}): Promis
   let turn = 0;
   const ask: FaultYard['ask'] = (use) => {
     const all = [...servers.values()];
-    return until(
-      'a coordinator answers',
-      async () => {
-        const server = all[(turn += 1) % all.length];
-        return server === undefined ? undefined : { answer: await use(server, AbortSignal.timeout(CALL_MS)) };
-      },
-      PATIENCE_MS,
-    ).then(({ answer }) => answer);
+    return until('a coordinator answers', async () => {
+      const server = all[(turn += 1) % all.length];
+      return server === undefined ? undefined : { answer: await use(server, AbortSignal.timeout(CALL_MS)) };
+    }).then(({ answer }) => answer);
   };
   const snapshot = (build: string) => ask((server, signal) => server.snapshot(build, signal));
   const step = async (build: string, name: string): Promise<StepView> => {
@@ -63,28 +57,23 @@ export async function startFaultYard(options: Partial<YardOptions> = {}): Promis
   };
   const count = options.agents ?? DEFAULTS.agents;
   const agents = async () => (await ask((server, signal) => server.agents(signal))).agents.filter(({ connected }) => connected);
-  await until('all agents are there', async () => (await agents()).length === count, PATIENCE_MS);
+  await until('all agents are there', async () => (await agents()).length === count);
   const kept = stack.move();
   return {
     dir: dir.path,
     yard,
     serverOf,
-    leader: () => until('somebody leads', () => leaderOf(yard), PATIENCE_MS),
+    leader: () => until('somebody leads', () => leaderOf(yard)),
     ask,
     submit: (key, steps) => ask(async (server, signal) => (await server.submit(requestOf(key, steps), signal)).id),
     snapshot,
     step,
     end: (build) =>
-      until(
-        `${build} ends`,
-        async () => {
-          const seen = await snapshot(build);
-          return seen.build.phase === 'ended' && seen;
-        },
-        PATIENCE_MS,
-      ),
-    running: (build, name) =>
-      until(`${name} runs`, async () => (await step(build, name)).startedAtMs !== undefined, PATIENCE_MS).then(() => undefined),
+      until(`${build} ends`, async () => {
+        const seen = await snapshot(build);
+        return seen.build.phase === 'ended' && seen;
+      }),
+    running: (build, name) => until(`${name} runs`, async () => (await step(build, name)).startedAtMs !== undefined).then(() => undefined),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fewFiles } from '../../chaos/inject.ts';
 import { needs } from '../../fixtures/host.ts';
 import { until } from '../../fixtures/until.ts';
-import { gated, hasLogged, PATIENCE_MS, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
+import { gated, hasLogged, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
 
-describe.runIf(needs('mount', 'prlimit'))('a host that runs out', { timeout: 180_000 }, () => {
+describe.runIf(needs('mount', 'prlimit'))('a host that runs out', () => {
   let faults: FaultYard;
   beforeAll(async () => {
     faults = await startFaultYard({ smallDisks: true });
-  }, 120_000);
+  });
   afterAll(() => faults[Symbol.asyncDispose]());
 
   /** Steps that only write their log, one after the other. */
@@ -27,32 +27,24 @@ describe.runIf(needs('mount', 'prlimit'))('a host that runs out', { timeout: 180
     for (const { result } of ended.steps) expect(result?.agent).not.toBe(agent.name);
     const failed = ended.steps.flatMap(({ attempts }) => attempts.filter((attempt) => attempt.agent === agent.name));
     for (const { endedWhy } of failed) expect(endedWhy).toMatch(/^sandbox-error: .*(disk|space)/i);
-    await until('it says that it is full', () => hasLogged(agent, 'agent-cordoned', 'disk is full'), PATIENCE_MS);
-    await until(
-      'operators see it in the list of agents',
-      async () => {
-        let shown;
-        await faults.ask(async (server, signal) => {
-          shown = (await server.agents(signal)).agents.find((each) => each.agent === agent.name);
-        });
-        expect(shown).toMatchObject({
-          cordoned: expect.stringMatching(/disk/),
-          keptFrom: expect.stringMatching(/^it is cordoned: .*disk/),
-        });
-        return true;
-      },
-      PATIENCE_MS,
-    );
+    await until('it says that it is full', () => hasLogged(agent, 'agent-cordoned', 'disk is full'));
+    await until('operators see it in the list of agents', async () => {
+      let shown;
+      await faults.ask(async (server, signal) => {
+        shown = (await server.agents(signal)).agents.find((each) => each.agent === agent.name);
+      });
+      expect(shown).toMatchObject({
+        cordoned: expect.stringMatching(/disk/),
+        keptFrom: expect.stringMatching(/^it is cordoned: .*disk/),
+      });
+      return true;
+    });
     agent.disk.empty();
     let round = 0;
-    await until(
-      'it works again',
-      async () => {
-        const { steps } = await faults.end(await trySteps(`after-full-${(round += 1)}`, 6));
-        return steps.some(({ result }) => result?.agent === agent.name);
-      },
-      PATIENCE_MS,
-    );
+    await until('it works again', async () => {
+      const { steps } = await faults.end(await trySteps(`after-full-${(round += 1)}`, 6));
+      return steps.some(({ result }) => result?.agent === agent.name);
+    });
   });
 
   test('of disk under the blobs: results wait or are made again, none is half written, and it goes on by itself', async () => {
@@ -64,14 +56,10 @@ describe.runIf(needs('mount', 'prlimit'))('a host that runs out', { timeout: 180
       stepThat(`head -c ${bytes} /dev/zero > out`, { outputs: ['out'] }),
       stepThat('wc -c < out', { name: 'b', needs: [{ step: 'a', outputs: true }] }),
     ]);
-    await until(
-      'the first try is over',
-      async () => {
-        const step = await faults.step(build, 'a');
-        return step.attempts.some(({ endedWhy }) => endedWhy !== '') || faults.yard.agents.some((one) => hasLogged(one, 'disk is full'));
-      },
-      PATIENCE_MS,
-    );
+    await until('the first try is over', async () => {
+      const step = await faults.step(build, 'a');
+      return step.attempts.some(({ endedWhy }) => endedWhy !== '') || faults.yard.agents.some((one) => hasLogged(one, 'disk is full'));
+    });
     disk.empty();
     const { steps } = await faults.end(build);
     expect(steps.map(({ verdict }) => verdict)).toEqual(['succeeded', 'succeeded']);

@@ -35,7 +35,7 @@ describe.runIf(needs('netns'))('links that lose packets', { timeout: 240_000 }, 
   let yard: NetYard;
   beforeAll(async () => {
     yard = await startNetYard({ leaseMs: 15_000, termMs: 3_000, offerMs: 15_000 });
-  }, 120_000);
+  });
   afterEach(() => yard.lab.heal());
   afterAll(() => yard[Symbol.asyncDispose]());
 

@@ -12,7 +12,7 @@ import { ROOT } from '../../fixtures/root.ts';
 import { startProcess, type RunningProcess } from '../../fixtures/run-process.ts';
 import { tempDir } from '../../fixtures/temp-dir.ts';
 import { until } from '../../fixtures/until.ts';
-import { PATIENCE_MS, requestOf } from './fault-yard.ts';
+import { requestOf } from './fault-yard.ts';
 
 export type CoordinatorHost = 'one' | 'two';
 export const COORDINATOR_HOSTS: readonly CoordinatorHost[] = ['one', 'two'];
@@ -88,7 +88,7 @@ export async function startNetYard({ leaseMs, termMs, offerMs }: NetYardOptions)
   on('agent', 'agent', '--coordinator', addresses.join(','), '--token-file', join(dir.path, 'agent-token'), ...agentArgs);
   const [one, two] = addresses.map((address) => stack.use(connectBuildServer({ address, token: new Secret(TOKEN) })));
   if (one === undefined || two === undefined) throw new Error('There are two coordinators');
-  await until('the agent is there', async () => (await one.agents(AbortSignal.timeout(2_000))).agents[0]?.connected, PATIENCE_MS);
+  await until('the agent is there', async () => (await one.agents(AbortSignal.timeout(2_000))).agents[0]?.connected);
   const kept = stack.move();
   return {
     lab,
@@ -118,7 +118,7 @@ function writeTokens(dir: string): string {
 /** What callers do who may ask either of the two. */
 function callsOf(servers: readonly BuildServer[]): Pick<NetYard, 'submit' | 'snapshot' | 'end' | 'running' | 'log'> {
   const ask = <T>(use: (server: BuildServer) => Promise<T>) =>
-    until('somebody answers', async () => ({ answer: await Promise.any(servers.map((server) => use(server))) }), PATIENCE_MS).then(
+    until('somebody answers', async () => ({ answer: await Promise.any(servers.map((server) => use(server))) })).then(
       ({ answer }) => answer,
     );
   const snapshot = (build: string) => ask((server) => server.snapshot(build, AbortSignal.timeout(CALL_MS)));
@@ -126,16 +126,11 @@ function callsOf(servers: readonly BuildServer[]): Pick<NetYard, 'submit' | 'sna
     submit: (key, steps) => ask(async (server) => (await server.submit(requestOf(key, steps), AbortSignal.timeout(CALL_MS))).id),
     snapshot,
     end: (build) =>
-      until(
-        `${build} ends`,
-        async () => {
-          const seen = await snapshot(build);
-          return seen.build.phase === 'ended' && seen;
-        },
-        PATIENCE_MS,
-      ),
-    running: (build) =>
-      until('it runs', async () => (await snapshot(build)).steps[0]?.startedAtMs !== undefined, PATIENCE_MS).then(() => undefined),
+      until(`${build} ends`, async () => {
+        const seen = await snapshot(build);
+        return seen.build.phase === 'ended' && seen;
+      }),
+    running: (build) => until('it runs', async () => (await snapshot(build)).steps[0]?.startedAtMs !== undefined).then(() => undefined),
     log: (build, step) =>
       ask(async (server) => {
         const pieces: Uint8Array[] = [];

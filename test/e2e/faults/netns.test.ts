@@ -13,7 +13,7 @@ function reaches(lab: NetLab, from: string, to: string): boolean {
   return spawnSync(program, [...args, process.execPath, '-e', script], { timeout: 10_000 }).status === 0;
 }
 
-describe.runIf(needs('netns'))('hosts in network namespaces', { timeout: 60_000 }, () => {
+describe.runIf(needs('netns'))('hosts in network namespaces', () => {
   test('reach each other until they are parted, in one direction or both, and again when healed', async () => {
     await using lab = startNetLab(['a', 'b', 'c']);
     const listen = `require('net').createServer((socket) => socket.end()).listen(7000, () => console.log('{"ready":true}'))`;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { needs } from '../../fixtures/host.ts';
-import { until } from '../../fixtures/until.ts';
-import { gated, PATIENCE_MS, requestOf, stepThat } from './fault-yard.ts';
+import { PATIENCE_MS, until } from '../../fixtures/until.ts';
+import { gated, requestOf, stepThat } from './fault-yard.ts';
 import { COORDINATOR_HOSTS, startNetYard, type NetYard } from './net-yard.ts';
 
 const LEASE_MS = 4_500;
@@ -34,7 +34,7 @@ describe.runIf(needs('netns'))('hosts that packets are dropped between', { timeo
     await yard.running(two);
     const before = yard.leader();
     lab.partition(before, 'redis');
-    await until('the other one leads', () => yard.leader() !== before, PATIENCE_MS);
+    await until('the other one leads', () => yard.leader() !== before);
     second.open();
     expect((await yard.end(two)).steps).toMatchObject([ONCE]);
     lab.heal();
@@ -60,8 +60,8 @@ describe.runIf(needs('netns'))('hosts that packets are dropped between', { timeo
     const unanswered = yard.serverOf(before).submit(request, AbortSignal.timeout(10 * TERM_MS));
     await Promise.all([
       expect(unanswered).rejects.toThrow(),
-      until('its commit is in Redis', async () => (await buildsInRedis()) === known + 1, PATIENCE_MS),
-      until('the other one leads', () => yard.leader() !== before, PATIENCE_MS),
+      until('its commit is in Redis', async () => (await buildsInRedis()) === known + 1),
+      until('the other one leads', () => yard.leader() !== before),
     ]);
 
     const again = await yard.serverOf(yard.leader()).submit(request, AbortSignal.timeout(PATIENCE_MS));
@@ -74,10 +74,8 @@ describe.runIf(needs('netns'))('hosts that packets are dropped between', { timeo
     lab.heal();
     expect(await yard.submit('unanswered', request.steps)).toBe(again.id);
     for (const host of COORDINATOR_HOSTS) {
-      const builds = await until(
-        `${host} answers`,
-        () => yard.serverOf(host).list({ labels: {}, phase: undefined, verdict: undefined, limit: 10 }, AbortSignal.timeout(5_000)),
-        PATIENCE_MS,
+      const builds = await until(`${host} answers`, () =>
+        yard.serverOf(host).list({ labels: {}, phase: undefined, verdict: undefined, limit: 10 }, AbortSignal.timeout(5_000)),
       );
       expect(builds.filter(({ name }) => name === 'unanswered').map(({ id }) => id)).toEqual([again.id]);
     }

@@ -3,12 +3,12 @@ import { isFault } from '../../../base/fault.ts';
 import type { RedisServer } from '../../fixtures/redis.ts';
 import { readAgentJournal } from '../../fixtures/agent-journal.ts';
 import { until } from '../../fixtures/until.ts';
-import { gated, hasLogged, PATIENCE_MS, requestOf, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
+import { gated, hasLogged, requestOf, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
 
 const attemptsOf = async (faults: FaultYard, build: string) =>
   (await faults.end(build)).steps.map(({ verdict, attempts }) => [verdict, attempts.length]);
 
-describe('Redis', { timeout: 180_000 }, () => {
+describe('Redis', () => {
   let faults: FaultYard;
   let redis: RedisServer;
 
@@ -16,7 +16,7 @@ describe('Redis', { timeout: 180_000 }, () => {
     faults = await startFaultYard();
     if (faults.yard.redis === undefined) throw new Error('The yard has no Redis');
     redis = faults.yard.redis;
-  }, 120_000);
+  });
   afterAll(() => faults[Symbol.asyncDispose]());
 
   /** A build that runs when this resolves. */
@@ -101,18 +101,14 @@ describe('Redis', { timeout: 180_000 }, () => {
     const leader = await faults.leader();
     const server = faults.serverOf(leader);
     const told = async (call: () => Promise<unknown>) =>
-      until(
-        'it answers',
-        async () => {
-          try {
-            await call();
-            return 'nothing is wrong';
-          } catch (error) {
-            return isFault(error) && ['BUILD_UNKNOWN', 'CURSOR_EXPIRED'].includes(error.code) && error.code;
-          }
-        },
-        PATIENCE_MS,
-      );
+      until('it answers', async () => {
+        try {
+          await call();
+          return 'nothing is wrong';
+        } catch (error) {
+          return isFault(error) && ['BUILD_UNKNOWN', 'CURSOR_EXPIRED'].includes(error.code) && error.code;
+        }
+      });
     expect(await told(() => server.snapshot(build, AbortSignal.timeout(5_000)))).toBe('BUILD_UNKNOWN');
     expect(
       await told(async () => {
@@ -123,7 +119,7 @@ describe('Redis', { timeout: 180_000 }, () => {
     const lines = () => faults.yard.agents.flatMap(({ workDir }) => readAgentJournal(workDir));
     const over = () =>
       lines().filter((line) => 'token' in line && line.token === token && (line.event === 'stopped' || line.event === 'answered'));
-    await until('the agent was told what its attempt is worth', () => over().length > 0, PATIENCE_MS);
+    await until('the agent was told what its attempt is worth', () => over().length > 0);
     expect(over().map((line) => ('verdict' in line ? line.verdict : 'stopped'))).not.toContain('accepted');
     const again = await faults.submit('emptied', [stepThat('echo again')]);
     expect(again).not.toBe(build);

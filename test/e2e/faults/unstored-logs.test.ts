@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { needs } from '../../fixtures/host.ts';
-import { until } from '../../fixtures/until.ts';
-import { PATIENCE_MS, startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
+import { PATIENCE_MS, until } from '../../fixtures/until.ts';
+import { startFaultYard, stepThat, type FaultYard } from './fault-yard.ts';
 import type { CoordinatorMember } from '../../chaos/yard.ts';
 
 const LINES = 6_000;
@@ -10,16 +10,12 @@ const SCRIPT = `i=0; while [ $i -lt ${LINES} ]; do echo "line $i of a log that n
 
 /** The log of step a as this coordinator gives it to somebody who follows it. */
 async function logAt(faults: FaultYard, coordinator: CoordinatorMember, build: string): Promise<string> {
-  const { text } = await until(
-    `${coordinator.name} answers`,
-    async () => {
-      const pieces: Uint8Array[] = [];
-      const query = { build, step: 'a', attempt: 0, offset: 0, follow: true };
-      for await (const { data } of faults.serverOf(coordinator).log(query, AbortSignal.timeout(15_000))) pieces.push(Uint8Array.from(data));
-      return { text: Buffer.concat(pieces).toString() };
-    },
-    PATIENCE_MS,
-  );
+  const { text } = await until(`${coordinator.name} answers`, async () => {
+    const pieces: Uint8Array[] = [];
+    const query = { build, step: 'a', attempt: 0, offset: 0, follow: true };
+    for await (const { data } of faults.serverOf(coordinator).log(query, AbortSignal.timeout(15_000))) pieces.push(Uint8Array.from(data));
+    return { text: Buffer.concat(pieces).toString() };
+  });
   return text;
 }
 
@@ -36,8 +32,8 @@ describe.runIf(needs('mount'))('the log of a failed step that the full disk unde
 
     const leader = await faults.leader();
     await leader.down('SIGKILL');
-    const next = await until('another one leads', async () => coordinators.find((one) => one !== leader && one.up), PATIENCE_MS);
-    await until('it leads', async () => (await faults.leader()) === next, PATIENCE_MS);
+    const next = await until('another one leads', async () => coordinators.find((one) => one !== leader && one.up));
+    await until('it leads', async () => (await faults.leader()) === next);
     expect(await logAt(faults, next, build)).toBe(WHOLE);
 
     disk.empty();

@@ -19,7 +19,7 @@ const report = (exitCode = 0) => ({
 const finished = (token: string, exitCode = 0): AgentMessage => ({ finished: { token, report: report(exitCode) } });
 
 /** A real coordinator; what its agents say is up to the tests. */
-describe('a completion', { timeout: 120_000 }, () => {
+describe('a completion', () => {
   let stage: Stage;
   let client: BuildClient;
   let count = 0;
@@ -27,7 +27,7 @@ describe('a completion', { timeout: 120_000 }, () => {
   beforeAll(async () => {
     stage = await startStage({ coordinatorArgs: ['--lease-ttl', '2s', '--heartbeat', '500ms'] });
     client = dial(loadProto().switchyard.v1.Build, { address: stage.yard.address, token: undefined }, 'control');
-  }, 60_000);
+  });
 
   afterAll(async () => {
     client.close();

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { hostUptimeMs } from '../../../base/clock.ts';
 import { needs } from '../../fixtures/host.ts';
 import { until } from '../../fixtures/until.ts';
-import { endOf, PATIENCE_MS } from '../real-yard.ts';
+import { endOf } from '../real-yard.ts';
 import { startStage, type Stage, type StepText } from './stage.ts';
 
 const TTL_MS = 10_000;
@@ -38,19 +38,18 @@ const KINDS = [
 
 for (const [sandbox, can] of KINDS) {
   const title = `the effects of a step (${sandbox}) whose agent alone stands still end before its lease does, and a next attempt comes after them`;
-  test.runIf(can)(title, { timeout: 180_000 }, async () => {
+  test.runIf(can)(title, async () => {
     await using stage = await startStage({ coordinatorArgs: TIMINGS });
     const frozen = stage.agent('frozen', { sandbox });
-    await frozen.ready(PATIENCE_MS);
+    await frozen.ready();
     const { run, build } = await stage.submit({
       deploy: pulsing('deploy', { sideEffects: true, retry: { 'agent-lost': 1, wait: '1ms' } }),
       pure: pulsing('pure', { sideEffects: false }),
     });
-    const running = (agent: string, step: string) =>
-      until(`${agent} runs ${step}`, () => pulses(stage, agent, step).length > 20, PATIENCE_MS);
+    const running = (agent: string, step: string) => until(`${agent} runs ${step}`, () => pulses(stage, agent, step).length > 20);
     await Promise.all(['deploy', 'pure'].map((step) => running('frozen', step)));
     const other = stage.agent('other', { sandbox });
-    await other.ready(PATIENCE_MS);
+    await other.ready();
     frozen.kill('SIGSTOP');
     const leaseEnd = hostUptimeMs() + TTL_MS;
     await running('other', 'deploy');
@@ -59,12 +58,12 @@ for (const [sandbox, can] of KINDS) {
     expect(last).toBeLessThan(leaseEnd);
     expect(last).toBeLessThan(Math.min(...pulses(stage, 'other', 'deploy')));
     // What changes nothing outside goes on, though its agent does not.
-    await until('the pure step goes on', () => Math.max(...pulses(stage, 'frozen', 'pure')) > last + 1_000, PATIENCE_MS);
+    await until('the pure step goes on', () => Math.max(...pulses(stage, 'frozen', 'pure')) > last + 1_000);
     expect(Math.max(...pulses(stage, 'frozen', 'deploy'))).toBe(last);
 
     frozen.kill('SIGCONT');
     const ended = () => stage.journal('frozen').filter(({ event }) => event === 'forgotten').length;
-    await until('the agent has nothing of them any more', () => ended() === 2, PATIENCE_MS);
+    await until('the agent has nothing of them any more', () => ended() === 2);
     await running('other', 'pure');
     for (const step of ['deploy', 'pure']) open(stage, 'other', step);
     expect((await run.ended).code).toBe(0);

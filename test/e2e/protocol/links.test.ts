@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { startRelay } from '../../fixtures/relay.ts';
 import { until } from '../../fixtures/until.ts';
-import { endOf, PATIENCE_MS, readLog, sha256 } from '../real-yard.ts';
+import { endOf, readLog, sha256 } from '../real-yard.ts';
 import { startStage, type StepText } from './stage.ts';
 
 const TIMINGS = ['--lease-ttl', '6s', '--heartbeat', '500ms'];
@@ -21,17 +21,17 @@ function atGate(gate: string): StepText {
   return { run: `while [ ! -e ${gate} ]; do sleep 0.1; done; echo end`, sideEffects: true };
 }
 
-test('a relay that cuts every connection every two seconds costs no step and no byte of a log', { timeout: 180_000 }, async () => {
+test('a relay that cuts every connection every two seconds costs no step and no byte of a log', async () => {
   await using stage = await startStage({ coordinatorArgs: TIMINGS });
   await using relay = await startRelay(stage.yard.address);
   const agent = stage.agent('one', { coordinator: relay.address, slots: 30 });
-  await agent.ready(PATIENCE_MS);
+  await agent.ready();
   const { run, build } = await stage.submit(thirty(stage.path('gate')));
-  await until('all run', () => stage.journal('one').filter(({ event }) => event === 'started').length === 30, PATIENCE_MS);
+  await until('all run', () => stage.journal('one').filter(({ event }) => event === 'started').length === 30);
   const taken = relay.taken;
   const cutting = setInterval(() => relay.drop(), CUT_EVERY_MS);
   try {
-    await until('it was cut often enough', () => relay.taken >= taken + CUTS, PATIENCE_MS);
+    await until('it was cut often enough', () => relay.taken >= taken + CUTS);
     stage.open('gate');
     expect((await run.ended).code).toBe(0);
   } finally {
@@ -46,30 +46,30 @@ test('a relay that cuts every connection every two seconds costs no step and no 
   }
 });
 
-test('a link that is open at one end only is left for a new one, and its steps go on', { timeout: 120_000 }, async () => {
+test('a link that is open at one end only is left for a new one, and its steps go on', async () => {
   await using stage = await startStage({ coordinatorArgs: TIMINGS });
   await using relay = await startRelay(stage.yard.address);
   const agent = stage.agent('one', { coordinator: relay.address });
   const { run, build } = await stage.submit({ a: atGate(stage.path('gate')) });
-  await until('it runs', () => stage.journal('one').some(({ event }) => event === 'started'), PATIENCE_MS);
+  await until('it runs', () => stage.journal('one').some(({ event }) => event === 'started'));
   relay.halfOpen();
   const registered = () => stage.journal('one').filter(({ event }) => event === 'registered').length;
-  await until('the agent has dialled again', () => registered() >= 2, PATIENCE_MS);
+  await until('the agent has dialled again', () => registered() >= 2);
   expect(agent.stderr()).toContain('session-hung-up');
   stage.open('gate');
   expect((await run.ended).code).toBe(0);
   expect((await endOf(stage.yard.server, build)).steps).toMatchObject([ONCE]);
 });
 
-test('a link that goes silent for less than a lease costs nothing, whatever was on its way', { timeout: 120_000 }, async () => {
+test('a link that goes silent for less than a lease costs nothing, whatever was on its way', async () => {
   await using stage = await startStage({ coordinatorArgs: TIMINGS });
   await using relay = await startRelay(stage.yard.address);
   stage.agent('one', { coordinator: relay.address });
   const { run, build } = await stage.submit({ a: atGate(stage.path('gate')) });
-  await until('it runs', () => stage.journal('one').some(({ event }) => event === 'started'), PATIENCE_MS);
+  await until('it runs', () => stage.journal('one').some(({ event }) => event === 'started'));
   relay.stall('up');
   stage.open('gate');
-  await until('the result is in the spool', () => stage.journal('one').some(({ event }) => event === 'kept'), PATIENCE_MS);
+  await until('the result is in the spool', () => stage.journal('one').some(({ event }) => event === 'kept'));
   relay.heal();
   expect((await run.ended).code).toBe(0);
   expect((await endOf(stage.yard.server, build)).steps).toMatchObject([ONCE]);

@@ -11,7 +11,6 @@ import { startRedis, type RedisServer } from '../../fixtures/redis.ts';
 import { startNode, startSwitchyard, type RunningProcess } from '../../fixtures/run-process.ts';
 import { tempDir } from '../../fixtures/temp-dir.ts';
 import { until } from '../../fixtures/until.ts';
-import { PATIENCE_MS } from '../real-yard.ts';
 
 /** Two coordinators on one Redis, agents that know both, and a command line that does too. */
 export interface Pair extends AsyncDisposable {
@@ -56,7 +55,7 @@ export async function startPair(args: readonly string[] = []): Promise<Pair> {
     kept.push(process);
     return process;
   });
-  await Promise.all(coordinators.map((coordinator) => coordinator.ready(PATIENCE_MS)));
+  await Promise.all(coordinators.map((coordinator) => coordinator.ready()));
   const all = addresses.join(',');
   const server = stack.use(connectBuildServer({ address: all, token: new Secret(CALLER) }));
   const work = join(dir.path, 'work');
@@ -70,7 +69,7 @@ export async function startPair(args: readonly string[] = []): Promise<Pair> {
     server,
     coordinators,
     async leader() {
-      const index = await until('somebody leads', () => leaderOf(addresses), PATIENCE_MS);
+      const index = await until('somebody leads', () => leaderOf(addresses));
       return index - 1;
     },
     agent(name, slots, coordinator = all) {
@@ -91,7 +90,7 @@ export async function startPair(args: readonly string[] = []): Promise<Pair> {
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
-  await until('the pair answers', () => server.agents(never), PATIENCE_MS);
+  await until('the pair answers', () => server.agents(never));
   return pair;
 }
 

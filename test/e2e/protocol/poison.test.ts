@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { until } from '../../fixtures/until.ts';
-import { endOf, PATIENCE_MS, stepOf } from '../real-yard.ts';
+import { endOf, stepOf } from '../real-yard.ts';
 import { startStage } from './stage.ts';
 
 const NAMES = ['one', 'two', 'three', 'four'];
 
-test('a step that takes three agents down is set aside with their names, and the fourth is spared', { timeout: 120_000 }, async () => {
+test('a step that takes three agents down is set aside with their names, and the fourth is spared', async () => {
   await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '2s', '--heartbeat', '500ms'] });
   const agents = new Map(NAMES.map((name) => [name, stage.agent(name)]));
-  for (const agent of agents.values()) await agent.ready(PATIENCE_MS);
+  for (const agent of agents.values()) await agent.ready();
   const run = `echo "$ON" >>${stage.path('starts')}; sleep 600`;
   const submitted = await stage.submit({
     bad: { run, sideEffects: false, retry: { 'agent-lost': 10, wait: '50ms', waitMax: '100ms' } },
@@ -27,7 +27,7 @@ test('a step that takes three agents down is set aside with their names, and the
     return journal.some((line) => line.event === 'started' && bad.includes(line.token));
   };
   while (killed.length < 3) {
-    const name = await until(`it runs on agent ${killed.length + 1}`, runsOn, PATIENCE_MS);
+    const name = await until(`it runs on agent ${killed.length + 1}`, runsOn);
     killed.push(name);
     agents.get(name)?.kill('SIGKILL');
   }

@@ -7,7 +7,6 @@ import { loadProto } from '../../../proto/load.ts';
 import { until } from '../../fixtures/until.ts';
 import { REGISTER } from '../../integration/scripted-agent.ts';
 import { peakMemoryOf } from '../processes.ts';
-import { PATIENCE_MS } from '../real-yard.ts';
 import { startStage } from './stage.ts';
 
 const never = new AbortController().signal;
@@ -16,10 +15,10 @@ const HEARTBEATS = 60_000;
 const TOKENS = Array.from({ length: 100 }, (_, index) => `${String(index).padStart(32, '0')}.1`);
 const MEMORY_BYTES = 256 * 1024 * 1024;
 
-test('an agent that asks and never reads is cut off with bounded memory, and others notice nothing', { timeout: 180_000 }, async () => {
+test('an agent that asks and never reads is cut off with bounded memory, and others notice nothing', async () => {
   await using stage = await startStage();
   const good = stage.agent('good');
-  await good.ready(PATIENCE_MS);
+  await good.ready();
   const token = new Secret(readFileSync(stage.path('coordinator/agent-token'), 'utf8').trim());
   const client = dial(loadProto().switchyard.v1.Agent, { address: stage.yard.address, token }, 'control');
   const before = peakMemoryOf(stage.yard.coordinator.pid);
@@ -28,7 +27,7 @@ test('an agent that asks and never reads is cut off with bounded memory, and oth
   call.read(0); // grpc-js holds its messages back only once it was asked for one: some are taken, and then no more
   call.write({ messages: [{ register: { ...REGISTER, agentId: 'deaf' } }] });
   const seen = async () => (await stage.yard.server.agents(never)).agents.find(({ agent }) => agent === 'deaf');
-  await until('it is registered', async () => (await seen())?.connected, PATIENCE_MS);
+  await until('it is registered', async () => (await seen())?.connected);
   const heartbeat = { messages: [{ heartbeat: { tokens: TOKENS, credits: 0 } }] };
   const over = new AbortController();
   const cutOff = until('it is cut off', async () => (await seen())?.connected === false, 120_000).finally(() => over.abort());

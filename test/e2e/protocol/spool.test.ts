@@ -7,39 +7,35 @@ import { startNode } from '../../fixtures/run-process.ts';
 import { scriptedCoordinator } from '../../fixtures/scripted-coordinator.ts';
 import { tempDir } from '../../fixtures/temp-dir.ts';
 import { until } from '../../fixtures/until.ts';
-import { endOf, PATIENCE_MS } from '../real-yard.ts';
+import { endOf } from '../real-yard.ts';
 import { startStage, tokensOf } from './stage.ts';
 
-test(
-  'an agent that is killed with a result in its spool brings it when it is back: it counts once, and nothing runs again',
-  { timeout: 120_000 },
-  async () => {
-    await using stage = await startStage();
-    const first = stage.agent('one');
-    await first.ready(PATIENCE_MS);
-    const starts = stage.path('starts');
-    const run = `echo start >>${starts}; while [ ! -e ${stage.path('gate')} ]; do sleep 0.1; done; echo done`;
-    const submitted = await stage.submit({ a: { run, sideEffects: true } });
-    await until('it runs', () => stage.lines('starts').length === 1, PATIENCE_MS);
-    // The coordinator stands still, so that data plane and streams are there and nothing is answered.
-    stage.yard.coordinator.kill('SIGSTOP');
-    stage.open('gate');
-    await until('the result is in the spool', () => stage.journal('one').some(({ event }) => event === 'kept'), PATIENCE_MS);
-    first.kill('SIGKILL');
-    await first.ended;
-    stage.agent('one');
-    stage.yard.coordinator.kill('SIGCONT');
-    expect((await submitted.run.ended).code).toBe(0);
-    const { steps } = await endOf(stage.yard.server, submitted.build);
-    expect(steps).toMatchObject([{ verdict: 'succeeded', attempts: [{ number: 1, agent: 'one' }] }]);
-    expect(stage.lines('starts')).toEqual(['start']);
-    await until('the agent has its answer', () => stage.journal('one').some(({ event }) => event === 'forgotten'), PATIENCE_MS);
-    expect(tokensOf(stage.journal('one'), 'accepted')).toHaveLength(1);
-    expect(stage.journal('one').filter((line) => line.event === 'answered' && line.verdict === 'fenced')).toEqual([]);
-  },
-);
+test('an agent that is killed with a result in its spool brings it when it is back: it counts once, and nothing runs again', async () => {
+  await using stage = await startStage();
+  const first = stage.agent('one');
+  await first.ready();
+  const starts = stage.path('starts');
+  const run = `echo start >>${starts}; while [ ! -e ${stage.path('gate')} ]; do sleep 0.1; done; echo done`;
+  const submitted = await stage.submit({ a: { run, sideEffects: true } });
+  await until('it runs', () => stage.lines('starts').length === 1);
+  // The coordinator stands still, so that data plane and streams are there and nothing is answered.
+  stage.yard.coordinator.kill('SIGSTOP');
+  stage.open('gate');
+  await until('the result is in the spool', () => stage.journal('one').some(({ event }) => event === 'kept'));
+  first.kill('SIGKILL');
+  await first.ended;
+  stage.agent('one');
+  stage.yard.coordinator.kill('SIGCONT');
+  expect((await submitted.run.ended).code).toBe(0);
+  const { steps } = await endOf(stage.yard.server, submitted.build);
+  expect(steps).toMatchObject([{ verdict: 'succeeded', attempts: [{ number: 1, agent: 'one' }] }]);
+  expect(stage.lines('starts')).toEqual(['start']);
+  await until('the agent has its answer', () => stage.journal('one').some(({ event }) => event === 'forgotten'));
+  expect(tokensOf(stage.journal('one'), 'accepted')).toHaveLength(1);
+  expect(stage.journal('one').filter((line) => line.event === 'answered' && line.verdict === 'fenced')).toEqual([]);
+});
 
-test('a spool of results that no message could hold is brought whole, each result once', { timeout: 120_000 }, async () => {
+test('a spool of results that no message could hold is brought whole, each result once', async () => {
   await using dir = await tempDir();
   const spool = join(dir.path, 'spool');
   mkdirSync(spool);
@@ -58,6 +54,6 @@ test('a spool of results that no message could hold is brought whole, each resul
   expect(held.map(({ token }) => token)).toEqual(tokens);
   expect(held.some(({ finished }) => finished !== null)).toBe(true);
   expect(held.some(({ finished }) => finished === null)).toBe(true);
-  await until('all are brought', () => new Set(stream.all('finished').map(({ token }) => token)).size === tokens.length, PATIENCE_MS);
+  await until('all are brought', () => new Set(stream.all('finished').map(({ token }) => token)).size === tokens.length);
   expect(stream.all('finished').every(({ report }) => report?.result?.outputs.length === outputs.length)).toBe(true);
 });

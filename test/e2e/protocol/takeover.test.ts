@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../fixtures/until.ts';
-import { endOf, logReaches, PATIENCE_MS, readLog, sha256, submittedBy } from '../real-yard.ts';
+import { endOf, logReaches, readLog, sha256, submittedBy } from '../real-yard.ts';
 import { startPair, type Pair } from './pair.ts';
 import { tokensOf } from './stage.ts';
 
@@ -40,7 +40,7 @@ describe('the kill of the coordinator that leads', { timeout: 240_000 }, () => {
     const build = await submittedBy(run);
     const watching = pair.command(['watch', build]);
     const logs = pair.command(['logs', '-f', build, 's7']);
-    await until('all run', () => linesOf(join(pair.dir, 'steps')).length === 50, PATIENCE_MS);
+    await until('all run', () => linesOf(join(pair.dir, 'steps')).length === 50);
     await logReaches(pair.server, build, 's7', 5);
     await pair.kill(leader);
     appendFileSync(join(pair.dir, 'gate'), '');
@@ -68,10 +68,10 @@ describe('the kill of the coordinator that leads', { timeout: 240_000 }, () => {
     write(pair, Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`s${index}`, atGate(pair, index, false)])));
     const run = pair.command(['run', '-o', 'json']);
     const build = await submittedBy(run);
-    await until('all run', () => linesOf(join(pair.dir, 'steps')).length === 8, PATIENCE_MS);
+    await until('all run', () => linesOf(join(pair.dir, 'steps')).length === 8);
     const leader = await pair.leader();
     appendFileSync(join(pair.dir, 'gate'), '');
-    await until('some have ended', () => linesOf(join(pair.dir, 'steps')).some((line) => line.startsWith('end')), PATIENCE_MS);
+    await until('some have ended', () => linesOf(join(pair.dir, 'steps')).some((line) => line.startsWith('end')));
     await pair.kill(leader);
     expect((await run.ended).code, run.stderr()).toBe(0);
     const { steps } = await endOf(pair.server, build);
@@ -79,25 +79,25 @@ describe('the kill of the coordinator that leads', { timeout: 240_000 }, () => {
   });
 });
 
-test('an agent that knows the follower only is sent to the leader, and finds the next one by itself', { timeout: 120_000 }, async () => {
+test('an agent that knows the follower only is sent to the leader, and finds the next one by itself', async () => {
   await using pair = await startPair();
   const leader = await pair.leader();
   const follower = pair.addresses[1 - leader] ?? '';
   const agent = pair.agent('one', 2, follower);
-  await agent.ready(PATIENCE_MS);
+  await agent.ready();
   const last = () => pair.journal('one').findLast((line) => line.event === 'registered');
   expect(last()).toMatchObject({ coordinator: pair.addresses[leader] });
   expect(agent.stderr()).toContain('agent-redirected');
   await pair.kill(leader);
-  await until('it is with the other one', () => last()?.coordinator === follower, PATIENCE_MS);
+  await until('it is with the other one', () => last()?.coordinator === follower);
 });
 
-test('the one that leads steps down on SIGTERM: its agents and callers are with the other one at once', { timeout: 120_000 }, async () => {
+test('the one that leads steps down on SIGTERM: its agents and callers are with the other one at once', async () => {
   await using pair = await startPair();
   pair.agent('one', 2);
   write(pair, { a: atGate(pair, 0, true) });
   const run = pair.command(['run']);
-  await until('it runs', () => linesOf(join(pair.dir, 'steps')).length === 1, PATIENCE_MS);
+  await until('it runs', () => linesOf(join(pair.dir, 'steps')).length === 1);
   const leader = await pair.leader();
   pair.coordinators[leader]?.kill('SIGTERM');
   expect((await pair.coordinators[leader]?.ended)?.code).toBe(0);

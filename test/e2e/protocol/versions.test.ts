@@ -11,12 +11,12 @@ import { tempDir } from '../../fixtures/temp-dir.ts';
 import { scriptedAgent } from '../../integration/scripted-agent.ts';
 import { startStage, type Stage } from './stage.ts';
 
-describe('a coordinator and an agent of another version', { timeout: 60_000 }, () => {
+describe('a coordinator and an agent of another version', () => {
   let stage: Stage;
 
   beforeAll(async () => {
     stage = await startStage();
-  }, 60_000);
+  });
   afterAll(() => stage[Symbol.asyncDispose]());
 
   const agent = (protocolMin: number, protocolMax: number) =>
@@ -48,7 +48,7 @@ describe('a coordinator and an agent of another version', { timeout: 60_000 }, (
   });
 });
 
-test('a real agent says why it ends where a coordinator chose a version that it does not speak', { timeout: 60_000 }, async () => {
+test('a real agent says why it ends where a coordinator chose a version that it does not speak', async () => {
   await using dir = await tempDir();
   await using coordinator = await scriptedCoordinator({ log: silentLogger, clock: systemClock });
   coordinator.manners.registered = { protocol: AGENTS.max + 1 };

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execution } from '../../conformance/checks/execution.ts';
 import { runSuite } from '../../conformance/suite.ts';
-import { PATIENCE_MS, startRealYard, type RealYard } from '../real-yard.ts';
+import { startRealYard, type RealYard } from '../real-yard.ts';
+import { PATIENCE_MS } from '../../fixtures/until.ts';
 
 let yard: RealYard;
 

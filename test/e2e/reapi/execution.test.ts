@@ -3,8 +3,8 @@ import { digestOf } from '../../../cache/digest.ts';
 import { digestToProto } from '../../../proto/convert.ts';
 import { callServerStream, callUnary } from '../../../proto/dial.ts';
 import { loadProto } from '../../../proto/load.ts';
-import { until } from '../../fixtures/until.ts';
-import { startRealYard, PATIENCE_MS, type RealYard } from '../real-yard.ts';
+import { PATIENCE_MS, until } from '../../fixtures/until.ts';
+import { startRealYard, type RealYard } from '../real-yard.ts';
 import { grpcStatus, last, openRawTool, operationOf, type RawTool, type Seen } from './raw-client.ts';
 
 const never = new AbortController().signal;
@@ -390,7 +390,7 @@ describe('an operation', () => {
       }
       leaving.abort();
       const idle = name.replace('operations/', '');
-      await until('it is cancelled', async () => (await yard.server.snapshot(idle, never)).build.phase === 'ended', PATIENCE_MS);
+      await until('it is cancelled', async () => (await yard.server.snapshot(idle, never)).build.phase === 'ended');
       expect((await operationOf(tool, name)).response?.status).toMatchObject({ code: grpcStatus.CANCELLED, message: /nobody has waited/ });
     },
     TIMEOUT,

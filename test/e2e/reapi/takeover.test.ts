@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { isFault } from '../../../base/fault.ts';
 import { digestToProto } from '../../../proto/convert.ts';
-import { until } from '../../fixtures/until.ts';
-import { PATIENCE_MS } from '../real-yard.ts';
+import { PATIENCE_MS, until } from '../../fixtures/until.ts';
 import { startRedisYard } from '../redis-yard.ts';
 import { openRawTool, type RawTool, type Seen } from './raw-client.ts';
 
@@ -54,7 +53,7 @@ test(
       stubborn(tool, `echo ${index} >> ${ran}; sleep 4; echo end ${index}`, (name) => named.push(name)),
     );
     const lines = async () => (await readFile(ran, 'utf8')).trim().split('\n');
-    await until('all of them run', async () => (await lines()).length === ACTIONS, PATIENCE_MS);
+    await until('all of them run', async () => (await lines()).length === ACTIONS);
     await leader.end('SIGKILL');
     const ended = await Promise.all(all);
     expect(ended.map(({ response }) => response?.status?.code)).toEqual(Array.from({ length: ACTIONS }, () => 0));

@@ -14,7 +14,7 @@ function failureOf({ seed, failure }: GcReport): string | undefined {
 
 describe('collecting garbage in a simulated yard', () => {
   const batches = Array.from({ length: SEEDS / BATCH }, (_, index) => 1 + index * BATCH);
-  test.for(batches)(`keeps every promise in ${BATCH} runs from seed %i on`, { timeout: 120_000 }, async (first) => {
+  test.for(batches)(`keeps every promise in ${BATCH} runs from seed %i on`, async (first) => {
     for (let seed = first; seed < first + BATCH; seed += 1) expect(failureOf(await simulateGc({ seed }))).toBeUndefined();
   });
 
@@ -26,7 +26,7 @@ describe('collecting garbage in a simulated yard', () => {
 });
 
 describe('a collection that is broken on purpose is noticed', () => {
-  test.for(MUTATIONS)('$about', { timeout: 120_000 }, async ({ invariants, mutation }) => {
+  test.for(MUTATIONS)('$about', async ({ invariants, mutation }) => {
     for (let seed = 1; seed <= MUTATION_SEEDS; seed += 1) {
       const { failure } = await simulateGc({ seed, mutation });
       if (failure instanceof Violation && invariants.includes(failure.invariant)) return;
