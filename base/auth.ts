@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { systemClock, type TimeMs } from './clock.ts';
 import { Fault } from './fault.ts';
 import { isOpenScope, isProject, ROLES, type Caller } from './caller.ts';
 import { parseZone, type Zone } from './zone.ts';
@@ -21,11 +22,21 @@ export type Evidence = {
 
 export interface Authenticator {
   /** @throws {Fault} UNAUTHENTICATED, with what is missing. */
-  identify(evidence: Evidence): Identity;
+  identify(evidence: Evidence): Identity | Promise<Identity>;
 }
 
 /** One line of the tokens file: the SHA-256 of a token (hex) and whom it stands for. The token itself is kept nowhere. */
-export type TokenEntry = { readonly sha256: string; readonly identity: Identity };
+export type TokenEntry = {
+  readonly sha256: string;
+  readonly identity: Identity;
+  /** From when on the token is refused. @default never */
+  readonly expiresAt?: TimeMs;
+};
+
+/** By which name an identity stands in logs and records. */
+export function nameOf(identity: Identity): string {
+  return identity.kind === 'caller' ? identity.caller.name : identity.name;
+}
 
 /** SHA-256 of a token as hex. Tokens carry 256 random bits, so that a plain hash cannot be searched. */
 export function hashToken(token: string): string {
@@ -36,7 +47,11 @@ export function hashToken(token: string): string {
  * Bearer tokens first; a connection from loopback without a token is `local` where that is given.
  * Looking up a hash takes the same time for known and unknown ones, up to the map's own.
  */
-export function tokenAuthenticator(entries: readonly TokenEntry[], local: Identity | undefined): Authenticator {
+export function tokenAuthenticator(
+  entries: readonly TokenEntry[],
+  local: Identity | undefined,
+  now: () => TimeMs = () => systemClock.now(),
+): Authenticator {
   const byHash = new Map(entries.map((entry) => [entry.sha256, entry]));
   return {
     identify({ authorization, loopback }) {
@@ -51,6 +66,11 @@ export function tokenAuthenticator(entries: readonly TokenEntry[], local: Identi
       if (entry === undefined || !timingSafeEqual(Buffer.from(entry.sha256, 'hex'), Buffer.from(hash, 'hex'))) {
         throw new Fault('UNAUTHENTICATED', 'The token is not known here', {
           hint: 'Check that it is meant for this server and was not removed.',
+        });
+      }
+      if (entry.expiresAt !== undefined && now() >= entry.expiresAt) {
+        throw new Fault('UNAUTHENTICATED', `The token ${nameOf(entry.identity)} expired at ${new Date(entry.expiresAt).toISOString()}`, {
+          hint: 'Make a new one with "switchyard token create".',
         });
       }
       return entry.identity;
@@ -75,11 +95,11 @@ const isSha256 = (text: string) => /^[0-9a-f]{64}$/.test(text);
 
 /**
  * The tokens file: a JSON array of `{"name", "sha256", "kind": "caller", "role", "project", "scope", "zoneCeiling"}`,
- * `{"name", "sha256", "kind": "agent", "cluster", "pool", "zone"}` or `{"name", "sha256", "kind": "service"}`.
+ * `{"name", "sha256", "kind": "agent", "cluster", "pool", "zone"}` or `{"name", "sha256", "kind": "service"}`, each with or
+ * without `"expiresAt"`, a time such as `2027-01-31T00:00:00Z`.
  * @throws {Fault} CONFIG_INVALID naming entry and field.
  */
 export function parseTokens(text: string): readonly TokenEntry[] {
-  const bad = (field: string, fix: string) => new Fault('CONFIG_INVALID', `Tokens file: ${field} ${fix}`, { field });
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -87,33 +107,52 @@ export function parseTokens(text: string): readonly TokenEntry[] {
     throw new Fault('CONFIG_INVALID', 'Tokens file: not JSON', { cause: error });
   }
   if (!Array.isArray(json)) throw bad('the file', 'must be a JSON array of entries');
-  return json.map((raw: unknown, index) => {
-    const at = `entry ${index + 1}`;
-    if (typeof raw !== 'object' || raw === null) throw bad(at, 'must be an object');
-    const entry = new Map(Object.entries(raw));
-    const word = (key: string, isGood: (text: string) => boolean, fix: string): string => {
-      const value: unknown = entry.get(key);
-      if (typeof value !== 'string' || !isGood(value)) throw bad(`${at}, "${key}"`, fix);
-      return value;
-    };
-    const zoneAt = (key: string): Zone => {
-      const zone = parseZone(String(entry.get(key)));
-      if (zone === undefined) throw bad(`${at}, "${key}"`, 'must be untrusted, trusted or production');
-      return zone;
-    };
-    const name = word('name', isName, 'must be 1 to 63 letters, digits, ".", "_" or "-"');
-    const sha256 = word('sha256', isSha256, 'must be the SHA-256 of the token, 64 lower-case hex digits');
-    const kind: unknown = entry.get('kind');
-    if (kind === 'service') return { sha256, identity: { kind, name } };
-    if (kind === 'agent') {
-      const cluster = word('cluster', isName, 'must name the cluster');
-      return { sha256, identity: { kind, name, cluster, pool: word('pool', isName, 'must name the pool'), zone: zoneAt('zone') } };
-    }
-    if (kind !== 'caller') throw bad(`${at}, "kind"`, 'must be caller, agent or service');
-    const role = ROLES.find((known) => known === entry.get('role'));
-    if (role === undefined) throw bad(`${at}, "role"`, `must be one of ${ROLES.join(', ')}`);
-    const project = word('project', isProject, 'must name the project');
-    const scope = word('scope', isOpenScope, 'must be a path such as main or main/pr-7, and no part of it begin with a dot');
-    return { sha256, identity: { kind, caller: { name, role, project, scope, zoneCeiling: zoneAt('zoneCeiling') } } };
-  });
+  return json.map((raw: unknown, index) => entryFrom(raw, `entry ${index + 1}`));
+}
+
+/** What is wrong with the tokens file, and where. */
+function bad(field: string, fix: string): Fault {
+  return new Fault('CONFIG_INVALID', `Tokens file: ${field} ${fix}`, { field });
+}
+
+function entryFrom(raw: unknown, at: string): TokenEntry {
+  if (typeof raw !== 'object' || raw === null) throw bad(at, 'must be an object');
+  const entry = new Map<string, unknown>(Object.entries(raw));
+  const word = (key: string, isGood: (text: string) => boolean, fix: string): string => {
+    const value = entry.get(key);
+    if (typeof value !== 'string' || !isGood(value)) throw bad(`${at}, "${key}"`, fix);
+    return value;
+  };
+  const identity = identityFrom(entry, word, at);
+  const sha256 = word('sha256', isSha256, 'must be the SHA-256 of the token, 64 lower-case hex digits');
+  const expires = entry.has('expiresAt') ? word('expiresAt', isTime, 'must be a time such as 2027-01-31T00:00:00Z') : undefined;
+  return { sha256, identity, ...(expires === undefined ? {} : { expiresAt: Date.parse(expires) }) };
+}
+
+type Word = (key: string, isGood: (text: string) => boolean, fix: string) => string;
+
+function identityFrom(entry: ReadonlyMap<string, unknown>, word: Word, at: string): Identity {
+  const zoneAt = (key: string): Zone => {
+    const zone = parseZone(String(entry.get(key)));
+    if (zone === undefined) throw bad(`${at}, "${key}"`, 'must be untrusted, trusted or production');
+    return zone;
+  };
+  const name = word('name', isName, 'must be 1 to 63 letters, digits, ".", "_" or "-"');
+  const kind: unknown = entry.get('kind');
+  if (kind === 'service') return { kind, name };
+  if (kind === 'agent') {
+    const cluster = word('cluster', isName, 'must name the cluster');
+    return { kind, name, cluster, pool: word('pool', isName, 'must name the pool'), zone: zoneAt('zone') };
+  }
+  if (kind !== 'caller') throw bad(`${at}, "kind"`, 'must be caller, agent or service');
+  const role = ROLES.find((known) => known === entry.get('role'));
+  if (role === undefined) throw bad(`${at}, "role"`, `must be one of ${ROLES.join(', ')}`);
+  const project = word('project', isProject, 'must name the project');
+  const scope = word('scope', isOpenScope, 'must be a path such as main or main/pr-7, and no part of it begin with a dot');
+  return { kind, caller: { name, role, project, scope, zoneCeiling: zoneAt('zoneCeiling') } };
+}
+
+/** A date, or a date and time with its zone: what is read the same everywhere. */
+function isTime(text: string): boolean {
+  return /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text) && !Number.isNaN(Date.parse(text));
 }

@@ -1,7 +1,7 @@
 import type { Zone } from './zone.ts';
 
 /** What a caller may do, each role including those before it. */
-export const ROLES = ['viewer', 'submitter', 'operator', 'admin'] as const;
+export const ROLES = ['viewer', 'submitter', 'approver', 'operator', 'admin'] as const;
 
 export type Role = (typeof ROLES)[number];
 
@@ -19,6 +19,11 @@ export type Caller = {
   /** The highest zone in which the caller's steps may run. */
   readonly zoneCeiling: Zone;
 };
+
+/** Whether the caller's role is `least` or one that includes it. */
+export function hasRole({ role }: Pick<Caller, 'role'>, least: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(least);
+}
 
 /** `scope` and its ancestors, nearest first: the order in which cache entries are looked up. */
 export function scopeChain(scope: string): readonly string[] {

@@ -76,10 +76,9 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   const blobs = newBlobCounters();
   const storeOf = withBlobCounts(disk.storeOf, blobs);
   measured.watch(disk.state, blobs);
-  const execution = stack.use(openExecutionRelay(authenticator, config.coordinator, env));
+  const execution = stack.use(openExecutionRelay(config.coordinator, env));
   const served = stack.use(
     dataPlaneServices({
-      authenticator,
       grants,
       storeOf,
       actionCache: disk.actionCache,
@@ -90,7 +89,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
       env: { ...env, onCall: measured.called },
     }),
   );
-  const server = stack.use(await serve({ listen: config.listen, services: served.services, env, drainMs: DRAIN_MS }));
+  const server = stack.use(await serve({ listen: config.listen, services: served.services, authenticator, env, drainMs: DRAIN_MS }));
   const { httpListen, metricsListen } = config;
   const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, onCall: measured.called };
   const store = { ...disk, storeOf };

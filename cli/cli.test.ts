@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseTokens } from '../base/auth.ts';
+import { hashToken, parseTokens } from '../base/auth.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLogger } from '../base/log.ts';
 import { runCli } from './cli.ts';
@@ -67,8 +67,10 @@ describe('what is wrong on the command line is refused with the fix', () => {
     [['run', '-f', 'nope.yaml'], 'nope.yaml cannot be read (ENOENT)'],
     [['run'], 'There is no switchyard.yaml here or above'],
     [['builds', '--server', '127.0.0.1:1', '--token-file', 'nope'], 'The token file nope cannot be read (ENOENT)'],
-    [['token', 'x'], 'A token of kind caller needs --project'],
-    [['token', 'a b', '--project', 'p'], '"name" must be 1 to 63 letters'],
+    [['token', 'create', 'x'], 'A token of kind caller needs --project'],
+    [['token', 'create', 'a b', '--project', 'p'], '"name" must be 1 to 63 letters'],
+    [['token', 'create', 'x', '--project', 'p', '--expires', 'soon'], '--expires "soon" is no duration'],
+    [['token', 'list', '--file', 'nope.json'], 'nope.json: it cannot be read (ENOENT)'],
   ] as const)('%j', async ([argv, message]) => {
     const { code, err } = await run(argv);
     expect(err).toContain(message);
@@ -119,13 +121,36 @@ test('help and version need no server', async () => {
 });
 
 test('a token and its entry fit each other and the tokens file', async () => {
-  const { out } = await run(['token', 'ci', '--project', 'web', '--role', 'operator', '--zone', 'trusted', '-o', 'json']);
+  const { out } = await run(['token', 'create', 'ci', '--project', 'web', '--role', 'operator', '--zone', 'trusted', '-o', 'json']);
   const { token, entry } = JSON.parse(out);
   expect(token).toMatch(/^sy_[A-Za-z0-9_-]{43}$/);
   expect(parseTokens(JSON.stringify([entry]))[0]?.identity).toEqual({
     kind: 'caller',
     caller: { name: 'ci', role: 'operator', project: 'web', scope: 'main', zoneCeiling: 'trusted' },
   });
+});
+
+test('tokens are created in, listed from and revoked from a tokens file, which keeps what else it says', async () => {
+  const file = path.join(cwd, 'tokens.json');
+  const old = { name: 'old', sha256: 'a'.repeat(64), kind: 'service', note: 'from before' };
+  fs.writeFileSync(file, JSON.stringify([old]), { mode: 0o640 });
+  const made = await run(['token', 'create', 'ci', '--project', 'web', '--role', 'approver', '--expires', '90d', '--file', file]);
+  const token = made.out.trim();
+  const [first, second] = parseTokens(fs.readFileSync(file, 'utf8'));
+  expect(first?.identity).toEqual({ kind: 'service', name: 'old' });
+  expect(second).toMatchObject({ sha256: hashToken(token), identity: { caller: { name: 'ci', role: 'approver' } } });
+  expect(fs.readFileSync(file, 'utf8')).not.toContain(token);
+  expect(fs.statSync(file).mode & 0o777).toBe(0o640);
+  const again = await run(['token', 'create', 'ci', '--project', 'web', '--file', file]);
+  expect(again).toMatchObject({ code: 2, err: expect.stringContaining('A token "ci" is in') });
+  const listed = (await run(['token', 'list', '--file', file])).out;
+  expect(listed).toMatch(/^NAME +KIND +MAY +OF +ZONE +EXPIRES\nold +service .*never\nci +caller +approver +web\/main +up to untrusted +20/);
+  expect(await run(['token', 'revoke', 'c', '--file', file])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('No token "c" is in'),
+  });
+  expect(await run(['token', 'revoke', 'ci', '--file', file])).toMatchObject({ code: 0 });
+  expect(JSON.parse(fs.readFileSync(file, 'utf8'))).toEqual([old]);
 });
 
 test('lint reports errors and bad habits, and says which rule', async () => {

@@ -3,6 +3,7 @@ import { parseDurationMs } from '../base/quantity.ts';
 import { suggest } from '../base/suggest.ts';
 import { BUILD_VERDICTS } from './build-view.ts';
 import { addCacheCommands } from './program-cache.ts';
+import { addTokenCommands } from './program-token.ts';
 import type { CommonOptions } from './session.ts';
 
 /** Runs a command once its options are read. Modules are imported by the runner, so that `--help` needs none of them. */
@@ -195,25 +196,7 @@ function addLocalCommands(program: Command, runner: Runner): void {
   withOutput(program.command('schema'))
     .description('Print the JSON Schema of pipeline files, for editors.')
     .action((options) => runner(async (session) => (await import('./commands/schema.ts')).schemaCommand(session), options));
-  withOutput(program.command('token'))
-    .description("Make a token and its entry for the coordinator's tokens file.")
-    .argument('<name>', 'name for logs and records')
-    .addOption(new Option('--kind <kind>', 'who shows it').choices(['caller', 'agent', 'service']).default('caller'))
-    .addOption(
-      new Option('--role <role>', 'what a caller may do').choices(['viewer', 'submitter', 'operator', 'admin']).default('submitter'),
-    )
-    .option('--project <name>', 'project of a caller')
-    .option('--scope <path>', 'cache scope of a caller', 'main')
-    .addOption(
-      new Option('--zone <zone>', 'zone of an agent, or the highest of a caller')
-        .choices(['untrusted', 'trusted', 'production'])
-        .default('untrusted'),
-    )
-    .option('--cluster <name>', 'cluster of an agent', 'local')
-    .option('--pool <name>', 'pool of an agent')
-    .action((name: string, options) =>
-      runner(async (session) => (await import('./commands/token.ts')).tokenCommand(session, name, options), options),
-    );
+  addTokenCommands(program, runner, withOutput);
   withOutput(program.command('completion'))
     .description('Print a completion script.')
     .addArgument(new Argument('<shell>', 'bash, zsh or fish').choices(SHELLS).argParser(oneOf(SHELLS)))

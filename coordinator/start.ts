@@ -97,7 +97,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
   const now = () => env.clock.now();
   const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow())));
-  const common = { role: roles, authenticator, dataAddress: () => dataAddress, env };
+  const common = { role: roles, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
     buildService({
@@ -114,7 +114,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     agentService({ ...common, logLimits, grants: ground.grants }),
     ...toolServices(config, { ...common, storeFor, interest }, stack),
   ];
-  const server = stack.use(await serve({ listen: config.listen, services, env, drainMs: config.drain }));
+  const server = stack.use(await serve({ listen: config.listen, services, authenticator, env, drainMs: config.drain }));
   address = config.address ?? server.address;
   plane.relayTo(server.address);
   server.setReady(false);
@@ -143,7 +143,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
 /** What build tools are served by the Remote Execution API. */
 function toolServices(
   config: CoordinatorConfig,
-  common: Pick<Parameters<typeof reapiServices>[0], 'role' | 'authenticator' | 'env' | 'storeFor' | 'interest'>,
+  common: Pick<Parameters<typeof reapiServices>[0], 'role' | 'env' | 'storeFor' | 'interest'>,
   stack: AsyncDisposableStack,
 ) {
   const { clock } = common.env;

@@ -8,7 +8,7 @@ import { formatTokens, openTokens } from './tokens.ts';
 const FILE = [
   { name: 'ci', sha256: hashToken('c'), kind: 'caller', role: 'submitter', project: 'shop', scope: 'main', zoneCeiling: 'trusted' },
   { name: 'edge', sha256: hashToken('a'), kind: 'agent', cluster: 'c1', pool: 'edge', zone: 'untrusted' },
-  { name: 'other', sha256: hashToken('s'), kind: 'service' },
+  { name: 'other', sha256: hashToken('s'), kind: 'service', expiresAt: '2027-01-31T12:00:00+01:00' },
 ];
 
 test('what is written for the data plane reads as the same entries, and the service beside them', async () => {

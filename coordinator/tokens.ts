@@ -61,9 +61,10 @@ export async function openTokens(options: TokensOptions): Promise<Tokens> {
 
 /** Entries as a tokens file: what `parseTokens` reads. */
 export function formatTokens(entries: readonly TokenEntry[]): string {
-  const lines = entries.map(({ sha256, identity }) => {
-    if (identity.kind === 'caller') return { sha256, kind: identity.kind, ...identity.caller };
-    return { sha256, ...identity };
+  const lines = entries.map(({ sha256, identity, expiresAt }) => {
+    const expires = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() };
+    if (identity.kind === 'caller') return { sha256, kind: identity.kind, ...identity.caller, ...expires };
+    return { sha256, ...identity, ...expires };
   });
   return `${JSON.stringify(lines, undefined, 2)}\n`;
 }

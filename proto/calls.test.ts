@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import type { Authenticator, Evidence } from '../base/auth.ts';
 import { systemClock } from '../base/clock.ts';
 import { Fault, FAULTS, isFault, type FaultCode } from '../base/fault.ts';
 import { memoryLogger } from '../base/log.ts';
 import { Secret } from '../base/secret.ts';
+import { anybody } from '../test/fixtures/anybody.ts';
 import { until } from '../test/fixtures/until.ts';
 import { callBidi, callClientStream, callServerStream, callUnary, dial } from './dial.ts';
 import type { ByteStreamHandlers } from './gen/google/bytestream/ByteStream.ts';
@@ -55,7 +57,7 @@ function mapped<A, B>(source: AsyncIterable<A>, to: (item: A) => B): AsyncIterab
 }
 
 /** Real services with plain functions behind them, and a client for each. */
-async function start(runs: Runs, token?: Secret) {
+async function start(runs: Runs, token?: Secret, authenticator: Authenticator = anybody()) {
   const bytes: ByteStreamHandlers = {
     QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => ({
       committedSize: await (runs.status ?? unused)(request.resourceName, call),
@@ -86,7 +88,7 @@ async function start(runs: Runs, token?: Secret) {
     { definition: proto.google.bytestream.ByteStream.service, handlers: bytes },
     { definition: proto.switchyard.v1.Agent.service, handlers: agent },
   ];
-  const server = await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 });
+  const server = await serve({ listen: '127.0.0.1:0', services, authenticator, env, drainMs: 100 });
   open.push(server);
   const link = { address: server.address, token };
   const byteClient = dial(proto.google.bytestream.ByteStream, link, 'bulk');
@@ -121,12 +123,14 @@ async function* chunksOf(count: number, bytes: number, onChunk: (index: number) 
   }
 }
 
-test('a unary call brings the answer, the token and the loopback evidence across', async () => {
+test('a unary call brings the answer, the token and the loopback evidence across, and its handler learns who calls', async () => {
   const seen: unknown[] = [];
-  const { byteClient } = await start({ status: async (name, { evidence }) => seen.push(name, evidence) }, new Secret('abc'));
+  const who = { kind: 'service', name: 's' } as const;
+  const authenticator = { identify: async (evidence: Evidence) => (seen.push(evidence), who) };
+  const { byteClient } = await start({ status: async (name, { identity }) => seen.push(name, identity) }, new Secret('abc'), authenticator);
   const answer = await callUnary(byteClient, 'QueryWriteStatus', { resourceName: 'x' }, { signal: never });
-  expect(answer.committedSize).toBe('2');
-  expect(seen).toEqual(['x', { authorization: 'Bearer abc', loopback: true }]);
+  expect(answer.committedSize).toBe('3');
+  expect(seen).toEqual([{ authorization: 'Bearer abc', loopback: true }, 'x', who]);
 });
 
 test('a fault crosses with its code, message, field, hint and wait', async () => {
@@ -432,7 +436,7 @@ async function relay(target: string) {
   return { address: `127.0.0.1:${bound.port}`, cut };
 }
 
-test('a connection that breaks in mid-upload never looks like the end of the upload', async () => {
+test('a connection that breaks in mid-upload never looks like the end of the upload', { timeout: 120_000 }, async () => {
   for (let round = 0; round < 20; round += 1) {
     const outcome = Promise.withResolvers<string>();
     const got = Promise.withResolvers<void>();

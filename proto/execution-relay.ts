@@ -14,34 +14,32 @@ export type ExecutionCalls = { readonly execution: ExecutionHandlers; readonly o
 export const HOPS_MAX = 2;
 
 /** Handlers that hand every call on to where `at` says. @throws {Fault} what `at` throws */
-export function relayedExecution(relay: Relay, at: (call: Call) => string, env: Env): ExecutionCalls {
-  const execution = (call: Call) => relay.client(loadProto().build.bazel.remote.execution.v2.Execution, at(call));
-  const operations = (call: Call) => relay.client(loadProto().google.longrunning.Operations, at(call));
+export function relayedExecution(relay: Relay, at: () => string, env: Env): ExecutionCalls {
+  const execution = () => relay.client(loadProto().build.bazel.remote.execution.v2.Execution, at());
+  const operations = () => relay.client(loadProto().google.longrunning.Operations, at());
   const options = (call: Call) => relay.options(call, HOPS_MAX);
   return {
     execution: {
-      Execute: serverStream(env, 'Execution.Execute', (request, call) =>
-        callServerStream(execution(call), 'execute', request, options(call)),
-      ),
+      Execute: serverStream(env, 'Execution.Execute', (request, call) => callServerStream(execution(), 'execute', request, options(call))),
       WaitExecution: serverStream(env, 'Execution.WaitExecution', (request, call) =>
-        callServerStream(execution(call), 'waitExecution', request, options(call)),
+        callServerStream(execution(), 'waitExecution', request, options(call)),
       ),
     },
     operations: {
       GetOperation: unary(env, 'Operations.GetOperation', (request, call) =>
-        callUnary(operations(call), 'getOperation', request, options(call)),
+        callUnary(operations(), 'getOperation', request, options(call)),
       ),
       ListOperations: unary(env, 'Operations.ListOperations', (request, call) =>
-        callUnary(operations(call), 'listOperations', request, options(call)),
+        callUnary(operations(), 'listOperations', request, options(call)),
       ),
       CancelOperation: unary(env, 'Operations.CancelOperation', (request, call) =>
-        callUnary(operations(call), 'cancelOperation', request, options(call)),
+        callUnary(operations(), 'cancelOperation', request, options(call)),
       ),
       DeleteOperation: unary(env, 'Operations.DeleteOperation', (request, call) =>
-        callUnary(operations(call), 'deleteOperation', request, options(call)),
+        callUnary(operations(), 'deleteOperation', request, options(call)),
       ),
       WaitOperation: unary(env, 'Operations.WaitOperation', (request, call) =>
-        callUnary(operations(call), 'waitOperation', request, options(call)),
+        callUnary(operations(), 'waitOperation', request, options(call)),
       ),
     },
   };

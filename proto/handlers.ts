@@ -8,10 +8,11 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
 } from '@grpc/grpc-js';
-import { AssertionFailure } from '../base/assert.ts';
-import type { Evidence } from '../base/auth.ts';
+import { AssertionFailure, present } from '../base/assert.ts';
+import type { Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { detailOf, Fault, isFault, type FaultCode } from '../base/fault.ts';
+import { admitted } from './admission.ts';
 import { readMessages, writeMessages, type Source } from './flow.ts';
 import { rawSink, type RawForm } from './raw-sink.ts';
 import { faultToStatus, type CallStatus } from './status.ts';
@@ -22,8 +23,8 @@ export type Call = {
   readonly signal: AbortSignal;
   /** Ends the call with `fault` at once, also where the client reads nothing and so whatever is sent to it is stuck. */
   readonly abort: (fault: Fault) => void;
-  /** What the client shows of itself, for `Authenticator.identify`. */
-  readonly evidence: Evidence;
+  /** Who makes the call, as verified, and permitted to make it. */
+  readonly identity: Identity;
   readonly metadata: Metadata;
   /** Says something beside the answer, ahead of it; for `CallerOptions.onMetadata`. Once at most. */
   readonly tell: (key: string, value: string) => void;
@@ -37,7 +38,6 @@ export type CallEnv = Env & { readonly onCall?: (name: string, outcome: 'ok' | F
 /** What the four kinds of call have in common on the server's side. */
 type Surface = EventEmitter & {
   readonly metadata: Metadata;
-  getPeer(): string;
   getDeadline(): Date | number;
   sendMetadata(metadata: Metadata): void;
 };
@@ -116,7 +116,7 @@ export function bidi<Req, Res>(
   };
 }
 
-/** Runs `work` with the call's context and hands on how it ended; `work` may throw at once. */
+/** Runs `work` with the call's context once it is known who calls, and hands on how it ended. */
 function settle<T>(
   ended: (outcome: 'ok' | FaultCode) => void,
   work: (context: Call) => Promise<T>,
@@ -125,7 +125,10 @@ function settle<T>(
   failed: (error: unknown, abandoned: boolean) => void,
 ): void {
   const context = new Context(call);
-  const running = (async () => work(context))();
+  const running = (async () => {
+    context.admit(await admitted(call));
+    return work(context);
+  })();
   running.then(
     (value) => {
       context.answered = true;
@@ -153,7 +156,6 @@ const ANSWERED = new Fault('CANCELLED', 'The call has been answered');
 
 /** A call as its handler sees it. The signal is made for those that ask for it: most calls are answered before anybody does. */
 class Context implements Call {
-  readonly evidence: Evidence;
   readonly metadata: Metadata;
   readonly deadlineAt: number;
   readonly abort: (fault: Fault) => void;
@@ -161,12 +163,11 @@ class Context implements Call {
   /** What the handler broke the call off with. */
   broken: Fault | undefined;
   answered = false;
+  #identity: Identity | undefined;
   #controller: AbortController | undefined;
   #reason: Fault | undefined;
 
   constructor(call: Surface) {
-    const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
-    this.evidence = { authorization, loopback: isLoopback(call.getPeer()) };
     this.metadata = call.metadata;
     this.deadlineAt = Number(call.getDeadline());
     this.tell = (key, value) => {
@@ -179,6 +180,14 @@ class Context implements Call {
       this.#end(fault);
     };
     call.on('cancelled', () => this.#end(this.answered ? ANSWERED : new Fault('CANCELLED', 'The client gave up on the call')));
+  }
+
+  admit(identity: Identity): void {
+    this.#identity = identity;
+  }
+
+  get identity(): Identity {
+    return present(this.#identity, 'work begins once it is known who calls');
   }
 
   get isOver(): boolean {
@@ -208,10 +217,6 @@ async function* requestsOf<Req>(call: Source<Req>, signal: AbortSignal): AsyncGe
   yield* readMessages(call, signal);
   await nextTurn();
   signal.throwIfAborted();
-}
-
-function isLoopback(peer: string): boolean {
-  return /^(127\.|\[?::1\]?:|\[?::ffff:127\.)/.test(peer);
 }
 
 /** Most callers that were refused together come back when they are told to: each is told another time, up to half as late again. */

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { isFault } from '../base/fault.ts';
 import { memoryLogger } from '../base/log.ts';
+import { anybody } from '../test/fixtures/anybody.ts';
 import { loadDefinition, loadProto, protoFiles } from './load.ts';
 import { serve, WINDOW_BYTES, type ServedService } from './serve.ts';
 
@@ -14,7 +15,9 @@ const HEALTH = '/grpc.health.v1.Health/Check';
 
 function startServer(services: readonly ServedService[] = [], listen = '127.0.0.1:0') {
   const log = memoryLogger();
-  return serve({ listen, services, env: { log, clock: systemClock }, drainMs: 100 }).then((server) => Object.assign(server, { log }));
+  return serve({ listen, services, authenticator: anybody(), env: { log, clock: systemClock }, drainMs: 100 }).then((server) =>
+    Object.assign(server, { log }),
+  );
 }
 
 /** Calls a method by its path with raw bytes, as a client without our files would. */

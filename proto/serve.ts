@@ -2,8 +2,10 @@ import type { Http2Server } from 'node:http2';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Authenticator } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
+import { withAdmission } from './admission.ts';
 import { loadDefinition } from './load.ts';
 
 /** One service with its handlers: `{ definition: loadProto().switchyard.v1.Build.service, handlers }`. */
@@ -13,6 +15,8 @@ export type ServeOptions = {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string;
   readonly services: readonly ServedService[];
+  /** Who calls; what each may call is in `proto/permissions.ts`. */
+  readonly authenticator: Authenticator;
   readonly env: Env;
   /** How long calls may go on after disposal has begun; then they are cut. */
   readonly drainMs: number;
@@ -50,16 +54,19 @@ const SERVER_OPTIONS = {
 /**
  * A gRPC server with health checks and reflection, listening once this returns. Disposal reports NOT_SERVING, takes no new
  * calls, waits up to `drainMs` for those under way, and cuts the rest (their `signal` fires).
- * @throws {Fault} CONFIG_INVALID where the address cannot be bound.
+ * @throws {Fault} CONFIG_INVALID where the address cannot be bound; INTERNAL where an rpc has no permission.
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { env, listen, services, drainMs } = options;
+  const { env, listen, services, authenticator, drainMs } = options;
   const server = new Server(SERVER_OPTIONS);
   const names = services.map(({ definition }) => serviceName(definition));
-  for (const { definition, handlers } of services) server.addService(definition, handlers);
+  const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation) =>
+    server.addService(definition, withAdmission(definition, handlers, authenticator));
+  for (const { definition, handlers } of services) addService(definition, handlers);
   const health = new HealthImplementation();
-  health.addToServer(server);
-  new ReflectionService(loadDefinition(), { services: names }).addToServer(server);
+  const guarded = { addService } as Server; // all that the two below use of a server
+  health.addToServer(guarded);
+  new ReflectionService(loadDefinition(), { services: names }).addToServer(guarded);
   const setReady = (ok: boolean) => {
     for (const name of ['ready', ...names]) health.setStatus(name, ok ? 'SERVING' : 'NOT_SERVING');
   };

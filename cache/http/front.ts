@@ -15,7 +15,7 @@ export type HttpFrontOptions = {
   /** host:port; port 0 takes a free one. */
   readonly listen: string;
   /** What whoever shows this may see under an instance name. @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST */
-  readonly viewOf: (instanceName: string, evidence: Evidence) => StoreView;
+  readonly viewOf: (instanceName: string, evidence: Evidence) => Promise<StoreView>;
   readonly parts: FrontParts;
   readonly bodyBytesMax: number;
   /** How long requests may go on after disposal has begun; then they are cut. */
@@ -114,7 +114,7 @@ async function respond(
           method,
           key: named['key'] ?? '',
           headers: request.headers,
-          view: options.viewOf(named['instance'] ?? '', evidenceOf(request)),
+          view: await options.viewOf(named['instance'] ?? '', evidenceOf(request)),
           body: bodyOf(request, response, waits, options.bodyBytesMax),
           signal: gone.signal,
         }));

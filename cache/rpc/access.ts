@@ -1,6 +1,6 @@
 import { unreachable } from '../../base/assert.ts';
 import type { Authenticator, Evidence, Identity } from '../../base/auth.ts';
-import { isProject, isScope, ROLES, scopeChain } from '../../base/caller.ts';
+import { hasRole, isProject, isScope, scopeChain } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Grant } from '../../base/grant.ts';
@@ -20,18 +20,18 @@ export type Access = {
   readonly attempt: { readonly token: string; readonly expiresAt: TimeMs } | undefined;
 };
 
-/** What tells who may do what. */
-export type Gate = { readonly authenticator: Authenticator; readonly grants: Grants };
+/** What tells what agents may do. */
+export type Gate = { readonly grants: Grants };
 
 /**
  * Who calls, and what an instance name means for them: `project` or `project/scope`; callers may leave out what is their own.
  * Callers: in their project, blobs and results are read in the scope that they name and in its ancestors, and written in it by
  * submitters and above. It is their own or one below it; one above it is for reading only. Agents: what the grant of an attempt says,
  * and without one nothing; results are read only. Services: everything, with the name in full.
- * @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST, GRANT_EXPIRED
+ * @throws {Fault} FORBIDDEN, BAD_REQUEST, GRANT_EXPIRED
  */
-export function accessOf(gate: Gate, instanceName: string, call: Pick<Call, 'evidence' | 'metadata'>): Access {
-  const identity = gate.authenticator.identify(call.evidence);
+export function accessOf(gate: Gate, instanceName: string, call: Pick<Call, 'identity' | 'metadata'>): Access {
+  const { identity } = call;
   const wanted = parseInstance(instanceName);
   switch (identity.kind) {
     case 'service':
@@ -79,7 +79,7 @@ function callerAccess(identity: Identity & { kind: 'caller' }, { project, scope 
       field: 'instance_name',
     });
   }
-  const mayWrite = ROLES.indexOf(caller.role) >= ROLES.indexOf('submitter') && isBelow;
+  const mayWrite = hasRole(caller, 'submitter') && isBelow;
   const writes = mayWrite ? wanted : undefined;
   const view = { project: caller.project, reads: scopeChain(wanted), writes, producer: caller.name };
   return { identity, view, results: writes, attempt: undefined };
@@ -92,10 +92,10 @@ export function requireUploads({ view }: Access): void {
 
 /**
  * The blobs and results of a caller who shows a credential and no more, as over plain HTTP; what an instance name means is as above.
- * @throws {Fault} as `accessOf`; FORBIDDEN for agents and services, which speak gRPC
+ * @throws {Fault} as `accessOf`; UNAUTHENTICATED; FORBIDDEN for agents and services, which speak gRPC
  */
-export function callerView(authenticator: Authenticator, instanceName: string, evidence: Evidence): StoreView {
-  const identity = authenticator.identify(evidence);
+export async function callerView(authenticator: Authenticator, instanceName: string, evidence: Evidence): Promise<StoreView> {
+  const identity = await authenticator.identify(evidence);
   if (identity.kind !== 'caller')
     throw new Fault('FORBIDDEN', `The credential of ${identity.name} is no caller's: take one of a caller here`);
   return callerAccess(identity, parseInstance(instanceName), instanceName).view;

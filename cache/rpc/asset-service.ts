@@ -16,8 +16,7 @@ import { EMPTY_DIGEST, type Digest } from '../digest.ts';
 import { ToolEntries, type ToolEntry } from '../http/tool-entries.ts';
 import { blobReader } from '../read-blob.ts';
 import { decodeDirectory } from '../tree/directory.ts';
-import { requireUploads } from './access.ts';
-import { entryAccess } from './entry-access.ts';
+import { accessOf, requireUploads } from './access.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
 
 const URIS_MAX = 100;
@@ -80,7 +79,7 @@ async function fetchAsset(
   call: Call,
 ): Promise<FetchAnswer> {
   checkNames(request);
-  const { view } = entryAccess(parts, request.instanceName, call);
+  const { view } = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const oldest = msOf(request.oldestContentAccepted) ?? Number.NEGATIVE_INFINITY;
   for (const uri of request.uris) {
@@ -103,7 +102,7 @@ async function push(
   request: PushRequest,
   call: Call,
 ): Promise<Record<string, never>> {
-  const access = entryAccess(parts, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   requireUploads(access);
   checkDigestFunction(request.digestFunction);
   const store = parts.storeOf(access.view);

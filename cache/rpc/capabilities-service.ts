@@ -3,7 +3,7 @@ import type { ExecutionCapabilities } from '../../proto/gen/build/bazel/remote/e
 import { unary } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
-import { ROLES } from '../../base/caller.ts';
+import { hasRole } from '../../base/caller.ts';
 import { accessOf, type Access } from './access.ts';
 import { BATCH_BYTES_MAX } from './limits.ts';
 import type { DataPlaneParts } from './service.ts';
@@ -39,7 +39,7 @@ export function capabilitiesService(parts: DataPlaneParts): ServedService {
 const EXECUTION_PRIORITIES = { minPriority: -1_000, maxPriority: 1_000 };
 
 function executionFor({ identity, view }: Access): ExecutionCapabilities {
-  const maySubmit = identity.kind === 'caller' && ROLES.indexOf(identity.caller.role) >= ROLES.indexOf('submitter');
+  const maySubmit = identity.kind === 'caller' && hasRole(identity.caller, 'submitter');
   return {
     digestFunction: 'SHA256', // what clients before 2.3 compare with their own
     digestFunctions: ['SHA256'],

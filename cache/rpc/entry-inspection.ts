@@ -7,7 +7,8 @@ import type { Call } from '../../proto/handlers.ts';
 import { checkBlobs } from '../entries/check-blobs.ts';
 import { viewOf } from '../entries/needs.ts';
 import type { Planned } from '../gc/dry-run.ts';
-import { entryAccess, projectAccess } from './entry-access.ts';
+import { accessOf } from './access.ts';
+import { projectAccess } from './entry-access.ts';
 import { entryToProto, kindFromProto, nameToProto } from './entry-convert.ts';
 import type { DataPlaneParts } from './service.ts';
 
@@ -18,7 +19,7 @@ const PLANNED_MAX = 1_000;
 
 /** Reads all blobs of an entry. @throws {Fault} BAD_REQUEST, FORBIDDEN, STORE_UNAVAILABLE */
 export async function checkEntry(parts: DataPlaneParts, request: CheckEntryRequest__Output, call: Call): Promise<CheckEntryResponse> {
-  const { view } = entryAccess(parts, request.instanceName, call);
+  const { view } = accessOf(parts, request.instanceName, call);
   if (request.name === null) throw new Fault('BAD_REQUEST', 'Say which entry', { field: 'name' });
   const kind = kindFromProto(request.name.kind, 'name.kind');
   const scope = request.name.scope === '' ? (view.reads[0] ?? '') : request.name.scope;
@@ -59,8 +60,7 @@ export async function planCollection(
   request: PlanCollectionRequest__Output,
   call: Call,
 ): Promise<PlanCollectionResponse> {
-  const { project, isAdmin } = projectAccess(parts, request.instanceName, call);
-  if (!isAdmin) throw new Fault('FORBIDDEN', 'What of a project would be collected is for the role admin in it');
+  const { project } = projectAccess(parts, request.instanceName, call);
   const plan = parts.entries.planCollection;
   if (plan === undefined) return { hasPacks: false };
   const found = new PlannedOf(project);

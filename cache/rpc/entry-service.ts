@@ -15,8 +15,8 @@ import { referencesOf } from '../action/references.ts';
 import { NO_PROVENANCE, type Entry } from '../entries/entry-store.ts';
 import { explainMiss } from '../entries/explain.ts';
 import type { EntryKey } from '../store-index/store-index.ts';
-import type { Access } from './access.ts';
-import { entryAccess, projectAccess } from './entry-access.ts';
+import { accessOf, type Access } from './access.ts';
+import { projectAccess } from './entry-access.ts';
 import { entryFromProto, entryToProto, kindFromProto, nameToProto } from './entry-convert.ts';
 import { checkEntry, planCollection } from './entry-inspection.ts';
 import { listEntries, purgeEntries } from './entry-operations.ts';
@@ -35,7 +35,7 @@ export function entryService(parts: DataPlaneParts): ServedService {
     ListEntries: unary(env, 'ListEntries', (request, call) => listEntries(parts, request, call)),
     ExplainEntry: unary(env, 'ExplainEntry', (request, call) => explain(parts, request, call)),
     PurgeEntries: unary(env, 'PurgeEntries', (request, call) => purgeEntries(parts, request, call)),
-    GetStaging: unary(env, 'GetStaging', (_, call) => stagingNow(parts, call)),
+    GetStaging: unary(env, 'GetStaging', async () => stagingNow(parts)),
     GetCacheUsage: unary(env, 'GetCacheUsage', (request, call) => usage(parts, request, call)),
     CheckEntry: unary(env, 'CheckEntry', (request, call) => checkEntry(parts, request, call)),
     PlanCollection: unary(env, 'PlanCollection', (request, call) => planCollection(parts, request, call)),
@@ -44,7 +44,7 @@ export function entryService(parts: DataPlaneParts): ServedService {
 }
 
 async function find(parts: DataPlaneParts, request: FindEntryRequest__Output, call: Call): Promise<FindEntryResponse> {
-  const access = entryAccess(parts, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   const kind = kindFromProto(request.kind, 'kind');
   if (request.prefixes.length > PREFIXES_MAX) {
     throw new Fault('BAD_REQUEST', `At most ${PREFIXES_MAX} prefixes, got ${request.prefixes.length}`, { field: 'prefixes' });
@@ -71,7 +71,7 @@ function isFor({ identity }: Access, { provenance }: Entry): boolean {
 const OUTCOMES = { kept: 'OUTCOME_KEPT', same: 'OUTCOME_SAME', differs: 'OUTCOME_DIFFERS' } as const;
 
 async function put(parts: DataPlaneParts, request: PutEntryRequest__Output, call: Call): Promise<PutEntryResponse> {
-  const access = entryAccess(parts, request.instanceName, call);
+  const access = accessOf(parts, request.instanceName, call);
   const { results, view } = access;
   const { project } = view;
   const asked = entryFromProto(project, request.entry, 'entry');
@@ -103,7 +103,7 @@ function mayPut({ identity }: Access, { at }: Entry, replace: boolean): boolean 
 }
 
 async function explain(parts: DataPlaneParts, request: ExplainEntryRequest__Output, call: Call): Promise<ExplainEntryResponse> {
-  const { view } = entryAccess(parts, request.instanceName, call);
+  const { view } = accessOf(parts, request.instanceName, call);
   const { isAdmin } = projectAccess(parts, request.instanceName, call);
   const kind = kindFromProto(request.kind, 'kind');
   const missed = { kind, project: view.project, reads: view.reads, key: request.key, parts: request.parts };
@@ -118,7 +118,7 @@ async function explain(parts: DataPlaneParts, request: ExplainEntryRequest__Outp
 
 async function usage(parts: DataPlaneParts, request: GetCacheUsageRequest__Output, call: Call): Promise<GetCacheUsageResponse> {
   const { project, isAdmin } = projectAccess(parts, request.instanceName, call);
-  const reads = isAdmin ? undefined : entryAccess(parts, request.instanceName, call).view.reads;
+  const reads = isAdmin ? undefined : accessOf(parts, request.instanceName, call).view.reads;
   const scopes = (await parts.entries.usage(call.signal)).filter(
     ({ owner }) => owner.project === project && (reads === undefined || reads.includes(owner.scope)),
   );

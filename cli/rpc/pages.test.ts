@@ -5,6 +5,7 @@ import type { BuildHandlers } from '../../proto/gen/switchyard/v1/Build.ts';
 import { unary } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import { serve } from '../../proto/serve.ts';
+import { anybody } from '../../test/fixtures/anybody.ts';
 import { connectBuildServer } from './client.ts';
 
 const env = { log: silentLogger, clock: systemClock };
@@ -22,7 +23,7 @@ async function listing(next: (pageToken: string) => string) {
   };
   const services = [{ definition: loadProto().switchyard.v1.Build.service, handlers }];
   await using stack = new AsyncDisposableStack();
-  const server = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
+  const server = stack.use(await serve({ listen: '127.0.0.1:0', services, authenticator: anybody('caller'), env, drainMs: 100 }));
   const client = stack.use(connectBuildServer({ address: server.address, token: undefined }));
   const parts = stack.move();
   return { client, [Symbol.asyncDispose]: () => parts.disposeAsync() };

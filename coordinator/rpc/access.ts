@@ -1,48 +1,13 @@
-import type { Authenticator, Evidence } from '../../base/auth.ts';
-import { ROLES, scopeChain, type Caller, type Role } from '../../base/caller.ts';
+import type { Identity } from '../../base/auth.ts';
+import { hasRole, scopeChain, type Caller } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
 import { atLeast } from '../../base/zone.ts';
 import type { BuildSpec } from '../core/spec.ts';
 
-/** The least role for each rpc of the Build service. A test holds it against the descriptors. */
-export const LEAST_ROLE = {
-  GetServer: 'viewer',
-  SubmitBuild: 'submitter',
-  GetBuild: 'viewer',
-  ListBuilds: 'viewer',
-  WatchBuild: 'viewer',
-  CancelBuild: 'submitter',
-  RetryStep: 'submitter',
-  StreamLog: 'viewer',
-  ExplainStep: 'viewer',
-  ListAgents: 'operator',
-  SetHold: 'operator',
-} as const satisfies Record<string, Role>;
-
-export type BuildRpc = keyof typeof LEAST_ROLE;
-
-/**
- * The caller behind a connection, if it may call `rpc`.
- * @throws {Fault} UNAUTHENTICATED; FORBIDDEN for an identity of another kind or too low a role, naming the role that would do.
- */
-export function callerFor(rpc: BuildRpc, evidence: Evidence, authenticator: Authenticator): Caller {
-  return callerWith(LEAST_ROLE[rpc], rpc, evidence, authenticator);
-}
-
-/** As `callerFor`, for an rpc that needs at least that role. */
-export function callerWith(least: Role, rpc: string, evidence: Evidence, authenticator: Authenticator): Caller {
-  const identity = authenticator.identify(evidence);
-  if (identity.kind !== 'caller')
-    throw new Fault('FORBIDDEN', `${rpc} is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
-  const { caller } = identity;
-  if (!hasRole(caller, least)) {
-    throw new Fault('FORBIDDEN', `${rpc} needs the role ${least}, but ${caller.name} has the role ${caller.role}`);
-  }
-  return caller;
-}
-
-function hasRole(caller: Caller, least: Role): boolean {
-  return ROLES.indexOf(caller.role) >= ROLES.indexOf(least);
+/** The caller of a call that is for callers only. @throws {Fault} FORBIDDEN */
+export function callerOf({ identity }: { readonly identity: Identity }): Caller {
+  if (identity.kind === 'caller') return identity.caller;
+  throw new Fault('FORBIDDEN', `This is for callers, and this credential is for the ${identity.kind} ${identity.name}`);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Authenticator } from '../../base/auth.ts';
+import { assert } from '../../base/assert.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import { TRUSTED_LABELS } from '../../base/labels.ts';
@@ -23,7 +23,6 @@ import { agentDefinition, batchOf, wireOf, type Outgoing } from './session-wire.
 
 export type AgentServiceOptions = {
   readonly role: RoleSource;
-  readonly authenticator: Authenticator;
   readonly logLimits: LogLimits;
   /** Where agents find the data plane. */
   readonly dataAddress: () => string;
@@ -62,7 +61,7 @@ async function* runSession(
   call: Call,
   options: AgentServiceOptions,
 ): AsyncGenerator<Outgoing> {
-  const identity = agentIdentity(call, options.authenticator);
+  const identity = agentIdentity(call);
   const role = await options.role.known(LEADER_MS, call.signal);
   if (role.kind === 'leading') yield* runLedSession(requests, call, identity, { ...options, ...role.shell });
   else yield elsewhere(role.leader, options.role.stopping.aborted);
@@ -239,13 +238,9 @@ function takeLog(token: LeaseToken, offset: number, bytes: Uint8Array, context: 
   );
 }
 
-function agentIdentity(call: Call, authenticator: Authenticator): AgentIdentity {
-  const identity = authenticator.identify(call.evidence);
-  if (identity.kind === 'agent') return identity;
-  const name = identity.kind === 'caller' ? identity.caller.name : identity.name;
-  throw new Fault('FORBIDDEN', `A session is for agents, and this credential is for the ${identity.kind} ${name}`, {
-    hint: 'Give the agent a token of its own, with kind "agent" in the tokens file.',
-  });
+function agentIdentity({ identity }: Call): AgentIdentity {
+  assert(identity.kind === 'agent', 'a session is permitted to agents only');
+  return identity;
 }
 
 async function firstBatch(source: AsyncIterator<AgentBatch__Output>, withinMs: number): Promise<AgentBatch__Output> {

@@ -1,4 +1,3 @@
-import type { Authenticator } from '../../base/auth.ts';
 import type { Caller } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
@@ -41,7 +40,7 @@ import type { CoreView } from '../shell/core-view.ts';
 import { instanceNameOf } from '../shell/instance-name.ts';
 import type { Shell } from '../shell/shell.ts';
 import { sleep } from '../shell/sleep.ts';
-import { callerFor, refuseForeignBuild, type BuildRpc } from './access.ts';
+import { callerOf, refuseForeignBuild } from './access.ts';
 import { hotOrArchived, type Found } from './archived.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
 import { bundled } from './bundled.ts';
@@ -66,7 +65,6 @@ export type BuildServiceOptions = {
   readonly floorOf?: FloorOf;
   /** Breakers of what this coordinator needs itself. @default none */
   readonly dependencies?: () => readonly BreakerView[];
-  readonly authenticator: Authenticator;
   readonly dataAddress: () => string;
   /** Where this coordinator is reached. */
   readonly address: () => string;
@@ -97,15 +95,13 @@ const LEADER_MS = 3_000;
  */
 export function buildService(options: BuildServiceOptions): ServedService {
   const { env } = options;
-  const called = <Req, Res>(rpc: BuildRpc, run: (request: Req, caller: Caller, call: Call) => Promise<Res>) =>
-    unary<Req, Res>(env, `Build.${rpc}`, async (request, call) => run(request, callerFor(rpc, call.evidence, options.authenticator), call));
-  const streamed = <Req, Res>(rpc: BuildRpc, run: (request: Req, caller: Caller, call: Call) => AsyncIterable<Res>) =>
-    serverStream<Req, Res>(env, `Build.${rpc}`, (request, call) =>
-      run(request, callerFor(rpc, call.evidence, options.authenticator), call),
-    );
+  const called = <Req, Res>(rpc: string, run: (request: Req, caller: Caller, call: Call) => Promise<Res>) =>
+    unary<Req, Res>(env, `Build.${rpc}`, async (request, call) => run(request, callerOf(call), call));
+  const streamed = <Req, Res>(rpc: string, run: (request: Req, caller: Caller, call: Call) => AsyncIterable<Res>) =>
+    serverStream<Req, Res>(env, `Build.${rpc}`, (request, call) => run(request, callerOf(call), call));
   /** A call that only the leader answers. */
   const led = <Req extends object, Res extends object>(
-    rpc: BuildRpc,
+    rpc: string,
     method: ForwardedMethod,
     run: (leading: Leading, request: Req, caller: Caller, call: Call) => Promise<Res>,
   ) =>

@@ -35,7 +35,7 @@ export function openForwarder(now: () => number, whyNoLeader: () => string | und
   return {
     async unary(leader, method, request, call) {
       if (leader === undefined || wasForwarded(call)) throw noLeader(whyNoLeader());
-      const { authorization } = call.evidence;
+      const [authorization] = call.metadata.get('authorization');
       const metadata = { [MARK]: '1', ...(authorization === undefined ? {} : { authorization }) };
       const deadlineMs = Math.min(DEADLINE_MS, Math.max(1, call.deadlineAt - now()));
       try {

@@ -6,6 +6,7 @@ import { silentLogger } from '../../base/log.ts';
 import { unary } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import { serve } from '../../proto/serve.ts';
+import { anybody } from '../fixtures/anybody.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { startEmbedded } from './embedded.ts';
 import { renderReport } from './report.ts';
@@ -41,7 +42,13 @@ test('of a server that says that it can do all and does nothing, no check but th
   };
   const env = { log: silentLogger, clock: systemClock };
   const handlers = { GetCapabilities: unary(env, 'GetCapabilities', async () => answer) };
-  await using server = await serve({ listen: '127.0.0.1:0', services: [{ definition, handlers }], env, drainMs: 0 });
+  await using server = await serve({
+    listen: '127.0.0.1:0',
+    services: [{ definition, handlers }],
+    authenticator: anybody(),
+    env,
+    drainMs: 0,
+  });
   const findings = await runSuite({ address: server.address, instance: '', token: 'writer', readerToken: 'reader' });
   expect(findings.filter(({ verdict }) => verdict.kind === 'holds').map(({ check }) => check.id)).toEqual([
     'capabilities-version-2.0',

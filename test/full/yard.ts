@@ -32,7 +32,7 @@ export async function openContainerYard({ docker, image, coordinators }: YardOpt
   const files = stack.use(await tempDir());
   const { name: network } = stack.use(await openNetwork(docker));
   const newToken = async (kind: string, ...fields: readonly string[]) => {
-    const text = await docker.output('run', '--rm', image, 'token', '-o', 'json', '--kind', kind, ...fields, kind);
+    const text = await docker.output('run', '--rm', image, 'token', 'create', '-o', 'json', '--kind', kind, ...fields, kind);
     return JSON.parse(text) as { token: string; entry: object }; // the form that the command line promises
   };
   const caller = await newToken('caller', '--role', 'admin', '--project', 'shop', '--zone', 'trusted');

@@ -42,14 +42,13 @@ test('a plan of garbage collection names what is of the own project, and only co
   const collector = { objects, index, settings: GC_SETTINGS, env };
   const { storeOf, actionCache, entries } = plane.disk;
   using served = dataPlaneServices({
-    authenticator,
     grants: plane.grants,
     storeOf,
     actionCache,
     entries: { ...entries, planCollection: (give, stop) => dryRun(collector, give, stop) },
     env: plane.env,
   });
-  await using server = await serve({ listen: '127.0.0.1:0', services: served.services, env: plane.env, drainMs: 100 });
+  await using server = await serve({ listen: '127.0.0.1:0', services: served.services, authenticator, env: plane.env, drainMs: 100 });
   using admin = openEntryAdmin({ address: server.address, token: new Secret('admin') });
   const plan = await admin.planCollection('web', signal);
   expect(plan).toMatchObject({ hasPacks: true, stopped: undefined, entryCount: 0, packCount: 1, orphanCount: 1 });

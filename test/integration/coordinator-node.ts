@@ -67,7 +67,7 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
   const reader = openBuildReader(ledger, () => clock.monotonic());
   const reads = { ledger, reader, hints, storeFor, signOfLifeMs: 20_000, clock };
-  const common = { role: roles, authenticator, dataAddress: () => `${id}:data`, env };
+  const common = { role: roles, dataAddress: () => `${id}:data`, env };
   const forTools = { grants: openGrants(undefined, clock), floorOf: () => undefined, ignored: new Set<string>(), noAgentMs: 1e9 };
   const archive = openArchive({ ledger, cacheOf: (instanceName) => data.withInstance(instanceName), log });
   const services = [
@@ -75,7 +75,9 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
     agentService({ ...common, logLimits: DEFAULT_LOG_LIMITS }),
     ...reapiServices({ ...common, ...forTools, relay, storeFor, interest: openInterest(clock) }),
   ];
-  const server: Awaited<ReturnType<typeof serve>> = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
+  const server: Awaited<ReturnType<typeof serve>> = stack.use(
+    await serve({ listen: '127.0.0.1:0', services, authenticator, env, drainMs: 100 }),
+  );
   stack.use(roles);
   roles.start({ id, address: server.address });
   const clients: BuildClient[] = [];

@@ -80,7 +80,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
   const never = new AbortController().signal;
   const role: Role = { kind: 'leading', shell, over: never };
   const roles: RoleSource = { current: () => role, known: async () => role, stopping: never };
-  const common = { role: roles, authenticator, dataAddress: () => '127.0.0.1:1', env };
+  const common = { role: roles, dataAddress: () => '127.0.0.1:1', env };
   const storeFor = (instanceName: string) => options.data.withInstance(instanceName).store;
   const forwarder = stack.use(openForwarder(() => env.clock.now()));
   const archive = openArchive({ ledger: options.ledger, cacheOf: (instanceName) => options.data.withInstance(instanceName), log: env.log });
@@ -88,7 +88,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
     buildService({ ...common, reads: undefined, forwarder, archive, storeFor, address: () => server.address, version: '0.0.0' }),
     agentService({ ...common, logLimits }),
   ];
-  const server: RunningServer = stack.use(await serve({ listen: '127.0.0.1:0', services, env, drainMs: 100 }));
+  const server: RunningServer = stack.use(await serve({ listen: '127.0.0.1:0', services, authenticator, env, drainMs: 100 }));
   stack.defer(() => shell.sessions.closeAll());
   const clients: BuildClient[] = [];
   const parts = stack.move();

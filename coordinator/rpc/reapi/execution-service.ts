@@ -15,6 +15,7 @@ import { Fault } from '../../../base/fault.ts';
 import type { BuildId } from '../../core/ids.ts';
 import { newBuildId } from '../../shell/build-ids.ts';
 import { instanceNameOf } from '../../shell/instance-name.ts';
+import { callerOf } from '../access.ts';
 import { confirmed } from '../confirmed.ts';
 import { noLeader } from '../forward.ts';
 import { lookUpAction } from './action-message.ts';
@@ -22,7 +23,7 @@ import { openDirectoryCache, type DirectoryCache } from './input-tree.ts';
 import { buildOfName, operationOfMissing } from './operation.ts';
 import { watchOperation, unknownOperation, type Watching } from './operation-stream.ts';
 import { operationsHandlers } from './operations-service.ts';
-import { callerOf, leadingOf, roleFor, type ReapiOptions } from './options.ts';
+import { leadingOf, roleFor, type ReapiOptions } from './options.ts';
 import { toolCallOf } from './request-metadata.ts';
 import { buildOfAction } from './step-of-action.ts';
 import { visibleOperation } from './visible.ts';
@@ -47,7 +48,7 @@ async function* execute(
   request: ExecuteRequest__Output,
   call: Call,
 ): AsyncGenerator<Operation> {
-  const caller = callerOf(options, 'Execute', call);
+  const caller = callerOf(call);
   const access = accessOf(options, request.instanceName, call);
   requireUploads(access);
   checkDigestFunction(request.digestFunction);
@@ -92,7 +93,7 @@ async function* waitExecution(
   request: WaitExecutionRequest__Output,
   call: Call,
 ): AsyncGenerator<Operation> {
-  const caller = callerOf(options, 'WaitExecution', call);
+  const caller = callerOf(call);
   const build = buildOfName(request.name);
   const role = await roleFor(options, call);
   if (role.kind === 'following') {

@@ -7,10 +7,11 @@ import type { ReadResponse } from '../../../proto/gen/google/bytestream/ReadResp
 import { clientStream, serverStream, unary, type Call } from '../../../proto/handlers.ts';
 import { loadProto } from '../../../proto/load.ts';
 import type { ServedService } from '../../../proto/serve.ts';
+import { callerOf } from '../access.ts';
 import { brief, wholeField } from '../fields.ts';
 import { noLeader } from '../forward.ts';
 import { unknownOperation } from './operation-stream.ts';
-import { callerOf, roleFor, type ReapiOptions } from './options.ts';
+import { roleFor, type ReapiOptions } from './options.ts';
 import { streamOfName } from './stream-name.ts';
 import { visibleOperation } from './visible.ts';
 import { readStepLog } from '../../shell/step-log.ts';
@@ -27,7 +28,7 @@ export function logStreamService(options: ReapiOptions): ServedService {
 }
 
 async function* readStream(options: ReapiOptions, request: ReadRequest__Output, call: Call): AsyncGenerator<ReadResponse> {
-  const caller = callerOf(options, 'WaitExecution', call);
+  const caller = callerOf(call);
   const stream = streamOfName(request.resourceName);
   if (stream === undefined) throw notHere(request.resourceName);
   const role = await roleFor(options, call);

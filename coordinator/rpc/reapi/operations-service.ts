@@ -13,14 +13,14 @@ import { unary, type Call } from '../../../proto/handlers.ts';
 import { loadProto } from '../../../proto/load.ts';
 import { parseBuildId, type BuildId } from '../../core/ids.ts';
 import type { BuildView } from '../../core/view.ts';
-import { refuseForeignBuild } from '../access.ts';
+import { callerOf, refuseForeignBuild } from '../access.ts';
 import { confirmed } from '../confirmed.ts';
 import { bad, brief, wholeField } from '../fields.ts';
 import { noLeader } from '../forward.ts';
 import type { DirectoryCache } from './input-tree.ts';
 import { buildOfName } from './operation.ts';
 import { operationNow, unknownOperation, watchOperation, type Watching } from './operation-stream.ts';
-import { callerOf, leadingOf, roleFor, type ReapiOptions, type ReapiRpc } from './options.ts';
+import { leadingOf, roleFor, type ReapiOptions } from './options.ts';
 import { visibleOperation } from './visible.ts';
 
 type Method = 'getOperation' | 'listOperations' | 'cancelOperation' | 'deleteOperation' | 'waitOperation';
@@ -37,12 +37,12 @@ export function operationsHandlers(options: ReapiOptions, directories: Directory
   const { env } = options;
   /** A call that the leader answers: this coordinator, or the one that it is handed on to. */
   const led = <Req extends object, Res extends object>(
-    rpc: ReapiRpc,
+    rpc: string,
     method: Method,
     run: (watching: Watching, request: Req, caller: Caller, call: Call) => Promise<Res>,
   ) =>
     unary<Req, Res>(env, `Operations.${rpc}`, async (request, call) => {
-      const caller = callerOf(options, rpc, call);
+      const caller = callerOf(call);
       const role = await roleFor(options, call);
       if (role.kind === 'leading') return run({ ...leadingOf(options, role), directories }, request, caller, call);
       if (role.leader === undefined) throw noLeader();

@@ -1,5 +1,4 @@
 import type { Env } from '../../../base/env.ts';
-import type { Caller, Role } from '../../../base/caller.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
 import type { FloorOf } from '../../../cache/quotas.ts';
 import type { Gate } from '../../../cache/rpc/access.ts';
@@ -8,7 +7,6 @@ import type { Relay } from '../../../proto/relay.ts';
 import type { Role as CoordinatorRole, RoleSource } from '../../role/role.ts';
 import type { Interest } from '../../shell/interest.ts';
 import type { Shell } from '../../shell/shell.ts';
-import { callerWith } from '../access.ts';
 
 /** What the services of build tools stand on. */
 export type ReapiOptions = Gate & {
@@ -28,24 +26,6 @@ export type ReapiOptions = Gate & {
 
 /** With what only a leader has. */
 export type Leading = ReapiOptions & Pick<Shell, 'core' | 'driver' | 'watch'> & { readonly over: AbortSignal };
-
-/** The least role for each rpc. A test holds it against the descriptors. */
-export const REAPI_LEAST_ROLE = {
-  Execute: 'submitter',
-  WaitExecution: 'viewer',
-  GetOperation: 'viewer',
-  ListOperations: 'viewer',
-  CancelOperation: 'submitter',
-  DeleteOperation: 'submitter',
-  WaitOperation: 'viewer',
-} as const satisfies Record<string, Role>;
-
-export type ReapiRpc = keyof typeof REAPI_LEAST_ROLE;
-
-/** @throws {Fault} UNAUTHENTICATED; FORBIDDEN for identities of other kinds and too low a role */
-export function callerOf({ authenticator }: ReapiOptions, rpc: ReapiRpc, call: Call): Caller {
-  return callerWith(REAPI_LEAST_ROLE[rpc], rpc, call.evidence, authenticator);
-}
 
 /** Longest wait for somebody to lead. */
 const LEADER_MS = 3_000;

@@ -122,8 +122,8 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   'the instance name says what a caller may write': (parts) => ({
     ...parts,
     authenticator: {
-      identify(evidence) {
-        const identity = parts.authenticator.identify(evidence);
+      async identify(evidence) {
+        const identity = await parts.authenticator.identify(evidence);
         return identity.kind === 'caller' ? { kind: 'service', name: identity.caller.name } : identity;
       },
     },

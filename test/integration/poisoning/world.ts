@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { hashToken, tokenAuthenticator, type Identity } from '../../../base/auth.ts';
+import { hashToken, tokenAuthenticator, type Authenticator, type Identity } from '../../../base/auth.ts';
 import { scopeChain } from '../../../base/caller.ts';
 import { systemClock } from '../../../base/clock.ts';
 import { GRANT_METADATA, grantKeyFrom, type GrantKey } from '../../../base/grant.ts';
@@ -51,7 +51,10 @@ export type Actor =
   | { readonly kind: 'coordinator'; readonly scope: string };
 
 /** Puts a fault of a kind into the data plane. */
-export type Plant = (parts: DataPlaneParts, key: GrantKey) => DataPlaneParts;
+export type Plant = (parts: Planted, key: GrantKey) => Planted;
+
+/** What a fault can be planted in. */
+type Planted = DataPlaneParts & { readonly authenticator: Authenticator };
 
 /** The data plane's services over gRPC, on disk, and everybody who may call them. */
 export interface World extends AsyncDisposable {
@@ -106,7 +109,9 @@ export async function openWorld({ plant = (parts) => parts, maxBytes = WORLD_BYT
   const { storeOf, actionCache, entries } = disk;
   const planted = plant({ authenticator: tokenAuthenticator(tokens, undefined), grants, storeOf, actionCache, entries, env }, key);
   const served = stack.use(dataPlaneServices(planted));
-  const server = stack.use(await serve({ listen: '127.0.0.1:0', services: served.services, env, drainMs: 500 }));
+  const server = stack.use(
+    await serve({ listen: '127.0.0.1:0', services: served.services, authenticator: planted.authenticator, env, drainMs: 500 }),
+  );
   const clients = new Map<string, MovableDataPlane>();
   const parts = stack.move();
   const client = (token: string): MovableDataPlane => {

@@ -1,0 +1,102 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { expect, test } from 'vitest';
+import { hashToken, type Identity } from '../../base/auth.ts';
+import { hasRole, ROLES } from '../../base/caller.ts';
+import { systemClock } from '../../base/clock.ts';
+import { silentLogger } from '../../base/log.ts';
+import { parseCoordinatorConfig } from '../../coordinator/config.ts';
+import { startCoordinator } from '../../coordinator/start.ts';
+import { formatTokens } from '../../coordinator/tokens.ts';
+import { PERMISSIONS, type Permission } from '../../proto/permissions.ts';
+import { tempDir } from '../fixtures/temp-dir.ts';
+
+const DAY = 86_400_000;
+const callerOf = (name: string, role: (typeof ROLES)[number]): Identity => ({
+  kind: 'caller',
+  caller: { name, role, project: 'p', scope: 'main', zoneCeiling: 'trusted' },
+});
+/** By token. */
+const IDENTITIES: Readonly<Record<string, Identity>> = {
+  ...Object.fromEntries(ROLES.map((role) => [role, callerOf(role, role)])),
+  agent: { kind: 'agent', name: 'agent', cluster: 'c', pool: 'p', zone: 'trusted' },
+  service: { kind: 'service', name: 'service' },
+};
+const TOKENS = [...Object.keys(IDENTITIES), 'expired', 'made-up', undefined];
+
+/** A coordinator and its data plane as processes of a yard have them, for the tokens above and one that has expired. */
+async function startYard() {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.use(await tempDir());
+  const tokensFile = join(dir.path, 'tokens.json');
+  const entries = Object.entries(IDENTITIES).map(([token, identity]) => ({ sha256: hashToken(token), identity }));
+  const expired = { sha256: hashToken('expired'), identity: callerOf('old', 'admin'), expiresAt: systemClock.now() - DAY };
+  await writeFile(tokensFile, formatTokens([...entries, expired]));
+  const listen = ['--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0', '--no-allow-local', '--ledger', 'memory'];
+  const config = parseCoordinatorConfig({}, [...listen, '--tokens-file', tokensFile, '--state-dir', join(dir.path, 'state')]);
+  const yard = stack.use(await startCoordinator(config, { log: silentLogger, clock: systemClock }));
+  const parts = stack.move();
+  return { addresses: [yard.address, yard.dataAddress], [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+type Answer = { readonly code: status; readonly details: string };
+
+/** Sends one empty message to the rpc, whatever its kind, and ends the call with its first answer. */
+function call(client: Client, path: string, token: string | undefined): Promise<Answer> {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  const same = (bytes: Buffer) => bytes;
+  const stream = client.makeBidiStreamRequest(path, same, same, metadata, { deadline: systemClock.now() + 30_000 });
+  return new Promise((resolve) => {
+    stream.on('data', () => {
+      resolve({ code: status.OK, details: '' });
+      stream.cancel();
+    });
+    stream.on('status', ({ code, details }: Answer) => resolve({ code, details }));
+    stream.on('error', () => {});
+    stream.end(Buffer.alloc(0));
+  });
+}
+
+function allowed(permission: Permission, token: string): boolean {
+  const identity = IDENTITIES[token];
+  if (permission === 'open') return true;
+  if (identity === undefined) return false;
+  if (identity.kind !== 'caller') return permission[identity.kind];
+  return permission.role !== undefined && hasRole(identity.caller, permission.role);
+}
+
+/** How the call was taken, as far as its permission goes: what a handler says of the empty request is another thing. */
+function verdictOf(rpc: string, { code, details }: Answer): 'admitted' | 'refused' | 'unknown' | 'not served' {
+  if (code === status.UNAUTHENTICATED) return 'unknown';
+  if (code === status.UNIMPLEMENTED && details.includes('does not implement')) return 'not served';
+  return code === status.PERMISSION_DENIED && details.startsWith(`${rpc} `) ? 'refused' : 'admitted';
+}
+
+test('each rpc of each server is open to whom its permission names, and closed to all others', { timeout: 120_000 }, async () => {
+  await using yard = await startYard();
+  const served = new Set<string>();
+  const wrong: unknown[] = [];
+  for (const address of yard.addresses) {
+    const client = new Client(address, credentials.createInsecure());
+    for (const [service, rpcs] of Object.entries(PERMISSIONS)) {
+      for (const [rpc, permission] of Object.entries(rpcs)) {
+        const path = `/${service}/${rpc}`;
+        const answers = await Promise.all(TOKENS.map(async (token) => ({ token, ...(await call(client, path, token)) })));
+        for (const { token, ...answer } of answers) {
+          const verdict = verdictOf(rpc, answer);
+          if (verdict === 'not served') break;
+          served.add(path);
+          const isKnown = token !== undefined && token in IDENTITIES;
+          const expected = allowed(permission, token ?? '') ? 'admitted' : isKnown ? 'refused' : 'unknown';
+          if (verdict !== expected) wrong.push({ path, address, token, expected, verdict, ...answer });
+        }
+      }
+    }
+    client.close();
+  }
+  expect(wrong).toEqual([]);
+  const declared = Object.entries(PERMISSIONS).flatMap(([service, rpcs]) => Object.keys(rpcs).map((rpc) => `/${service}/${rpc}`));
+  expect([...served].toSorted(), 'every rpc is served by one of the two').toEqual(declared.toSorted());
+});
