@@ -44,6 +44,21 @@ describe('a byte budget', () => {
 });
 
 describe('work within a budget', () => {
+  test('gives other work its turn, also where none of it waits for anything', async () => {
+    let done = 0;
+    const seen: number[] = [];
+    const look = () => void (seen.push(done), done < 1_000 && setImmediate(look));
+    setImmediate(look);
+    await forEachWithin(
+      Array.from({ length: 1_000 }),
+      1_000_000,
+      () => 1,
+      async () => void (done += 1),
+      signal,
+    );
+    expect(seen.filter((count) => count > 0 && count < 1_000).length).toBeGreaterThan(3);
+  });
+
   test('never has more under way than fits, and does all of it', async () => {
     let [now, most, done] = [0, 0, 0];
     const items = Array.from({ length: 50 }, (_, index) => (index % 4) + 1);

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /**
  * Bounds bytes in flight rather than calls in flight: one large thing or many small ones at a time. First come, first
  * served; what is larger than the whole budget is let in alone.
@@ -56,6 +58,9 @@ export class ByteBudget {
   }
 }
 
+/** Items begun before other work of the process gets its turn: what is done with one may take no turn of its own. */
+const TURN_ITEMS = 128;
+
 /**
  * Runs `work` on each item, as many at once as their bytes allow; `costOf` says an item's. The first error stops the rest
  * and is thrown once everything under way has ended.
@@ -80,9 +85,12 @@ export async function forEachWithin<T>(
     using _ = room;
     await work(item, either);
   };
+  let begun = 0;
   for (const item of items) {
     let room: Disposable;
     try {
+      begun += 1;
+      if (begun % TURN_ITEMS === 0) await nextTurn();
       room = await budget.take(costOf(item), either);
     } catch (error) {
       fail(error);

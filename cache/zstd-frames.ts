@@ -34,28 +34,33 @@ export class FrameScanner {
         this.#skipped(this.#need.bytes - step, ends, at);
         continue;
       }
-      const size: number = this.#headerSize();
-      const taken = Math.min(size - this.#pending.byteLength, chunk.byteLength - at);
-      this.#pending = Buffer.concat([this.#pending, chunk.subarray(at, at + taken)]);
-      at += taken;
-      if (this.#pending.byteLength >= this.#headerSize()) {
-        const need = this.#after(this.#pending);
-        this.#need = need;
+      // Somebody else's data may be all headers: those that are not cut in two are read where they are.
+      const whole = this.#pending.byteLength === 0 ? this.#headerSize(chunk, at) : Number.POSITIVE_INFINITY;
+      if (at + whole <= chunk.byteLength) {
+        this.#need = this.#after(chunk, at);
+        at += whole;
+      } else {
+        const taken = Math.min(this.#headerSize(this.#pending, 0) - this.#pending.byteLength, chunk.byteLength - at);
+        this.#pending = Buffer.concat([this.#pending, chunk.subarray(at, at + taken)]);
+        at += taken;
+        if (this.#pending.byteLength < this.#headerSize(this.#pending, 0)) continue;
+        this.#need = this.#after(this.#pending, 0);
         this.#pending = Buffer.alloc(0);
-        if (need.kind === 'skip') this.#skipped(need.bytes, ends, at);
       }
+      if (this.#need.kind === 'skip') this.#skipped(this.#need.bytes, ends, at);
     }
     return ends;
   }
 
-  /** Bytes of the header that is being read, as far as its beginning tells. */
-  #headerSize(): number {
+  /** Bytes of the header that begins at `at`, as far as the bytes there tell: more than those where they are too few. */
+  #headerSize(bytes: Uint8Array, at: number): number {
     if (this.#need.kind === 'block-header') return 3;
-    if (this.#pending.byteLength < 4) return 4;
-    const magic = this.#pending.readUInt32LE(0);
+    const there = bytes.byteLength - at;
+    if (there < 4) return 4;
+    const magic = number(bytes, at, 4);
     if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE) return 8;
     if (magic !== MAGIC) throw new Fault('BAD_REQUEST', 'The data is not zstd: a frame begins with other bytes');
-    const descriptor = this.#pending[4];
+    const descriptor = bytes[at + 4];
     if (descriptor === undefined) return 5;
     const single = (descriptor & 0x20) !== 0;
     const dictionary = [0, 1, 2, 4][descriptor & 3] ?? 0;
@@ -63,19 +68,19 @@ export class FrameScanner {
     return 5 + (single ? 0 : 1) + dictionary + contentSize;
   }
 
-  /** What comes after a header. */
-  #after(header: Buffer): Need {
+  /** What comes after the header at `at`. */
+  #after(bytes: Uint8Array, at: number): Need {
     if (this.#need.kind === 'block-header') {
-      const bits = header.readUIntLE(0, 3);
+      const bits = number(bytes, at, 3);
       const type = (bits >> 1) & 3;
       if (type === 3) throw new Fault('BAD_REQUEST', 'The zstd data is damaged: a block of unknown type');
-      const bytes = type === 1 ? 1 : bits >> 3;
+      const size = type === 1 ? 1 : bits >> 3;
       const last = (bits & 1) !== 0;
-      return { kind: 'skip', bytes: bytes + (last ? this.#checksumBytes : 0), next: last ? 'end' : 'block-header' };
+      return { kind: 'skip', bytes: size + (last ? this.#checksumBytes : 0), next: last ? 'end' : 'block-header' };
     }
     this.#inFrame = true;
-    if (header.readUInt32LE(0) !== MAGIC) return { kind: 'skip', bytes: header.readUInt32LE(4), next: 'end' };
-    this.#checksumBytes = ((header[4] ?? 0) & 4) === 0 ? 0 : 4;
+    if (number(bytes, at, 4) !== MAGIC) return { kind: 'skip', bytes: number(bytes, at + 4, 4), next: 'end' };
+    this.#checksumBytes = ((bytes[at + 4] ?? 0) & 4) === 0 ? 0 : 4;
     return { kind: 'block-header' };
   }
 
@@ -91,4 +96,10 @@ export class FrameScanner {
       this.#need = { kind: 'header' };
     } else this.#need = { kind: 'block-header' };
   }
+}
+
+/** The number that so many bytes are, the lowest first. */
+function number(bytes: Uint8Array, at: number, count: 3 | 4): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
+  return count === 3 ? low : (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
 }

@@ -3,7 +3,8 @@ import zlib from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { chunked, expectFault } from '../test/contract/blob-store.ts';
-import { compressZstd, decompressZstd, decompressZstdSync } from './zstd.ts';
+import { FrameScanner } from './zstd-frames.ts';
+import { compressZstd, decompressZstd, decompressZstdSync, STRANGERS_WINDOW_LOG } from './zstd.ts';
 
 async function all(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
@@ -60,5 +61,39 @@ describe('zstd', () => {
   test('stops at the limit', () => {
     const bomb = zlib.zstdCompressSync(Buffer.alloc(50_000_000));
     expect(() => decompressZstdSync(bomb, 1_000)).toThrow('holds more than 1000 bytes');
+  });
+});
+
+describe('zstd of strangers', () => {
+  const EMPTY = Buffer.from('28b52ffd2000010000', 'hex');
+
+  test('in crumbs is refused before it costs much', async () => {
+    const crumbs = Buffer.concat(Array.from({ length: 200_000 }, () => EMPTY));
+    await expectFault('BAD_REQUEST', all(decompressZstd(chunked(crumbs, crumbs.byteLength))));
+    expect(() => decompressZstdSync(crumbs, 1)).toThrow('in crumbs: 0 bytes in 64 frames');
+    const fewBytes = zlib.zstdCompressSync(Buffer.alloc(10));
+    const many = Buffer.concat(Array.from({ length: 1_000 }, () => fewBytes));
+    expect(() => decompressZstdSync(many, 20_000)).toThrow('in crumbs');
+  });
+
+  test('in frames of a few KiB is taken', async () => {
+    const part = randomBytes(2_048);
+    const many = Buffer.concat(Array.from({ length: 200 }, () => zlib.zstdCompressSync(part)));
+    expect((await all(decompressZstd(chunked(many, 100_000)))).byteLength).toBe(409_600);
+    expect(decompressZstdSync(many, 409_601).byteLength).toBe(409_600);
+  });
+
+  test('with a window that the decoder would have to keep is refused, and taken where it is trusted', async () => {
+    const params = { [zlib.constants.ZSTD_c_windowLog]: 26, [zlib.constants.ZSTD_c_contentSizeFlag]: 0 };
+    const wide = zlib.zstdCompressSync(Buffer.alloc(20_000_000), { params });
+    await expectFault('BAD_REQUEST', all(decompressZstd(chunked(wide, 4_096), STRANGERS_WINDOW_LOG)));
+    expect((await all(decompressZstd(chunked(wide, 4_096)))).byteLength).toBe(20_000_000);
+    const usual = zlib.zstdCompressSync(Buffer.alloc(20_000_000, 'abc'), { params: { [zlib.constants.ZSTD_c_compressionLevel]: 19 } });
+    expect((await all(decompressZstd(chunked(usual, 4_096), STRANGERS_WINDOW_LOG))).byteLength).toBe(20_000_000);
+  });
+
+  test('that is all headers of blocks is looked through at once', () => {
+    const blocks = Buffer.concat([Buffer.from('28b52ffd2000', 'hex'), Buffer.alloc(6_000_000), Buffer.from('010000', 'hex')]);
+    expect(new FrameScanner().feed(blocks)).toEqual([blocks.byteLength]);
   });
 });

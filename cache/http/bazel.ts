@@ -3,7 +3,7 @@ import { referencesOf, referencesOfTree, type References } from '../action/refer
 import { forEachWithin } from '../byte-budget.ts';
 import { digestFrom, EMPTY_DIGEST, hashOf, sizeOf, type Digest } from '../digest.ts';
 import { VALUE_BYTES_MAX } from '../entries/check.ts';
-import { compressZstd, decompressZstd } from '../zstd.ts';
+import { compressZstd, decompressZstd, STRANGERS_WINDOW_LOG } from '../zstd.ts';
 import { headerOf, text, type FrontParts, type HttpAnswer, type HttpRequest } from './exchange.ts';
 import { nothing } from './keyed.ts';
 import { notAllowed, refused, statusOf, type Protocol } from './protocol.ts';
@@ -73,7 +73,8 @@ async function putBlob(parts: FrontParts, request: HttpRequest): Promise<HttpAns
   }
   const digest = digestFrom(hash, size);
   if (digest === undefined) throw otherBytes(hash);
-  await entries.store(view, digest, encoding === 'zstd' ? decompressZstd(body.chunks) : body.chunks, signal);
+  const chunks = encoding === 'zstd' ? decompressZstd(body.chunks, STRANGERS_WINDOW_LOG) : body.chunks;
+  await entries.store(view, digest, chunks, signal);
   await entries.keep(view, key, { body: digest }, { replace: false }, signal);
   return { status: 200 };
 }

@@ -5,7 +5,7 @@ import type { WriteResponse } from '../../proto/gen/google/bytestream/WriteRespo
 import type { Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import { sizeOf } from '../digest.ts';
-import { decompressZstd } from '../zstd.ts';
+import { decompressZstd, STRANGERS_WINDOW_LOG } from '../zstd.ts';
 import { accessOf, requireUploads, type Access } from './access.ts';
 import { parseResourceName, type ResourceName } from './resource-name.ts';
 import type { DataPlaneParts } from './service.ts';
@@ -104,7 +104,7 @@ async function writeCompressed(write: Write, first: WriteRequest__Output): Promi
   const { name, call } = write;
   const counted = { bytes: 0 };
   const store = write.parts.storeOf(write.access.view);
-  await store.put(name.digest, decompressZstd(dataOf(write, first, 0, counted)), call.signal);
+  await store.put(name.digest, decompressZstd(dataOf(write, first, 0, counted), STRANGERS_WINDOW_LOG), call.signal);
   return { committedSize: committedSize(call.metadata, name, counted.bytes, String(counted.bytes)) };
 }
 
