@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../base/fault.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
-import { digestOf, EMPTY_DIGEST, type Digest } from '../../../cache/digest.ts';
+import { digestOf, EMPTY_DIGEST, sizeOf, type Digest } from '../../../cache/digest.ts';
 import { memoryStore } from '../../../cache/memory.ts';
 import { buildTree } from '../../../cache/tree/build.ts';
-import { EMPTY_DIRECTORY } from '../../../cache/tree/directory.ts';
+import { EMPTY_DIRECTORY, encodeDirectory } from '../../../cache/tree/directory.ts';
 import { lookForTree, openDirectoryCache, type DirectoryCache } from './input-tree.ts';
 
 const { signal } = new AbortController();
@@ -64,6 +64,56 @@ describe('an input tree', () => {
     await store.put(digestOf(bytes), bytes, signal);
     const place = { store, instanceName: 'i', directories: openDirectoryCache() };
     await expect(lookForTree(place, digestOf(bytes), [], signal)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+  });
+
+  test('is read a few megabytes at a time, however many look at however large directories', async () => {
+    const blobs = new Map<Digest, Uint8Array>();
+    const roots = [1, 2, 3].map((root) => {
+      const large = Array.from({ length: 8 }, (_, index) => {
+        const name = `${root}-${index}-`.padEnd(2_000, 'x');
+        const files = Array.from({ length: 600 }, (__, file) => ({
+          name: `${name}${file + 10_000}`,
+          digest: EMPTY_DIGEST,
+          executable: false,
+        }));
+        return { name: `${index + 10}`, bytes: encodeDirectory({ ...EMPTY_DIRECTORY, files }) };
+      });
+      const directories = large.map(({ name, bytes }) => ({ name, digest: digestOf(bytes) }));
+      const top = encodeDirectory({ ...EMPTY_DIRECTORY, directories });
+      for (const bytes of [top, ...large.map((one) => one.bytes)]) blobs.set(digestOf(bytes), bytes);
+      return digestOf(top);
+    });
+    let [now, most] = [0, 0];
+    const store: BlobStore = {
+      ...memoryStore(),
+      async *get(digest) {
+        now += sizeOf(digest);
+        most = Math.max(most, now);
+        await new Promise((resolve) => void setImmediate(resolve));
+        yield blobs.get(digest) ?? new Uint8Array(0);
+        now -= sizeOf(digest);
+      },
+      findMissing: async () => [],
+    };
+    const directories = openDirectoryCache();
+    await Promise.all(roots.map((root) => lookForTree({ store, instanceName: 'i', directories }, root, [], signal)));
+    expect([...blobs.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeGreaterThan(24 * 1024 * 1024);
+    expect(most).toBeLessThanOrEqual(16 * 1024 * 1024);
+  });
+
+  test('with a directory of more than 4 MiB, or more than a million entries, is refused', async () => {
+    const store = memoryStore();
+    const huge = Buffer.alloc(4 * 1024 * 1024 + 1);
+    await store.put(digestOf(huge), huge, signal);
+    const directories = openDirectoryCache();
+    const place = { store, instanceName: 'i', directories };
+    await expect(lookForTree(place, digestOf(huge), [], signal)).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    const files = Array.from({ length: 260_000 }, () => ({ name: 'f', digest: EMPTY_DIGEST, executable: false }));
+    const [root, ...below] = ['root', 'a', 'b', 'c'].map((name) => digestOf(bytesOf(name)));
+    if (root === undefined) throw new Error('no root');
+    for (const digest of below) directories.put('i', digest, { ...EMPTY_DIRECTORY, files });
+    directories.put('i', root, { ...EMPTY_DIRECTORY, files, directories: below.map((digest) => ({ name: digest, digest })) });
+    await expect(lookForTree(place, root, [], signal)).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 
   test('in a store that is in trouble is neither there nor missing', async () => {

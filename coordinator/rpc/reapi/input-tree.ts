@@ -1,5 +1,6 @@
 import { Fault, isFault } from '../../../base/fault.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
+import { ByteBudget, forEachWithin } from '../../../cache/byte-budget.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../../../cache/digest.ts';
 import { blobReader } from '../../../cache/read-blob.ts';
 import { decodeDirectory, type Directory } from '../../../cache/tree/directory.ts';
@@ -11,14 +12,24 @@ export type InputTree = { readonly bytes: number; readonly missing: readonly Dig
 export interface DirectoryCache {
   get(instanceName: string, digest: Digest): Directory | undefined;
   put(instanceName: string, digest: Digest, directory: Directory): void;
+  /** What all who look at trees share: bytes that are being read, and turns for large trees. */
+  readonly reading: ByteBudget;
+  readonly large: ByteBudget;
 }
 
 /** Most bytes of encoded directories that are kept. */
 const KEPT_BYTES = 32 * 1024 * 1024;
-/** Directories of one tree; more are refused. */
+/** Directories of one tree, and entries of all of them together; trees with more are refused. */
 const DIRECTORIES_MAX = 200_000;
-/** Directories that are read side by side. */
-const READ_BATCH = 512;
+const ENTRIES_MAX = 1_000_000;
+/** Largest directory that is looked into: some 40,000 entries. */
+const DIRECTORY_BYTES_MAX = 4 * 1024 * 1024;
+/** Directories of one tree that are read side by side, and bytes of them over all trees: decoded they take several times as much. */
+const READ_AT_ONCE = 512;
+const READ_BYTES_MAX = 16 * 1024 * 1024;
+/** A tree of more entries is looked at together with few others: what is known of each takes some 150 bytes an entry. */
+const LARGE_ENTRIES = 20_000;
+const LARGE_AT_ONCE = 4;
 /** Digests of one question to the store. */
 const MISSING_BATCH = 5_000;
 
@@ -29,6 +40,8 @@ export function openDirectoryCache(keptBytes: number = KEPT_BYTES): DirectoryCac
   const keyOf = (instanceName: string, digest: Digest) => `${instanceName} ${digest}`;
   const sizeOfKey = (key: string) => Number(key.slice(key.lastIndexOf('-') + 1)); // the digest's own end
   return {
+    reading: new ByteBudget(READ_BYTES_MAX),
+    large: new ByteBudget(LARGE_AT_ONCE),
     get(instanceName, digest) {
       const key = keyOf(instanceName, digest);
       const directory = kept.get(key);
@@ -59,24 +72,33 @@ export type TreePlace = { readonly store: BlobStore; readonly instanceName: stri
  * cannot be told. @throws {Fault} BAD_REQUEST for a directory that is not canonical, TOO_LARGE; STORE_UNAVAILABLE
  */
 export async function lookForTree(place: TreePlace, root: Digest, others: readonly Digest[], signal: AbortSignal): Promise<InputTree> {
+  using turn = new DisposableStack();
   const wanted = new Set<Digest>(others);
   const seen = new Set<Digest>([root]);
   const absent = new Set<Digest>();
-  let bytes = 0;
+  let [bytes, entries, isLarge] = [0, 0, false];
   for (let level: readonly Digest[] = [root]; level.length > 0;) {
     const next: Digest[] = [];
-    for (const directory of await readAll(place, level, absent, signal)) {
-      for (const { digest } of directory.files) {
-        wanted.add(digest);
-        bytes += sizeOf(digest);
+    const look = async (digest: Digest, either: AbortSignal) => {
+      const directory = await readOne(place, digest, either);
+      if (directory === undefined) return void absent.add(digest);
+      entries += directory.files.length + directory.directories.length;
+      for (const file of directory.files) {
+        wanted.add(file.digest);
+        bytes += sizeOf(file.digest);
       }
-      for (const { digest } of directory.directories) {
-        if (seen.has(digest)) continue;
-        seen.add(digest);
-        next.push(digest);
+      for (const child of directory.directories) {
+        if (seen.has(child.digest)) continue;
+        seen.add(child.digest);
+        next.push(child.digest);
       }
+      if (entries > ENTRIES_MAX || seen.size > DIRECTORIES_MAX) throw tooLarge(root);
+    };
+    await forEachWithin(level, READ_AT_ONCE, () => 1, look, signal);
+    if (!isLarge && entries + next.length > LARGE_ENTRIES) {
+      isLarge = true;
+      turn.use(await place.directories.large.take(1, signal));
     }
-    if (seen.size > DIRECTORIES_MAX) throw new Fault('TOO_LARGE', `The input tree ${root} has more than ${DIRECTORIES_MAX} directories`);
     level = next;
   }
   const questions = [...wanted.union(seen)].filter((digest) => digest !== EMPTY_DIGEST && !absent.has(digest));
@@ -87,23 +109,8 @@ export async function lookForTree(place: TreePlace, root: Digest, others: readon
   return { bytes, missing };
 }
 
-async function readAll(
-  place: TreePlace,
-  digests: readonly Digest[],
-  absent: Set<Digest>,
-  signal: AbortSignal,
-): Promise<readonly Directory[]> {
-  const found: Directory[] = [];
-  for (let start = 0; start < digests.length; start += READ_BATCH) {
-    const batch = digests.slice(start, start + READ_BATCH);
-    const read = await Promise.all(batch.map((digest) => readOne(place, digest, signal)));
-    for (const [index, directory] of read.entries()) {
-      const digest = batch[index];
-      if (directory !== undefined) found.push(directory);
-      else if (digest !== undefined) absent.add(digest);
-    }
-  }
-  return found;
+function tooLarge(root: Digest): Fault {
+  return new Fault('TOO_LARGE', `The input tree ${root} has more than ${DIRECTORIES_MAX} directories or ${ENTRIES_MAX} entries`);
 }
 
 /** Undefined where it is missing. */
@@ -114,8 +121,10 @@ async function readOne(
 ): Promise<Directory | undefined> {
   const known = directories.get(instanceName, digest);
   if (known !== undefined) return known;
+  using _ = await directories.reading.take(sizeOf(digest), signal);
   try {
-    const directory = decodeDirectory(digest === EMPTY_DIGEST ? new Uint8Array(0) : await blobReader(store)(digest, signal));
+    const read = blobReader(store, DIRECTORY_BYTES_MAX);
+    const directory = decodeDirectory(digest === EMPTY_DIGEST ? new Uint8Array(0) : await read(digest, signal));
     directories.put(instanceName, digest, directory);
     return directory;
   } catch (error) {
