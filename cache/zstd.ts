@@ -18,8 +18,8 @@ const FRAMES_FREE = 64;
 const FRAME_BYTES_MIN = 1024;
 
 /**
- * Largest window (log2 of its bytes) of what strangers send: the decoder of a frame keeps that much for as long as the sender likes. It is what every
- * decoder is asked to support, and what encoders use up to level 19.
+ * Largest window (log2 of its bytes) of what strangers send: the decoder of a frame keeps that much for as long as the sender likes. It is
+ * what every decoder is asked to support, and what encoders use up to level 19.
  */
 export const STRANGERS_WINDOW_LOG = 23;
 

@@ -113,3 +113,20 @@ test('builds of steps are no operations', async () => {
   expect(await codeOf(last(tool.wait(`operations/${buildId}`)))).toBe('BUILD_UNKNOWN');
   expect((await callUnary(tool.operations, 'listOperations', {}, { signal })).operations).toEqual([]);
 });
+
+test('an operation is waited for as long as the caller says, however short or long that is', async () => {
+  const tool = toolAt(leader);
+  const stream = tool.execute({ actionDigest: await stored(tool, 'four') });
+  const { name } = await first(stream);
+  const waited = (timeout: { readonly seconds?: number; readonly nanos?: number } | null) =>
+    callUnary(tool.operations, 'waitOperation', { name, timeout }, { signal });
+  expect((await waited({ nanos: 1 })).done).toBe(false);
+  expect((await waited({ seconds: -5 })).done).toBe(false);
+  const long = [null, { seconds: 30 * 24 * 3_600 }, { seconds: 60 * 24 * 3_600, nanos: 1 }, { seconds: Number.MAX_SAFE_INTEGER }].map(
+    waited,
+  );
+  await using edge = agentOf(leader);
+  await finish(edge);
+  expect((await Promise.all(long)).map(({ done }) => done)).toEqual([true, true, true, true]);
+  await last(stream);
+});

@@ -70,15 +70,20 @@ async function get(watching: Watching, { name }: { readonly name: string }, call
 async function wait(watching: Watching, request: WaitOperationRequest__Output, caller: Caller, call: Call): Promise<Operation> {
   const build = buildOfName(request.name);
   if (visibleOperation(watching.core, caller, build) === undefined) throw unknownOperation();
-  const waitMs = request.timeout === null ? Infinity : Number(request.timeout.seconds) * 1_000 + request.timeout.nanos / 1_000_000;
-  const enough = Number.isFinite(waitMs) ? [AbortSignal.timeout(Math.max(0, waitMs))] : [];
-  const either = AbortSignal.any([call.signal, ...enough]);
+  const either = AbortSignal.any([call.signal, ...enough(request)]);
   try {
     for await (const operation of watchOperation(watching, build, either)) if (operation.done === true) return operation;
   } catch (error) {
     if (!either.aborted || call.signal.aborted) throw error;
   }
   return operationNow(watching, build, call.signal);
+}
+
+/** Fires when the time of the request is over; none where that is longer than a timer can be set for, which is 24 days. */
+function enough({ timeout }: WaitOperationRequest__Output): readonly AbortSignal[] {
+  if (timeout === null) return [];
+  const waitMs = Math.max(0, Math.ceil(Number(timeout.seconds) * 1_000 + timeout.nanos / 1_000_000));
+  return waitMs < 2 ** 31 ? [AbortSignal.timeout(waitMs)] : [];
 }
 
 /** Newest first. `name` is an instance name, which narrows the list; nobody sees operations of other projects. */
