@@ -1,10 +1,12 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { present } from '../../base/assert.ts';
 import { connectBuildServer, type BuildServer } from '../../cli/rpc/client.ts';
 import { callUnary, dial } from '../../proto/dial.ts';
 import type { GetServerResponse__Output } from '../../proto/gen/switchyard/v1/GetServerResponse.ts';
 import { loadProto } from '../../proto/load.ts';
+import type { FakeS3 } from '../fixtures/fake-s3.ts';
 import { freePorts } from '../fixtures/ports.ts';
 import { ROOT } from '../fixtures/root.ts';
 import { startRedis, type RedisServer } from '../fixtures/redis.ts';
@@ -27,7 +29,7 @@ export interface Member {
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
-/** Coordinators on one Redis and one directory of blobs, and agents that know all of them; each a process of its own. */
+/** Coordinators on one Redis and one store of blobs, and agents that know all of them; each a process of its own. */
 export interface RedisYard extends AsyncDisposable {
   readonly dir: string;
   /** An empty directory for pipeline files. */
@@ -51,6 +53,8 @@ export type RedisYardOptions = {
   readonly coordinatorArgs?: readonly string[];
   /** By how much the wall clock of each coordinator's host is off. @default 0 */
   readonly skewsMs?: readonly number[];
+  /** Each coordinator as on a host of its own, with this bucket for all of them. @default they share a directory */
+  readonly bucket?: FakeS3;
 };
 
 /** Starts it; `agents` gives each agent's slots. Ready when one leads and all agents are registered. */
@@ -61,14 +65,22 @@ export async function startRedisYard(options: RedisYardOptions): Promise<RedisYa
   const blobs = join(dir.path, 'blobs');
   await mkdir(work);
   const redis = stack.use(await startRedis({ args: ['--appendonly', 'yes'] }));
-  const argsOf = (name: string, [port, dataPort, probePort]: readonly number[], blobsDir = blobs) => [
+  await mkdir(blobs);
+  await writeFile(join(blobs, 'agent-token'), randomBytes(32).toString('hex'), { mode: 0o600 });
+  const { bucket } = options;
+  const blobsOf = (name: string) => (bucket === undefined ? blobs : join(dir.path, name, 'blobs'));
+  const argsOf = (name: string, [port, dataPort, probePort]: readonly number[], blobsDir = blobsOf(name)) => [
     ...['coordinator', '--ledger', 'redis', '--redis-url', redis.url, '--blobs-dir', blobsDir, '--state-dir', join(dir.path, name)],
     ...['--listen', `127.0.0.1:${port}`, '--data-listen', `127.0.0.1:${dataPort}`, '--metrics-listen', `127.0.0.1:${probePort}`],
+    ...(bucket === undefined ? [] : [...inBucket(bucket), '--signing-key-file', join(dir.path, 'signing-key.pem')]),
     ...(options.coordinatorArgs ?? []),
   ];
+  const secret = bucket === undefined ? {} : { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: bucket.traits.keys.secretAccessKey };
   const members: Member[] = [];
   for (let index = 1; index <= options.coordinators; index += 1) {
-    const plan = { name: `coordinator-${index}`, dir: dir.path, skewMs: options.skewsMs?.[index - 1] ?? 0 };
+    const skewMs = options.skewsMs?.[index - 1] ?? 0;
+    const plan = { name: `coordinator-${index}`, dir: dir.path, env: { ...secret, ...(skewMs === 0 ? {} : skewedBy(skewMs)) } };
+    if (bucket !== undefined) await cp(join(blobs, 'agent-token'), join(blobsOf(plan.name), 'agent-token'));
     members.push(await startMember(plan, argsOf, stack));
   }
   const addresses = members.map((member) => member.address).join(',');
@@ -100,9 +112,14 @@ export function skewedBy(ms: number): Readonly<Record<string, string>> {
   return { NODE_OPTIONS: `--import ${join(ROOT, 'test/fixtures/skew-clock.ts')}`, SKEW_MS: String(ms) };
 }
 
-type MemberPlan = { readonly name: string; readonly dir: string; readonly skewMs: number };
+function inBucket({ endpoint, bucket, traits }: FakeS3): readonly string[] {
+  const of = ['--s3-endpoint', endpoint, '--s3-bucket', bucket, '--s3-access-key-id', traits.keys.accessKeyId];
+  return ['--store', 's3', '--store-index', 'redis', ...of];
+}
 
-async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard['argsOf'], stack: AsyncDisposableStack): Promise<Member> {
+type MemberPlan = { readonly name: string; readonly dir: string; readonly env: Readonly<Record<string, string>> };
+
+async function startMember({ name, dir, env }: MemberPlan, argsOf: RedisYard['argsOf'], stack: AsyncDisposableStack): Promise<Member> {
   const ports = await freePorts(3);
   const address = `127.0.0.1:${ports[0]}`;
   let current: RunningProcess | undefined;
@@ -110,7 +127,7 @@ async function startMember({ name, dir, skewMs }: MemberPlan, argsOf: RedisYard[
   const start = async ({ bare = false } = {}) => {
     await current?.[Symbol.asyncDispose]();
     if (bare) await rm(join(dir, name), { recursive: true, force: true });
-    current = startSwitchyard(argsOf(name, ports), { cwd: dir, ...(skewMs === 0 ? {} : { env: skewedBy(skewMs) }) });
+    current = startSwitchyard(argsOf(name, ports), { cwd: dir, env });
     await current.ready();
   };
   stack.defer(async () => {
