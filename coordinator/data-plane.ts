@@ -29,7 +29,8 @@ export interface DataPlaneProcess extends AsyncDisposable {
   relayTo(coordinator: string): void;
 }
 
-const READY_MS = 20_000;
+/** It waits up to 15 s for a bucket that is away, and begins together with much else on a busy host. */
+const READY_MS = 60_000;
 const STOP_MS = 5_000;
 const RESTART = { initialMs: 200, maxMs: 5_000 };
 
