@@ -55,6 +55,7 @@ function evidenceOf(call: Caller) {
   return { authorization, loopback: isLoopback(call.getPeer()) };
 }
 
-function isLoopback(peer: string): boolean {
+/** Whether a peer of the form host:port is on this host. */
+export function isLoopback(peer: string): boolean {
   return /^(127\.|\[?::1\]?:|\[?::ffff:127\.)/.test(peer);
 }

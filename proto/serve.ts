@@ -7,6 +7,7 @@ import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { withAdmission } from './admission.ts';
 import { loadDefinition } from './load.ts';
+import { sparingWithStrangers } from './strangers.ts';
 
 /** One service with its handlers: `{ definition: loadProto().switchyard.v1.Build.service, handlers }`. */
 export type ServedService = { readonly definition: ServiceDefinition; readonly handlers: UntypedServiceImplementation };
@@ -78,7 +79,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   if (internals === undefined) env.log.warn('http2-windows-not-raised', { listen });
   else internals.commonServerOptions.settings = { ...internals.commonServerOptions.settings, initialWindowSize: WINDOW_BYTES };
   const port = await bind(server, listen);
-  for (const http2 of internals?.http2Servers.keys() ?? []) http2.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
+  for (const http2 of internals?.http2Servers.keys() ?? []) {
+    http2.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
+    sparingWithStrangers(http2, authenticator);
+  }
   setServing(true);
   let disposal: Promise<void> | undefined;
   return {

@@ -1,0 +1,70 @@
+import type { Http2Server, Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants } from 'node:http2';
+import type { Authenticator, Identity } from '../base/auth.ts';
+import { Fault, isFault } from '../base/fault.ts';
+import { isLoopback } from './admission.ts';
+import { faultToStatus } from './status.ts';
+
+/** What a stream may send whose sender nobody knows: it holds any probe, and any question about what is served. */
+const STRANGER_BYTES_MAX = 64 * 1024;
+
+type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: readonly unknown[]) => void;
+
+/**
+ * Takes little from strangers. grpc-js puts a message together before anybody asks who sends it, and a connection has as many streams as
+ * its client likes: whoever could connect could fill the memory. So each stream's sender is looked at first, and one that is not known is
+ * told so once its stream has sent 64 KiB. Up to there `withAdmission` answers as it does anybody.
+ */
+export function sparingWithStrangers(server: Http2Server, authenticator: Authenticator): void {
+  const handlers = server.listeners('stream') as unknown as readonly OnStream[]; // what grpc-js handles streams with
+  server.removeAllListeners('stream');
+  /** What the senders showed who were known, the last one of each connection: most connections have one. */
+  const known = new WeakMap<Http2Session, string>();
+  const onStream: OnStream = (stream, headers, ...rest) => {
+    const go = () => {
+      for (const handle of handlers) handle.call(server, stream, headers, ...rest);
+    };
+    const { session } = stream;
+    const { authorization } = headers;
+    if (session === undefined || known.get(session) === (authorization ?? '')) return go();
+    const welcome = () => {
+      known.set(session, authorization ?? '');
+      go();
+    };
+    const beware = (error: unknown) => {
+      cutAfter(STRANGER_BYTES_MAX, stream, isFault(error) ? error : new Fault('UNAUTHENTICATED', 'The credential could not be checked'));
+      go();
+    };
+    try {
+      const { remoteAddress = '', remotePort } = session.socket;
+      const identity = authenticator.identify({ authorization, loopback: isLoopback(`${remoteAddress}:${remotePort}`) });
+      if (!isPromise(identity)) return welcome();
+      stream.on('error', () => {}); // until grpc-js listens: who goes away meanwhile has no call yet
+      identity.then(welcome, beware);
+    } catch (error) {
+      beware(error);
+    }
+  };
+  server.on('stream', onStream);
+}
+
+function cutAfter(bytesMax: number, stream: ServerHttp2Stream, fault: Fault): void {
+  let bytes = 0;
+  stream.on('data', (chunk: Uint8Array) => {
+    bytes += chunk.byteLength;
+    if (bytes <= bytesMax || stream.closed) return;
+    const { code, details, metadata } = faultToStatus(fault);
+    const status = { 'grpc-status': String(code), 'grpc-message': encodeURI(details) };
+    if (!stream.headersSent) {
+      stream.respond(
+        { ':status': 200, 'content-type': 'application/grpc+proto', ...metadata?.toHttp2Headers(), ...status },
+        { endStream: true },
+      );
+    }
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+}
+
+function isPromise(identity: Identity | Promise<Identity>): identity is Promise<Identity> {
+  return 'then' in identity;
+}
