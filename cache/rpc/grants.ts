@@ -2,6 +2,7 @@ import type { Metadata } from '@grpc/grpc-js';
 import type { Identity } from '../../base/auth.ts';
 import type { Clock, TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
+import { formatDurationMs } from '../../base/quantity.ts';
 import { GRANT_METADATA, GRANT_SKEW_MS, type Grant, type GrantKey } from '../../base/grant.ts';
 
 /** An instance name taken apart; undefined is what the caller left out. */
@@ -81,8 +82,10 @@ function liveGrant(key: GrantKey | undefined, text: string, now: TimeMs): Grant 
     throw refused('The grant that came with the call is none of this yard', hint);
   }
   if (verdict.kind === 'expired') {
-    const hint = 'The next renewal of the lease brings another. Where it is refused at once, the clocks of the hosts differ.';
-    throw new Fault('GRANT_EXPIRED', 'The grant that came with the call has run out', { hint });
+    const ago = formatDurationMs(Math.ceil((now - verdict.grant.expiresAt) / 1_000) * 1_000);
+    const hint =
+      "The next renewal of the lease brings another. Where each is refused, this host's clock is ahead of the coordinator's that made it.";
+    throw new Fault('GRANT_EXPIRED', `The grant that came with the call has run out, ${ago} ago by the clock of this data plane`, { hint });
   }
   return verdict.grant;
 }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { startSwitchyard } from '../fixtures/run-process.ts';
 import { until } from '../fixtures/until.ts';
-import { endOf, submittedBy, writeFiles } from './real-yard.ts';
+import { endOf, snapshotOf, submittedBy, writeFiles } from './real-yard.ts';
 import { skewedBy, startRedisYard } from './redis-yard.ts';
 
 const HOUR_MS = 3_600_000;
@@ -27,13 +27,13 @@ test(
     const [right, ahead] = yard.members;
     if (right === undefined || ahead === undefined) throw new Error('There are two');
     expect((await yard.leader()).address).toBe(right.address);
-    const [gate, journal] = [join(yard.dir, 'gate'), join(yard.dir, 'journal')];
-    const step = `echo begun >> '${journal}'; while [ ! -e '${gate}' ]; do sleep 0.3; done`;
-    // Those with effects would not be retried, but end in an error.
-    const steps = Array.from(
-      { length: 6 },
-      (_, index) => `  s${index}: { run: "${step}", cache: false, sideEffects: ${index % 2 === 0} }\n`,
-    );
+    const journal = join(yard.dir, 'journal');
+    const gateOf = (index: number) => join(yard.dir, `gate-${index % 3}`);
+    // What they leave goes to the data plane of whoever leads by then. Those with effects would not be retried, but end in an error.
+    const steps = Array.from({ length: 6 }, (_, index) => {
+      const run = `echo begun >> '${journal}'; while [ ! -e '${gateOf(index)}' ]; do sleep 0.3; done; echo $$ > left`;
+      return `  s${index}: { run: "${run}", outputs: [left], cache: false, sideEffects: ${index % 2 === 0} }\n`;
+    });
     await writeFiles(yard.work, { 'wait.yaml': `version: 1\ndefaults: { timeout: 5m }\nsteps:\n${steps.join('')}` });
     await using command = startSwitchyard(['run', '-o', 'json', '-f', 'wait.yaml', ...yard.at], { cwd: yard.work });
     const build = await submittedBy(command);
@@ -50,8 +50,11 @@ test(
       await from.start();
       const said = await Promise.all([from.ask(), to.ask()]);
       for (const { nowMs } of said) expect(Math.abs(Number(nowMs) - systemClock.now())).toBeLessThan(HOUR_MS / 10);
+      writeFileSync(gateOf(to === ahead ? 0 : 1), '');
+      const ended = async () => (await snapshotOf(yard.server, build)).steps.filter(({ phase }) => phase === 'ended').length;
+      await until('two more have ended', async () => (await ended()) === (to === ahead ? 2 : 4));
     }
-    writeFileSync(gate, '');
+    writeFileSync(gateOf(2), '');
     expect((await command.ended).code).toBe(0);
     expect(linesOf(journal)).toHaveLength(6);
     const end = await endOf(yard.server, build);
