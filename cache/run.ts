@@ -6,6 +6,7 @@ import type { Environment } from '../base/options.ts';
 import { renderHelp } from '../base/options-text.ts';
 import { failed, untilStopped, type ExitCode } from '../base/program.ts';
 import { CACHE_OPTIONS, parseCacheConfig } from './config.ts';
+import { countBuffersWithHeap } from './heap-flags.ts';
 import { startCache } from './start.ts';
 
 /**
@@ -19,6 +20,7 @@ export async function runCache(argv: readonly string[], environment: Environment
     process.stdout.write(renderHelp(CACHE_OPTIONS));
     return 0;
   }
+  countBuffersWithHeap();
   try {
     const config = parseCacheConfig(environment, argv);
     const log = jsonLogger(config.logLevel);
