@@ -59,6 +59,8 @@ export class LruDir implements AsyncDisposable {
   readonly #index: LruIndex;
   readonly #closing = new AbortController();
   readonly #evicted = { room: 0, unused: 0 };
+  /** Directories whose own names are on the disk. */
+  readonly #syncedBelow = new Set<string>();
   #writtenBytes = 0;
   #scan: Promise<void>;
 
@@ -182,7 +184,7 @@ export class LruDir implements AsyncDisposable {
       }
       if (!moveInto(temporary, file, ifAbsent)) return false;
       renamed = !ifAbsent;
-      if (durability === 'power') for (const parent of parents(file, dir)) syncDirectory(parent);
+      if (durability === 'power') await this.#syncName(file);
     } catch (error) {
       throw filling || error instanceof Fault ? error : ioFault(error, file);
     } finally {
@@ -201,6 +203,15 @@ export class LruDir implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#scan;
+  }
+
+  /** Flushes the directory that has the file's name; those above it, which have not changed since, once. */
+  async #syncName(file: string): Promise<void> {
+    const [own = '', ...above] = parents(file, this.#options.dir);
+    await syncDirectory(own);
+    if (this.#syncedBelow.has(own)) return;
+    for (const parent of above) await syncDirectory(parent);
+    this.#syncedBelow.add(own);
   }
 
   /** Keeps room free for a write until disposed of, at the cost of what was used least. */
@@ -371,12 +382,12 @@ function parents(file: string, top: string): string[] {
   return [parent, path.dirname(parent), top];
 }
 
-function syncDirectory(dir: string): void {
-  const fd = fs.openSync(dir, 'r');
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await fs.promises.open(dir, 'r');
   try {
-    fs.fsyncSync(fd);
+    await handle.sync();
   } finally {
-    fs.closeSync(fd);
+    await handle.close();
   }
 }
 
