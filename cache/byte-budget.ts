@@ -17,8 +17,20 @@ export class ByteBudget {
   async take(bytes: number, signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
     const want = Math.min(bytes, this.#limitBytes);
-    if (this.#waiting.length > 0 || this.#usedBytes + want > this.#limitBytes) await this.#wait(want, signal);
-    else this.#usedBytes += want;
+    const taken = this.tryTake(want);
+    if (taken !== undefined) return taken;
+    await this.#wait(want, signal);
+    return this.#taken(want);
+  }
+
+  /** As `take`, where `bytes` fit now and nobody waits; undefined otherwise. */
+  tryTake(bytes: number): Disposable | undefined {
+    if (this.#waiting.length > 0 || this.#usedBytes + bytes > this.#limitBytes) return undefined;
+    this.#usedBytes += bytes;
+    return this.#taken(bytes);
+  }
+
+  #taken(want: number): Disposable {
     let given = false;
     return {
       [Symbol.dispose]: () => {

@@ -100,9 +100,8 @@ async function areNamed({ entries }: FrontParts, { view, signal }: HttpRequest, 
   for (const { tree, root } of trees) {
     all.add(tree);
     if (root !== undefined) all.add(root);
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of await entries.open(view, tree, signal)) chunks.push(Uint8Array.from(chunk));
-    for (const digest of referencesOfTree(Buffer.concat(chunks), root !== undefined)) all.add(digest);
+    const references = (bytes: Uint8Array) => referencesOfTree(bytes, root !== undefined);
+    for (const digest of await entries.readWhole(view, tree, references, signal)) all.add(digest);
   }
   all.delete(EMPTY_DIGEST);
   let isComplete = true;

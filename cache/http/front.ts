@@ -115,7 +115,7 @@ async function respond(
           key: named['key'] ?? '',
           headers: request.headers,
           view: await options.viewOf(named['instance'] ?? '', evidenceOf(request)),
-          body: bodyOf(request, response, waits, options.bodyBytesMax),
+          body: bodyOf(request, response, waits, options.bodyBytesMax, options.env.clock),
           signal: gone.signal,
         }));
     } catch (error) {

@@ -9,9 +9,11 @@ import type { Body } from './exchange.ts';
 
 /** Larger bodies, and those of unknown length, wait for their digest in a file. */
 const MEMORY_BYTES = 256 * 1024;
-/** Bodies in memory, and in files, over all requests. Who comes later waits. */
+/** Bytes of bodies in memory over all requests; where these are taken, small bodies go into files, too. */
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024;
+/** Bytes of bodies in files over all requests, as they come: who says much and sends little keeps nobody out. */
 const FILES_BYTES_MAX = 8 * 1024 * 1024 * 1024;
+const RETRY_MS = 10_000;
 const READ_BYTES = 1024 * 1024;
 
 /** A body that is all there. The source can be read again from its start, until disposal. */
@@ -28,28 +30,43 @@ export interface Spool {
 
 /**
  * A spool with files in `dir`, which is made. They have no name once they are open, so that nothing is left of them however this
- * process ends. `bodyBytesMax`: what a body of unknown length is taken to be.
+ * process ends.
  */
-export async function openSpool(dir: string, bodyBytesMax: number): Promise<Spool> {
+export async function openSpool(dir: string, { memoryBytes = MEMORY_BYTES_MAX, filesBytes = FILES_BYTES_MAX } = {}): Promise<Spool> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const memory = new ByteBudget(MEMORY_BYTES_MAX);
-  const files = new ByteBudget(FILES_BYTES_MAX);
+  const memory = new ByteBudget(memoryBytes);
+  const files = new ByteBudget(filesBytes);
   return {
-    async spool(body, signal) {
+    async spool({ lengthBytes, chunks }, signal) {
       await using stack = new AsyncDisposableStack();
-      if (body.lengthBytes !== undefined && body.lengthBytes <= MEMORY_BYTES) {
-        stack.use(await memory.take(body.lengthBytes, signal));
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of body.chunks) chunks.push(chunk); // no more than was said
-        const bytes = Buffer.concat(chunks);
+      const room = lengthBytes !== undefined && lengthBytes <= MEMORY_BYTES ? memory.tryTake(lengthBytes) : undefined;
+      if (room !== undefined) {
+        stack.use(room);
+        const parts: Uint8Array[] = [];
+        for await (const part of chunks) parts.push(part); // no more than was said
+        const bytes = Buffer.concat(parts);
         return held(stack.move(), digestOf(bytes), bytes);
       }
-      stack.use(await files.take(body.lengthBytes ?? bodyBytesMax, signal));
       const file = stack.use(await unnamedFile(dir));
-      const digest = await fill(file, body.chunks);
+      const digest = await fill(file, counted(files, chunks, stack));
+      signal.throwIfAborted();
       return held(stack.move(), digest, { [Symbol.asyncIterator]: () => contentOf(file) });
     },
   };
+}
+
+/** The chunks, as long as there is room for them, which `stack` keeps. @throws {Fault} LIMIT_EXCEEDED */
+async function* counted(
+  budget: ByteBudget,
+  chunks: AsyncIterable<Uint8Array>,
+  stack: AsyncDisposableStack,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    const room = budget.tryTake(chunk.byteLength);
+    if (room === undefined) throw new Fault('LIMIT_EXCEEDED', 'Too many bodies are on their way at once', { retryAfterMs: RETRY_MS });
+    stack.use(room);
+    yield chunk;
+  }
 }
 
 function held(stack: AsyncDisposableStack, digest: Digest, source: Spooled['source']): Spooled {

@@ -1,8 +1,10 @@
 import type { Clock, TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import { referencesOf, type References } from '../action/references.ts';
-import type { Digest } from '../digest.ts';
+import { ByteBudget } from '../byte-budget.ts';
+import { sizeOf, type Digest } from '../digest.ts';
 import { NO_PROVENANCE, type Entry, type EntryStore, type KeyPart } from '../entries/entry-store.ts';
+import { blobReader } from '../read-blob.ts';
 import { scopeWritten, type StoreOf, type StoreView } from '../store-view.ts';
 import { WireWriter } from '../wire/wire.ts';
 import { writeDigest } from '../wire/digest.ts';
@@ -26,6 +28,8 @@ export type ToolEntry = {
   readonly writtenAt: TimeMs;
 };
 
+/** Bytes of blobs that are held in memory as a whole at once, and of the largest one of them. */
+const WHOLE_BYTES_MAX = 64 * 1024 * 1024;
 const NO_NEEDS: References = { files: [], trees: [] };
 
 /**
@@ -35,6 +39,7 @@ const NO_NEEDS: References = { files: [], trees: [] };
  */
 export class ToolEntries {
   readonly #options: ToolEntriesOptions;
+  readonly #whole = new ByteBudget(WHOLE_BYTES_MAX);
 
   constructor(options: ToolEntriesOptions) {
     this.#options = options;
@@ -87,6 +92,12 @@ export class ToolEntries {
     const chunks = this.#options.storeOf(view).get(digest, undefined, signal)[Symbol.asyncIterator]();
     const first = await chunks.next();
     return resumed(first, chunks);
+  }
+
+  /** What `read` makes of a whole blob, which is held for no longer. @throws {Fault} TOO_LARGE beyond 64 MiB; as `open`; what `read` throws */
+  async readWhole<T>(view: StoreView, digest: Digest, read: (bytes: Uint8Array) => T, signal: AbortSignal): Promise<T> {
+    using _ = await this.#whole.take(sizeOf(digest), signal);
+    return read(await blobReader(this.#options.storeOf(view), WHOLE_BYTES_MAX)(digest, signal));
   }
 
   /** Stores a blob for the view. @throws {Fault} FORBIDDEN; as `BlobStore.put` */

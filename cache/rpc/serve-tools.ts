@@ -25,7 +25,7 @@ export async function serveTools({ dir, authenticator, store, ...options }: Serv
   const front = await openHttpFront({
     ...options,
     viewOf: (instanceName, evidence) => callerView(authenticator, instanceName, evidence),
-    parts: { entries, spool: await openSpool(join(dir, 'http'), options.bodyBytesMax) },
+    parts: { entries, spool: await openSpool(join(dir, 'http')) },
     env,
   });
   env.log.info('http-cache-listens', { address: front.address });
