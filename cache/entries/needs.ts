@@ -2,6 +2,7 @@ import { scopeChain } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
 import { referencesOf, referencesOfTree } from '../action/references.ts';
 import type { BlobStore } from '../blob-store.ts';
+import { ByteBudget } from '../byte-budget.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
 import type { Owner } from '../store-index/store-index.ts';
@@ -9,6 +10,8 @@ import type { StoreOf, StoreView } from '../store-view.ts';
 
 /** Largest Tree message that is looked into; an entry with a larger one is never complete. */
 const TREE_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of trees that are read at once, over all entries that are looked at. */
+const READING_BYTES_MAX = TREE_BYTES_MAX;
 /** Digests of trees that are remembered, over all of them: what is named by digest does not change. */
 const REMEMBERED = 500_000;
 
@@ -26,6 +29,7 @@ export class Needs {
   /** By tree. */
   readonly #known = new Map<string, ReadonlySet<Digest>>();
   #remembered = 0;
+  readonly #reading = new ByteBudget(READING_BYTES_MAX);
 
   constructor(storeOf: StoreOf) {
     this.#storeOf = storeOf;
@@ -69,9 +73,12 @@ export class Needs {
 
   async #ofTree(tree: Digest, withDirectories: boolean, store: BlobStore, signal: AbortSignal): Promise<ReadonlySet<Digest>> {
     const name = `${tree}${withDirectories ? '+' : ''}`;
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
+    const before = this.#known.get(name);
+    if (before !== undefined) return before;
     if (sizeOf(tree) > TREE_BYTES_MAX) throw new Fault('TOO_LARGE', `The tree ${tree} has more than ${TREE_BYTES_MAX} bytes`);
+    using _ = await this.#reading.take(sizeOf(tree), signal);
+    const known = this.#known.get(name); // since then, by who was before us
+    if (known !== undefined) return known;
     const bytes = tree === EMPTY_DIGEST ? new Uint8Array(0) : await blobReader(store, TREE_BYTES_MAX)(tree, signal);
     const found = referencesOfTree(bytes, withDirectories);
     this.#known.set(name, found);

@@ -13,7 +13,8 @@ import { checkDigestFunction, type DataPlaneParts } from './service.ts';
 /** Bytes of directories in one message, well below what every client takes. */
 const PAGE_BYTES = 1024 * 1024;
 const PAGE_ENTRIES = 10_000;
-const DIRECTORIES_MAX = 1_000_000;
+/** Each is remembered as long as the caller reads: some 150 bytes. A tree of more cannot be the input of an action either. */
+const DIRECTORIES_MAX = 200_000;
 const DIRECTORY_BYTES_MAX = 3 * 1024 * 1024;
 
 /**
