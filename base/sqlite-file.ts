@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { hostBootId } from './boot-id.ts';
 import { codeOf } from './thrown.ts';
 import { Fault, type FaultCode } from './fault.ts';
 
@@ -133,14 +133,5 @@ function createPrivately({ noun, code }: SqliteKind, path: string): void {
     if (codeOf(error) === 'EEXIST') return;
     const hint = 'Check that the directory exists and may be written.';
     throw new Fault(code, `The ${noun} ${path} cannot be created`, { hint, cause: error });
-  }
-}
-
-/** Changes when the machine starts anew. Where the system does not tell, every opening counts as one. */
-function hostBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return randomBytes(16).toString('hex');
   }
 }

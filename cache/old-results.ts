@@ -1,5 +1,6 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '../base/thrown.ts';
 import { isProject } from '../base/caller.ts';
 import type { Env } from '../base/env.ts';
 
@@ -65,7 +66,7 @@ async function namesIn(path: string): Promise<readonly string[] | undefined> {
   try {
     return await readdir(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { codeOf } from '../../base/thrown.ts';
 
 type Link = (existing: string, made: string) => void;
 
@@ -24,7 +25,7 @@ function tryLink(blob: string, target: string, link: Link): string | undefined {
     link(blob, target);
     return undefined;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error);
     if (code === 'EMLINK' || code === 'EXDEV' || code === 'EPERM' || code === 'ENOENT') return code;
     throw error;
   }

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { hostBootId } from '../../base/boot-id.ts';
 
 /** How a tier was opened the last time. */
 type Opened = { readonly boot: string; readonly guarded: boolean };
@@ -11,13 +12,13 @@ type Opened = { readonly boot: string; readonly guarded: boolean };
  */
 export function isBelievable(file: string, guarded: boolean): boolean {
   const before = read(file);
-  return !guarded || (before?.guarded === true && before.boot === bootId());
+  return !guarded || (before?.guarded === true && before.boot === hostBootId());
 }
 
 /** Notes how the tier is opened now: once nothing lies there that cannot be believed, and before any step runs. */
 export function noteOpening(file: string, guarded: boolean): void {
   fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  fs.writeFileSync(`${file}.new`, JSON.stringify({ boot: bootId(), guarded } satisfies Opened));
+  fs.writeFileSync(`${file}.new`, JSON.stringify({ boot: hostBootId(), guarded } satisfies Opened));
   fs.renameSync(`${file}.new`, file);
 }
 
@@ -27,14 +28,5 @@ function read(file: string): Partial<Opened> | undefined {
     return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined; // never opened, or cut short
-  }
-}
-
-/** Another one after each start of the host; '' where the host does not tell. */
-function bootId(): string {
-  try {
-    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
   }
 }

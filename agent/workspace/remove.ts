@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { codeOf } from '../../base/thrown.ts';
 import { SYSTEM_PATH } from '../spawn/tools.ts';
 
 const run = promisify(execFile);
@@ -18,7 +19,7 @@ export async function removeTree(path: string): Promise<void> {
       await makeRemovable(path);
       await rm(path, { recursive: true, force: true, maxRetries: 3 });
     } catch (error) {
-      if (!isCode(error, 'ENAMETOOLONG')) throw error;
+      if (codeOf(error) !== 'ENAMETOOLONG') throw error;
       // A step makes such a tree by going down into it. These programs go down into it too, which a thread of ours cannot.
       await run('/bin/sh', ['-c', 'chmod -R u+rwx -- "$1"; exec rm -rf -- "$1"', 'sh', path], { env: { PATH: SYSTEM_PATH } });
     }
@@ -34,10 +35,6 @@ async function makeRemovable(path: string): Promise<void> {
       if (entry.isDirectory()) await makeRemovable(join(path, entry.name));
     }
   } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { codeOf } from '../../base/thrown.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Env } from '../../base/env.ts';
 import type { Keyring } from '../../base/signing.ts';
@@ -264,7 +265,7 @@ function readFile(path: string): Buffer | undefined {
   try {
     return fs.readFileSync(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error instanceof Fault ? error : ioFault(error, path);
   }
 }

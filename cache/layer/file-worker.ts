@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { isFault } from '../../base/fault.ts';
-import { reasonOf } from '../../base/thrown.ts';
+import { codeOf, reasonOf } from '../../base/thrown.ts';
 import { placeBytes } from '../tree/place.ts';
 import type { FileAnswer, FileRequest, FileToWrite } from './file-writers.ts';
 import { linkDirectories } from './link-tree.ts';
@@ -36,6 +36,5 @@ function linked(id: number, { directories }: Extract<FileRequest, { kind: 'link'
 
 function failed(id: number, error: unknown, path?: string): FileAnswer {
   const message = reasonOf(error);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  return { id, failure: { fault: isFault(error), code, message, ...(path === undefined ? {} : { path }) } };
+  return { id, failure: { fault: isFault(error), code: codeOf(error), message, ...(path === undefined ? {} : { path }) } };
 }

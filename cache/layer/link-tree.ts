@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { codeOf } from '../../base/thrown.ts';
 import { mtimeOf } from '../tree/place.ts';
 import type { FileWriters } from './file-writers.ts';
 
@@ -78,7 +79,7 @@ function linkOrCopy(there: string, made: string, link: Link): void {
   try {
     link(there, made);
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EMLINK') throw error;
+    if (codeOf(error) !== 'EMLINK') throw error;
     fs.copyFileSync(there, made, fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE);
     makeAlike(made, fs.lstatSync(there, { bigint: true }));
   }

@@ -1,5 +1,6 @@
 import { createHash, hash } from 'node:crypto';
 import fs from 'node:fs';
+import { codeOf } from '../../base/thrown.ts';
 import { Fault } from '../../base/fault.ts';
 import { hashOf, sizeOf, type Digest } from '../digest.ts';
 
@@ -115,7 +116,7 @@ function corrupt(digest: Digest): Fault {
 
 /** A full disk or quota as STORE_FULL; every other error as it is. */
 export function diskFault(error: unknown, path: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'ENOSPC')
     return new Fault('STORE_FULL', `No room to write "${path}"`, { cause: error, hint: 'Make room on that disk: bytes or inodes.' });
   if (code === 'EDQUOT')

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { codeOf } from '../../base/thrown.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Digest } from '../digest.ts';
 import { buildTree, type BlobSource, type BuiltTree, type TreeEntry } from './build.ts';
@@ -164,6 +165,5 @@ async function scanFile(
 
 /** The refusal of what cannot be read. */
 export function unreadable(at: string, error: unknown): Fault {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  return new Fault('BAD_REQUEST', `"${at}" cannot be read (${code})`, { cause: error });
+  return new Fault('BAD_REQUEST', `"${at}" cannot be read (${codeOf(error) ?? String(error)})`, { cause: error });
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../../base/thrown.ts';
 
 /** A small disk of its own in memory, which can be filled to the last byte. Needs `needs('mount')`. */
 export interface SmallDisk extends AsyncDisposable {
@@ -37,7 +38,7 @@ function written(fd: number, bytes: Buffer): number {
   try {
     return writeSync(fd, bytes);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return 0;
+    if (codeOf(error) === 'ENOSPC') return 0;
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { codeOf } from '../../../base/thrown.ts';
 import { expect, test } from 'vitest';
 import type { JournalLine } from '../../fixtures/agent-journal.ts';
 import { until } from '../../fixtures/until.ts';
@@ -20,7 +21,7 @@ function toAll(pids: readonly number[], signal: NodeJS.Signals): void {
     try {
       process.kill(pid, signal);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+      if (codeOf(error) !== 'ESRCH') throw error;
     }
   }
 }
