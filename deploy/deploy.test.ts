@@ -1,0 +1,197 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { parseAgentConfig } from '../agent/config.ts';
+import { present } from '../base/assert.ts';
+import { parseCoordinatorConfig } from '../coordinator/config.ts';
+import { needs } from '../test/fixtures/host.ts';
+import { ROOT } from '../test/fixtures/root.ts';
+import { tempDir } from '../test/fixtures/temp-dir.ts';
+
+const OVERLAYS = readdirSync(join(ROOT, 'deploy/overlays'));
+
+type Variable = { readonly name: string; readonly value?: string };
+type Container = {
+  readonly name: string;
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly env: readonly Variable[];
+  readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
+  readonly resources: Readonly<Record<'requests' | 'limits', Readonly<Record<string, string>> | undefined>>;
+  readonly livenessProbe?: object;
+  readonly readinessProbe?: object;
+  readonly securityContext: Readonly<Record<string, unknown>>;
+};
+type PodSpec = {
+  readonly automountServiceAccountToken?: boolean;
+  readonly terminationGracePeriodSeconds: number;
+  readonly hostUsers?: boolean;
+  readonly securityContext: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: { readonly type: string } };
+  readonly containers: readonly Container[];
+  readonly volumes: readonly { readonly name: string; readonly hostPath?: object }[];
+};
+/** What is read of an object; the compiler checks all of it. */
+type Rendered = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly spec?: {
+    readonly template?: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>>; readonly annotations?: Readonly<Record<string, string>> };
+      readonly spec: PodSpec;
+    };
+    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+  };
+  readonly data?: Readonly<Record<string, string>>;
+};
+
+function render(directory: string): readonly Rendered[] {
+  const text = execFileSync('kubectl', ['kustomize', directory], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return parseAllDocuments(text).map((document) => document.toJS() as Rendered); // the compiler says whether it is
+}
+
+/** Where kubernetes-types has the types of a group, by apiVersion. */
+const TYPES: Readonly<Record<string, string>> = {
+  v1: 'core/v1',
+  'apps/v1': 'apps/v1',
+  'policy/v1': 'policy/v1',
+  'networking.k8s.io/v1': 'networking/v1',
+  'scheduling.k8s.io/v1': 'scheduling/v1',
+};
+
+/** The compiler refuses what is not in the schema of Kubernetes: unknown fields, too, in literals. */
+async function compile(objects: readonly Rendered[]): Promise<string> {
+  await using dir = await tempDir();
+  const imports = Object.entries(TYPES).map(([version, path], index) => [version, `T${index}`, path] as const);
+  const lines = imports.map(([, name, path]) => `import type * as ${name} from 'kubernetes-types/${path}';`);
+  for (const [index, object] of objects.entries()) {
+    const name = present(imports.find(([version]) => version === object.apiVersion)?.[1], `types of ${object.apiVersion}`);
+    lines.push(`export const o${index} = ${JSON.stringify(object, undefined, 2)} satisfies ${name}.${object.kind};`);
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(dir.path, 'node_modules'));
+  writeFileSync(join(dir.path, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(dir.path, 'objects.ts'), lines.join('\n'));
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--module',
+    'esnext',
+    '--moduleResolution',
+    'bundler',
+    '--types',
+    '',
+    'objects.ts',
+  ];
+  try {
+    execFileSync(join(ROOT, 'node_modules/.bin/tsc'), options, { cwd: dir.path, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return '';
+  } catch (error) {
+    return String((error as { readonly stdout?: unknown }).stdout ?? error); // of execFileSync
+  }
+}
+
+const podsOf = (objects: readonly Rendered[]) => objects.filter((object) => object.spec?.template !== undefined);
+
+/** What a container's process finds in its environment, as Kubernetes puts it together. */
+function environmentOf(container: Container, objects: readonly Rendered[]): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const { configMapRef } of container.envFrom ?? []) {
+    const map = objects.find((object) => object.kind === 'ConfigMap' && object.metadata.name === configMapRef?.name);
+    if (configMapRef !== undefined) Object.assign(environment, present(map?.data, `the ConfigMap ${configMapRef.name}`));
+  }
+  for (const { name, value = 'of-the-pod' } of container.env) {
+    environment[name] = value.replaceAll(/\$\(([A-Z_]+)\)/g, (_, known: string) => present(environment[known], known));
+  }
+  return environment;
+}
+
+/** The rules of the restricted profile that a pod breaks (Pod Security Standards), and ours. */
+function faultsOf({ kind, metadata, spec }: Rendered): readonly string[] {
+  const template = present(spec?.template, 'a pod');
+  const pod = template.spec;
+  const container = present(pod.containers[0], 'a container');
+  const security = container.securityContext;
+  const rules: readonly (readonly [string, boolean])[] = [
+    ['runs as root', pod.securityContext.runAsNonRoot !== true],
+    ['may gain privileges', security['allowPrivilegeEscalation'] !== false],
+    ['keeps capabilities', JSON.stringify(security['capabilities']) !== '{"drop":["ALL"]}'],
+    ['has a root file system that can be written', security['readOnlyRootFilesystem'] !== true],
+    ['may make any system call', pod.securityContext.seccompProfile?.type !== 'RuntimeDefault'],
+    ['sees all of /proc', security['procMount'] !== undefined],
+    ['has a path of the node', pod.volumes.some((volume) => volume.hostPath !== undefined)],
+  ];
+  const exception = template.metadata.annotations?.['switchyard.dev/exception'];
+  const broken = rules.flatMap(([rule, isBroken]) => (isBroken ? [rule] : []));
+  const own: readonly (readonly [string, boolean])[] = [
+    ['says no reason for its exception', broken.length > 0 && exception === undefined],
+    ['makes namespaces without one of its own', broken.includes('may make any system call') && pod.hostUsers !== false],
+    ['has a token of the cluster', pod.automountServiceAccountToken !== false],
+    ['has an image without a fixed tag', !/:[0-9][^:]*$/.test(container.image)],
+    ['asks for no processor or memory', container.resources.requests?.['cpu'] === undefined || !container.resources.requests['memory']],
+    ['may take all memory', container.resources.limits?.['memory'] === undefined],
+    ['is not probed', container.livenessProbe === undefined || container.readinessProbe === undefined],
+    ['is not found by its own selector', !selects(spec?.selector?.matchLabels ?? {}, template.metadata.labels)],
+  ];
+  const faults = own.flatMap(([rule, isBroken]) => (isBroken ? [rule] : []));
+  return [...faults, ...(exception === undefined ? broken : [])].map((rule) => `${kind} ${metadata.name} ${rule}`);
+}
+
+function selects(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
+}
+
+describe.runIf(needs('kubectl'))('what Kustomize makes of deploy/', () => {
+  for (const overlay of OVERLAYS) {
+    test(`${overlay}: has no field that Kubernetes does not know, and none of a wrong type`, { timeout: 120_000 }, async () => {
+      expect(await compile(render(`deploy/overlays/${overlay}`))).toBe('');
+    });
+
+    test(`${overlay}: pods are of the restricted profile or say why not, and each is probed, bounded and found`, () => {
+      const objects = render(`deploy/overlays/${overlay}`);
+      expect(podsOf(objects).flatMap(faultsOf)).toEqual([]);
+      expect(objects.filter(({ kind }) => /Role/.test(kind))).toEqual([]);
+    });
+
+    test(`${overlay}: the programs take the variables of their pods, and drain within the time that they are given`, () => {
+      const objects = render(`deploy/overlays/${overlay}`);
+      for (const { spec } of podsOf(objects)) {
+        const pod = present(spec?.template, 'a pod').spec;
+        const container = present(pod.containers[0], 'a container');
+        const environment = environmentOf(container, objects);
+        const [program, ...rest] = container.args;
+        const config = program === 'agent' ? parseAgentConfig(environment, rest) : parseCoordinatorConfig(environment, rest);
+        const drainMs = 'drainTimeoutMs' in config ? config.drainTimeoutMs : config.drain;
+        expect(drainMs / 1_000).toBeLessThan(pod.terminationGracePeriodSeconds);
+      }
+    });
+  }
+
+  test('a field that Kubernetes does not know is found', { timeout: 120_000 }, async () => {
+    const [pod, ...others] = podsOf(render('deploy/overlays/single'));
+    const wrong = { ...present(pod, 'a pod'), sepc: {} };
+    expect(await compile([wrong, ...others])).toContain('sepc');
+  });
+
+  test('the pods of each component that leaves the restricted profile are in a namespace that allows it', () => {
+    const objects = render('deploy/overlays/production-zone');
+    const namespace = objects.find(({ kind }) => kind === 'Namespace');
+    expect(namespace?.metadata.labels?.['pod-security.kubernetes.io/enforce']).toBe('privileged');
+    const plain = render('deploy/overlays/redis-s3').find(({ kind }) => kind === 'Namespace');
+    expect(plain?.metadata.labels?.['pod-security.kubernetes.io/enforce']).toBe('restricted');
+  });
+
+  test('nobody is disrupted in twos: coordinators on Redis have a budget', () => {
+    const objects = render('deploy/overlays/redis-s3');
+    const coordinator = present(
+      podsOf(objects).find(({ metadata }) => metadata.name === 'coordinator'),
+      'the coordinator',
+    );
+    const budgets = objects.filter(({ kind }) => kind === 'PodDisruptionBudget');
+    const labels = present(coordinator.spec?.template, 'its pod').metadata.labels;
+    expect(budgets.some(({ spec }) => selects(spec?.selector?.matchLabels ?? {}, labels))).toBe(true);
+  });
+});
