@@ -1,7 +1,7 @@
 import { EXIT } from '../exit.ts';
 import { ignoredIn } from '../inputs/work-tree.ts';
 import { lintPipeline } from '../pipeline/lint.ts';
-import { formatProblem } from '../pipeline/problem.ts';
+import { formatProblem } from '../../base/document/problem.ts';
 import { openPipeline } from '../run/pipeline-file.ts';
 import { printJson, printLines, type Session } from '../session.ts';
 import { count } from '../view/format.ts';

@@ -8,7 +8,7 @@ import { isPassing } from '../follow.ts';
 import { loadProto } from '../../proto/load.ts';
 import { locateServer, type Located } from '../locate.ts';
 import type { Plan } from '../pipeline/plan.ts';
-import { formatProblem, type Problem } from '../pipeline/problem.ts';
+import { formatProblem, type Problem } from '../../base/document/problem.ts';
 import { submitRequestOf } from '../rpc/submit-request.ts';
 import type { BuildServer } from '../rpc/client.ts';
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';

@@ -1,5 +1,5 @@
-import { byKind, choice, list, mapped, record, text, type FieldType } from './field-type.ts';
-import type { MadeOf } from './source.ts';
+import { byKind, choice, list, mapped, record, text, type FieldType } from '../../base/document/field-type.ts';
+import type { MadeOf } from '../../base/document/source.ts';
 
 /** A key with what it was made of. */
 export type CacheKeyAsWritten = { readonly key: string; readonly madeOf: MadeOf | undefined };

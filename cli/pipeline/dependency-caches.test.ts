@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { lintPipeline } from './lint.ts';
 import { loadPipeline, type PipelineContext } from './load.ts';
-import { formatProblem } from './problem.ts';
+import { formatProblem } from '../../base/document/problem.ts';
 
 const CONTEXT: PipelineContext = {
   env: {},

@@ -1,10 +1,10 @@
 import type { Names } from './expression.ts';
-import { entryOf, type SourceEntry, type SourceMap, type SourceNode } from './source.ts';
+import { entryOf, type SourceEntry, type SourceMap, type SourceNode } from '../../base/document/source.ts';
 import { combinationsOf, matrix as matrixType, suffixOf, type Combination } from './matrix-type.ts';
 import { interpolate, valueOf } from './interpolate.ts';
 import { bindParams, isShort, type GivenParam, type ParamDeclarations } from './params.ts';
 import { suggest } from '../../base/suggest.ts';
-import type { Problems } from './problem.ts';
+import type { Problems } from '../../base/document/problem.ts';
 
 /** A step's fields with nothing left to work out. */
 export type ExpandedStep = {

@@ -1,7 +1,7 @@
 import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import { evaluate, ExpressionError, parseExpression, partsOf, type Names, type Value } from './expression.ts';
-import type { Problems } from './problem.ts';
-import type { MadeOf, SourceNode } from './source.ts';
+import type { Problems } from '../../base/document/problem.ts';
+import type { MadeOf, SourceNode } from '../../base/document/source.ts';
 
 const MARKED = /\$\{\{(.*?)\}\}/gsu;
 const WHOLE = /^\$\{\{((?:(?!\}\}).)*)\}\}$/su;

@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { schemaText } from '../commands/schema.ts';
 import { pipelineSchema } from './json-schema.ts';
-import { Problems } from './problem.ts';
-import { parseSource } from './source.ts';
+import { SOURCE_HINTS } from './load.ts';
+import { Problems } from '../../base/document/problem.ts';
+import { parseSource } from '../../base/document/source.ts';
 import { pipelineType } from './table.ts';
 
 const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(pipelineSchema());
@@ -14,7 +15,7 @@ const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(pip
 /** Whether the reader takes the file as it is written, before expressions are worked out. */
 function reads(text: string): boolean {
   const problems = new Problems();
-  const root = parseSource(text, problems);
+  const root = parseSource(text, problems, SOURCE_HINTS);
   if (root !== undefined) pipelineType.read(root, '', { problems, deferred: true });
   return problems.errorCount === 0;
 }

@@ -1,4 +1,4 @@
-import type { JsonSchema } from './field-type.ts';
+import type { JsonSchema } from '../../base/document/field-type.ts';
 import { pipelineType } from './table.ts';
 
 /** The JSON Schema of pipeline files (draft 2020-12 keywords that draft-07 editors know too). */

@@ -2,8 +2,8 @@ import { compilePattern, looksLikePattern } from '../inputs/select.ts';
 import { namesIn } from './interpolate.ts';
 import type { LoadedPipeline, PipelineSource } from './load.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { Problems, type Problem } from './problem.ts';
-import { entryOf, type SourceEntry, type SourceMap } from './source.ts';
+import { Problems, type Problem } from '../../base/document/problem.ts';
+import { entryOf, type SourceEntry, type SourceMap } from '../../base/document/source.ts';
 
 /** The rules of the linter: what each warns of. `docs/pipeline.md` lists them. */
 export const LINT_RULES = {

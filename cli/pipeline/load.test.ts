@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { loadPipeline, type PipelineContext } from './load.ts';
 import type { Plan } from './plan.ts';
-import { formatProblem } from './problem.ts';
+import { formatProblem } from '../../base/document/problem.ts';
 
 const CONTEXT: PipelineContext = {
   env: { DEPLOY: 'yes' },

@@ -4,8 +4,8 @@ import { interpolate } from './interpolate.ts';
 import { bindParams, isShort, paramFromText, whyWrong, type GivenParam, type ParamDeclarations } from './params.ts';
 import type { Plan } from './plan.ts';
 import { planSteps } from './plan-steps.ts';
-import { Problems, type Problem } from './problem.ts';
-import { entryOf, parseSource, type SourceMap, type SourceNode } from './source.ts';
+import { Problems, type Problem } from '../../base/document/problem.ts';
+import { entryOf, parseSource, type SourceHints, type SourceMap, type SourceNode } from '../../base/document/source.ts';
 import { pipelineType } from './table.ts';
 
 /** What expressions may refer to beside the file itself. */
@@ -38,10 +38,13 @@ export type LoadedPipeline = {
   readonly problems: readonly Problem[];
 };
 
+/** What to do about a pipeline file that is empty or too large. */
+export const SOURCE_HINTS: SourceHints = { empty: 'Start with "version: 1" and "steps:".', large: 'Use a matrix, or several builds.' };
+
 /** Reads a pipeline file: text to plan, or everything that is wrong with it. Pure, but for what `hashFiles` reads. */
 export function loadPipeline(written: string, context: PipelineContext): LoadedPipeline {
   const problems = new Problems();
-  const root = parseSource(written, problems);
+  const root = parseSource(written, problems, SOURCE_HINTS);
   if (root === undefined) return { plan: undefined, source: undefined, problems: problems.all() };
   const read = pipelineType.read(root, '', { problems, deferred: true });
   if (read === undefined || root.kind !== 'map') return { plan: undefined, source: undefined, problems: problems.all() };

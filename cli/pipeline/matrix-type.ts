@@ -1,5 +1,5 @@
-import type { FieldType } from './field-type.ts';
-import { list, mapOf, scalarValue } from './field-type.ts';
+import type { FieldType } from '../../base/document/field-type.ts';
+import { list, mapOf, scalarValue } from '../../base/document/field-type.ts';
 
 type Scalar = string | number | boolean;
 

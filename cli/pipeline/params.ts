@@ -1,6 +1,6 @@
 import type { Value } from './expression.ts';
 import { suggest } from '../../base/suggest.ts';
-import type { Place, Problems } from './problem.ts';
+import type { Place, Problems } from '../../base/document/problem.ts';
 import type { ParamAsWritten } from './table.ts';
 
 export type ParamDeclarations = ReadonlyMap<string, ParamAsWritten>;

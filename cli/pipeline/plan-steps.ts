@@ -1,12 +1,12 @@
-import { meantField } from './field-type.ts';
+import { meantField } from '../../base/document/field-type.ts';
 import { LIMITS } from '../../coordinator/core/limits.ts';
 import type { ExpandedStep, Expansion } from './expand.ts';
 import { suggest } from '../../base/suggest.ts';
 import type { PlannedStep } from './plan.ts';
 import { planDependencyCaches } from './plan-dependency-caches.ts';
-import type { Problems } from './problem.ts';
+import type { Problems } from '../../base/document/problem.ts';
 import { retryPolicyOf } from './retry-policy.ts';
-import { entryOf, type SourceNode } from './source.ts';
+import { entryOf, type SourceNode } from '../../base/document/source.ts';
 import { stepType, type NeedAsWritten, type StepAsWritten } from './table.ts';
 import { tidyPath } from './tidy-path.ts';
 

@@ -3,7 +3,7 @@ import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import type { Zone } from '../../base/zone.ts';
 import type { InputsAsWritten } from './table.ts';
 import type { PlannedDependencyCache } from './plan-dependency-caches.ts';
-import type { Place } from './problem.ts';
+import type { Place } from '../../base/document/problem.ts';
 
 /** A step as the file asks for it: templates, matrix and expressions worked out, inputs still patterns. */
 export type PlannedStep = {

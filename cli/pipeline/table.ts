@@ -16,9 +16,9 @@ import {
   text,
   type Field,
   type FieldType,
-} from './field-type.ts';
+} from '../../base/document/field-type.ts';
 import { dependencyCacheType } from './dependency-cache-type.ts';
-import { cpu, duration, size } from './quantity-type.ts';
+import { cpu, duration, size } from '../../base/document/quantity-type.ts';
 import { matrix } from './matrix-type.ts';
 
 /*

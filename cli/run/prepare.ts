@@ -9,7 +9,7 @@ import { InputSelector, wantedBy, type Selection } from '../inputs/select.ts';
 import { scanWorkTree } from '../inputs/work-tree.ts';
 import { STATE_DIR } from '../locate.ts';
 import type { Plan } from '../pipeline/plan.ts';
-import type { Problem } from '../pipeline/problem.ts';
+import type { Problem } from '../../base/document/problem.ts';
 import type { StepInputs } from '../rpc/submit-request.ts';
 
 /** A plan's inputs: a tree per step, and all their blobs together. */

@@ -24,6 +24,7 @@ const NOT_GRPC = /^(?!@grpc\/|grpc-)/;
 
 /** Who may import whom. */
 const RULES: readonly Rule[] = [
+  { of: /^base\/document\//, ours: [/^base\//], packages: [/^yaml$/] },
   { of: /^base\/redis\//, ours: [/^base\//], packages: [NODE, /^ioredis$/] },
   { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/, /^prom-client$/] },
   { of: /^proto\//, ours: [/^base\//, /^proto\//, CACHE_VALUES], packages: [ANY_PACKAGE] },

@@ -1,9 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type ErrorCode } from 'yaml';
-import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import type { Place, Problems } from './problem.ts';
 
 /** What a value was made of, where expressions made it: the text as it was written, and the names and files in it. */
-export type MadeOf = { readonly written: string; readonly parts: readonly KeyPart[] };
+export type MadeOf = { readonly written: string; readonly parts: readonly { readonly name: string; readonly value: string }[] };
 
 /** A YAML value that knows where it was written. Aliases are resolved. */
 export type SourceNode =
@@ -34,8 +33,11 @@ const YAML_HINTS: Partial<Record<ErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'Put text with special characters in quotes.',
 };
 
+/** What to do about a file that is empty, or too large to be read. */
+export type SourceHints = { readonly empty: string; readonly large: string };
+
 /** Reads YAML 1.2. Syntax errors and repeated keys become problems; undefined where nothing useful could be read. */
-export function parseSource(text: string, problems: Problems): SourceNode | undefined {
+export function parseSource(text: string, problems: Problems, hints: SourceHints): SourceNode | undefined {
   const lines = new LineCounter();
   // Repeated keys are found below: the parser compares each key of a map with all others, which takes minutes for a large one.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
@@ -51,10 +53,10 @@ export function parseSource(text: string, problems: Problems): SourceNode | unde
   }
   if (document.errors.length > 0) return undefined;
   if (document.contents === null) {
-    problems.error({ line: 1, column: 1 }, '', 'the file is empty', 'Start with "version: 1" and "steps:".');
+    problems.error({ line: 1, column: 1 }, '', 'the file is empty', hints.empty);
     return undefined;
   }
-  const reading = new Reading(document, placeOf, problems);
+  const reading = new Reading(document, placeOf, problems, hints);
   const root = reading.node(document.contents, { line: 1, column: 1 }, 0);
   return reading.overflown ? undefined : root;
 }
@@ -63,21 +65,23 @@ class Reading {
   readonly #document: Document;
   readonly #placeOf: (offset: number) => Place;
   readonly #problems: Problems;
+  readonly #hints: SourceHints;
   #count = 0;
   /** Whether the file is larger than what is read. */
   overflown = false;
 
-  constructor(document: Document, placeOf: (offset: number) => Place, problems: Problems) {
+  constructor(document: Document, placeOf: (offset: number) => Place, problems: Problems, hints: SourceHints) {
     this.#document = document;
     this.#placeOf = placeOf;
     this.#problems = problems;
+    this.#hints = hints;
   }
 
   node(node: unknown, outer: Place, depth: number): SourceNode {
     const place = this.#place(node, outer);
     this.#count += 1;
     if (this.#count > NODES_MAX || depth > DEPTH_MAX) {
-      if (!this.overflown) this.#problems.error(place, '', TOO_LARGE, 'Use a matrix, or several builds.');
+      if (!this.overflown) this.#problems.error(place, '', TOO_LARGE, this.#hints.large);
       this.overflown = true;
       return { kind: 'empty', place };
     }

@@ -1,4 +1,4 @@
-import { parseCpuMillis, parseDurationMs, parseSizeBytes, QUANTITY_FORMS } from '../../base/quantity.ts';
+import { parseCpuMillis, parseDurationMs, parseSizeBytes, QUANTITY_FORMS } from '../quantity.ts';
 import { byKind, mapped, number, parsedText, type FieldType } from './field-type.ts';
 
 /** Longest time that may be written: a year and a day. */

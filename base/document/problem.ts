@@ -1,7 +1,7 @@
 /** A place in a file; both count from 1. */
 export type Place = { readonly line: number; readonly column: number };
 
-/** Something wrong with a pipeline file, or a bad habit in it. */
+/** Something wrong with a file that a person wrote, or a bad habit in it. */
 export type Problem = {
   readonly severity: 'error' | 'warning';
   readonly place: Place;

@@ -1,6 +1,6 @@
 import type { SourceNode } from './source.ts';
 import { entryOf, nameOfKind } from './source.ts';
-import { suggest } from '../../base/suggest.ts';
+import { suggest } from '../suggest.ts';
 import { adviceOnForeign, fieldOfForeign, wordOfForeign } from './foreign-words.ts';
 import type { Problems } from './problem.ts';
 
@@ -13,7 +13,7 @@ export type Reading = {
   readonly deferred: boolean;
 };
 
-/** A kind of value in the pipeline file: its reader and its JSON Schema, made together so that they cannot disagree. */
+/** A kind of value in a file that people write: its reader and its JSON Schema, made together so that they cannot disagree. */
 export type FieldType<T> = {
   /** "a duration such as 30s": ends the sentence "expected …". */
   readonly what: string;
