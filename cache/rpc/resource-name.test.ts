@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { isFault } from '../../base/fault.ts';
 import { digestOf, hashOf } from '../digest.ts';
 import { isInstanceName, parseResourceName, readName, writeName } from './resource-name.ts';
 
@@ -20,6 +21,38 @@ describe('resource names', () => {
         });
         expect(parseResourceName(writeName(name, of, uuid), 'write')).toEqual({ instance: name, digest: of, encoding: 'identity', uuid });
       }),
+    );
+  });
+
+  test('are taken apart or refused, whatever they are, and what is taken is written and read as the same', () => {
+    const words = [
+      'blobs',
+      'uploads',
+      'compressed-blobs',
+      'zstd',
+      'sha256',
+      'blake3',
+      'operations',
+      hash,
+      hash.toUpperCase(),
+      '4',
+      '-1',
+      '04',
+    ];
+    const part = fc.oneof(fc.constantFrom(...words, '', '9'.repeat(17), '..', '%2F', '\0', 'web', 'main'), fc.string({ maxLength: 8 }));
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 9 }), fc.constantFrom('read', 'write'), (parts, purpose) => {
+        try {
+          const { instance: name, digest: of, encoding, uuid = '' } = parseResourceName(parts.join('/'), purpose);
+          const plain = purpose === 'read' ? readName(name, of) : writeName(name, of, uuid);
+          const again = encoding === 'identity' ? plain : plain.replace(/blobs\/([0-9a-f]{64}\/\d+)$/, 'compressed-blobs/zstd/$1');
+          expect(isInstanceName(name)).toBe(true);
+          expect(parseResourceName(again, purpose)).toMatchObject({ instance: name, digest: of, encoding });
+        } catch (error) {
+          if (!isFault(error, 'BAD_REQUEST') && !isFault(error, 'UNIMPLEMENTED')) throw error;
+        }
+      }),
+      { numRuns: 2_000 },
     );
   });
 
