@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { assert } from './assert.ts';
 
 /**
@@ -18,10 +18,16 @@ export interface Metrics {
   histogram<L extends string = never>(name: string, help: string, buckets: readonly number[], labels?: readonly L[]): MetricHistogram<L>;
   /** All metrics in the text form that Prometheus reads. */
   text(): Promise<string>;
+  /** The same as a value, for `textWith` of another process. */
+  snapshot(): Promise<Snapshot>;
+  /** All metrics of this process and of others. */
+  textWith(others: readonly unknown[]): Promise<string>;
   readonly contentType: string;
   /** Every metric of ours with its help; those of the runtime (`process_*`, `nodejs_*`) are left out. */
   describe(): readonly { readonly name: string; readonly kind: string; readonly help: string; readonly labels: readonly string[] }[];
 }
+
+export type Snapshot = readonly object[];
 
 export type LabelValues<L extends string> = Readonly<Record<L, string>>;
 export type MetricCounter<L extends string> = { add(value: number, labels: LabelValues<L>): void };
@@ -44,9 +50,13 @@ const NAME = /^switchyard_[a-z][a-z0-9_]*$/;
 
 type Described = { name: string; kind: string; help: string; labels: readonly string[] };
 
-/** A registry of its own, with the runtime's own metrics (event-loop lag, memory, garbage collection, file descriptors). */
-export function openMetrics(): Metrics & Disposable {
+/**
+ * A registry of its own, with the runtime's own metrics (event-loop lag, memory, garbage collection, file descriptors). `processName`: for
+ * one of several that are told together; it becomes the label `process` of every value.
+ */
+export function openMetrics(processName?: string): Metrics & Disposable {
   const registry = new Registry();
+  if (processName !== undefined) registry.setDefaultLabels({ process: processName });
   const described: Described[] = [];
   collectDefaultMetrics({ register: registry });
   const describe = (name: string, kind: string, help: string, labels: readonly string[]) => {
@@ -58,6 +68,11 @@ export function openMetrics(): Metrics & Disposable {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
+    async textWith(others) {
+      const all = [await registry.getMetricsAsJSON(), ...others.filter((other) => Array.isArray(other))];
+      return AggregatorRegistry.aggregate(all).metrics(); // nothing is added up: every value has the label of its process
+    },
     describe: () => described,
     counter(name, help, labels = []) {
       const counter = new Counter<string>(describe(name, 'counter', help, labels));

@@ -20,6 +20,15 @@ export const CACHE_OPTIONS = {
         'listens without it.',
     },
     httpBodyBytes: { type: 'size', default: '2Gi', min: 65_536, help: 'Largest body that is taken over HTTP.' },
+    processes: {
+      type: 'int',
+      default: '1',
+      min: 1,
+      max: 64,
+      help:
+        'Processes that share the ports, each connection served by one of them: more where one keeps a core busy and the host has others. ' +
+        'Only for blobs in files; data planes on one bucket are started one by one.',
+    },
     dir: {
       type: 'path',
       default: '.switchyard/blobs',
@@ -65,6 +74,9 @@ export function parseCacheConfig(environment: Environment, argv: readonly string
   const config = parseOptions(CACHE_OPTIONS, environment, argv);
   if (!isProject(config.localProject)) throw invalid('--local-project', 'must be 1 to 63 letters, digits, ".", "_" or "-"');
   if (!isScope(config.localScope)) throw invalid('--local-scope', 'must be a path such as main or main/pr-7');
+  if (config.processes > 1 && config.store === 's3') {
+    throw invalid('--processes', 'must be 1 with --store s3: start more data planes instead, each with a --dir and a port of its own');
+  }
   parseQuotas(config.scopeQuota);
   parseFloors(config.scopeZone);
   return config;

@@ -1,12 +1,16 @@
 import { fstatSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../base/clock.ts';
+import type { Env } from '../base/env.ts';
 import { jsonLogger } from '../base/log.ts';
 import type { Environment } from '../base/options.ts';
 import { renderHelp } from '../base/options-text.ts';
 import { failed, untilStopped, type ExitCode } from '../base/program.ts';
 import { CACHE_OPTIONS, parseCacheConfig } from './config.ts';
 import { countBuffersWithHeap } from './heap-flags.ts';
+import type { Ready } from './processes/messages.ts';
+import { startProcesses } from './processes/primary.ts';
+import { workerHere } from './processes/worker.ts';
 import { startCache } from './start.ts';
 
 /**
@@ -25,15 +29,40 @@ export async function runCache(argv: readonly string[], environment: Environment
     const config = parseCacheConfig(environment, argv);
     const log = jsonLogger(config.logLevel);
     const stopped = untilStopped(isPipe(0));
-    await using cache = await startCache(config, { log, clock: systemClock });
-    if (isPipe(0)) createInterface({ input: process.stdin }).on('line', (line) => cache.relayTo(line));
+    const worker = workerHere();
+    if (config.processes > 1 && worker === undefined) return await runSeveral(config.processes, argv, stopped, { log, clock: systemClock });
+    await using cache = await startCache(config, { log, clock: systemClock }, worker?.others);
     const { address, httpAddress, metricsAddress: metrics } = cache;
-    process.stdout.write(`${JSON.stringify({ ready: true, address, httpAddress, metrics })}\n`);
+    const relayTo = (coordinator: string) => cache.relayTo(coordinator);
+    if (worker === undefined) sayReady({ address, httpAddress, metrics }, relayTo);
+    else {
+      worker.onRelay(relayTo);
+      worker.listening({ address, httpAddress, metrics });
+    }
     log.info('data-plane-stops', { because: await stopped });
     return 0;
   } catch (error) {
     return failed(error);
   }
+}
+
+/** As `runCache`, by so many processes that this one starts. */
+async function runSeveral(count: number, argv: readonly string[], stopped: Promise<string>, env: Env): Promise<ExitCode> {
+  await using processes = await startProcesses(count, argv, env);
+  sayReady(processes.ready, (coordinator) => processes.relayTo(coordinator));
+  const why = await Promise.race([processes.failed.then((failure) => ({ failure })), stopped]);
+  if (typeof why === 'string') {
+    env.log.info('data-plane-stops', { because: why });
+    return 0;
+  }
+  env.log.error('data-plane-stops', { because: why.failure });
+  return 1;
+}
+
+/** Tells the parent that we listen, and takes its word on where actions go. */
+function sayReady(ready: Ready, relayTo: (coordinator: string) => void): void {
+  if (isPipe(0)) createInterface({ input: process.stdin }).on('line', relayTo);
+  process.stdout.write(`${JSON.stringify({ ready: true, ...ready })}\n`);
 }
 
 function isPipe(fd: number): boolean {

@@ -14,7 +14,8 @@ import { serveNumbers } from './metrics/serve-numbers.ts';
 import { removeOldResults } from './old-results.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
 import { openExecutionRelay } from './rpc/execution-relay.ts';
-import { openGrants } from './rpc/grants.ts';
+import type { Others } from './processes/worker.ts';
+import { openGrants, takeGrants } from './rpc/grants.ts';
 import { serveTools } from './rpc/serve-tools.ts';
 import { dataPlaneServices } from './rpc/services.ts';
 import { openStack } from './stack.ts';
@@ -36,11 +37,11 @@ export interface RunningCache extends AsyncDisposable {
 const DRAIN_MS = 3_000;
 
 /**
- * Opens the stores and listens.
+ * Opens the stores and listens. `others`: where this is one process of several.
  * @throws {Fault} CONFIG_INVALID for the address, the tokens, the signing keys, or an address off loopback without tokens;
  * STORE_UNAVAILABLE
  */
-export async function startCache(config: CacheConfig, env: Env): Promise<RunningCache> {
+export async function startCache(config: CacheConfig, env: Env, others?: Others): Promise<RunningCache> {
   const authenticator = exchangeable(authenticatorOf(config));
   await using stack = new AsyncDisposableStack();
   if (config.tokensFile !== undefined) {
@@ -55,7 +56,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     stack.use(watchForChange(config.tokensFile, reread));
   }
   const { keys, grantKey } = keptSigningKeys(config, env, stack);
-  const measured = stack.use(openDataMetrics());
+  const measured = stack.use(openDataMetrics(others?.name));
   const removed = removeOldResults(config.dir, env);
   stack.defer(() => removed);
   const disk = stack.use(
@@ -73,6 +74,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
     ),
   );
   const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKey, env.clock);
+  others?.answerBy((question) => (question.kind === 'metrics' ? measured.metrics.snapshot() : takeGrants(grants, question)));
   const blobs = newBlobCounters();
   const storeOf = withBlobCounts(disk.storeOf, blobs);
   measured.watch(disk.state, blobs);
@@ -80,6 +82,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   const served = stack.use(
     dataPlaneServices({
       grants,
+      others,
       storeOf,
       actionCache: disk.actionCache,
       entries: disk.entries,
@@ -94,7 +97,7 @@ export async function startCache(config: CacheConfig, env: Env): Promise<Running
   const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, onCall: measured.called };
   const store = { ...disk, storeOf };
   const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, store, listen: httpListen }, env));
-  const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers(metricsListen, measured, storeOf, env));
+  const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers(metricsListen, { measured, storeOf, others }, env));
   const parts = stack.move();
   return {
     address: server.address,

@@ -141,6 +141,15 @@ export const COORDINATOR_OPTIONS = {
         'Address for the HTTP caches of Bazel, Turborepo, Nx, Gradle and ccache, host:port, which the data plane serves; the tokens are ' +
         'those of callers. Nothing listens without it.',
     },
+    dataProcesses: {
+      type: 'int',
+      default: '1',
+      min: 1,
+      max: 64,
+      help:
+        'Processes of the data plane, which share its ports: more where one keeps a core busy and the host has others. Only for blobs in ' +
+        'files.',
+    },
     dataMetricsListen: {
       type: 'string',
       help: 'Address for probes and metrics of the data plane: of blobs, packs, entries, garbage collection. Nothing listens without it.',
@@ -171,6 +180,9 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
       : []),
     ...(config.retentionCountMax < config.retentionCount
       ? [`--retention-count-max is ${config.retentionCountMax}, but must be at least --retention-count, ${config.retentionCount}`]
+      : []),
+    ...(config.dataProcesses > 1 && config.store === 's3'
+      ? ['--data-processes must be 1 with --store s3: start more coordinators instead, each of which has a data plane']
       : []),
     ...nameProblems(config),
     ...scopeProblems(config),

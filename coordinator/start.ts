@@ -365,6 +365,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
     ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
     ...['--keep-unused', `${config.keepUnused}ms`],
+    ...['--processes', String(config.dataProcesses)],
     ...(config.dataMetricsListen === undefined ? [] : ['--metrics-listen', config.dataMetricsListen]),
     ...storeArgs(config),
     ...(config.dataHttpListen === undefined ? [] : ['--http-listen', config.dataHttpListen]),

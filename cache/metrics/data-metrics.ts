@@ -17,8 +17,9 @@ export interface DataMetrics extends Disposable {
   watch(state: StoreState, blobs: Readonly<BlobCounters>): void;
 }
 
-export function openDataMetrics(): DataMetrics {
-  const metrics = openMetrics();
+/** `processName`: where there are several, which one this is. */
+export function openDataMetrics(processName?: string): DataMetrics {
+  const metrics = openMetrics(processName);
   const calls = metrics.counter(
     'switchyard_data_requests_total',
     'Calls of clients, by method (of build tools over HTTP: `http-` and the protocol) and how they ended: `ok`, or the code of the fault.',

@@ -2,6 +2,7 @@ import type { Env } from '../../base/env.ts';
 import { json, serveHttpHealth, type HttpHealth } from '../../base/http-health.ts';
 import { reasonOf } from '../../base/thrown.ts';
 import { digestOf } from '../digest.ts';
+import type { Others } from '../processes/worker.ts';
 import type { StoreOf, StoreView } from '../store-view.ts';
 import type { DataMetrics } from './data-metrics.ts';
 
@@ -10,11 +11,18 @@ const PROBE = digestOf(Buffer.from('Is anybody there?'));
 const PROBE_VIEW: StoreView = { project: 'probe', reads: ['probe'], writes: undefined, producer: '' };
 const ANSWER_MS = 3_000;
 
+type Numbers = {
+  readonly measured: Pick<DataMetrics, 'metrics'>;
+  readonly storeOf: StoreOf;
+  /** Their metrics are told with ours. @default there are none */
+  readonly others?: Pick<Others, 'ask'> | undefined;
+};
+
 /**
  * Answers probes and collectors: /livez whenever the process answers at all, /readyz while the store says what is there, /metrics in
  * numbers. @throws {Fault} CONFIG_INVALID where the address cannot be bound.
  */
-export function serveNumbers(listen: string, { metrics }: DataMetrics, storeOf: StoreOf, env: Env): Promise<HttpHealth> {
+export function serveNumbers(listen: string, { measured: { metrics }, storeOf, others }: Numbers, env: Env): Promise<HttpHealth> {
   const ready = async () => {
     try {
       await storeOf(PROBE_VIEW).findMissing([PROBE], AbortSignal.timeout(ANSWER_MS));
@@ -26,7 +34,10 @@ export function serveNumbers(listen: string, { metrics }: DataMetrics, storeOf: 
   const routes = {
     '/livez': () => json(200, { ok: true }),
     '/readyz': ready,
-    '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+    '/metrics': async () => {
+      const body = others === undefined ? metrics.text() : metrics.textWith(await others.ask({ kind: 'metrics' }));
+      return { status: 200, contentType: metrics.contentType, body: await body };
+    },
   };
   return serveHttpHealth({ listen, routes, log: env.log });
 }

@@ -25,6 +25,16 @@ export interface Grants {
   keep(grants: readonly string[]): void;
 }
 
+/** What a coordinator says of its attempts. True once it holds. */
+export function takeGrants(
+  grants: Grants,
+  news: { readonly endedTokens: readonly string[]; readonly keptGrants: readonly string[] },
+): true {
+  grants.keep(news.keptGrants);
+  grants.end(news.endedTokens); // after it: what has ended is not kept
+  return true;
+}
+
 /** Attempts that are remembered as ended. Each is kept until its last grant has expired in any case. */
 const ENDED_MAX = 200_000;
 const KEPT_MAX = 100_000;

@@ -3,6 +3,7 @@ import type { CallEnv } from '../../proto/handlers.ts';
 import type { ActionCache } from '../action-cache/action-cache.ts';
 import type { DirectReads } from '../direct-reads.ts';
 import type { EntryParts } from '../entries/entry-parts.ts';
+import type { Others } from '../processes/worker.ts';
 import type { Staging } from '../staging/open.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Gate } from './access.ts';
@@ -20,6 +21,8 @@ export type DataPlaneParts = Gate & {
   readonly execution?: Pick<ExecutionRelay, 'services' | 'isThere' | 'isLog' | 'readLog'> | undefined;
   /** @default nothing is staged */
   readonly staging?: Pick<Staging, 'holdsAny' | 'state'> | undefined;
+  /** @default this is the whole data plane */
+  readonly others?: Pick<Others, 'ask'> | undefined;
   readonly env: CallEnv;
 };
 
