@@ -8,7 +8,7 @@ import { logReaches, readLog, startRealYard, stepOf, submittedBy, writeFiles } f
 test('what an agent does that slept through its lease is accepted by nobody, and it works again', async () => {
   await using yard = await startRealYard({
     agents: ['one', 'two'],
-    coordinatorArgs: ['--lease-ttl', '3s', '--heartbeat', '1s'],
+    coordinatorArgs: ['--lease-ttl', '10s', '--heartbeat', '2s'],
     agentArgs: ['--sandbox', 'process'],
   });
   const gate = join(yard.dir, 'gate');

@@ -32,7 +32,7 @@ beforeAll(async () => {
   const [port, dataPort] = await freePorts(2);
   listen = `127.0.0.1:${port}`;
   const own = ['--listen', listen, '--data-listen', `127.0.0.1:${dataPort}`, '--state-dir', dir.path];
-  const times = ['--lease-ttl', '3s', '--heartbeat', '500ms'];
+  const times = ['--lease-ttl', '10s', '--heartbeat', '2s', '--offer-ttl', '30s'];
   coordinator = startNode([join(ROOT, 'coordinator/main.ts'), ...own, ...times]);
   await coordinator.ready();
   data = openDataPlane({ link: { address: `127.0.0.1:${dataPort}`, token: agentToken() }, instanceName: '', env, patienceMs: 0 });

@@ -25,7 +25,7 @@ describe('a completion', () => {
   let count = 0;
 
   beforeAll(async () => {
-    stage = await startStage({ coordinatorArgs: ['--lease-ttl', '2s', '--heartbeat', '500ms'] });
+    stage = await startStage({ coordinatorArgs: ['--lease-ttl', '10s', '--heartbeat', '2s', '--offer-ttl', '30s'] });
     client = dial(loadProto().switchyard.v1.Build, { address: stage.yard.address, token: undefined }, 'control');
   });
 

@@ -6,7 +6,7 @@ import { descendantsOf } from '../processes.ts';
 import { endOf, stepOf } from '../real-yard.ts';
 import { startStage, tokensOf, type Stage, type StepText } from './stage.ts';
 
-const TIMINGS = ['--lease-ttl', '2s', '--heartbeat', '500ms'];
+const TIMINGS = ['--lease-ttl', '10s', '--heartbeat', '2s'];
 
 /** A step that changes the world at the gate, and says which agent it is on. */
 function deploy(stage: Stage, more: Readonly<Record<string, unknown>> = {}): StepText {

@@ -6,7 +6,7 @@ import { startStage } from './stage.ts';
 const NAMES = ['one', 'two', 'three', 'four'];
 
 test('a step that takes three agents down is set aside with their names, and the fourth is spared', async () => {
-  await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '2s', '--heartbeat', '500ms'] });
+  await using stage = await startStage({ coordinatorArgs: ['--lease-ttl', '10s', '--heartbeat', '2s'] });
   const agents = new Map(NAMES.map((name) => [name, stage.agent(name)]));
   for (const agent of agents.values()) await agent.ready();
   const run = `echo "$ON" >>${stage.path('starts')}; sleep 600`;
