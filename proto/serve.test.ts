@@ -9,7 +9,7 @@ import { isFault } from '../base/fault.ts';
 import { memoryLogger } from '../base/log.ts';
 import { anybody } from '../test/fixtures/anybody.ts';
 import { loadDefinition, loadProto, protoFiles } from './load.ts';
-import { serve, WINDOW_BYTES, type ServedService } from './serve.ts';
+import { serve, WINDOW_BYTES, windowOf, type ServedService } from './serve.ts';
 
 const HEALTH = '/grpc.health.v1.Health/Check';
 
@@ -78,6 +78,20 @@ test('clients may send far ahead, on a stream and on the connection', async () =
   await new Promise<void>((resolve) => session.ping(() => resolve()));
   expect(session.state.remoteWindowSize).toBe(WINDOW_BYTES);
   session.destroy();
+});
+
+test('many connections together may send ahead little more than a few', async () => {
+  await using server = await startServer();
+  const count = 40;
+  const sessions = Array.from({ length: count }, () => connect(`http://${server.address}`));
+  await Promise.all(sessions.map((session) => once(session, 'connect')));
+  const late = connect(`http://${server.address}`);
+  await once(late, 'connect');
+  for (const session of [...sessions, late]) await new Promise<void>((resolve) => session.ping(() => resolve()));
+  expect(late.state.remoteWindowSize).toBe(windowOf(count + 1));
+  expect(windowOf(count + 1)).toBeLessThan(WINDOW_BYTES);
+  for (const session of [...sessions, late]) session.destroy();
+  for (const connections of [1, 20, 100, 1_000]) expect(connections * windowOf(connections)).toBeLessThanOrEqual(256 * 1024 * 1024);
 });
 
 test('an address that is taken is CONFIG_INVALID and says which', async () => {

@@ -1,4 +1,4 @@
-import type { Http2Server } from 'node:http2';
+import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
@@ -44,6 +44,13 @@ const HANDED_ON_BYTES = 2 * 1024 * 1024;
  */
 export const WINDOW_BYTES = 12 * 1024 * 1024;
 
+/**
+ * Bytes that all connections together may send ahead: with more than so many of them, each may send less, so that a store that is slow,
+ * or stands still, does not fill the memory with uploads.
+ */
+const WINDOWS_BYTES = 256 * 1024 * 1024;
+const WINDOW_BYTES_MIN = 256 * 1024;
+
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX + HANDED_ON_BYTES,
   'grpc.max_send_message_length': -1,
@@ -79,8 +86,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   if (internals === undefined) env.log.warn('http2-windows-not-raised', { listen });
   else internals.commonServerOptions.settings = { ...internals.commonServerOptions.settings, initialWindowSize: WINDOW_BYTES };
   const port = await bind(server, listen);
+  const share = windowShare();
   for (const http2 of internals?.http2Servers.keys() ?? []) {
-    http2.on('session', (session) => session.setLocalWindowSize(WINDOW_BYTES));
+    http2.on('session', share);
     sparingWithStrangers(http2, authenticator);
   }
   setServing(true);
@@ -114,6 +122,36 @@ function internalsOf(server: Server): Internals | undefined {
   const { commonServerOptions, http2Servers } = fields;
   if (commonServerOptions === undefined || !(http2Servers instanceof Map)) return undefined;
   return { commonServerOptions, http2Servers };
+}
+
+/** The connection's window of one of so many connections. */
+export function windowOf(connections: number): number {
+  const share = Math.max(WINDOW_BYTES_MIN, WINDOWS_BYTES / connections);
+  return share >= WINDOW_BYTES ? WINDOW_BYTES : 2 ** Math.floor(Math.log2(share)); // in steps, since a change is told to all
+}
+
+/** Gives each connection its share of what all may send ahead, and changes it with their number. */
+function windowShare(): (session: ServerHttp2Session) => void {
+  const sessions = new Set<ServerHttp2Session>();
+  let given = WINDOW_BYTES;
+  const give = (session: ServerHttp2Session) => {
+    if (!session.destroyed && !session.closed) session.setLocalWindowSize(given);
+  };
+  const counted = () => {
+    const now = windowOf(sessions.size);
+    if (now === given) return;
+    given = now;
+    sessions.forEach(give);
+  };
+  return (session) => {
+    sessions.add(session);
+    counted();
+    give(session);
+    session.once('close', () => {
+      sessions.delete(session);
+      counted();
+    });
+  };
 }
 
 async function bind(server: Server, listen: string): Promise<number> {
