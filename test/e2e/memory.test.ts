@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { peakUnder, readsAtOnce } from '../fixtures/memory-blobs.ts';
 import { largeFile, peaksOf, restoresAtOnce } from '../fixtures/memory-yard.ts';
 
 const MIB = 1024 * 1024;
@@ -13,4 +14,9 @@ const LOADS: readonly (readonly [name: string, pipeline: string])[] = [
 test.for(LOADS)('%s takes coordinator, data plane and agent no more memory than they may', { timeout: 400_000 }, async ([, pipeline]) => {
   const peaks = Object.entries(await peaksOf(pipeline));
   expect(peaks.filter(([, bytes]) => bytes > LIMIT_BYTES)).toEqual([]);
+});
+
+test('ten thousand small reads at once take a data plane no more memory than they may', { timeout: 400_000 }, async () => {
+  const { before, peak } = await peakUnder((plane, address) => readsAtOnce(plane, address, 10_000, 16 * 1024));
+  expect(peak - before).toBeLessThan(10_000 * 64 * 1024); // a call takes about 36 KiB
 });
