@@ -21,6 +21,8 @@ export type BenchOptions = {
   readonly redis: string | undefined;
   /** The one case to measure, of a benchmark that has several; undefined = all. */
   readonly only: string | undefined;
+  /** Path of a program that some case has as its client. */
+  readonly client: string | undefined;
   /** Smaller loads, to see that it works. */
   readonly quick: boolean;
 };

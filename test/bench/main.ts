@@ -25,7 +25,7 @@ const BENCHES: readonly Bench[] = [
 ];
 const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
-const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE]
+const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE] [--client PROGRAM]
 
 ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')}
 
@@ -34,6 +34,7 @@ ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')
   --ledger    which ledgers to measure; both is the default
   --redis     host:port or URL of a Redis to use: its contents are not spared. Without it redis-server is started
   --against   a peer to measure in the same run, where the benchmark knows one; test/bench/README.md says what it must do
+  --client    the program that a case has as its client: a Bazel, for the case bazel
   --only      one case of a benchmark that has several: ${BENCHES.flatMap(({ cases = [] }) => cases).join(', ')}
 `;
 
@@ -57,6 +58,7 @@ async function main(): Promise<number> {
       ledger: { type: 'string', default: 'both' },
       redis: { type: 'string' },
       only: { type: 'string' },
+      client: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -83,7 +85,8 @@ async function main(): Promise<number> {
   const print = (line: string) => process.stdout.write(`${line}\n`);
   print(values.json ? JSON.stringify(about) : `${bench.name} at ${about.commit}, ${about.machine}, Node ${about.node}, ${about.at}`);
   const env = { clock: systemClock, log: jsonLogger('warn') };
-  for await (const figure of bench.run({ env, against: values.against, ledger, redis: values.redis, only, quick: values.quick })) {
+  const { against, redis, quick, client } = values;
+  for await (const figure of bench.run({ env, against, ledger, redis, only, quick, client })) {
     print(values.json ? JSON.stringify(figure) : show(figure));
   }
   return 0;

@@ -1,26 +1,22 @@
 import { fileURLToPath } from 'node:url';
 import type { Env } from '../../../base/env.ts';
-import { startNode, startSwitchyard } from '../../fixtures/run-process.ts';
-import { tempDir } from '../../fixtures/temp-dir.ts';
+import { startNode } from '../../fixtures/run-process.ts';
+import { sharedS3 } from '../../fixtures/s3.ts';
 import { median, percentile, type Bench, type Figure } from '../bench.ts';
 import { CALL_KINDS, type CallKind } from './calls.ts';
-import { openGrpcLoad, type GrpcLoad } from './grpc-load.ts';
-import { cpuSecondsOf, listeningPid } from './server-process.ts';
+import { bazelBuilds } from './bazel.ts';
+import { cpuSecondsOf } from './server-process.ts';
+import { ownServer, targetAt, type Target } from './target.ts';
 
 const ROUNDS = 3;
-/** Connections of the load; calls take them in turns. */
-const CONNECTIONS = 4;
 const FAR = 'far';
+/** Cases that are measured only where they are named. */
+const FLUSHED = 'flushed';
+const PROCESSES = 'processes';
+const BUCKET = 'bucket';
+const BAZEL = 'bazel';
 const FAR_ROUND_TRIP_MS = 40;
 const MIB = 1024 * 1024;
-
-type Target = {
-  readonly name: string;
-  readonly address: string;
-  readonly load: GrpcLoad;
-  /** The server's process, where it is on this host. */
-  readonly pid: number | undefined;
-};
 
 /**
  * The cache's side of the Remote Execution API: the data plane of a coordinator on local disk, and with `--against` any other
@@ -31,39 +27,53 @@ export const reapiBench: Bench = {
   name: 'reapi',
   about: 'the Remote Execution API: small calls and large blobs at 1, 64 and 512 at once, and over a far link',
   knowsPeers: true,
-  cases: [...CALL_KINDS.map(({ name }) => name), FAR],
-  async *run({ env, against, only, quick }) {
+  cases: [...CALL_KINDS.map(({ name }) => name), FAR, FLUSHED, PROCESSES, BUCKET, BAZEL],
+  async *run({ env, against, only, quick, client }) {
     await using stack = new AsyncDisposableStack();
-    const targets = [stack.use(await ownServer())];
-    if (against !== undefined) targets.push(stack.use(await targetAt('peer', against.replace(/^grpc:\/\//, ''))));
+    const targets = await (OWN[only ?? ''] ?? (async () => [stack.use(await ownServer())]))(stack);
+    if (against !== undefined && only !== PROCESSES) targets.push(stack.use(await targetAt('peer', against.replace(/^grpc:\/\//, ''))));
+    if (only === BAZEL) yield* bazelBuilds(env, targets, client, quick);
+    else if (only !== undefined && Object.hasOwn(OWN, only)) yield* atOnce(env, targets, only === PROCESSES ? CALL_KINDS : large(), quick);
     for (const kind of CALL_KINDS) if (only === undefined || only === kind.name) yield* measured(env, targets, kind, quick);
     if (only === undefined || only === FAR) yield* far(env, targets, quick);
   },
 };
 
-async function targetAt(name: string, address: string, connections = CONNECTIONS): Promise<Target & AsyncDisposable> {
-  const load = await openGrpcLoad(address, connections);
-  const pid = listeningPid(Number(address.slice(address.lastIndexOf(':') + 1)));
-  return {
-    name,
-    address,
-    load,
-    pid,
-    async [Symbol.asyncDispose]() {
-      load[Symbol.dispose]();
-    },
-  };
-}
+/** Servers of ours of another kind, for the cases that are about them. */
+const OWN: Readonly<Record<string, (stack: AsyncDisposableStack) => Promise<Target[]>>> = {
+  // Both disk flushes before an upload is answered.
+  [FLUSHED]: async (stack) => [stack.use(await ownServer('switchyard, flushed', [], { SWITCHYARD_CACHE_DURABILITY: 'power' }))],
+  [PROCESSES]: async (stack) => [
+    stack.use(await ownServer('two processes', ['--data-processes', '2'])),
+    stack.use(await ownServer('one process')),
+  ],
+  [BUCKET]: async (stack) => {
+    const { config } = stack.use(await sharedS3());
+    const { bucket, endpoint, region, credentials } = config;
+    if (credentials.kind !== 'static') throw new Error('The bucket needs keys');
+    const where = [
+      '--store',
+      's3',
+      ...(endpoint === undefined ? [] : ['--s3-endpoint', endpoint]),
+      '--s3-region',
+      region,
+      '--s3-bucket',
+      bucket,
+    ];
+    const args = [...where, '--s3-access-key-id', credentials.accessKeyId];
+    const secret = { SWITCHYARD_CACHE_S3_SECRET_ACCESS_KEY: credentials.secretAccessKey.reveal() };
+    return [stack.use(await ownServer('switchyard on a bucket', args, secret))];
+  },
+};
 
-async function ownServer(): Promise<Target & AsyncDisposable> {
-  await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await tempDir());
-  const flags = ['--state-dir', dir.path, '--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0', '--log-level', 'warn'];
-  const server = stack.use(startSwitchyard(['coordinator', ...flags]));
-  const { dataAddress } = await server.ready(60_000);
-  const target = stack.use(await targetAt('switchyard', String(dataAddress)));
-  const parts = stack.move();
-  return { ...target, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+const large = () => CALL_KINDS.filter(({ name }) => name === 'read' || name === 'write');
+
+/** Calls of these kinds, one at once for large ones, and 64. */
+async function* atOnce(env: Env, targets: readonly Target[], kinds: readonly CallKind[], quick: boolean): AsyncGenerator<Figure> {
+  for (const kind of kinds) {
+    const loads = kind.loads.filter(({ concurrency }) => concurrency === 64 || (concurrency === 1 && kinds.length < CALL_KINDS.length));
+    yield* measured(env, targets, { ...kind, loads }, quick);
+  }
 }
 
 type Round = { readonly rate: number; readonly mibPerSecond: number; readonly cpuMicros: number; readonly latenciesMs: readonly number[] };
@@ -120,13 +130,13 @@ function* figuresOf(of: string, targets: readonly Target[], rounds: ReadonlyMap<
     const cpu = median(all.map(({ cpuMicros }) => cpuMicros));
     if (Number.isFinite(cpu)) yield { case: label, metric: "server's processor time", value: cpu, unit: 'µs a call' };
   }
-  const [ours = Number.NaN, peers] = targets.map(({ name }) => rates.get(name));
-  if (peers !== undefined) yield { case: `${of}: switchyard : peer`, metric: 'rate', value: ours / peers, unit: '×' };
+  const [ours = Number.NaN, others] = targets.map(({ name }) => rates.get(name));
+  if (others !== undefined)
+    yield { case: `${of}: ${targets.map(({ name }) => name).join(' : ')}`, metric: 'rate', value: ours / others, unit: '×' };
 }
 
 /** One stream over a link with a long way, made by a relay in a process of its own. */
 async function* far(env: Env, targets: readonly Target[], quick: boolean): AsyncGenerator<Figure> {
-  const streams = CALL_KINDS.filter(({ name }) => name === 'read' || name === 'write');
   await using stack = new AsyncDisposableStack();
   const distant: Target[] = [];
   for (const { name, address } of targets) {
@@ -135,7 +145,7 @@ async function* far(env: Env, targets: readonly Target[], quick: boolean): Async
     const { address: through } = await relay.ready();
     distant.push(stack.use(await targetAt(name, String(through), 1)));
   }
-  for (const kind of streams) {
+  for (const kind of large()) {
     const one = { ...kind, about: `${kind.about} of 64 MiB with ${FAR_ROUND_TRIP_MS} ms of round trip`, loads: [farLoad(quick)] };
     yield* measured(env, distant, one, false);
   }

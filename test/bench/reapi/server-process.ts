@@ -36,8 +36,21 @@ function descriptorsOf(pid: string): readonly string[] {
   }
 }
 
-/** Processor time of a process and all its threads since it started, in seconds; NaN where it has ended. */
+/** Processor time of a process, its children and all their threads since they started, in seconds; NaN where it has ended. */
 export function cpuSecondsOf(pid: number): number {
+  const children = childrenOf(pid).map(ownCpuSecondsOf);
+  return children.filter(Number.isFinite).reduce((sum, seconds) => sum + seconds, ownCpuSecondsOf(pid));
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? []).map(Number);
+  } catch {
+    return []; // it has ended
+  }
+}
+
+function ownCpuSecondsOf(pid: number): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name in parentheses may hold anything; after it, user and system time are fields 12 and 13.
