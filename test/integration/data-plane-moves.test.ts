@@ -93,13 +93,13 @@ test('calls wait for a data plane that is started again at the same address', as
   expect(await asking).toEqual([]);
 });
 
-/** One data plane whose link can be made half-open, and a client, already connected, that notices after 2 s. */
-async function linked(dir: string) {
+/** One data plane whose link can be made half-open, and a client, already connected, that notices after `idleMs`. */
+async function linked(dir: string, idleMs = 2_000) {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await plane(dir));
   const relay = stack.use(await startRelay(server.address));
   const link = { address: relay.address, token: undefined };
-  const data = stack.use(openDataPlane({ link, instanceName: 'local/main', env, idleMs: 2_000 }));
+  const data = stack.use(openDataPlane({ link, instanceName: 'local/main', env, idleMs }));
   const first = randomBytes(512 * 1024);
   await data.store.put(digestOf(first), first, never);
   const parts = stack.move();
@@ -138,23 +138,29 @@ test('an upload whose link is half-open goes on over a new connection', async ()
 
 test('a slow reader and a slow source are not taken for a server that hangs', async () => {
   await using dir = await tempDir();
-  await using at = await linked(dir.path);
+  const idleMs = 10_000; // a busy host may be silent for some seconds
+  await using at = await linked(dir.path, idleMs);
+  const { store } = at.data;
+  const there = randomBytes(BIG.byteLength);
+  await store.put(digestOf(there), there, never);
+  const before = at.relay.taken;
   let reads = 0;
   const source = {
     [Symbol.asyncIterator]: () =>
       pieces(BIG, async () => {
         reads += 1;
-        await sleep(3_000);
+        await sleep(1.2 * idleMs);
       }),
   };
-  await at.data.store.put(digestOf(BIG), source, never);
-  expect(reads).toBe(1);
-  const before = at.relay.taken;
   let bytes = 0;
-  for await (const chunk of at.data.store.get(digestOf(BIG), undefined, never)) {
-    if (bytes === 0) await sleep(3_000);
-    bytes += chunk.byteLength;
-  }
+  const read = async () => {
+    for await (const chunk of store.get(digestOf(there), undefined, never)) {
+      if (bytes === 0) await sleep(1.2 * idleMs);
+      bytes += chunk.byteLength;
+    }
+  };
+  await Promise.all([store.put(digestOf(BIG), source, never), read()]);
+  expect(reads).toBe(1);
   expect(bytes).toBe(BIG.byteLength);
   expect(at.relay.taken).toBe(before);
 });
