@@ -154,7 +154,10 @@ describe('archives of the cache', { timeout: 2 * PATIENCE_MS }, () => {
       code: 1,
       stderr: expect.stringContaining('dir.tar'),
     });
-    expect(await shop.as('viewer', 'cache', 'import', 'one.tar')).toMatchObject({ code: 1, stderr: expect.stringContaining('may read') });
+    expect(await shop.as('viewer', 'cache', 'import', 'one.tar')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('needs the role submitter'),
+    });
     expect(existsSync(at('a.tar'))).toBe(false);
     expect(readdirSync(shop.work).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
