@@ -1,11 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Turns } from '../../base/turns.ts';
+import { decodeTree } from '../../cache/action/tree-message.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { forEachWithin } from '../../cache/byte-budget.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../../cache/digest.ts';
 import { BULK_BLOB_BYTES_MAX } from '../../cache/layer/bulk-source.ts';
 import { fetchFiles } from '../../cache/layer/place-files.ts';
+import { blobReader } from '../../cache/read-blob.ts';
 import type { BringBlobs } from '../../cache/tree/directory-reader.ts';
 import { hashFile } from '../../cache/tree/hash-file.ts';
 import type { FileToPlace } from '../../cache/tree/materialise.ts';
@@ -22,6 +24,8 @@ const COPY_HERE_BYTES = 1024 * 1024;
 const COPIED_BYTES = 64 * 1024 * 1024;
 const OVERHEAD_BYTES = 16 * 1024;
 const FILES_PER_TURN = 32;
+/** Held in memory as a whole; that of 65,000 files has 5 MB. */
+const TREE_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The view of one partition at `home`. */
 export function openTierSource(home: string, store: BlobStore, state: TierState, copies: TierCopies): TierView {
@@ -94,9 +98,26 @@ class TierSource implements TierView {
     );
   };
 
-  tree(root: Digest, at: string, signal: AbortSignal): Promise<TreeLease> {
-    const parts = { ...this.#parts(), placeFiles: this.#placeShared, bytesIn: () => this.#bytesIn };
+  tree(root: Digest, at: string, signal: AbortSignal, message?: Digest): Promise<TreeLease> {
+    const bringTree = () => this.bringTree(root, message, signal);
+    const parts = { ...this.#parts(), placeFiles: this.#placeShared, bringTree, bytesIn: () => this.#bytesIn };
     return this.#trees.lease(root, at, parts, signal);
+  }
+
+  async bringTree(root: Digest, message: Digest | undefined, signal: AbortSignal): Promise<void> {
+    const isKnown = this.#state.index.has(this.#blobPath(root));
+    if (isKnown || message === undefined || sizeOf(message) > TREE_MESSAGE_BYTES_MAX) return;
+    try {
+      const bytes = await blobReader(this.#store)(message, signal);
+      this.#bytesIn += bytes.byteLength;
+      // The root last: where it is, all are.
+      for (const directory of decodeTree(bytes).toReversed()) {
+        await this.#turns.take();
+        this.hold(digestOf(directory), directory);
+      }
+    } catch {
+      signal.throwIfAborted();
+    }
   }
 
   park(directory: string, at: string, copy: CopyOfTree, saved: boolean, signal: AbortSignal): Promise<void> {
@@ -203,7 +224,7 @@ class TierSource implements TierView {
   }
 
   #blobPath(digest: Digest): string {
-    return path.join(this.#home, 'blobs', digest.slice(0, 2), digest);
+    return `${this.#home}/blobs/${digest.slice(0, 2)}/${digest}`; // as loadIndex joins it
   }
 
   /** Where the blob is in the tier, fetched if need be, and kept until disposed of. */

@@ -34,10 +34,10 @@ export interface TierView extends FileSource {
   /**
    * The tree of a directory, at a path that ends with `at` (not ''), made if it is not there, kept until the lease is disposed of. Nobody
    * may write into it: its files share their bytes with the tier's blobs. A similar local tree that nobody uses becomes it; one that is in
-   * use lends its files as links.
+   * use lends its files as links. `message` is as for `bringTree`.
    * @throws {Fault} as `materialise`.
    */
-  tree(root: Digest, at: string, signal: AbortSignal): Promise<TreeLease>;
+  tree(root: Digest, at: string, signal: AbortSignal, message?: Digest): Promise<TreeLease>;
   /**
    * Takes over a directory that a step has left: it holds the tree `root`, with `bytes` in files, and is gone from where it was. Only for
    * directories that nothing can write any more.
@@ -45,6 +45,12 @@ export interface TierView extends FileSource {
   adopt(directory: string, root: Digest, at: string, bytes: number): Promise<void>;
   /** Takes over a copy of a tree that was a step's own, for the next step at that path. `saved`: it was saved as that tree. */
   park(directory: string, at: string, copy: CopyOfTree, saved: boolean, signal: AbortSignal): Promise<void>;
+  /**
+   * Has all directories of a tree near, by the Tree message that holds them: one blob in place of thousands, level after level. Without
+   * effect where the tier knows the tree, or the message is unknown or cannot be had: then they come by themselves. For trees of which
+   * little is there: else they are fewer bytes. @throws the reason of `signal` only
+   */
+  bringTree(root: Digest, message: Digest | undefined, signal: AbortSignal): Promise<void>;
   /** Moves a parked copy to `into` and makes it that tree; undefined where there is none that could be. */
   take(root: Digest, at: string, into: string, signal: AbortSignal): Promise<TakenCopy | undefined>;
   /** Waits until one more tree may be made by the caller itself. */

@@ -6,7 +6,9 @@ import { systemClock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { digestOf, type Digest } from '../../cache/digest.ts';
+import { wholeTree } from '../../cache/layer/tree-message.ts';
 import { memoryStore } from '../../cache/memory.ts';
+import { blobReader } from '../../cache/read-blob.ts';
 import { buildTree } from '../../cache/tree/build.ts';
 import { FIXED_MTIME_S } from '../../cache/tree/place.ts';
 import { scanTree } from '../../cache/tree/scan.ts';
@@ -39,6 +41,10 @@ function packages(versions: Readonly<Record<string, string>>): Sketch {
   return new Map(Object.entries(versions).map(([name, version]) => [name, files(name, version)]));
 }
 
+/** What the files of a package are, as `packages` makes them. */
+const packageFiles = (at: number): readonly Digest[] =>
+  Array.from({ length: 10 }, (_, index) => digestOf(Buffer.from(`package-${at} ${index === 0 ? '1' : ''} ${index}`)));
+
 const many = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`package-${index}`, '1']));
 
 describe('trees of the local tier', () => {
@@ -68,6 +74,29 @@ describe('trees of the local tier', () => {
     using again = await back.tree(old, 'node_modules', never);
     expect([again.rung, back.bytesIn]).toEqual(['delta', 0]);
     expect((await scanTree(again.path, {}, never)).root).toBe(old);
+  });
+
+  test('of which nothing is there come with all their directories in one blob, where it is known, and without where it is gone', async () => {
+    await using dir = await tempDir();
+    await using tier = openIn(dir.path);
+    const inner = memoryStore();
+    const root = await stored(packages(many), dir.path, inner);
+    const whole = await wholeTree(root, blobReader(inner), never);
+    await inner.put(whole.tree, whole.message, never);
+    const reads: Digest[] = [];
+    const store: BlobStore = {
+      ...inner,
+      get(digest, range, signal) {
+        reads.push(digest);
+        return inner.get(digest, range, signal);
+      },
+    };
+    using tree = await tier.view('main', store).tree(root, 'node_modules', never, whole.tree);
+    expect((await scanTree(tree.path, {}, never)).root).toBe(root);
+    const files = new Set(Array.from({ length: 20 }, (_, at) => packageFiles(at)).flat());
+    expect(reads.filter((digest) => !files.has(digest))).toEqual([whole.tree]);
+    using other = await tier.view('other', store).tree(root, 'node_modules', never, digestOf(Buffer.from('no such message')));
+    expect((await scanTree(other.path, {}, never)).root).toBe(root);
   });
 
   test('become another one also where many small parts of them change, as long as most of their bytes stay', async () => {

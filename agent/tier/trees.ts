@@ -26,6 +26,8 @@ const KEPT_BYTES_SHARE = 0.5;
 export type TreeParts = CopyParts & {
   /** Bytes fetched from the store so far. */
   readonly bytesIn: () => number;
+  /** Has the directories of the wanted tree near, for one that is not made of another. */
+  readonly bringTree: () => Promise<void>;
 };
 
 /**
@@ -103,6 +105,7 @@ export class TierTrees {
         return leaseOf(this.#keyOf(root, at, bytes), at, changed, this.#appear(aside, root, at, bytes));
       }
       const { readDirectory, bringDirectories, placeFiles } = parts;
+      if (near === undefined) await parts.bringTree();
       const { bytes } = await materialise(root, inner, { readDirectory, bringDirectories, placeFile: noSingleFiles, placeFiles }, signal);
       const rung = parts.bytesIn() > before ? 'fetch' : 'links';
       return leaseOf(this.#keyOf(root, at, bytes), at, rung, this.#appear(aside, root, at, bytes));

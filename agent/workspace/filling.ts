@@ -74,10 +74,10 @@ export class Filling {
     const workingDirectory = joinPath('', request.workingDirectory);
     const plan = await this.#plan(request.inputRoot, [...outputs, ...unplaced(placed)], workingDirectory, placed, shapes, signal);
     await materialise(plan?.root ?? request.inputRoot, root, plan === undefined ? view : withMade(view, plan), signal);
-    for (const tree of plan?.bound ?? []) await this.#bind(tree.path, tree.root, signal);
+    for (const tree of plan?.bound ?? []) await this.#bind(tree.path, tree.root, undefined, signal);
     for (const { path: at, root: whole, only, stored } of placed) {
       if (whole === undefined) continue;
-      await this.#put(at, await this.#part(whole, only, signal), signal);
+      await this.#put(at, await this.#part(whole, only, signal), only === undefined ? stored?.tree : undefined, signal);
       if (stored !== undefined && only === undefined) this.#stored.set(at, stored);
     }
     makeDirectory(root, workingDirectory, 'workingDirectory');
@@ -119,8 +119,8 @@ export class Filling {
     this.restores.push({ path: at, rung, bytesIn });
   }
 
-  /** Puts a tree where at most an empty directory is. */
-  async #put(at: string, root: Digest, signal: AbortSignal): Promise<void> {
+  /** Puts a tree where at most an empty directory is; `message` is the Tree that holds its directories, if it is known. */
+  async #put(at: string, root: Digest, message: Digest | undefined, signal: AbortSignal): Promise<void> {
     const { root: top, view, overlays } = this.#place;
     makeDirectory(top, path.posix.dirname(at), 'placed');
     const absolute = path.join(top, at);
@@ -128,22 +128,23 @@ export class Filling {
     if (there !== undefined && !there.isDirectory()) {
       throw new Fault('BAD_REQUEST', `placed: "${at}" is a file or link in the inputs; a tree cannot take its place`, { field: 'placed' });
     }
-    if (overlays !== undefined) return this.#bind(at, root, signal);
+    if (overlays !== undefined) return this.#bind(at, root, message, signal);
     if (there !== undefined) await removeTree(absolute);
     using _slot = await view.slot(signal);
     const before = view.bytesIn;
     const taken = await view.take(root, at, absolute, signal);
-    const table = taken?.table ?? (await this.#copy(at, root, signal));
+    const table = taken?.table ?? (await this.#copy(at, root, message, signal));
     if (taken !== undefined) this.#restored(at, taken.rung, before);
     this.#tables.push(table);
     this.#bases.set(at, { kind: 'stats', root, table });
     this.#copies.set(at, table);
   }
 
-  async #copy(at: string, root: Digest, signal: AbortSignal): Promise<StatTable> {
+  async #copy(at: string, root: Digest, message: Digest | undefined, signal: AbortSignal): Promise<StatTable> {
     const { view } = this.#place;
     const absolute = path.join(this.#place.root, at);
     const before = view.bytesIn;
+    await view.bringTree(root, message, signal);
     await materialise(root, absolute, view, signal);
     this.#restored(at, view.bytesIn > before ? 'fetch' : 'copy', before);
     return statTree(absolute, root, new DirectoryReader(view.readDirectory, view.bringDirectories), signal);
@@ -168,10 +169,10 @@ export class Filling {
     }
   }
 
-  async #bind(at: string, root: Digest, signal: AbortSignal): Promise<void> {
+  async #bind(at: string, root: Digest, message: Digest | undefined, signal: AbortSignal): Promise<void> {
     const { root: top, view } = this.#place;
     const before = view.bytesIn;
-    const lease = this.#leases.use(await view.tree(root, at, signal));
+    const lease = this.#leases.use(await view.tree(root, at, signal, message));
     this.#restored(at, lease.rung, before);
     fs.mkdirSync(path.join(top, at), { recursive: true });
     this.binds.push({ from: lease.path, to: at });

@@ -3,7 +3,7 @@ import type { RangeCounters } from '../packs/hedged-get.ts';
 /** Sums since the start, for metrics and figures. */
 export type DirectCounters = RangeCounters & {
   rangesRetried: number;
-  /** Blobs that came from the bucket and were good; their bytes. */
+  /** Blobs that came from the bucket and were good, or that somebody else looks at; their bytes. */
   blobs: number;
   blobBytes: number;
   /** Blobs that came from the bucket and were not what their digest says, or lay in a frame that could not be read. */

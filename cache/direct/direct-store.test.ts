@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
@@ -8,7 +8,7 @@ import { openDirectRig, type DirectRig } from '../../test/fixtures/direct-rig.ts
 import type { Misbehaviour } from '../../test/fixtures/fake-s3.ts';
 import { tempDir } from '../../test/fixtures/temp-dir.ts';
 import { until } from '../../test/fixtures/until.ts';
-import { digestOf, EMPTY_DIGEST, type Digest } from '../digest.ts';
+import { digestOf, EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { openFileWriters } from '../layer/file-writers.ts';
 import { fetchFiles } from '../layer/place-files.ts';
 
@@ -173,6 +173,52 @@ test('a reader that leaves gives back the room of what it did not take', async (
   await expectAll(rig, blobs);
   using room = await rig.fetcher.budget.take(4 * MIB, AbortSignal.timeout(1_000));
   expect(room).toBeDefined();
+});
+
+test('many files are made of frames as they are stored, each blob once, and what is damaged there comes through the store behind', async () => {
+  await using rig = await openDirectRig({ settings: { ...HASTY, hedgeMs: 60_000, rangeBytes: MIB } });
+  await using dir = await tempDir();
+  await using writers = openFileWriters(systemClock);
+  const digests = [...(await putMany(rig, 600, 20_000)).keys()];
+  const place = async (name: string) => {
+    mkdirSync(path.join(dir.path, name));
+    const files = digests.flatMap((digest, index) =>
+      ['one', 'other'].map((which) => ({ path: path.join(dir.path, name, `${index}-${which}`), digest, executable: false, mode: 0o644 })),
+    );
+    expect(await fetchFiles(files, rig.store, writers, signal)).toBe(digests.reduce((sum, digest) => sum + sizeOf(digest), 0));
+    for (const file of files) expect(digestOf(readFileSync(file.path))).toBe(file.digest);
+    return files;
+  };
+  const [one, other] = await place('good');
+  expect(rig.fallenBack).toEqual([]);
+  expect(rig.fetcher.counters).toMatchObject({ blobs: 600, blobsFallenBack: 0 });
+  expect(statSync(one?.path ?? '').ino, 'files that are alike are one').toBe(statSync(other?.path ?? '').ino);
+  let spoilt = '';
+  rig.spoil = (_, { headers }) => {
+    spoilt ||= headers.range ?? '';
+    return headers.range === spoilt ? { kind: 'corrupt', offset: 700 } : undefined;
+  };
+  await place('mended');
+  expect(rig.fallenBack.length).toBeLessThan(digests.length / 2);
+});
+
+test('pieces that large files have in common come once for all who read at the same time', async () => {
+  await using rig = await openDirectRig();
+  await using dir = await tempDir();
+  await using writers = openFileWriters(systemClock);
+  const common = [randomBytes(3 * MIB), randomBytes(3 * MIB)];
+  const contents = Array.from({ length: 4 }, (_, index) => Buffer.concat([...common, Buffer.from(`end ${index}`)]));
+  for (const bytes of contents) await rig.own.put(digestOf(bytes), bytes, signal);
+  const files = contents.map((bytes, index) => ({
+    path: path.join(dir.path, String(index)),
+    digest: digestOf(bytes),
+    executable: false,
+    mode: 0o644,
+  }));
+  await fetchFiles(files, rig.store, writers, signal);
+  for (const file of files) expect(digestOf(readFileSync(file.path))).toBe(file.digest);
+  expect(rig.fallenBack).toEqual([]);
+  expect(rig.fetcher.counters.rangeBytes).toBeLessThan(2 * 6 * MIB);
 });
 
 test('a large blob comes from the bucket, piece after piece', async () => {

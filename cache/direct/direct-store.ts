@@ -1,6 +1,6 @@
 import type { BlobStore } from '../blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
-import { BULK_BLOB_BYTES_MAX, bulkSourceOf, type BulkBlob, type BulkSource } from '../layer/bulk-source.ts';
+import { BULK_BLOB_BYTES_MAX, bulkSourceOf, type BulkBlob, type BulkSource, type PackedBlobs } from '../layer/bulk-source.ts';
 import { stretches, stretchesInOrder } from '../packs/stretches.ts';
 import { verified } from '../verify.ts';
 import { ahead } from './ahead.ts';
@@ -16,8 +16,8 @@ const LARGE_BYTES_MAX = 512 * 1024 * 1024;
 /** Requests that a large blob has under way or waiting to be taken. */
 const LARGE_AHEAD_COUNT = 8;
 
-/** Blobs that one request brought, and the room that they take. */
-type Fetched = { readonly blobs: readonly BulkBlob[]; readonly room: Disposable };
+/** What one request brought, and the room that it takes. */
+type Fetched<T = readonly BulkBlob[]> = { readonly brought: T; readonly room: Disposable };
 
 /**
  * Reads from the bucket what a plan says lies there, and all else, and whatever fails on that way, through `next`: so it fails only where
@@ -43,17 +43,25 @@ export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: Direc
     async *getLarge(digest, signal) {
       yield* (await largeOf(digest, 'as-they-are', signal)) ?? next.get(digest, undefined, signal);
     },
+    async *getPacked(digests, signal) {
+      const fetch = (stretch: StretchToRead, either: AbortSignal) => packedOf(stretch, fetcher, either);
+      for await (const packed of fetchPlanned({ digests, planned, named: new Set(), fetch, fetcher }, signal)) {
+        if (packed === undefined) continue;
+        for (const { blobs } of packed.frames) {
+          fetcher.counters.blobs += blobs.length;
+          fetcher.counters.blobBytes += blobs.reduce((sum, { length }) => sum + length, 0);
+        }
+        yield packed;
+      }
+    },
     put: (digest, source, signal) => next.put(digest, source, signal),
     findMissing: (digests, signal) => next.findMissing(digests, signal),
     async *getMany(digests, signal) {
       const left = new Set(digests);
       const named = new Set<Digest>();
-      using rooms = new OpenRooms();
-      const produce = (give: (fetched: Fetched) => void, either: AbortSignal) =>
-        fetchPlanned({ digests, planned, named, give, rooms, fetcher }, either);
-      for await (const { blobs, room } of ahead(produce, signal)) {
+      const fetch = (stretch: StretchToRead, either: AbortSignal) => fetcher.fetch(stretch, either);
+      for await (const blobs of fetchPlanned({ digests, planned, named, fetch, fetcher }, signal)) {
         for (const blob of blobs) if (left.delete(blob.digest)) yield blob;
-        room[Symbol.dispose]();
       }
       for (const digest of left) if (named.has(digest)) countFallenBack(fetcher);
       if (left.size > 0) yield* bulkSourceOf(next).getMany([...left], signal);
@@ -61,18 +69,32 @@ export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: Direc
   };
 }
 
-type PlannedReads = {
+type PlannedReads<T> = {
   readonly digests: readonly Digest[];
   readonly planned: PlanReads;
   /** Gets what plans name. */
   readonly named: Set<Digest>;
-  readonly give: (fetched: Fetched) => void;
-  readonly rooms: OpenRooms;
+  readonly fetch: (stretch: StretchToRead, signal: AbortSignal) => Promise<T>;
   readonly fetcher: DirectFetcher;
 };
 
-/** Fetches all that plans name; the next plan is asked for while the last frames of one are fetched. */
-async function fetchPlanned({ digests, planned, named, give, rooms, fetcher }: PlannedReads, signal: AbortSignal): Promise<void> {
+/** All that plans name, by one request each, some requests ahead of who takes it. */
+async function* fetchPlanned<T>(reads: PlannedReads<T>, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+  using rooms = new OpenRooms();
+  const produce = (give: (fetched: Fetched<T>) => void, either: AbortSignal) => fetchEach(reads, rooms, give, either);
+  for await (const { brought, room } of ahead(produce, signal)) {
+    yield brought;
+    room[Symbol.dispose]();
+  }
+}
+
+/** The next plan is asked for while the last frames of one are fetched. */
+async function fetchEach<T>(
+  { digests, planned, named, fetch, fetcher }: PlannedReads<T>,
+  rooms: OpenRooms,
+  give: (fetched: Fetched<T>) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const toPlan = digests.filter((digest) => digest !== EMPTY_DIGEST);
   const underWay = new Set<Promise<void>>();
   const planNext = () => {
@@ -82,9 +104,8 @@ async function fetchPlanned({ digests, planned, named, give, rooms, fetcher }: P
     return plan;
   };
   const begin = (stretch: StretchToRead, room: Disposable): void => {
-    const task: Promise<void> = fetcher
-      .fetch(stretch, signal)
-      .then((blobs) => give({ blobs, room }))
+    const task: Promise<void> = fetch(stretch, signal)
+      .then((brought) => give({ brought, room }))
       .finally(() => underWay.delete(task));
     task.catch(() => {}); // it fails where the signal aborts only, and then this does too
     underWay.add(task);
@@ -132,13 +153,14 @@ async function* largeBlob(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
+  using _ = fetcher.shared.join();
   const groups = stretchesInOrder(frames, fetcher.settings.rangeBytes);
   const waiting: Promise<Fetched>[] = [];
   const rooms = new OpenRooms();
   const fetchOne = async (together: readonly FrameToRead[]): Promise<Fetched> => {
     const stretch = { frames: together, worksUntil };
     const room = rooms.add(await fetcher.budget.take(costOf(stretch), either));
-    return { blobs: await fetcher.fetch(stretch, either, pieces), room };
+    return { brought: await fetcher.fetch(stretch, either, { check: pieces, shared: fetcher.shared }), room };
   };
   let done = 0;
   try {
@@ -152,8 +174,8 @@ async function* largeBlob(
       }
       const fetched = await waiting.shift();
       const wanted = group.flatMap(({ blobs }) => blobs);
-      if (fetched === undefined || fetched.blobs.length < wanted.length) break;
-      for (const { bytes } of fetched.blobs) {
+      if (fetched === undefined || fetched.brought.length < wanted.length) break;
+      for (const { bytes } of fetched.brought) {
         done += bytes.byteLength;
         yield bytes;
       }
@@ -167,6 +189,15 @@ async function* largeBlob(
   if (done === sizeOf(digest)) return;
   countFallenBack(fetcher);
   yield* next.get(digest, done === 0 ? undefined : { offset: done }, signal);
+}
+
+/** A request's frames as they came; what did not come whole is left out. */
+async function packedOf(stretch: StretchToRead, fetcher: DirectFetcher, signal: AbortSignal): Promise<PackedBlobs | undefined> {
+  const bytes = await fetcher.read(stretch, signal);
+  const first = stretch.frames[0]?.frame.offset ?? 0;
+  if (bytes === undefined) return undefined;
+  const frames = stretch.frames.map(({ frame, blobs }) => ({ frame, at: frame.offset - first, blobs }));
+  return { bytes: bytes.buffer, frames: frames.filter(({ frame, at }) => at + frame.storedBytes <= bytes.byteLength) };
 }
 
 /** Stored and raw bytes that reading it takes. */

@@ -14,6 +14,7 @@ import { inTries } from '../packs/tries.ts';
 import { verifyBytes } from '../verify.ts';
 import { newDirectCounters, type DirectCounters } from './counters.ts';
 import type { FrameToRead } from './plan.ts';
+import { SharedFrames } from './shared-frames.ts';
 import { openDirectUploads, type DirectUploads, type UploadSettings } from './uploads.ts';
 import { openUrlObjects, type UrlObjects } from './url-objects.ts';
 
@@ -60,6 +61,16 @@ export type StretchToRead = { readonly frames: readonly FrameToRead[]; readonly 
 /** Whether blobs are hashed as they come, or by whoever asked, as a part of something larger. */
 export type PieceCheck = 'verified' | 'as-they-are';
 
+export type FetchOptions = {
+  /** Whether the blobs are to have their digests. @default verified */
+  readonly check?: PieceCheck;
+  /** What others have fetched is taken from there, and what is fetched is left there. @default neither */
+  readonly shared?: SharedFrames;
+};
+
+/** The bytes of a frame; undefined where it did not come. */
+type Raw = Uint8Array | undefined;
+
 /** Reads from the bucket by URLs, for all who restore on this agent: one bound for memory, and one for requests. */
 export interface DirectFetcher extends AsyncDisposable {
   readonly settings: DirectSettings;
@@ -68,18 +79,21 @@ export interface DirectFetcher extends AsyncDisposable {
   readonly uploads: DirectUploads;
   /** Room for what is fetched, taken before `fetch` and given back when its blobs were taken. */
   readonly budget: ByteBudget;
+  /** What readers of large blobs have in common. */
+  readonly shared: SharedFrames;
   /** Whether the bucket was reached the last time. */
   readonly isReachable: boolean;
   /** Whether it is worth trying now: where it could not be reached, one request now and then finds out whether it can be again. */
   readonly mayTry: boolean;
   /** Whether URLs that work until then (by the monotonic clock) have ended. */
   hasEnded(worksUntil: number): boolean;
+  /** The stored bytes from the first frame to the last one, or as many as came; undefined where none did. @throws as `fetch` */
+  read(stretch: StretchToRead, signal: AbortSignal): Promise<Buffer<ArrayBuffer> | undefined>;
   /**
    * Those of the frames' blobs that came and have their digests, in order; they are views of larger buffers. What did not come, for
-   * whatever reason, is left out. @param check whether they are to have their digests @default verified
-   * @throws the reason of `signal` only
+   * whatever reason, is left out. @throws the reason of `signal` only
    */
-  fetch(stretch: StretchToRead, signal: AbortSignal, check?: PieceCheck): Promise<readonly BulkBlob[]>;
+  fetch(stretch: StretchToRead, signal: AbortSignal, options?: FetchOptions): Promise<readonly BulkBlob[]>;
 }
 
 export function openDirectFetcher(
@@ -94,6 +108,7 @@ class Fetcher implements DirectFetcher {
   readonly settings: DirectSettings;
   readonly counters = newDirectCounters();
   readonly budget: ByteBudget;
+  readonly shared = new SharedFrames();
   readonly uploads: DirectUploads;
   readonly #env: Env;
   readonly #prng: Prng;
@@ -134,16 +149,45 @@ class Fetcher implements DirectFetcher {
     return this.#env.clock.monotonic() >= worksUntil;
   }
 
-  async fetch(stretch: StretchToRead, signal: AbortSignal, check: PieceCheck = 'verified'): Promise<readonly BulkBlob[]> {
-    const bytes = await this.#read(stretch, signal);
-    const first = stretch.frames[0]?.frame.offset ?? 0;
-    if (bytes === undefined) return [];
-    const found = await Promise.all(stretch.frames.map((at) => this.#blobsOf(at, bytes.subarray(at.frame.offset - first), check)));
-    return found.flat();
+  async fetch(
+    stretch: StretchToRead,
+    signal: AbortSignal,
+    { check = 'verified', shared }: FetchOptions = {},
+  ): Promise<readonly BulkBlob[]> {
+    const raw = await Promise.all(shared === undefined ? this.#frames(stretch, signal) : this.#framesOnce(stretch, shared, signal));
+    return stretch.frames.flatMap(({ blobs }, index) => this.#blobsOf(blobs, raw[index], check));
   }
 
-  /** The stored bytes from the first frame to the last one, or undefined where they could not be had. */
-  async #read({ frames, worksUntil }: StretchToRead, signal: AbortSignal): Promise<Buffer | undefined> {
+  /** The raw bytes of each frame, by one request. */
+  #frames(stretch: StretchToRead, signal: AbortSignal): readonly Promise<Raw>[] {
+    const [first, ...more] = stretch.frames;
+    if (first === undefined) return [];
+    const read = this.read(stretch, signal);
+    return stretch.frames.map(async (at) => {
+      const bytes = await read;
+      return bytes === undefined
+        ? undefined
+        : await this.#decoded(at, bytes.subarray(at.frame.offset - first.frame.offset), more.length > 0);
+    });
+  }
+
+  /** As `#frames`, where those that others have asked for are theirs; unless they do not come. */
+  #framesOnce({ frames, worksUntil }: StretchToRead, shared: SharedFrames, signal: AbortSignal): readonly Promise<Raw>[] {
+    const known = new Map(frames.map((at) => [at, shared.get(at.frame)]));
+    const lacking = frames.filter((at) => known.get(at) === undefined);
+    for (const [index, raw] of this.#frames({ frames: lacking, worksUntil }, signal).entries()) {
+      const at = lacking[index];
+      if (at !== undefined) shared.add(at.frame, raw);
+      if (at !== undefined) known.set(at, raw);
+    }
+    const own = new Set(lacking);
+    return frames.map(async (at) => {
+      const raw = await known.get(at);
+      return raw !== undefined || own.has(at) ? raw : await this.#frames({ frames: [at], worksUntil }, signal)[0];
+    });
+  }
+
+  async read({ frames, worksUntil }: StretchToRead, signal: AbortSignal): Promise<Buffer<ArrayBuffer> | undefined> {
     const [first] = frames;
     const last = frames.at(-1);
     if (first === undefined || last === undefined) return undefined;
@@ -174,20 +218,22 @@ class Fetcher implements DirectFetcher {
     }
   }
 
-  /** `from` begins with the frame. */
-  async #blobsOf({ frame, blobs }: FrameToRead, from: Uint8Array, check: PieceCheck): Promise<readonly BulkBlob[]> {
-    const good: BulkBlob[] = [];
+  /** `from` begins with the frame; `isShared`: other frames lie in the same buffer, which shall not be kept for one of them. */
+  async #decoded({ frame, blobs }: FrameToRead, from: Uint8Array, isShared: boolean): Promise<Raw> {
     try {
       const raw = await decodeFrame(frame, from.subarray(0, frame.storedBytes));
-      for (const { digest, offset, length } of blobs) {
-        const bytes = raw.subarray(offset, offset + length);
-        if (this.#isGood(digest, bytes, check)) good.push({ digest, bytes });
-      }
+      return isShared && frame.encoding === 'raw' ? Uint8Array.from(raw) : raw;
     } catch (error) {
       this.counters.blobsDamaged += blobs.length;
       this.#env.log.warn('bucket-frame-damaged', { object: frame.pack, offset: frame.offset, error });
+      return undefined;
     }
-    return good;
+  }
+
+  #blobsOf(blobs: FrameToRead['blobs'], raw: Raw, check: PieceCheck): readonly BulkBlob[] {
+    if (raw === undefined) return [];
+    const found = blobs.map(({ digest, offset, length }) => ({ digest, bytes: raw.subarray(offset, offset + length) }));
+    return found.filter(({ digest, bytes }) => this.#isGood(digest, bytes, check));
   }
 
   #isGood(digest: BulkBlob['digest'], bytes: Uint8Array, check: PieceCheck): boolean {

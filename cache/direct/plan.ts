@@ -1,9 +1,6 @@
 import type { Digest } from '../digest.ts';
 import { FRAME_MAX_BYTES } from '../packs/format.ts';
-import type { FrameIn } from '../packs/frame.ts';
-
-/** A blob, or a piece of one, within the raw bytes of its frame. */
-export type BlobInFrame = { readonly digest: Digest; readonly offset: number; readonly length: number };
+import type { BlobInFrame, FrameIn } from '../packs/frame.ts';
 
 /** A frame to fetch. `pack` names its object in messages: a URL is as good as a password while it works. */
 export type FrameToRead = { readonly frame: FrameIn; readonly url: string; readonly blobs: readonly BlobInFrame[] };

@@ -1,11 +1,18 @@
 import type { BlobStore } from '../blob-store.ts';
 import { ByteBudget } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
+import type { BlobInFrame, FrameIn } from '../packs/frame.ts';
 
 /** Blobs up to this size are asked for in bulk; larger ones are streamed. */
 export const BULK_BLOB_BYTES_MAX = 1024 * 1024;
 
 export type BulkBlob = { readonly digest: Digest; readonly bytes: Uint8Array };
+
+/** Frames that lie in one buffer, which is the taker's, each at its `at`, and where in their raw bytes blobs are. */
+export type PackedBlobs = {
+  readonly bytes: ArrayBuffer;
+  readonly frames: readonly { readonly frame: FrameIn; readonly at: number; readonly blobs: readonly BlobInFrame[] }[];
+};
 
 /**
  * A store that has a faster way for many small blobs than one call for each, such as reading the frames of packs that hold them. A
@@ -18,6 +25,11 @@ export interface BulkSource {
    * @throws {Fault} BLOB_UNKNOWN naming a digest that it does not have; as `BlobStore.get`.
    */
   getMany(digests: readonly Digest[], signal: AbortSignal): AsyncIterable<BulkBlob>;
+  /**
+   * What it can of the same as they are stored, for whoever decodes and checks by himself. What is left out, or turns out to be other
+   * bytes, `getMany` is to be asked for: that finds out why. @default nothing
+   */
+  getPacked?(digests: readonly Digest[], signal: AbortSignal): AsyncIterable<PackedBlobs>;
   /**
    * The bytes of one larger blob, as `BlobStore.get` gives them, but not verified: the caller checks them as a whole, and asks `get` where
    * they are other ones, which finds out which are. @default as `get`

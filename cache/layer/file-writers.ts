@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../base/clock.ts';
 import { FAULTS, Fault, type FaultCode } from '../../base/fault.ts';
 import type { Digest } from '../digest.ts';
+import type { FrameIn } from '../packs/frame.ts';
 import type { LinkedDirectory } from './link-tree.ts';
 
 /** A file that is to be made of `length` bytes at `offset` of its request's buffer, as `placeBytes` makes it. */
@@ -15,14 +16,20 @@ export type FileToWrite = {
   readonly length: number;
 };
 
+/** Files that are to be made of a frame's blobs: `offset` and `length` of each are in the frame's raw bytes, which come from `at` of the request's buffer. */
+export type FrameToUnpack = { readonly frame: FrameIn; readonly at: number; readonly files: readonly FileToWrite[] };
+
 /** What a thread is asked for. */
 export type FileRequest =
+  | { readonly kind: 'unpack'; readonly id: number; readonly frames: readonly FrameToUnpack[]; readonly bytes: ArrayBuffer }
   | { readonly kind: 'write'; readonly id: number; readonly files: readonly FileToWrite[]; readonly bytes: ArrayBuffer }
   | { readonly kind: 'link'; readonly id: number; readonly directories: readonly LinkedDirectory[] };
 export type FileAnswer = {
   readonly id: number;
   /** Directories that are not linked yet. */
   readonly left?: readonly LinkedDirectory[];
+  /** Blobs that were not what their digests say. */
+  readonly damaged?: readonly Digest[];
   readonly failure?: { readonly fault: boolean; readonly code: string | undefined; readonly message: string; readonly path?: string };
 };
 
@@ -35,6 +42,11 @@ export interface FileWriters extends AsyncDisposable {
    * request may be missing.
    */
   write(files: readonly FileToWrite[], bytes: ArrayBuffer): Promise<void>;
+  /**
+   * Decodes the frames and makes the files as `write` does; returns the blobs that were not what their digests say, of which no file is made.
+   * `bytes` belongs to the threads from then on. @throws {Fault} as `placeBytes`, but for them
+   */
+  unpack(frames: readonly FrameToUnpack[], bytes: ArrayBuffer): Promise<readonly Digest[]>;
   /** Makes a part of what `linkTree` makes, and returns the directories that are left to do. @throws the file system's error */
   link(directories: readonly LinkedDirectory[]): Promise<readonly LinkedDirectory[]>;
 }
@@ -82,6 +94,7 @@ export function openFileWriters(clock: Clock): FileWriters {
   return {
     count,
     write: async (files, bytes) => void (await ask({ kind: 'write', id: nextId++, files, bytes }, [bytes])),
+    unpack: async (frames, bytes) => (await ask({ kind: 'unpack', id: nextId++, frames, bytes }, [bytes])).damaged ?? [],
     link: async (directories) => (await ask({ kind: 'link', id: nextId++, directories }, [])).left ?? [],
     [Symbol.asyncDispose]: end,
   };

@@ -24,7 +24,7 @@ export type Stretch = { readonly key: string; readonly offset: number; readonly 
  * bytes meanwhile the link is shared rather than broken, and it waits for `hedgeMs` in any case; and second requests have a bound in bytes.
  * @throws {Fault} as `ObjectStore.get`
  */
-export async function hedgedGet(context: HedgeContext, stretch: Stretch, signal: AbortSignal): Promise<Buffer> {
+export async function hedgedGet(context: HedgeContext, stretch: Stretch, signal: AbortSignal): Promise<Buffer<ArrayBuffer>> {
   const { counters } = context;
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
@@ -119,7 +119,7 @@ async function readStretch(
   stretch: Stretch,
   signal: AbortSignal,
   onBytes: (count: number) => void,
-): Promise<Buffer> {
+): Promise<Buffer<ArrayBuffer>> {
   const { objects, counters, clock, pace } = context;
   const bytes = Buffer.allocUnsafeSlow(stretch.length);
   const startedAt = clock.monotonic();

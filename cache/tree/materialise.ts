@@ -53,9 +53,13 @@ const IN_FLIGHT_BYTES = 64 * 1024 * 1024;
 const OVERHEAD_BYTES = 16 * 1024;
 /** Files or directories made between two turns of other work: some milliseconds of a slow disk. */
 const ENTRIES_PER_TURN = 32;
-/** Files and directories that are looked at together: enough to keep every source busy, few enough to hold. */
-const FILES_AT_ONCE = 4_096;
-const DIRECTORIES_AT_ONCE = 64;
+/**
+ * Files that are asked for together: few at first, so that they come while the others are still being listed; then twice as many each time,
+ * since what several of them have in common comes once for all; at most what takes some 30 MB to remember.
+ */
+const FILES_AT_ONCE = { first: 4_096, most: 65_536 };
+/** Directories that are read together. */
+const DIRECTORIES_AT_ONCE = 8;
 
 /** Writes files with bytes from `store`. */
 export function storeFileSource(store: BlobStore): FileSource {
@@ -129,6 +133,7 @@ class TreeMaker {
   readonly #making: Making;
   readonly #modes: Modes;
   readonly #turns = new Turns(ENTRIES_PER_TURN);
+  #filesAtOnce = FILES_AT_ONCE.first;
   readonly #directories: Finished[] = [];
   readonly #links: { readonly at: string; readonly target: string }[] = [];
   /** Names of a file beyond its first, and the first by group. */
@@ -143,7 +148,17 @@ class TreeMaker {
   async make(root: Digest): Promise<void> {
     const { signal, staging } = this.#making;
     const waiting: { at: string; digest: Digest }[] = [{ at: '', digest: root }];
-    while (waiting.length > 0) await this.#makeSome(waiting);
+    let placing = Promise.resolve();
+    try {
+      while (waiting.length > 0) {
+        const files = await this.#makeSome(waiting); // while the files of those before come
+        await placing;
+        placing = this.#place(files);
+        placing.catch(() => {}); // awaited before the next, or below
+      }
+    } finally {
+      await placing;
+    }
     for (const { at, group } of this.#otherNames)
       fs.linkSync(path.join(staging, this.#firstNames.get(group) ?? at), path.join(staging, at));
     for (const { at, target } of this.#links) {
@@ -153,17 +168,17 @@ class TreeMaker {
     }
     for (const { at, properties } of this.#directories.toReversed()) {
       await this.#turns.take();
-      fs.chmodSync(path.join(staging, at), properties?.mode ?? this.#modes.directory);
+      fs.chmodSync(`${staging}/${at}`, properties?.mode ?? this.#modes.directory);
       const mtimeS = mtimeOf(properties?.mtimeUs);
-      fs.utimesSync(path.join(staging, at), mtimeS, mtimeS);
+      fs.utimesSync(`${staging}/${at}`, mtimeS, mtimeS);
     }
   }
 
-  /** Takes directories from the end of `waiting`, makes them and their files, and adds those below them. */
-  async #makeSome(waiting: { at: string; digest: Digest }[]): Promise<void> {
+  /** Takes directories from the end of `waiting`, makes them, adds those below them, and returns their files. */
+  async #makeSome(waiting: { at: string; digest: Digest }[]): Promise<readonly FileToPlace[]> {
     const { reader, signal, staging } = this.#making;
     const files: FileToPlace[] = [];
-    while (files.length < FILES_AT_ONCE && waiting.length > 0) {
+    while (files.length < this.#filesAtOnce && waiting.length > 0) {
       const some = waiting.splice(-DIRECTORIES_AT_ONCE);
       const read = new Map<Digest, Directory>();
       const wanted = new Set(some.map(({ digest }) => digest));
@@ -173,14 +188,15 @@ class TreeMaker {
         if (directory === undefined) throw new Error(`Directory ${digest} was read and is not there`);
         await this.#turns.take();
         signal.throwIfAborted();
-        fs.mkdirSync(path.join(staging, at), { mode: 0o700 });
+        fs.mkdirSync(`${staging}/${at}`, { mode: 0o700 });
         this.#directories.push({ at, properties: directory.properties });
         for (const file of directory.files) this.#addFile(below(at, file.name), file, files);
         for (const link of directory.symlinks) this.#addLink(below(at, link.name), link.target);
         for (const child of directory.directories) waiting.push({ at: below(at, child.name), digest: child.digest });
       }
     }
-    await this.#place(files);
+    this.#filesAtOnce = Math.min(this.#filesAtOnce * 2, FILES_AT_ONCE.most);
+    return files;
   }
 
   #addFile(at: string, file: FileNode, files: FileToPlace[]): void {
@@ -196,7 +212,7 @@ class TreeMaker {
       this.#firstNames.set(group, at);
     }
     const { digest, executable } = file;
-    files.push({ path: path.join(this.#making.staging, at), digest, executable, mode, mtimeS: mtimeOf(file.properties?.mtimeUs) });
+    files.push({ path: `${this.#making.staging}/${at}`, digest, executable, mode, mtimeS: mtimeOf(file.properties?.mtimeUs) });
   }
 
   #addLink(at: string, target: string): void {

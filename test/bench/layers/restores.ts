@@ -3,10 +3,9 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Figure } from '../bench.ts';
-import type { Digest } from '../../../cache/digest.ts';
 import { openAgent, PLACE, type BenchAgent } from './agent.ts';
 import { linkedCopy } from './archive.ts';
-import { archiveKey, publish, warmAgentDir, type Field, type Ground } from './field.ts';
+import { archiveKey, publish, warmAgentDir, type Field, type Ground, type Published } from './field.ts';
 import { never } from './rig.ts';
 import { contest, type Contender } from './rounds.ts';
 
@@ -25,8 +24,13 @@ function unpacking({ archives, dir }: Ground, name: string): readonly Contender[
 }
 
 /** A step's workspace with the tree, up to the first command in it: mounted where that is possible, else copied. */
-async function ready({ mounts }: Ground, agent: BenchAgent, root: Digest, command: readonly string[] = ['true']): Promise<AsyncDisposable> {
-  const workspace = await agent.prepare(root);
+async function ready(
+  { mounts }: Ground,
+  agent: BenchAgent,
+  { root, stored }: Published,
+  command: readonly string[] = ['true'],
+): Promise<AsyncDisposable> {
+  const workspace = await agent.prepare(root, stored);
   await mounts?.run(
     workspace,
     command.map((word) => word.replace('%', path.join(workspace.root, PLACE))),
@@ -43,7 +47,7 @@ export async function* sameTree(field: Field): AsyncGenerator<Figure> {
   const after = async () => held?.[Symbol.asyncDispose]();
   const overlay = (name: string, command: readonly string[]): Contender => ({
     name,
-    work: async () => (held = await ready(field, agent, root, command)),
+    work: async () => (held = await ready(field, agent, trees.base, command)),
     after,
   });
   const mounted = overlay('overlay', ['true']);
@@ -79,7 +83,7 @@ export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
         await rig.coolDown();
         agent = await openAgent(own, rig.store, mounts?.tools, env);
       },
-      work: async () => (held = agent === undefined ? undefined : await ready(field, agent, trees[variant].root)),
+      work: async () => (held = agent === undefined ? undefined : await ready(field, agent, trees[variant])),
       async after() {
         await held?.[Symbol.asyncDispose]();
         await agent?.[Symbol.asyncDispose]();
@@ -91,7 +95,7 @@ export async function* bumpedTree(field: Field): AsyncGenerator<Figure> {
 }
 
 /** An agent with an empty tier and a data plane with an empty one: all comes from the bucket. */
-function fetching(field: Ground, root: Digest): Contender {
+function fetching(field: Ground, tree: Published): Contender {
   const { rig, env, dir, mounts } = field;
   const own = path.join(dir, 'cold');
   let agent: BenchAgent | undefined;
@@ -102,7 +106,7 @@ function fetching(field: Ground, root: Digest): Contender {
       await rig.coolDown();
       agent = await openAgent(own, rig.store, mounts?.tools, env);
     },
-    work: async () => (held = agent === undefined ? undefined : await ready(field, agent, root)),
+    work: async () => (held = agent === undefined ? undefined : await ready(field, agent, tree)),
     async after() {
       await held?.[Symbol.asyncDispose]();
       await agent?.[Symbol.asyncDispose]();
@@ -113,7 +117,7 @@ function fetching(field: Ground, root: Digest): Contender {
 
 export async function* coldTree(field: Field): AsyncGenerator<Figure> {
   const { trees, env, rounds, meter } = field;
-  yield* contest({ of: 'cold', rounds, contenders: [...unpacking(field, 'base'), fetching(field, trees.base.root)] }, meter, env);
+  yield* contest({ of: 'cold', rounds, contenders: [...unpacking(field, 'base'), fetching(field, trees.base)] }, meter, env);
 }
 
 const MIB = 1024 * 1024;
@@ -131,11 +135,11 @@ export async function* largeFiles(field: Ground, fileBytes: number): AsyncGenera
     for (let at = 0; at < fileBytes; at += MIB) fs.writeSync(file.fd, randomBytes(MIB));
   }
   await archives?.save(path.dirname(layer), 'layer', archiveKey('large'));
-  const { root } = await publish(layer, rig);
+  const tree = await publish(layer, rig);
   for (const limit of LIMITS) {
     await rig.limit(limit);
     const of = `3 files of ${fileBytes / MIB} MiB, ${limit / 1e6} MB/s a connection`;
-    yield* contest({ of, rounds, contenders: [...unpacking(own, 'large'), fetching(own, root)] }, meter, env);
+    yield* contest({ of, rounds, contenders: [...unpacking(own, 'large'), fetching(own, tree)] }, meter, env);
     fs.rmSync(path.join(own.dir, 'discarded'), { recursive: true, force: true });
   }
   await rig.limit(undefined);
