@@ -60,6 +60,7 @@ export class LruIndex {
     const before = at.entries.get(name);
     at.entries.delete(name);
     at.entries.set(name, { sizeBytes, usedMs, own });
+    if (before?.sizeBytes === sizeBytes) return; // most uses: no sum changes
     at.bytes += sizeBytes - (before?.sizeBytes ?? 0);
     this.#count(partition, sizeBytes - (before?.sizeBytes ?? 0), before === undefined ? 1 : 0);
   }

@@ -1,3 +1,4 @@
+import type { handleUnaryCall } from '@grpc/grpc-js';
 import { Fault, isFault } from '../../base/fault.ts';
 import { digestFromProto, digestToProto, optionalDigestFromProto } from '../../proto/convert.ts';
 import type { ActionCacheHandlers } from '../../proto/gen/build/bazel/remote/execution/v2/ActionCache.ts';
@@ -21,14 +22,20 @@ const INLINE_BYTES_MAX = 1024 * 1024;
 
 /** ActionCache of the Remote Execution API. */
 export function actionCacheService(parts: DataPlaneParts): ServedService {
-  const handlers: ActionCacheHandlers = {
+  const { service } = loadProto().build.bazel.remote.execution.v2.ActionCache;
+  const handlers: Pick<ActionCacheHandlers, 'UpdateActionResult'> & { GetActionResult: GetActionResult } = {
     GetActionResult: unary(parts.env, 'GetActionResult', (request, call) => getResult(parts, request, call)),
     UpdateActionResult: unary(parts.env, 'UpdateActionResult', (request, call) => updateResult(parts, request, call)),
   };
-  return { definition: loadProto().build.bazel.remote.execution.v2.ActionCache.service, handlers };
+  const responseSerialize = (result: ActionResult | Buffer): Buffer =>
+    Buffer.isBuffer(result) ? result : service.GetActionResult.responseSerialize(result);
+  return { definition: { ...service, GetActionResult: { ...service.GetActionResult, responseSerialize } }, handlers };
 }
 
-async function getResult(parts: DataPlaneParts, request: GetActionResultRequest__Output, call: Call): Promise<ActionResult> {
+/** Answers in wire form where nothing is put into the result. */
+type GetActionResult = handleUnaryCall<GetActionResultRequest__Output, ActionResult | Buffer>;
+
+async function getResult(parts: DataPlaneParts, request: GetActionResultRequest__Output, call: Call): Promise<ActionResult | Buffer> {
   const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const action = digestFromProto(request.actionDigest, 'action_digest');
@@ -37,7 +44,9 @@ async function getResult(parts: DataPlaneParts, request: GetActionResultRequest_
     // What goes into builds of ours must come from agents of ours: a client only says that it ran something.
     if (entry === undefined || (access.identity.kind === 'service' && entry.writer.kind !== 'executor')) continue;
     if (access.identity.kind !== 'service' && entry.result.byteLength > CLIENT_MESSAGE_BYTES) continue;
-    const result = loadProto().build.bazel.remote.execution.v2.ActionResult.deserialize(Buffer.from(entry.result));
+    const bytes = Buffer.from(entry.result.buffer, entry.result.byteOffset, entry.result.byteLength);
+    if (!request.inlineStdout && !request.inlineStderr && request.inlineOutputFiles.length === 0) return bytes;
+    const result = loadProto().build.bazel.remote.execution.v2.ActionResult.deserialize(bytes);
     return inlined(result, request, entry.result.byteLength, parts.storeOf(access.view), call.signal);
   }
   throw new Fault('ACTION_UNKNOWN', `No complete result of ${action} in ${access.view.reads.join(', ')}`);

@@ -1,11 +1,9 @@
 import { Fault, wrap, isFault } from '../../base/fault.ts';
 import { digestFromProto, digestToProto } from '../../proto/convert.ts';
-import type { BatchReadBlobsRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/BatchReadBlobsRequest.ts';
 import type { BatchReadBlobsResponse } from '../../proto/gen/build/bazel/remote/execution/v2/BatchReadBlobsResponse.ts';
 import type { BatchUpdateBlobsRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/BatchUpdateBlobsRequest.ts';
 import type { BatchUpdateBlobsResponse } from '../../proto/gen/build/bazel/remote/execution/v2/BatchUpdateBlobsResponse.ts';
 import type { ContentAddressableStorageHandlers } from '../../proto/gen/build/bazel/remote/execution/v2/ContentAddressableStorage.ts';
-import type { FindMissingBlobsRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/FindMissingBlobsRequest.ts';
 import { serverStream, unary, type Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import type { ServedService } from '../../proto/serve.ts';
@@ -16,6 +14,7 @@ import { sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
 import { decompressZstdSync } from '../zstd.ts';
 import { accessOf, requireUploads } from './access.ts';
+import { BATCH_READ, FIND_MISSING, readDigestRequest, type DigestRequest } from './digest-request.ts';
 import { getTree } from './get-tree.ts';
 import { BATCH_BYTES_MAX, BLOB_OVERHEAD_BYTES, CLIENT_MESSAGE_BYTES, DIGESTS_MAX, IN_FLIGHT_BYTES } from './limits.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
@@ -24,33 +23,44 @@ import { tellStaged } from './staging-service.ts';
 
 const OK = { code: 0, message: '', details: [] };
 
+type Handlers = Omit<ContentAddressableStorageHandlers, 'FindMissingBlobs' | 'BatchReadBlobs'>;
+
 /** ContentAddressableStorage of the Remote Execution API. */
 export function casService(parts: DataPlaneParts): ServedService {
   const { env } = parts;
   const budget = new ByteBudget(IN_FLIGHT_BYTES);
-  const handlers: ContentAddressableStorageHandlers = {
-    FindMissingBlobs: unary(env, 'FindMissingBlobs', (request, call) => findMissing(parts, request, call)),
+  const { service } = loadProto().build.bazel.remote.execution.v2.ContentAddressableStorage;
+  const handlers: Handlers = {
     BatchUpdateBlobs: unary(env, 'BatchUpdateBlobs', (request, call) => batchUpdate(parts, budget, request, call)),
-    BatchReadBlobs: unary(env, 'BatchReadBlobs', (request, call) => batchRead(parts, budget, request, call)),
     GetTree: serverStream(env, 'GetTree', (request, call) => getTree(parts, request, call)),
     SplitBlob: unary(env, 'SplitBlob', (request, call) => splitBlob(parts, request, call)),
     SpliceBlob: unary(env, 'SpliceBlob', (request, call) => spliceBlob(parts, request, call)),
   };
-  return { definition: loadProto().build.bazel.remote.execution.v2.ContentAddressableStorage.service, handlers };
+  const ofDigests = {
+    FindMissingBlobs: unary(env, 'FindMissingBlobs', (request: DigestRequest, call) => findMissing(parts, request, call)),
+    BatchReadBlobs: unary(env, 'BatchReadBlobs', (request: DigestRequest, call) => batchRead(parts, budget, request, call)),
+  };
+  const { FindMissingBlobs, BatchReadBlobs } = service;
+  const definition = {
+    ...service,
+    FindMissingBlobs: { ...FindMissingBlobs, requestDeserialize: (bytes: Buffer) => readDigestRequest(bytes, FIND_MISSING) },
+    BatchReadBlobs: { ...BatchReadBlobs, requestDeserialize: (bytes: Buffer) => readDigestRequest(bytes, BATCH_READ) },
+  };
+  return { definition, handlers: { ...handlers, ...ofDigests } };
 }
 
 /** Blobs of a batch that are stored or read at once: each may hold a file open. */
 const BATCH_AT_ONCE = 512;
 
-async function findMissing(parts: DataPlaneParts, request: FindMissingBlobsRequest__Output, call: Call) {
+async function findMissing(parts: DataPlaneParts, request: DigestRequest, call: Call) {
   const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
-  if (request.blobDigests.length > DIGESTS_MAX) {
-    throw new Fault('BAD_REQUEST', `blob_digests has ${request.blobDigests.length} entries; ask for at most ${DIGESTS_MAX} at once`, {
+  if (request.count > DIGESTS_MAX) {
+    throw new Fault('BAD_REQUEST', `blob_digests has ${request.count} entries; ask for at most ${DIGESTS_MAX} at once`, {
       field: 'blob_digests',
     });
   }
-  const digests = request.blobDigests.map((digest, index) => digestFromProto(digest, `blob_digests[${index}]`));
+  const digests = request.digests();
   const missing = await parts.storeOf(access.view).findMissing(digests, call.signal);
   await tellStaged(parts, access, digests, call);
   return { missingBlobDigests: missing.map(digestToProto) };
@@ -99,10 +109,10 @@ function plainBytes(
   return decompressZstdSync(data, sizeOf(digest) + 1);
 }
 
-async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: BatchReadBlobsRequest__Output, call: Call) {
+async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: DigestRequest, call: Call) {
   const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
-  const digests = request.digests.map((digest, index) => digestFromProto(digest, `digests[${index}]`));
+  const digests = request.digests();
   const bytes = checkTotal([...new Set(digests)]);
   using _ = await budget.take(bytes, call.signal);
   return { responses: await readBlobs(parts.storeOf(access.view), digests, call.signal) };
