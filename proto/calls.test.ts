@@ -129,8 +129,9 @@ test('a unary call brings the answer, the token and the loopback evidence across
   const authenticator = { identify: async (evidence: Evidence) => (seen.push(evidence), who) };
   const { byteClient } = await start({ status: async (name, { identity }) => seen.push(name, identity) }, new Secret('abc'), authenticator);
   const answer = await callUnary(byteClient, 'QueryWriteStatus', { resourceName: 'x' }, { signal: never });
-  expect(answer.committedSize).toBe('3');
-  expect(seen).toEqual([{ authorization: 'Bearer abc', loopback: true }, 'x', who]);
+  expect(answer.committedSize).toBe('4');
+  const evidence = { authorization: 'Bearer abc', loopback: true };
+  expect(seen).toEqual([evidence, evidence, 'x', who]); // asked for the connection's first stream, and for the call
 });
 
 test('a fault crosses with its code, message, field, hint and wait', async () => {

@@ -6,7 +6,9 @@ import type { Authenticator } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { withAdmission } from './admission.ts';
+import { inFront } from './in-front.ts';
 import { loadDefinition } from './load.ts';
+import { RawUnary } from './raw-unary.ts';
 import { sparingWithStrangers } from './strangers.ts';
 
 /** One service with its handlers: `{ definition: loadProto().switchyard.v1.Build.service, handlers }`. */
@@ -37,6 +39,7 @@ export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What a message may grow by when another coordinator hands it on, which writes out what the caller left to its defaults. */
 const HANDED_ON_BYTES = 2 * 1024 * 1024;
+const RECEIVE_BYTES_MAX = MESSAGE_BYTES_MAX + HANDED_ON_BYTES;
 
 /**
  * Bytes that a client may send ahead on one stream, and on one connection. The window opens again once half of it is used, so a stream
@@ -52,7 +55,7 @@ const WINDOWS_BYTES = 256 * 1024 * 1024;
 const WINDOW_BYTES_MIN = 256 * 1024;
 
 const SERVER_OPTIONS = {
-  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX + HANDED_ON_BYTES,
+  'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
   'grpc.max_send_message_length': -1,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
@@ -68,8 +71,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { env, listen, services, authenticator, drainMs } = options;
   const server = new Server(SERVER_OPTIONS);
   const names = services.map(({ definition }) => serviceName(definition));
-  const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation) =>
-    server.addService(definition, withAdmission(definition, handlers, authenticator));
+  const raw = new RawUnary(RECEIVE_BYTES_MAX, env.clock);
+  const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation) => {
+    const guarded = withAdmission(definition, handlers, authenticator);
+    server.addService(definition, guarded);
+    raw.add(definition, guarded);
+  };
   for (const { definition, handlers } of services) addService(definition, handlers);
   const health = new HealthImplementation();
   const guarded = { addService } as Server; // all that the two below use of a server
@@ -89,6 +96,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const share = windowShare();
   for (const http2 of internals?.http2Servers.keys() ?? []) {
     http2.on('session', share);
+    inFront(http2, (stream, headers, next) => {
+      if (!raw.take(stream, headers)) next();
+    });
     sparingWithStrangers(http2, authenticator);
   }
   setServing(true);

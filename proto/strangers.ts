@@ -1,14 +1,13 @@
-import type { Http2Server, Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Server, Http2Session, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
 import type { Authenticator, Identity } from '../base/auth.ts';
 import { Fault, isFault } from '../base/fault.ts';
 import { isLoopback } from './admission.ts';
+import { inFront } from './in-front.ts';
 import { faultToStatus } from './status.ts';
 
 /** What a stream may send whose sender nobody knows: it holds any probe, and any question about what is served. */
 const STRANGER_BYTES_MAX = 64 * 1024;
-
-type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: readonly unknown[]) => void;
 
 /**
  * Takes little from strangers. grpc-js puts a message together before anybody asks who sends it, and a connection has as many streams as
@@ -16,14 +15,9 @@ type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...res
  * told so once its stream has sent 64 KiB. Up to there `withAdmission` answers as it does anybody.
  */
 export function sparingWithStrangers(server: Http2Server, authenticator: Authenticator): void {
-  const handlers = server.listeners('stream') as unknown as readonly OnStream[]; // what grpc-js handles streams with
-  server.removeAllListeners('stream');
   /** What the senders showed who were known, the last one of each connection: most connections have one. */
   const known = new WeakMap<Http2Session, string>();
-  const onStream: OnStream = (stream, headers, ...rest) => {
-    const go = () => {
-      for (const handle of handlers) handle.call(server, stream, headers, ...rest);
-    };
+  inFront(server, (stream, headers, go) => {
     const { session } = stream;
     const { authorization } = headers;
     if (session === undefined || known.get(session) === (authorization ?? '')) return go();
@@ -44,8 +38,7 @@ export function sparingWithStrangers(server: Http2Server, authenticator: Authent
     } catch (error) {
       beware(error);
     }
-  };
-  server.on('stream', onStream);
+  });
 }
 
 function cutAfter(bytesMax: number, stream: ServerHttp2Stream, fault: Fault): void {
