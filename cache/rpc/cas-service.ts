@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Fault, wrap, isFault } from '../../base/fault.ts';
 import { digestFromProto, digestToProto } from '../../proto/convert.ts';
 import type { BatchReadBlobsResponse } from '../../proto/gen/build/bazel/remote/execution/v2/BatchReadBlobsResponse.ts';
@@ -16,7 +17,7 @@ import { decompressZstdSync } from '../zstd.ts';
 import { accessOf, requireUploads } from './access.ts';
 import { BATCH_READ, FIND_MISSING, readDigestRequest, type DigestRequest } from './digest-request.ts';
 import { getTree } from './get-tree.ts';
-import { BATCH_BYTES_MAX, BLOB_OVERHEAD_BYTES, CLIENT_MESSAGE_BYTES, DIGESTS_MAX, IN_FLIGHT_BYTES } from './limits.ts';
+import { BATCH_BYTES_MAX, BATCH_COUNT_MAX, BLOB_OVERHEAD_BYTES, CLIENT_MESSAGE_BYTES, DIGESTS_MAX, IN_FLIGHT_BYTES } from './limits.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
 import { spliceBlob, splitBlob } from './split-splice.ts';
 import { tellStaged } from './staging-service.ts';
@@ -51,6 +52,8 @@ export function casService(parts: DataPlaneParts): ServedService {
 
 /** Blobs of a batch that are stored or read at once: each may hold a file open. */
 const BATCH_AT_ONCE = 512;
+/** Most that the words of one failure take. Where an answer has no more room for them, the code says it alone. */
+const WORDS_BYTES = 1_024;
 
 async function findMissing(parts: DataPlaneParts, request: DigestRequest, call: Call) {
   const access = accessOf(parts, request.instanceName, call);
@@ -78,10 +81,14 @@ async function batchUpdate(parts: DataPlaneParts, budget: ByteBudget, request: B
     digest: digestToProto(digest),
     status: OK,
   }));
+  let room = roomIn(blobs.length);
   // Side by side: a store may make many of them durable at once.
   const putOne = async ({ digest, data, compressor }: (typeof blobs)[number], index: number, signal: AbortSignal) => {
     const status = await statusOf(async () => await store.put(digest, plainBytes(digest, data, compressor), signal));
-    if (status !== undefined) responses[index] = { digest: digestToProto(digest), status };
+    if (status === undefined) return;
+    const told = said(status, room);
+    responses[index] = { digest: digestToProto(digest), status: told };
+    if (told.message !== '') room -= WORDS_BYTES;
   };
   await forEachWithin(
     blobs.entries(),
@@ -113,7 +120,7 @@ async function batchRead(parts: DataPlaneParts, budget: ByteBudget, request: Dig
   const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
   const digests = request.digests();
-  const bytes = checkTotal([...new Set(digests)]);
+  const bytes = checkTotal([...new Set(digests)], request.count);
   using _ = await budget.take(bytes, call.signal);
   return { responses: await readBlobs(parts.storeOf(access.view), digests, call.signal) };
 }
@@ -131,25 +138,29 @@ async function readBlobs(
   };
   await forEachWithin(new Set(digests), BATCH_AT_ONCE, () => 1, readOne, signal);
   const responses: NonNullable<BatchReadBlobsResponse['responses']> = [];
-  let messageBytes = 0;
+  let room = roomIn(digests.length);
   for (const digest of digests) {
-    messageBytes += sizeOf(digest) + BLOB_OVERHEAD_BYTES;
     let data: Uint8Array = new Uint8Array(0);
     const status = await statusOf(async () => {
-      if (messageBytes > CLIENT_MESSAGE_BYTES)
-        throw new Fault('LIMIT_EXCEEDED', `No room in this answer: ask for ${digest} in another call`);
       const bytes = found.get(digest) ?? data;
       if (!(bytes instanceof Uint8Array)) throw bytes.error;
+      if (bytes.byteLength > room) throw new Fault('LIMIT_EXCEEDED', `No room in this answer: ask for ${digest} in another call`);
       data = bytes;
     });
-    if (status !== undefined) messageBytes -= sizeOf(digest);
-    responses.push({ digest: digestToProto(digest), data, status: status ?? OK, compressor: 'IDENTITY' });
+    const told = said(status, room);
+    responses.push({ digest: digestToProto(digest), data, status: told, compressor: 'IDENTITY' });
+    room -= data.byteLength + (told.message === '' ? 0 : WORDS_BYTES);
+    if (responses.length % BATCH_AT_ONCE === 0) await nextTurn();
   }
   return responses;
 }
 
 /** Bytes of all digests. @throws {Fault} BAD_REQUEST where a batch may not have as many. */
-function checkTotal(digests: readonly Digest[]): number {
+function checkTotal(digests: readonly Digest[], count = digests.length): number {
+  if (count > BATCH_COUNT_MAX)
+    throw new Fault('BAD_REQUEST', `The batch has ${count} blobs; at most ${BATCH_COUNT_MAX} go into one`, {
+      hint: 'Make several batches.',
+    });
   const bytes = digests.reduce((sum, digest) => sum + sizeOf(digest), 0);
   if (bytes <= BATCH_BYTES_MAX) return bytes;
   throw new Fault(
@@ -161,8 +172,21 @@ function checkTotal(digests: readonly Digest[]): number {
   );
 }
 
+type RpcStatus = ReturnType<typeof faultToRpcStatus>;
+
+/** Bytes that an answer about so many blobs may have beside their names. */
+function roomIn(blobs: number): number {
+  return CLIENT_MESSAGE_BYTES - blobs * BLOB_OVERHEAD_BYTES;
+}
+
+/** How one blob's part of a batch went, in words where there is room for them. */
+function said(status: RpcStatus | undefined, room: number): RpcStatus {
+  if (status === undefined) return OK;
+  return room >= WORDS_BYTES ? status : { code: status.code, message: '', details: [] };
+}
+
 /** The status of one blob's part of a batch, undefined where it went well. What is no fault of ours to tell fails the call. */
-async function statusOf(work: () => Promise<void>): Promise<ReturnType<typeof faultToRpcStatus> | undefined> {
+async function statusOf(work: () => Promise<void>): Promise<RpcStatus | undefined> {
   try {
     await work();
     return undefined;

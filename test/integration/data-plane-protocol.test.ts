@@ -344,6 +344,21 @@ describe('batches', () => {
     expect(v2.BatchReadBlobsResponse.serialize(repeats).byteLength).toBeLessThan(4 * 1024 * 1024);
   });
 
+  test('answers stay below 4 MiB where nothing is there, and more blobs than fit into one are refused', async () => {
+    const nowhere = (count: number) => Array.from({ length: count }, (_, index) => toProto(digestOf(Buffer.from(`nowhere ${index}`))));
+    const large = await stored(randomBytes(3_000_000));
+    const answer = await callUnary(
+      cas(),
+      'batchReadBlobs',
+      { instanceName: 'web', digests: [toProto(large), ...nowhere(20_000)] },
+      options,
+    );
+    expect(v2.BatchReadBlobsResponse.serialize(answer).byteLength).toBeLessThan(4 * 1024 * 1024);
+    expect(new Set(answer.responses.slice(1).map((response) => response.status?.code))).toEqual(new Set([5]));
+    expect(answer.responses[1]?.status?.message).not.toBe('');
+    await expectFault('BAD_REQUEST', callUnary(cas(), 'batchReadBlobs', { instanceName: 'web', digests: nowhere(40_001) }, options));
+  });
+
   test('malformed digests are refused by field', async () => {
     const ask = (hash: string, sizeBytes: number) =>
       callUnary(cas(), 'findMissingBlobs', { instanceName: 'web', blobDigests: [{ hash, sizeBytes }] }, options);
