@@ -28,6 +28,8 @@ export type Client = {
   /** Writes the workspace but for the sources. */
   readonly prepare: (machine: Machine) => Promise<void>;
   readonly run: (machine: Machine) => Promise<Outcome>;
+  /** Whether a build ends as failed when its server goes away: some clients want it so. @default it goes on without */
+  readonly needsServer?: boolean;
   /** What the directories of units lie in. */
   readonly unitsDir: string;
   /** Path of what unit `b` makes. */

@@ -10,6 +10,7 @@ let installed = { modules: '', program: '' };
 
 export const nx: Client = {
   name: 'Nx',
+  needsServer: true,
   unitsDir: '.',
   output: 'b/dist/out.txt',
   install: async () => void (installed = await nxModules()),
