@@ -4,6 +4,7 @@ import { suggest } from '../base/suggest.ts';
 import { BUILD_VERDICTS } from './build-view.ts';
 import { addCacheCommands } from './program-cache.ts';
 import { addTokenCommands } from './program-token.ts';
+import { addTopologyCommands } from './program-topology.ts';
 import type { CommonOptions } from './session.ts';
 
 /** Runs a command once its options are read. Modules are imported by the runner, so that `--help` needs none of them. */
@@ -27,6 +28,7 @@ export function buildProgram(version: string, runner: Runner): Command {
   addFollowCommands(program, runner);
   program.commandsGroup('Agents:');
   addOperatorCommands(program, runner);
+  addTopologyCommands(program, runner, { withServer, withOutput, wholeNumber });
   program.commandsGroup('Cache:');
   addCacheCommands(program, runner, { withServer, wholeNumber });
   program.commandsGroup('This host and its files:');

@@ -45,8 +45,8 @@ test('nothing that changes anything is open to viewers, and what holds agents ba
   expect(
     names('viewer').filter((name) => /^(Submit|Cancel|Retry|Set|Put|Push|Purge|Update|Batch(?!Read)|Write|Delete|Execute)/.test(name)),
   ).toEqual([]);
-  expect(names('operator')).toEqual(['ListAgents', 'SetHold']);
-  expect(names('admin')).toEqual(['PurgeEntries', 'PlanCollection']);
+  expect(names('operator')).toEqual(['ListAgents', 'SetHold', 'GetTopology', 'ListTopologies', 'PlanTopology']);
+  expect(names('admin')).toEqual(['ApplyTopology', 'PurgeEntries', 'PlanCollection']);
 });
 
 test('a role that is too low is told which would do, and an identity of another kind for whom the rpc is', () => {

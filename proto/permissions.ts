@@ -38,6 +38,7 @@ const writers = from('submitter', 'agent', 'service');
 const viewers = from('viewer');
 const submitters = from('submitter');
 const operators = from('operator');
+const admins = from('admin');
 
 const BUILD: Rpcs<BuildHandlers> = {
   GetServer: viewers,
@@ -51,6 +52,10 @@ const BUILD: Rpcs<BuildHandlers> = {
   ExplainStep: viewers,
   ListAgents: operators,
   SetHold: operators,
+  GetTopology: operators,
+  ListTopologies: operators,
+  PlanTopology: operators,
+  ApplyTopology: admins,
 };
 
 const AGENT: Rpcs<AgentHandlers> = { Session: from(undefined, 'agent') };

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { topologySchemaText } from '../cli/commands/topology.ts';
 import { schemaText } from '../cli/commands/schema.ts';
 import { renderConfigPage } from './config-page.ts';
 import { renderErrorsPage } from './errors-page.ts';
@@ -12,6 +13,7 @@ const PAGES = [
   { path: 'docs/config.md', text: await renderConfigPage() },
   { path: 'docs/metrics.md', text: renderMetricsPage() },
   { path: 'docs/switchyard.schema.json', text: schemaText() },
+  { path: 'docs/switchyard.topology.schema.json', text: topologySchemaText() },
 ];
 
 for (const { path, text } of PAGES) {

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 const ROOT = dirname(import.meta.dirname);
 const DIST = join(ROOT, 'dist');
 const PACKAGE = join(DIST, 'package');
-const PARTS = ['agent', 'base', 'cache', 'cli', 'coordinator', 'proto'];
+const PARTS = ['agent', 'base', 'cache', 'cli', 'coordinator', 'proto', 'topology'];
 
 function run(program: string, args: readonly string[]): void {
   const result = spawnSync(program, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -46,7 +46,9 @@ function copyRest(): void {
       if (entry.isFile() && !/\.(ts|md)$/.test(file)) cpSync(file, join(PACKAGE, file.slice(ROOT.length + 1)));
     }
   }
-  for (const file of ['LICENSE', 'README.md', 'docs/switchyard.schema.json'].filter((name) => existsSync(join(ROOT, name))))
+  for (const file of ['LICENSE', 'README.md', 'docs/switchyard.schema.json', 'docs/switchyard.topology.schema.json'].filter((name) =>
+    existsSync(join(ROOT, name)),
+  ))
     cpSync(join(ROOT, file), join(PACKAGE, file));
   const launcher = readFileSync(join(ROOT, 'bin/switchyard.js'), 'utf8').replaceAll('/main.ts', '/main.js');
   mkdirSync(join(PACKAGE, 'bin'), { recursive: true });

@@ -282,3 +282,31 @@ export function mapped<A, B>(type: FieldType<A>, convert: (value: A) => B): Fiel
     },
   };
 }
+
+/** The schema for a file that knows no expressions: without the forms in which one may stand for a value. */
+export function strictSchema(schema: JsonSchema): JsonSchema {
+  const forms = schema['anyOf'];
+  if (Array.isArray(forms)) {
+    const plain: readonly unknown[] = forms.filter((form) => !isExpressionForm(form));
+    const [only] = plain;
+    if (plain.length < forms.length && plain.length === 1 && isObject(only)) return strictSchema({ ...withoutForms(schema), ...only });
+  }
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strictValue(value)]));
+}
+
+function strictValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(strictValue);
+  return isObject(value) ? strictSchema(value) : value;
+}
+
+function withoutForms(schema: JsonSchema): JsonSchema {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== 'anyOf'));
+}
+
+function isExpressionForm(form: unknown): boolean {
+  return isObject(form) && typeof form['pattern'] === 'string' && form['pattern'].includes('\\$\\{\\{');
+}
+
+function isObject(value: unknown): value is JsonSchema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -18,7 +18,9 @@ import type {
   LogChunk,
   ServerView,
 } from '../build-view.ts';
+import type { TopologyServer } from '../topology-view.ts';
 import { failover, type OnMoved } from './failover.ts';
+import { topologyServer } from './topology-client.ts';
 import {
   agentFromProto,
   dependencyFromProto,
@@ -43,6 +45,7 @@ export type BuildFilter = {
 
 /** The Build service in our own words. Every method throws a Fault: PEER_UNAVAILABLE where the server cannot be reached. */
 export interface BuildServer extends Disposable {
+  readonly topology: TopologyServer;
   readonly link: Link;
   server(signal: AbortSignal): Promise<ServerView>;
   submit(request: SubmitBuildRequest, signal: AbortSignal): Promise<{ readonly id: string; readonly existing: boolean }>;
@@ -100,6 +103,7 @@ export function connectBuildServer(link: Link, onMoved: OnMoved = () => {}): Bui
   const ask = <T>(signal: AbortSignal, call: (client: BuildClient) => Promise<T>) => servers.call(call, signal);
   return {
     link,
+    topology: topologyServer(servers),
     server: (signal) => ask(signal, (client) => serverOf(client, signal)),
     async submit(request, signal) {
       const submitted = await ask(signal, (client) => callUnary(client, 'submitBuild', request, { signal, deadlineMs: 120_000 }));

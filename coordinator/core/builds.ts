@@ -1,9 +1,11 @@
-import { checkBuild } from './admission.ts';
+import { projectRules, type Topology } from '../../topology/model.ts';
+import { breaksRule } from '../../topology/submission.ts';
+import { checkBuild, type Refusal } from './admission.ts';
 import type { Event } from './event.ts';
 import { cancelRunning } from './leases.ts';
 import { endAndHandOver } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
-import type { StepSpec } from './spec.ts';
+import { isActionSpec, type BuildSpec, type StepSpec } from './spec.ts';
 import type { StepOutcome } from './state.ts';
 import { end, resolve, unended, withdraw } from './step-moves.ts';
 import { isSuccess, type Draft } from './step-record.ts';
@@ -23,16 +25,23 @@ export function submit(turn: Turn, event: Submitted): void {
     const message = `The idempotency key "${event.idempotencyKey}" belongs to build ${existing.id}, which is another request`;
     return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
   }
-  const refusal = checkBuild(spec, turn.yard.limits);
+  const refusal = checkBuild(spec, turn.yard.limits) ?? checkRules(turn.yard.fleet.topology, spec);
   if (refusal !== undefined) return void (turn.reply = { kind: 'refused', ...refusal });
   const unfinished = turn.yard.projects.get(spec.project)?.unfinishedCount ?? 0;
-  const { unfinishedStepsPerProject } = turn.yard.limits;
+  const { unfinishedSteps } = projectRules(turn.yard.fleet.topology, spec.project);
+  const unfinishedStepsPerProject = Math.min(unfinishedSteps ?? Infinity, turn.yard.limits.unfinishedStepsPerProject);
   if (unfinished + spec.steps.length > unfinishedStepsPerProject) {
     const message = `Project ${spec.project} has ${unfinished} unfinished steps; with these ${spec.steps.length} it would have more than ${unfinishedStepsPerProject}`;
     return void (turn.reply = { kind: 'refused', code: 'LIMIT_EXCEEDED', message, field: 'steps', retryAfterMs: 10_000 });
   }
   writeBuild(turn, event);
   turn.reply = { kind: 'build', id, existing: false };
+}
+
+/** What the topology asks of builds; an action of a build tool can say nothing of itself. */
+function checkRules({ builds }: Topology, spec: BuildSpec): Refusal | undefined {
+  const broken = isActionSpec(spec) ? undefined : breaksRule(builds, spec);
+  return broken === undefined ? undefined : { code: 'BAD_REQUEST', ...broken };
 }
 
 /**

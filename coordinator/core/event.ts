@@ -3,6 +3,7 @@ import type { BuildId, LeaseToken, SessionId, StepId } from './ids.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { DependencyResult } from './dependency.ts';
 import type { BuildSpec } from './spec.ts';
+import type { Topology } from '../../topology/model.ts';
 import type { AgentFacts, ResolvedAction } from './state.ts';
 
 /** A lease that an agent brings back when it connects again. */
@@ -84,5 +85,15 @@ export type Event =
       readonly expiresAt: TimeMs | undefined;
     }
   | { readonly kind: 'hold-lifted'; readonly target: string; readonly by: string }
+  /** `base` is the digest of the text that it was written against; '' where nothing was applied before. */
+  | {
+      readonly kind: 'topology-applied';
+      readonly base: string;
+      readonly digest: string;
+      readonly text: string;
+      readonly topology: Topology;
+      readonly by: string;
+      readonly reason: string;
+    }
   /** The time of the last outcome's `wakeAt` has come. */
   | { readonly kind: 'woke' };

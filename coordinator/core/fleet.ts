@@ -8,10 +8,21 @@ import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
 import { AgentGroup, AgentNode, type HoldNode, PoolNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
-import type { SessionRecord } from './state.ts';
+import type { AgentFacts, SessionRecord } from './state.ts';
+import { membershipOf } from '../../topology/membership.ts';
+import type { Topology } from '../../topology/model.ts';
 
 /** What keeps an agent from getting anything new, whatever room it has; the first of several. `why-kept.ts` has the words. */
-export type Keeper = 'disconnected' | 'draining' | 'breaker-open' | 'breaker-probing' | 'pool-open' | 'pool-probing' | 'hold' | 'cordon';
+export type Keeper =
+  | 'disconnected'
+  | 'outside'
+  | 'draining'
+  | 'breaker-open'
+  | 'breaker-probing'
+  | 'pool-open'
+  | 'pool-probing'
+  | 'hold'
+  | 'cordon';
 
 /** Agents with news that are remembered one by one; those of more wake the classes at once. */
 const ROOMY = 4;
@@ -34,6 +45,7 @@ export class Fleet {
   readonly holds = new Map<string, HoldNode>();
   /** Pools with agents, and those whose breaker is open; by `<cluster>/<pool>`. */
   readonly pools = new Map<string, PoolNode>();
+  topology: Topology;
   readonly #limits: Limits;
   readonly #classes = new Map<string, RequirementClass>();
   /** The same by the selector as it was written, so that it is not parsed for each step; may be emptied at any time. */
@@ -48,7 +60,8 @@ export class Fleet {
   readonly #holders = new Map<Digest, Set<AgentNode>>();
   #ordinal = 0;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, topology: Topology) {
+    this.topology = topology;
     this.#limits = limits;
   }
 
@@ -71,12 +84,29 @@ export class Fleet {
     if (agent.session !== undefined) this.sessions.delete(agent.session.session);
     agent.session = session;
     this.sessions.set(session.session, agent);
-    this.#joinPool(agent, session.facts.labels);
-    const { labels, capacity, sandbox } = session.facts;
-    const key = groupKeyOf(labels, capacity, sandbox);
+    this.#place(agent, session);
+  }
+
+  /** The topology holds from now on. What agents run goes on, wherever they are now. */
+  obey(topology: Topology): void {
+    this.topology = topology;
+    for (const agent of this.agents.values()) {
+      if (agent.session === undefined) continue;
+      this.#place(agent, agent.session);
+      this.refresh(agent, true);
+    }
+  }
+
+  /** Gives the agent the place that the topology has for it. */
+  #place(agent: AgentNode, { facts }: SessionRecord): void {
+    const place = membershipOf(this.topology, facts);
+    agent.outside = place.kind === 'outsider' ? place.why : undefined;
+    agent.labels = place.kind === 'outsider' ? facts.labels : place.labels;
+    this.#joinPool(agent, agent.labels);
+    const key = groupKeyOf(agent.labels, facts.capacity, facts.sandbox);
     if (agent.group?.key === key) return;
     this.#leaveGroup(agent);
-    this.#joinGroup(agent, session, key);
+    this.#joinGroup(agent, facts, key);
   }
 
   forget(id: AgentId): void {
@@ -228,6 +258,7 @@ export class Fleet {
   /** What keeps the agent from getting anything new whatever room it has; undefined = it may. */
   keeperOf(agent: AgentNode): Keeper | undefined {
     if (!agent.connected) return 'disconnected';
+    if (agent.outside !== undefined) return 'outside';
     if (agent.draining !== undefined) return 'draining';
     if (agent.breaker.kind === 'open') return 'breaker-open';
     if (agent.breaker.kind === 'half-open' && agent.leases.size > 0) return 'breaker-probing';
@@ -239,7 +270,7 @@ export class Fleet {
 
   holdOn(agent: AgentNode): HoldNode | undefined {
     if (this.holds.size === 0) return undefined;
-    const labels = agent.session?.facts.labels ?? {};
+    const { labels } = agent;
     const cluster = labels['cluster'] ?? '';
     return (
       this.holds.get(`agent:${agent.id}`) ??
@@ -308,11 +339,11 @@ export class Fleet {
     if (pool.members.size === 0 && pool.breaker.kind !== 'open') this.dropPool(pool);
   }
 
-  #joinGroup(agent: AgentNode, { facts }: SessionRecord, key: string): void {
+  #joinGroup(agent: AgentNode, { capacity, sandbox }: AgentFacts, key: string): void {
     let group = this.groups.get(key);
     if (group === undefined) {
-      const zone = parseZone(facts.labels['zone'] ?? '') ?? 'untrusted';
-      group = new AgentGroup(key, facts.labels, facts.capacity, new Set(facts.sandbox), zone);
+      const zone = parseZone(agent.labels['zone'] ?? '') ?? 'untrusted';
+      group = new AgentGroup(key, agent.labels, capacity, new Set(sandbox), zone);
       this.groups.set(key, group);
       for (const wanted of this.#classes.values()) if (matches(group, wanted)) wanted.groups.add(group);
     }

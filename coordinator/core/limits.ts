@@ -57,6 +57,8 @@ export const LIMITS = {
   /** Retries after errors of one pool's agents that are free at once, and how fast they are earned: a bad pool must not storm. */
   poolRetryBurst: 50,
   poolRetryPerSecond: 5,
+  /** Topologies that are remembered, the one that holds included. */
+  topologiesKept: 50,
   /** Agents that an explanation names. */
   explainedAgents: 5,
 } as const;

@@ -223,7 +223,11 @@ export class AgentNode {
   /** Leases that are offered and not accepted. */
   offeredCount = 0;
   // From here on: lost with the process.
-  /** The pool that its credential says, where it says one. */
+  /** Its labels as the topology has them: what steps select by. */
+  labels: Labels = {};
+  /** Why no pool of the topology takes it; undefined = one does, or none needs to. */
+  outside: string | undefined;
+  /** The pool of these labels, where they name one. */
   pool: PoolNode | undefined;
   connected = false;
   draining: string | undefined;

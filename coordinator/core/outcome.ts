@@ -52,6 +52,8 @@ export type Outbound =
 export type Reply =
   | { readonly kind: 'build'; readonly id: BuildId; readonly existing: boolean }
   | { readonly kind: 'session'; readonly session: SessionId; readonly epoch: number }
+  /** `isNew` is false where it said the same as the one that holds. */
+  | { readonly kind: 'topology'; readonly revision: number; readonly isNew: boolean }
   | { readonly kind: 'done' }
   | {
       readonly kind: 'refused';

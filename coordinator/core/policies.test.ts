@@ -1,3 +1,4 @@
+import { weightedTopology } from '../../test/fixtures/weighted-topology.ts';
 import { expect, test } from 'vitest';
 import { buildId, digestFor, failure, Stage, stepId } from '../../test/scenarios/stage.ts';
 import { DEFAULT_RETRY } from './spec.ts';
@@ -38,7 +39,7 @@ test('what runs now decides first: a project with long steps does not crowd out 
 });
 
 test('weights hold over time though there are fewer slots than weights', () => {
-  const stage = new Stage({ weights: (project) => (project === 'heavy' ? 4 : 1) });
+  const stage = new Stage({ topology: weightedTopology({ heavy: 4 }) });
   stage.agent('a1', { capacity: { slots: 2 }, credits: 10_000 });
   const steps = Array.from({ length: 100 }, (_, index) => ({ name: `s${index}` }));
   stage.submit('b1', steps, { project: 'light' });
@@ -56,7 +57,7 @@ test('weights hold over time though there are fewer slots than weights', () => {
 });
 
 test('steps that run for long cost a heavy project its turn, and leave the light one its own', () => {
-  const stage = new Stage({ weights: (project) => (project === 'heavy' ? 4 : 1) });
+  const stage = new Stage({ topology: weightedTopology({ heavy: 4 }) });
   stage.agent('a1', { capacity: { slots: 10 }, credits: 10_000 });
   const steps = Array.from({ length: 60 }, (_, index) => ({ name: `s${index}` }));
   stage.submit('b2', steps, { project: 'heavy' });

@@ -88,6 +88,7 @@ export function agentView(yard: Yard, agent: AgentNode, now: TimeMs): AgentView 
     connected: agent.connected,
     draining: agent.draining !== undefined,
     facts: session.facts,
+    labels: agent.labels,
     registeredAt: session.registeredAt,
     free: {
       cpuMillis: Math.max(0, capacity.cpuMillis - agent.usedCpuMillis),

@@ -1,7 +1,7 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentId, BuildId, StepId } from './ids.ts';
 import type { BuildSpec, StepSpec } from './spec.ts';
-import type { BuildOutcome, BuildState, Hold, SessionRecord, StepOutcome, StepRecord } from './state.ts';
+import type { BuildOutcome, BuildState, Hold, SessionRecord, StepOutcome, StepRecord, TopologyRevision } from './state.ts';
 
 /** A build without its steps, as it was accepted. */
 export type BuildRecord = {
@@ -41,6 +41,9 @@ export type LedgerRecord =
   | { readonly kind: 'agent-forgotten'; readonly agent: AgentId }
   | { readonly kind: 'hold'; readonly hold: Hold }
   | { readonly kind: 'hold-lifted'; readonly target: string }
+  | { readonly kind: 'topology'; readonly revision: TopologyRevision }
+  /** An old one leaves the history. */
+  | { readonly kind: 'topology-forgotten'; readonly revision: number }
   | { readonly kind: 'event'; readonly build: BuildId; readonly event: BuildEvent }
   /** The build, its steps, events and logs leave the ledger. */
   | { readonly kind: 'build-forgotten'; readonly id: BuildId };

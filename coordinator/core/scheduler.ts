@@ -1,6 +1,7 @@
 import { unreachable } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { prngFrom } from '../../base/prng.ts';
+import { OPEN_TOPOLOGY, type Topology } from '../../topology/model.ts';
 import { cancelBuild, cancelOne, forgetBuild, retryStep, submit } from './builds.ts';
 import { dispatch } from './dispatch.ts';
 import type { Event } from './event.ts';
@@ -16,9 +17,10 @@ import { forgiveStall, resume } from './resume.ts';
 import { agentOf, disconnect, hear, register } from './sessions.ts';
 import { settle } from './settle.ts';
 import type { BuildSpec } from './spec.ts';
-import type { Hold } from './state.ts';
+import type { Hold, TopologyRevision } from './state.ts';
 import type { Tally } from './tally.ts';
 import { ring } from './timeouts.ts';
+import { applyTopology, effectsOf, type TopologyEffects } from './topology.ts';
 import { Turn } from './turn.ts';
 import { takeSealed } from './unsealed.ts';
 import { agentView, buildView, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
@@ -32,8 +34,8 @@ export type SchedulerOptions = {
   readonly limits?: Partial<Limits>;
   /** Of the jitter; any whole number. */
   readonly seed: number;
-  /** A project's weight, above 0; 1 where this is absent. */
-  readonly weights?: (project: string) => number;
+  /** What holds as long as none is applied. @default OPEN_TOPOLOGY */
+  readonly topology?: Topology;
 };
 
 /**
@@ -50,7 +52,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     const timings = { ...DEFAULT_TIMINGS, ...options.timings };
     const limits = { ...LIMITS, ...options.limits };
-    this.#yard = new Yard({ timings, limits, weights: options.weights ?? (() => 1) });
+    this.#yard = new Yard({ timings, limits, topology: options.topology ?? OPEN_TOPOLOGY });
     this.#turn = new Turn(this.#yard, prngFrom(options.seed), options.nonce);
   }
 
@@ -72,6 +74,8 @@ export class Scheduler {
    */
   restore(records: readonly LedgerRecord[]): void {
     for (const record of records) this.#yard.evolve(record);
+    // Once for all revisions among them.
+    this.#yard.obey();
   }
 
   /** The first outcome after `restore`. */
@@ -161,6 +165,21 @@ export class Scheduler {
     return [...this.#yard.fleet.holds.values()].map((node) => node.hold);
   }
 
+  /** Topologies that were applied, oldest first; the last one holds. */
+  topologies(): readonly TopologyRevision[] {
+    return [...this.#yard.topologies.values()];
+  }
+
+  /** What holds. */
+  get topology(): Topology {
+    return this.#yard.fleet.topology;
+  }
+
+  /** What a topology would change for agents and queued steps. Reads only; costs agents times classes. */
+  topologyEffects(topology: Topology): TopologyEffects {
+    return effectsOf(this.#yard, topology);
+  }
+
   /** Rings everything that is due. What rings may set the time of something else, but never to before now. */
   #ringDue(): void {
     const turn = this.#turn;
@@ -213,6 +232,8 @@ export class Scheduler {
         return placeHold(turn, event);
       case 'hold-lifted':
         return liftHold(turn, event);
+      case 'topology-applied':
+        return applyTopology(turn, event);
       case 'woke':
         return;
       default:

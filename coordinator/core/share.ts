@@ -23,6 +23,13 @@ export class Shares {
     move(share);
   }
 
+  /** Gives the project another weight. */
+  weigh(project: ProjectNode, weight: number): void {
+    if (project.weight === weight) return;
+    project.weight = weight;
+    moveProject(project);
+  }
+
   grant(step: StepNode, cost: number): void {
     const { share } = step.build;
     const { project } = share;

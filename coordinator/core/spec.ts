@@ -67,6 +67,11 @@ export function isAction({ steps }: { readonly steps: readonly { readonly spec: 
   return steps.length === 1 && steps[0]?.spec.given !== undefined;
 }
 
+/** The same of a build that is not accepted yet. */
+export function isActionSpec({ steps }: { readonly steps: readonly StepSpec[] }): boolean {
+  return steps.length === 1 && steps[0]?.given !== undefined;
+}
+
 /** One step of a build as it was accepted: checked, with all defaults filled in. Immutable. */
 export type StepSpec = {
   readonly name: string;

@@ -7,6 +7,7 @@ import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { DependencyKept, DependencyLookup } from './dependency.ts';
 import type { FailureClass } from '../../base/failure.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
+import type { Topology } from '../../topology/model.ts';
 
 /** The exclusive, time-bound right to run one attempt of a step. */
 export type Lease = {
@@ -157,4 +158,19 @@ export type Hold = {
   readonly by: string;
   readonly since: TimeMs;
   readonly expiresAt: TimeMs | undefined;
+};
+
+/** A topology as it was applied. The newest one holds; the others are its history. */
+export type TopologyRevision = {
+  /** From 1 on, one more than the newest of all before. */
+  readonly revision: number;
+  /** SHA-256 of the text, 64 hex digits. */
+  readonly digest: string;
+  /** The file, as it was written. */
+  readonly text: string;
+  /** What it says, as the version that took it read it. */
+  readonly topology: Topology;
+  readonly by: string;
+  readonly at: TimeMs;
+  readonly reason: string;
 };

@@ -1,4 +1,5 @@
 import type { TimeMs } from '../../base/clock.ts';
+import type { Labels } from '../../base/labels.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { AgentId, BuildId, SessionId, StepId } from './ids.ts';
 import type { BuildRecord } from './record.ts';
@@ -45,6 +46,8 @@ export type AgentView = {
   readonly connected: boolean;
   readonly draining: boolean;
   readonly facts: AgentFacts;
+  /** Its labels as the topology has them: what steps select by, and its zone. */
+  readonly labels: Labels;
   /** What its leases leave; never negative. */
   readonly free: Resources;
   /** Steps that it holds leases for, offers included. */

@@ -14,6 +14,8 @@ export function whyKept(fleet: Fleet, agent: AgentNode, now: TimeMs): string | u
       return undefined;
     case 'disconnected':
       return 'it is not connected';
+    case 'outside':
+      return `it is in no pool: ${agent.outside ?? ''}`;
     case 'draining':
       return `it is draining: ${agent.draining ?? ''}`;
     case 'breaker-open':

@@ -7,12 +7,13 @@ import { BuildNode, HoldNode, ProjectNode, StepNode, type TimerOwner } from './n
 import type { BuildEvent, BuildRecord, LedgerRecord } from './record.ts';
 import { Shares } from './share.ts';
 import type { StepSpec } from './spec.ts';
-import type { StepRecord } from './state.ts';
+import type { StepRecord, TopologyRevision } from './state.ts';
 import { StepIndex } from './step-index.ts';
+import { projectRules, type Topology } from '../../topology/model.ts';
 import { newTally, type Tally } from './tally.ts';
 import { Timers } from './timers.ts';
 
-export type YardOptions = { readonly limits: Limits; readonly timings: Timings; readonly weights: (project: string) => number };
+export type YardOptions = { readonly limits: Limits; readonly timings: Timings; readonly topology: Topology };
 
 /** Parts of a submission: specs by the step's name, records by its id. */
 type Early = { readonly specs: Map<string, StepSpec>; readonly steps: Map<StepId, StepRecord> };
@@ -35,15 +36,18 @@ export class Yard {
   readonly tally: Tally = newTally();
   readonly fleet: Fleet;
   readonly index: StepIndex;
-  readonly #weights: (project: string) => number;
+  /** What holds as long as none is applied. */
+  readonly #first: Topology;
+  /** By revision, oldest first. */
+  readonly topologies = new Map<number, TopologyRevision>();
   /** What came ahead of its build record: a submission that is not whole yet. */
   readonly #early = new Map<BuildId, Early>();
 
   constructor(options: YardOptions) {
     this.limits = options.limits;
     this.timings = options.timings;
-    this.#weights = options.weights;
-    this.fleet = new Fleet(options.limits);
+    this.#first = options.topology;
+    this.fleet = new Fleet(options.limits, options.topology);
     this.index = new StepIndex(this);
   }
 
@@ -72,6 +76,12 @@ export class Yard {
         return this.#addHold(new HoldNode(record.hold, this.fleet.nextOrdinal()));
       case 'hold-lifted':
         return this.#liftHold(record.target);
+      case 'topology':
+        this.topologies.set(record.revision.revision, record.revision);
+        return;
+      case 'topology-forgotten':
+        this.topologies.delete(record.revision);
+        return;
       case 'event': {
         const build = this.builds.get(record.build);
         return build === undefined ? undefined : this.evolveEvent(build, record.event);
@@ -107,7 +117,16 @@ export class Yard {
     }
     for (const [, { hold }] of [...this.fleet.holds].toSorted(([left], [right]) => (left < right ? -1 : 1)))
       records.push({ kind: 'hold', hold });
+    for (const revision of this.topologies.values()) records.push({ kind: 'topology', revision });
     return records;
+  }
+
+  /** The newest topology holds from now on: to be called after the record of one. */
+  obey(): void {
+    const newest = [...this.topologies.values()].at(-1)?.topology ?? this.#first;
+    if (newest === this.fleet.topology) return;
+    this.fleet.obey(newest);
+    for (const project of this.projects.values()) this.shares.weigh(project, projectRules(newest, project.name).weight);
   }
 
   stepOf(token: LeaseToken): StepNode | undefined {
@@ -123,8 +142,7 @@ export class Yard {
   project(name: string): ProjectNode {
     let project = this.projects.get(name);
     if (project === undefined) {
-      const weight = this.#weights(name);
-      assert(weight > 0, 'the weight of a project is above 0');
+      const { weight } = projectRules(this.fleet.topology, name);
       project = new ProjectNode(name, this.fleet.nextOrdinal(), weight, this.limits.retryBudgetBurst);
       this.projects.set(name, project);
     }

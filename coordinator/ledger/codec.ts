@@ -3,14 +3,14 @@ import { Fault } from '../../base/fault.ts';
 import type { AgentId, BuildId, StepId } from '../core/ids.ts';
 import type { BuildEvent, BuildRecord, LedgerRecord } from '../core/record.ts';
 import type { StepSpec } from '../core/spec.ts';
-import type { BuildState, Hold, SessionRecord, StepRecord } from '../core/state.ts';
+import type { BuildState, Hold, SessionRecord, StepRecord, TopologyRevision } from '../core/state.ts';
 import type { LogRecord } from './ledger.ts';
 
 /**
  * The classes of keyed rows. `load` goes through them in this order, and by key within each, so that builds come before
  * what belongs to them.
  */
-export const ROW_CLASSES = ['build', 'build-state', 'step-spec', 'step', 'session', 'hold'] as const;
+export const ROW_CLASSES = ['build', 'build-state', 'step-spec', 'step', 'session', 'hold', 'topology'] as const;
 
 export type RowClass = (typeof ROW_CLASSES)[number];
 
@@ -47,6 +47,10 @@ export function encodeRecord(record: LedgerRecord | LogRecord): RowChange {
       return { kind: 'put', class: 'hold', key: record.hold.target, body: bodyOf(record.hold) };
     case 'hold-lifted':
       return { kind: 'drop', class: 'hold', key: record.target };
+    case 'topology':
+      return { kind: 'put', class: 'topology', key: topologyKey(record.revision.revision), body: bodyOf(record.revision) };
+    case 'topology-forgotten':
+      return { kind: 'drop', class: 'topology', key: topologyKey(record.revision) };
     case 'event':
       return { kind: 'event', build: record.build, seq: record.event.seq, body: bodyOf(record.event) };
     case 'build-forgotten':
@@ -95,6 +99,8 @@ export function decodeRow(row: StoredRow): LedgerRecord {
       return { kind: 'session', agent: row.key as AgentId, session: value as SessionRecord };
     case 'hold':
       return { kind: 'hold', hold: value as Hold };
+    case 'topology':
+      return { kind: 'topology', revision: value as TopologyRevision };
     default:
       return unreachable(row.class);
   }
@@ -116,10 +122,16 @@ export function ownerOf(rowClass: RowClass, key: string): string | undefined {
       return key.slice(0, key.indexOf('/'));
     case 'session':
     case 'hold':
+    case 'topology':
       return undefined;
     default:
       return unreachable(rowClass);
   }
+}
+
+/** Keys are in the order of the revisions. */
+function topologyKey(revision: number): string {
+  return String(revision).padStart(10, '0');
 }
 
 function bodyOf(value: unknown): string {

@@ -22,6 +22,7 @@ export class MemoryRows {
     step: new Map(),
     session: new Map(),
     hold: new Map(),
+    topology: new Map(),
   };
   /** By build, then by sequence number. */
   readonly #events = new Map<string, Map<number, string>>();

@@ -31,7 +31,6 @@ import { isStepName, parseBuildId, stepIdOf, type BuildId, type StepId } from '.
 import type { Archive } from '../archive/archive.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Event } from '../core/event.ts';
-import type { Reply } from '../core/outcome.ts';
 import type { BuildView } from '../core/view.ts';
 import type { RoleSource } from '../role/role.ts';
 import { archivedEvents, archivedLog } from '../shell/archived-build.ts';
@@ -44,12 +43,13 @@ import { callerOf, refuseForeignBuild } from './access.ts';
 import { hotOrArchived, type Found } from './archived.ts';
 import { buildSummaryToProto, explanationToProto, stepsPage } from './build-view.ts';
 import { bundled } from './bundled.ts';
-import { confirmed } from './confirmed.ts';
+import { confirmed, refusalOf } from './confirmed.ts';
 import { bad, brief, textField, wholeField } from './fields.ts';
 import { wasForwarded, type ForwardedMethod, type Forwarder } from './forward.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
 import { readBuild, readLog, watchBuildEvents, type BuildNow, type LedgerReads } from './reads.ts';
 import { submissionFromProto, type Submission } from './submit.ts';
+import { applyTopology, getTopology, listTopologies, planTopology } from './topology.ts';
 import { BUNDLE_WEIGHT, watchBundleToProto, watchItemToProto, watchItemWeight } from './watch-event.ts';
 
 export type BuildServiceOptions = {
@@ -130,6 +130,10 @@ export function buildService(options: BuildServiceOptions): ServedService {
       await done(leading, holdEventFromProto(request, caller, leading.driver.now()));
       return {};
     }),
+    GetTopology: led('GetTopology', 'getTopology', getTopology),
+    ListTopologies: led('ListTopologies', 'listTopologies', listTopologies),
+    PlanTopology: led('PlanTopology', 'planTopology', planTopology),
+    ApplyTopology: led('ApplyTopology', 'applyTopology', applyTopology),
   };
   return { definition: loadProto().switchyard.v1.Build.service, handlers };
 }
@@ -325,15 +329,6 @@ async function retry(options: Leading, request: RetryStepRequest__Output, caller
 async function done(options: Leading, event: Event): Promise<void> {
   const reply = await confirmed(options.driver, () => options.driver.submit(event));
   if (reply.kind === 'refused') throw refusalOf(reply);
-}
-
-function refusalOf(reply: Reply): Fault {
-  if (reply.kind !== 'refused') return new Fault('INTERNAL', `An event was answered with ${reply.kind}`);
-  const { field, retryAfterMs } = reply;
-  return new Fault(reply.code, reply.message, {
-    ...(field === undefined ? {} : { field }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
 }
 
 /** The build, if it is of the caller's project: the others are unknown to it. @throws {Fault} BUILD_UNKNOWN */

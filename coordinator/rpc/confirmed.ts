@@ -1,5 +1,6 @@
 import { Fault } from '../../base/fault.ts';
 import type { Driver } from '../shell/driver.ts';
+import type { Reply } from '../core/outcome.ts';
 
 /** Silence of the ledger after which nothing new is begun. */
 const SILENT_MS = 3_000;
@@ -48,4 +49,14 @@ function unconfirmed(waitMs: number): Fault {
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 1_000)} s`;
+}
+
+/** A refusal of the core as a fault. */
+export function refusalOf(reply: Reply): Fault {
+  if (reply.kind !== 'refused') return new Fault('INTERNAL', `An event was answered with ${reply.kind}`);
+  const { field, retryAfterMs } = reply;
+  return new Fault(reply.code, reply.message, {
+    ...(field === undefined ? {} : { field }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }

@@ -6,7 +6,18 @@ import { loadProto } from '../../proto/load.ts';
 import type { Leader } from '../ledger/ledger.ts';
 
 /** The unary calls that only the leader can answer. */
-export type ForwardedMethod = 'submitBuild' | 'listBuilds' | 'cancelBuild' | 'retryStep' | 'explainStep' | 'listAgents' | 'setHold';
+export type ForwardedMethod =
+  | 'submitBuild'
+  | 'listBuilds'
+  | 'cancelBuild'
+  | 'retryStep'
+  | 'explainStep'
+  | 'listAgents'
+  | 'setHold'
+  | 'getTopology'
+  | 'listTopologies'
+  | 'planTopology'
+  | 'applyTopology';
 
 /** Hands calls on to the coordinator that leads, as the caller's own: with its credential and deadline, ended when it gives up. */
 export interface Forwarder extends Disposable {

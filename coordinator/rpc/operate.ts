@@ -76,7 +76,7 @@ export function agentsToProto(core: CoreView, dependencies: readonly BreakerView
     agents: core.agents().map((view) => ({
       agent: view.id,
       connected: view.connected,
-      labels: view.facts.labels,
+      labels: view.labels,
       capacity: resourcesToProto(view.facts.capacity),
       free: resourcesToProto(view.free),
       sandbox: view.facts.sandbox.map(sandboxTraitToProto),

@@ -1,6 +1,9 @@
 import type { TimeMs } from '../../base/clock.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
 import type { BuildSpec } from '../core/spec.ts';
+import type { TopologyRevision } from '../core/state.ts';
+import type { TopologyEffects } from '../core/topology.ts';
+import type { Topology } from '../../topology/model.ts';
 import type { Tally } from '../core/tally.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, PoolView, StepView, YardCounts } from '../core/view.ts';
 
@@ -15,6 +18,11 @@ export interface CoreView {
   agents(): readonly AgentView[];
   agent(id: AgentId): AgentView | undefined;
   holds(): readonly HoldView[];
+  /** Topologies that were applied, oldest first; the last one holds. */
+  topologies(): readonly TopologyRevision[];
+  /** What holds. */
+  readonly topology: Topology;
+  topologyEffects(topology: Topology): TopologyEffects;
   lease(token: LeaseToken): LeaseView | undefined;
   explain(step: StepId, now: TimeMs): Explanation | undefined;
   /** Pools with agents, by name. */

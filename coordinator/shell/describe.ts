@@ -89,7 +89,7 @@ export function describeKeepable(core: CoreView, step: StepId): Keepable | undef
       step: view.spec.name,
       attempt: String(attempt?.attempt ?? 0),
       agent: attempt?.agent ?? '',
-      zone: agent?.facts.labels['zone'] ?? '',
+      zone: agent?.labels['zone'] ?? '',
       caller: submittedBy,
       writer: 'executor',
       consumed: consumedBy(core, view, scope),

@@ -12,7 +12,7 @@ export type ZoneGateOptions = {
 
 /**
  * Whether what the step's newest attempt made may be kept in the scope of its build: only where its agent was in the zone that the step
- * and the scope ask for, by the agent's credential. Placement has seen to it; this holds whatever became of the demands, of the agent's
+ * and the scope ask for, by the agent's credential and the topology. Placement has seen to it; this holds whatever became of the demands, of the agent's
  * credential or of placement meanwhile.
  */
 export function zoneGate({ core, floorOf, log }: ZoneGateOptions): (step: StepId) => boolean {
@@ -21,7 +21,7 @@ export function zoneGate({ core, floorOf, log }: ZoneGateOptions): (step: StepId
     const spec = core.build(buildOf(step))?.record.spec;
     const agent = view?.record.attempts.at(-1)?.agent;
     if (view === undefined || spec === undefined || agent === undefined) return false;
-    const zone = parseZone(core.agent(agent)?.facts.labels['zone'] ?? '') ?? ZONES[0];
+    const zone = parseZone(core.agent(agent)?.labels['zone'] ?? '') ?? ZONES[0];
     const wanted = floorOf(spec) ?? ZONES[0];
     if (atLeast(zone, wanted) && atLeast(zone, view.spec.zone)) return true;
     log.error('result-of-low-zone', { step, agent, zone, scope: spec.scope, wanted, stepZone: view.spec.zone });

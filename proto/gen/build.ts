@@ -3,6 +3,8 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 
 import type { AgentFit as _switchyard_v1_AgentFit, AgentFit__Output as _switchyard_v1_AgentFit__Output } from './switchyard/v1/AgentFit.ts';
 import type { AgentStatus as _switchyard_v1_AgentStatus, AgentStatus__Output as _switchyard_v1_AgentStatus__Output } from './switchyard/v1/AgentStatus.ts';
+import type { ApplyTopologyRequest as _switchyard_v1_ApplyTopologyRequest, ApplyTopologyRequest__Output as _switchyard_v1_ApplyTopologyRequest__Output } from './switchyard/v1/ApplyTopologyRequest.ts';
+import type { ApplyTopologyResponse as _switchyard_v1_ApplyTopologyResponse, ApplyTopologyResponse__Output as _switchyard_v1_ApplyTopologyResponse__Output } from './switchyard/v1/ApplyTopologyResponse.ts';
 import type { Attempt as _switchyard_v1_Attempt, Attempt__Output as _switchyard_v1_Attempt__Output } from './switchyard/v1/Attempt.ts';
 import type { AttemptAccepted as _switchyard_v1_AttemptAccepted, AttemptAccepted__Output as _switchyard_v1_AttemptAccepted__Output } from './switchyard/v1/AttemptAccepted.ts';
 import type { AttemptEnded as _switchyard_v1_AttemptEnded, AttemptEnded__Output as _switchyard_v1_AttemptEnded__Output } from './switchyard/v1/AttemptEnded.ts';
@@ -24,18 +26,24 @@ import type { GetBuildRequest as _switchyard_v1_GetBuildRequest, GetBuildRequest
 import type { GetBuildResponse as _switchyard_v1_GetBuildResponse, GetBuildResponse__Output as _switchyard_v1_GetBuildResponse__Output } from './switchyard/v1/GetBuildResponse.ts';
 import type { GetServerRequest as _switchyard_v1_GetServerRequest, GetServerRequest__Output as _switchyard_v1_GetServerRequest__Output } from './switchyard/v1/GetServerRequest.ts';
 import type { GetServerResponse as _switchyard_v1_GetServerResponse, GetServerResponse__Output as _switchyard_v1_GetServerResponse__Output } from './switchyard/v1/GetServerResponse.ts';
+import type { GetTopologyRequest as _switchyard_v1_GetTopologyRequest, GetTopologyRequest__Output as _switchyard_v1_GetTopologyRequest__Output } from './switchyard/v1/GetTopologyRequest.ts';
+import type { GetTopologyResponse as _switchyard_v1_GetTopologyResponse, GetTopologyResponse__Output as _switchyard_v1_GetTopologyResponse__Output } from './switchyard/v1/GetTopologyResponse.ts';
 import type { HoldStatus as _switchyard_v1_HoldStatus, HoldStatus__Output as _switchyard_v1_HoldStatus__Output } from './switchyard/v1/HoldStatus.ts';
 import type { KeyPart as _switchyard_v1_KeyPart, KeyPart__Output as _switchyard_v1_KeyPart__Output } from './switchyard/v1/KeyPart.ts';
 import type { ListAgentsRequest as _switchyard_v1_ListAgentsRequest, ListAgentsRequest__Output as _switchyard_v1_ListAgentsRequest__Output } from './switchyard/v1/ListAgentsRequest.ts';
 import type { ListAgentsResponse as _switchyard_v1_ListAgentsResponse, ListAgentsResponse__Output as _switchyard_v1_ListAgentsResponse__Output } from './switchyard/v1/ListAgentsResponse.ts';
 import type { ListBuildsRequest as _switchyard_v1_ListBuildsRequest, ListBuildsRequest__Output as _switchyard_v1_ListBuildsRequest__Output } from './switchyard/v1/ListBuildsRequest.ts';
 import type { ListBuildsResponse as _switchyard_v1_ListBuildsResponse, ListBuildsResponse__Output as _switchyard_v1_ListBuildsResponse__Output } from './switchyard/v1/ListBuildsResponse.ts';
+import type { ListTopologiesRequest as _switchyard_v1_ListTopologiesRequest, ListTopologiesRequest__Output as _switchyard_v1_ListTopologiesRequest__Output } from './switchyard/v1/ListTopologiesRequest.ts';
+import type { ListTopologiesResponse as _switchyard_v1_ListTopologiesResponse, ListTopologiesResponse__Output as _switchyard_v1_ListTopologiesResponse__Output } from './switchyard/v1/ListTopologiesResponse.ts';
 import type { Need as _switchyard_v1_Need, Need__Output as _switchyard_v1_Need__Output } from './switchyard/v1/Need.ts';
 import type { OnLag as _switchyard_v1_OnLag, OnLag__Output as _switchyard_v1_OnLag__Output } from './switchyard/v1/OnLag.ts';
 import type { OutputDirectory as _switchyard_v1_OutputDirectory, OutputDirectory__Output as _switchyard_v1_OutputDirectory__Output } from './switchyard/v1/OutputDirectory.ts';
 import type { OutputEntry as _switchyard_v1_OutputEntry, OutputEntry__Output as _switchyard_v1_OutputEntry__Output } from './switchyard/v1/OutputEntry.ts';
 import type { OutputFile as _switchyard_v1_OutputFile, OutputFile__Output as _switchyard_v1_OutputFile__Output } from './switchyard/v1/OutputFile.ts';
 import type { OutputSymlink as _switchyard_v1_OutputSymlink, OutputSymlink__Output as _switchyard_v1_OutputSymlink__Output } from './switchyard/v1/OutputSymlink.ts';
+import type { PlanTopologyRequest as _switchyard_v1_PlanTopologyRequest, PlanTopologyRequest__Output as _switchyard_v1_PlanTopologyRequest__Output } from './switchyard/v1/PlanTopologyRequest.ts';
+import type { PlanTopologyResponse as _switchyard_v1_PlanTopologyResponse, PlanTopologyResponse__Output as _switchyard_v1_PlanTopologyResponse__Output } from './switchyard/v1/PlanTopologyResponse.ts';
 import type { PoolStatus as _switchyard_v1_PoolStatus, PoolStatus__Output as _switchyard_v1_PoolStatus__Output } from './switchyard/v1/PoolStatus.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
 import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from './switchyard/v1/Restore.ts';
@@ -53,10 +61,14 @@ import type { StepQueued as _switchyard_v1_StepQueued, StepQueued__Output as _sw
 import type { StepReady as _switchyard_v1_StepReady, StepReady__Output as _switchyard_v1_StepReady__Output } from './switchyard/v1/StepReady.ts';
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from './switchyard/v1/StepResult.ts';
 import type { StepSpec as _switchyard_v1_StepSpec, StepSpec__Output as _switchyard_v1_StepSpec__Output } from './switchyard/v1/StepSpec.ts';
+import type { StrandedSteps as _switchyard_v1_StrandedSteps, StrandedSteps__Output as _switchyard_v1_StrandedSteps__Output } from './switchyard/v1/StrandedSteps.ts';
 import type { StreamLogRequest as _switchyard_v1_StreamLogRequest, StreamLogRequest__Output as _switchyard_v1_StreamLogRequest__Output } from './switchyard/v1/StreamLogRequest.ts';
 import type { StreamLogResponse as _switchyard_v1_StreamLogResponse, StreamLogResponse__Output as _switchyard_v1_StreamLogResponse__Output } from './switchyard/v1/StreamLogResponse.ts';
 import type { SubmitBuildRequest as _switchyard_v1_SubmitBuildRequest, SubmitBuildRequest__Output as _switchyard_v1_SubmitBuildRequest__Output } from './switchyard/v1/SubmitBuildRequest.ts';
 import type { SubmitBuildResponse as _switchyard_v1_SubmitBuildResponse, SubmitBuildResponse__Output as _switchyard_v1_SubmitBuildResponse__Output } from './switchyard/v1/SubmitBuildResponse.ts';
+import type { TopologyAgentChange as _switchyard_v1_TopologyAgentChange, TopologyAgentChange__Output as _switchyard_v1_TopologyAgentChange__Output } from './switchyard/v1/TopologyAgentChange.ts';
+import type { TopologyProblem as _switchyard_v1_TopologyProblem, TopologyProblem__Output as _switchyard_v1_TopologyProblem__Output } from './switchyard/v1/TopologyProblem.ts';
+import type { TopologyRevision as _switchyard_v1_TopologyRevision, TopologyRevision__Output as _switchyard_v1_TopologyRevision__Output } from './switchyard/v1/TopologyRevision.ts';
 import type { Usage as _switchyard_v1_Usage, Usage__Output as _switchyard_v1_Usage__Output } from './switchyard/v1/Usage.ts';
 import type { WatchBuildRequest as _switchyard_v1_WatchBuildRequest, WatchBuildRequest__Output as _switchyard_v1_WatchBuildRequest__Output } from './switchyard/v1/WatchBuildRequest.ts';
 import type { WatchBuildResponse as _switchyard_v1_WatchBuildResponse, WatchBuildResponse__Output as _switchyard_v1_WatchBuildResponse__Output } from './switchyard/v1/WatchBuildResponse.ts';
@@ -70,6 +82,8 @@ export interface ProtoGrpcType {
     v1: {
       AgentFit: MessageTypeDefinition<_switchyard_v1_AgentFit, _switchyard_v1_AgentFit__Output>
       AgentStatus: MessageTypeDefinition<_switchyard_v1_AgentStatus, _switchyard_v1_AgentStatus__Output>
+      ApplyTopologyRequest: MessageTypeDefinition<_switchyard_v1_ApplyTopologyRequest, _switchyard_v1_ApplyTopologyRequest__Output>
+      ApplyTopologyResponse: MessageTypeDefinition<_switchyard_v1_ApplyTopologyResponse, _switchyard_v1_ApplyTopologyResponse__Output>
       Attempt: MessageTypeDefinition<_switchyard_v1_Attempt, _switchyard_v1_Attempt__Output>
       AttemptAccepted: MessageTypeDefinition<_switchyard_v1_AttemptAccepted, _switchyard_v1_AttemptAccepted__Output>
       AttemptEnded: MessageTypeDefinition<_switchyard_v1_AttemptEnded, _switchyard_v1_AttemptEnded__Output>
@@ -98,6 +112,8 @@ export interface ProtoGrpcType {
       GetBuildResponse: MessageTypeDefinition<_switchyard_v1_GetBuildResponse, _switchyard_v1_GetBuildResponse__Output>
       GetServerRequest: MessageTypeDefinition<_switchyard_v1_GetServerRequest, _switchyard_v1_GetServerRequest__Output>
       GetServerResponse: MessageTypeDefinition<_switchyard_v1_GetServerResponse, _switchyard_v1_GetServerResponse__Output>
+      GetTopologyRequest: MessageTypeDefinition<_switchyard_v1_GetTopologyRequest, _switchyard_v1_GetTopologyRequest__Output>
+      GetTopologyResponse: MessageTypeDefinition<_switchyard_v1_GetTopologyResponse, _switchyard_v1_GetTopologyResponse__Output>
       HoldKind: EnumTypeDefinition
       HoldStatus: MessageTypeDefinition<_switchyard_v1_HoldStatus, _switchyard_v1_HoldStatus__Output>
       KeyPart: MessageTypeDefinition<_switchyard_v1_KeyPart, _switchyard_v1_KeyPart__Output>
@@ -106,12 +122,16 @@ export interface ProtoGrpcType {
       ListAgentsResponse: MessageTypeDefinition<_switchyard_v1_ListAgentsResponse, _switchyard_v1_ListAgentsResponse__Output>
       ListBuildsRequest: MessageTypeDefinition<_switchyard_v1_ListBuildsRequest, _switchyard_v1_ListBuildsRequest__Output>
       ListBuildsResponse: MessageTypeDefinition<_switchyard_v1_ListBuildsResponse, _switchyard_v1_ListBuildsResponse__Output>
+      ListTopologiesRequest: MessageTypeDefinition<_switchyard_v1_ListTopologiesRequest, _switchyard_v1_ListTopologiesRequest__Output>
+      ListTopologiesResponse: MessageTypeDefinition<_switchyard_v1_ListTopologiesResponse, _switchyard_v1_ListTopologiesResponse__Output>
       Need: MessageTypeDefinition<_switchyard_v1_Need, _switchyard_v1_Need__Output>
       OnLag: MessageTypeDefinition<_switchyard_v1_OnLag, _switchyard_v1_OnLag__Output>
       OutputDirectory: MessageTypeDefinition<_switchyard_v1_OutputDirectory, _switchyard_v1_OutputDirectory__Output>
       OutputEntry: MessageTypeDefinition<_switchyard_v1_OutputEntry, _switchyard_v1_OutputEntry__Output>
       OutputFile: MessageTypeDefinition<_switchyard_v1_OutputFile, _switchyard_v1_OutputFile__Output>
       OutputSymlink: MessageTypeDefinition<_switchyard_v1_OutputSymlink, _switchyard_v1_OutputSymlink__Output>
+      PlanTopologyRequest: MessageTypeDefinition<_switchyard_v1_PlanTopologyRequest, _switchyard_v1_PlanTopologyRequest__Output>
+      PlanTopologyResponse: MessageTypeDefinition<_switchyard_v1_PlanTopologyResponse, _switchyard_v1_PlanTopologyResponse__Output>
       PoolStatus: MessageTypeDefinition<_switchyard_v1_PoolStatus, _switchyard_v1_PoolStatus__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
       Restore: MessageTypeDefinition<_switchyard_v1_Restore, _switchyard_v1_Restore__Output>
@@ -134,10 +154,14 @@ export interface ProtoGrpcType {
       StepResult: MessageTypeDefinition<_switchyard_v1_StepResult, _switchyard_v1_StepResult__Output>
       StepSpec: MessageTypeDefinition<_switchyard_v1_StepSpec, _switchyard_v1_StepSpec__Output>
       StepVerdict: EnumTypeDefinition
+      StrandedSteps: MessageTypeDefinition<_switchyard_v1_StrandedSteps, _switchyard_v1_StrandedSteps__Output>
       StreamLogRequest: MessageTypeDefinition<_switchyard_v1_StreamLogRequest, _switchyard_v1_StreamLogRequest__Output>
       StreamLogResponse: MessageTypeDefinition<_switchyard_v1_StreamLogResponse, _switchyard_v1_StreamLogResponse__Output>
       SubmitBuildRequest: MessageTypeDefinition<_switchyard_v1_SubmitBuildRequest, _switchyard_v1_SubmitBuildRequest__Output>
       SubmitBuildResponse: MessageTypeDefinition<_switchyard_v1_SubmitBuildResponse, _switchyard_v1_SubmitBuildResponse__Output>
+      TopologyAgentChange: MessageTypeDefinition<_switchyard_v1_TopologyAgentChange, _switchyard_v1_TopologyAgentChange__Output>
+      TopologyProblem: MessageTypeDefinition<_switchyard_v1_TopologyProblem, _switchyard_v1_TopologyProblem__Output>
+      TopologyRevision: MessageTypeDefinition<_switchyard_v1_TopologyRevision, _switchyard_v1_TopologyRevision__Output>
       Usage: MessageTypeDefinition<_switchyard_v1_Usage, _switchyard_v1_Usage__Output>
       WatchBuildRequest: MessageTypeDefinition<_switchyard_v1_WatchBuildRequest, _switchyard_v1_WatchBuildRequest__Output>
       WatchBuildResponse: MessageTypeDefinition<_switchyard_v1_WatchBuildResponse, _switchyard_v1_WatchBuildResponse__Output>

@@ -6,6 +6,7 @@ import type { StepRecord } from '../../coordinator/core/state.ts';
 import type { LogRecord } from '../../coordinator/ledger/ledger.ts';
 import { present } from '../../base/assert.ts';
 import { PLAIN_STEP } from '../fixtures/plain-step.ts';
+import { weightedTopology } from '../fixtures/weighted-topology.ts';
 
 /** The build with the number, ordered as the numbers. */
 export function buildNumber(number: number): BuildId {
@@ -98,6 +99,12 @@ export function sessionRecord(epoch: number): LedgerRecord {
 
 export function holdRecord(target: string, reason: string): LedgerRecord {
   return { kind: 'hold', hold: { target, kind: 'pause', reason, by: 'ann', since: 7, expiresAt: undefined } };
+}
+
+export function topologyRecord(revision: number): LedgerRecord {
+  const topology = weightedTopology({ web: revision });
+  const digest = String(revision).repeat(64).slice(0, 64);
+  return { kind: 'topology', revision: { revision, digest, text: 'version: 1\n# für alle\n', topology, by: 'ann', at: 9, reason: 'more' } };
 }
 
 export function chunk(build: BuildId, token: LeaseToken, offset: number, bytes: Uint8Array): LogRecord {

@@ -14,6 +14,7 @@ import {
   chunk,
   eventRecord,
   holdRecord,
+  topologyRecord,
   sessionRecord,
   specRecord,
   stepRecord,
@@ -57,7 +58,7 @@ export function ledgerContract(subject: LedgerSubject): void {
     if (reopen === undefined) return;
     it('has everything that was committed when it is opened again, leads at once, and never repeats a term', async () => {
       const before = await lead('first holder');
-      const records = [...submission(buildNumber(1), ['a', 'b']), sessionRecord(3), holdRecord('agent:x', 'broken fan')];
+      const records = [...submission(buildNumber(1), ['a', 'b']), sessionRecord(3), holdRecord('agent:x', 'broken fan'), topologyRecord(1)];
       await ledger.commit(before, records, signal);
       await ledger.commit(before, [chunk(buildNumber(1), tokenNumber(1), 0, Uint8Array.of(0, 255))], signal);
       const stored = await loadAll(ledger);
@@ -191,6 +192,14 @@ function recordContract(ledger: () => Ledger, lead: Lead): void {
     expect(await loadAll(ledger())).toEqual([holdRecord(target, 'two')]);
     await ledger().commit(term, [holdRecord(target, 'three'), sessionRecord(1), lifted, { kind: 'agent-forgotten', agent: AGENT }], signal);
     expect(await loadAll(ledger())).toEqual([]);
+  });
+
+  it('keeps topologies by revision, in their order, until one is forgotten', async () => {
+    const term = await lead();
+    await ledger().commit(term, [topologyRecord(10), topologyRecord(9)], signal);
+    expect(await loadAll(ledger())).toEqual([topologyRecord(9), topologyRecord(10)]);
+    await ledger().commit(term, [topologyRecord(11), { kind: 'topology-forgotten', revision: 9 }], signal);
+    expect(await loadAll(ledger())).toEqual([topologyRecord(10), topologyRecord(11)]);
   });
 
   it('returns events after a sequence number, oldest first and no more than asked for', async () => {

@@ -1,3 +1,4 @@
+import { weightedTopology } from '../fixtures/weighted-topology.ts';
 import { present } from '../../base/assert.ts';
 import { FAILURE_CLASSES } from '../../base/failure.ts';
 import { parseCpuMillis, parseDurationMs, parseSizeBytes } from '../../base/quantity.ts';
@@ -187,6 +188,8 @@ function recordLine(record: LedgerRecord): string[] {
     case 'session':
     case 'agent-forgotten':
     case 'hold':
+    case 'topology':
+    case 'topology-forgotten':
     case 'build-forgotten':
       return [];
   }
@@ -244,6 +247,8 @@ function replyLine(reply: Reply | undefined): string[] {
       return [`reply ${short(reply.id)}${reply.existing ? ', which exists' : ''}`];
     case 'session':
       return [`reply ${reply.session}`];
+    case 'topology':
+      return [`reply revision ${reply.revision}`];
     case 'done':
       return ['reply done'];
     case 'refused':
@@ -272,9 +277,12 @@ function msOf(options: Options, name: string): number {
 }
 
 function settingsOf(options: Options): ConstructorParameters<typeof Stage>[0] {
-  const weights = new Map((options.get('weights') ?? '').split(',').map((pair) => [pair.split(':')[0] ?? '', Number(pair.split(':')[1])]));
+  const pairs = (options.get('weights') ?? '').split(',').filter((pair) => pair !== '');
   const timings = options.has('ageing') ? { ageingMs: msOf(options, 'ageing') } : {};
-  return { timings, weights: (project) => weights.get(project) ?? 1 };
+  return {
+    timings,
+    topology: weightedTopology(Object.fromEntries(pairs.map((pair) => [pair.split(':')[0] ?? '', Number(pair.split(':')[1])]))),
+  };
 }
 
 function agentOf(stage: Stage, options: Options) {

@@ -1,3 +1,4 @@
+import { weightedTopology } from '../fixtures/weighted-topology.ts';
 import { LIMITS, type Timings } from '../../coordinator/core/limits.ts';
 import { Scheduler } from '../../coordinator/core/scheduler.ts';
 import type { SimCore } from './coordinator.ts';
@@ -28,8 +29,7 @@ export type CoreOptions = {
 
 /** The scheduler as coordinators run it, or with a fault. */
 export function productionCore({ nonce, timings, seed, weights, mutation }: CoreOptions): SimCore {
-  const weightOf = (project: string) => weights[project] ?? 1;
-  const scheduler = new Scheduler({ nonce, timings, seed, limits: LIMITS, weights: weightOf, ...mutation?.options });
+  const scheduler = new Scheduler({ nonce, timings, seed, limits: LIMITS, topology: weightedTopology(weights), ...mutation?.options });
   const core: SimCore = {
     apply: (event, now) => scheduler.apply(event, now),
     restore: (records) => scheduler.restore(records),

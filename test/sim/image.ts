@@ -2,7 +2,7 @@ import type { AgentId, BuildId, StepId } from '../../coordinator/core/ids.ts';
 import { buildOf } from '../../coordinator/core/ids.ts';
 import type { BuildEvent, BuildRecord, LedgerRecord } from '../../coordinator/core/record.ts';
 import type { StepSpec } from '../../coordinator/core/spec.ts';
-import type { BuildState, Hold, Lease, SessionRecord, StepRecord } from '../../coordinator/core/state.ts';
+import type { BuildState, Hold, Lease, SessionRecord, StepRecord, TopologyRevision } from '../../coordinator/core/state.ts';
 
 /** What a record did to a step. */
 export type StepChange = { readonly id: StepId; readonly before: StepRecord | undefined; readonly after: StepRecord };
@@ -17,6 +17,7 @@ export class Image {
   readonly holds = new Map<string, Hold>();
   readonly events = new Map<BuildId, BuildEvent[]>();
   /** Builds that left, and how they had ended. */
+  readonly topologies = new Map<number, TopologyRevision>();
   readonly forgotten = new Map<BuildId, BuildState | undefined>();
 
   apply(record: LedgerRecord): StepChange | undefined {
@@ -47,6 +48,12 @@ export class Image {
       case 'hold-lifted':
         this.holds.delete(record.target);
         return undefined;
+      case 'topology':
+        this.topologies.set(record.revision.revision, record.revision);
+        return undefined;
+      case 'topology-forgotten':
+        this.topologies.delete(record.revision);
+        return undefined;
       case 'event': {
         const events = this.events.get(record.build) ?? [];
         this.events.set(record.build, events);
@@ -69,7 +76,7 @@ export class Image {
   }
 
   clear(): void {
-    for (const field of ['builds', 'buildStates', 'specs', 'steps', 'sessions', 'holds', 'forgotten', 'events'] as const)
+    for (const field of ['builds', 'buildStates', 'specs', 'steps', 'sessions', 'holds', 'topologies', 'forgotten', 'events'] as const)
       this[field].clear();
   }
 

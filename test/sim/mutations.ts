@@ -1,3 +1,4 @@
+import { weightedTopology } from '../fixtures/weighted-topology.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Event } from '../../coordinator/core/event.ts';
 import { buildOf, type LeaseToken, type SessionId, type StepId } from '../../coordinator/core/ids.ts';
@@ -156,7 +157,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     invariant: 'fair-share',
     about: 'one project counts for fifty',
-    options: { weights: (project: string) => (project === 'apple' ? 50 : 1) },
+    options: { topology: weightedTopology({ apple: 50 }) },
   },
   {
     invariant: 'retry-class',

@@ -3,10 +3,13 @@ import { isCode, isTest, withoutComments, type Check } from './source.ts';
 
 /** Files of base/ that are pure: no I/O, no clock, no process. */
 const PURE_BASE =
-  /^base\/(assert|prng|backoff|selector|labels|resources|zone|failure|fault|clock|caller|sandbox-trait|quantity|suggest)\.ts$/;
+  /^base\/(assert|prng|backoff|selector|labels|resources|zone|failure|fault|clock|caller|sandbox-trait|quantity|suggest|glob)\.ts$/;
 
 /** What the action cache keeps and digests: values that the whole house shares. */
 const CACHE_VALUES = /^cache\/(digest|action\/result)\.ts$/;
+
+/** What a topology is and means: pure values and functions, which the scheduler obeys. */
+const TOPOLOGY_VALUES = /^topology\/(model|membership|submission|words)\.ts$/;
 
 type Rule = {
   /** The files that the rule is for; the first rule that fits a file is the one. */
@@ -27,8 +30,10 @@ const RULES: readonly Rule[] = [
   { of: /^base\/document\//, ours: [/^base\//], packages: [/^yaml$/] },
   { of: /^base\/redis\//, ours: [/^base\//], packages: [NODE, /^ioredis$/] },
   { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/, /^prom-client$/] },
+  { of: TOPOLOGY_VALUES, ours: [TOPOLOGY_VALUES, PURE_BASE], packages: [] },
+  { of: /^topology\//, ours: [/^topology\//, /^base\//], packages: [] },
   { of: /^proto\//, ours: [/^base\//, /^proto\//, CACHE_VALUES], packages: [ANY_PACKAGE] },
-  { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, PURE_BASE, CACHE_VALUES], packages: [] },
+  { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, TOPOLOGY_VALUES, PURE_BASE, CACHE_VALUES], packages: [] },
   { of: /^coordinator\/ledger\//, ours: [/^coordinator\/(ledger|core)\//, /^base\//, CACHE_VALUES], packages: [NOT_GRPC] },
   {
     of: /^coordinator\/archive\//,
@@ -45,6 +50,7 @@ const RULES: readonly Rule[] = [
   {
     of: /^coordinator\/shell\//,
     ours: [
+      TOPOLOGY_VALUES,
       /^coordinator\/(shell|core|archive)\//,
       /^coordinator\/ledger\/(ledger|group-commit)\.ts$/,
       /^base\//,
@@ -60,7 +66,14 @@ const RULES: readonly Rule[] = [
   },
   {
     of: /^coordinator\/rpc\//,
-    ours: [/^coordinator\/(rpc|role|shell|core|archive)\//, /^coordinator\/ledger\/ledger\.ts$/, /^base\//, /^cache\//, /^proto\//],
+    ours: [
+      /^coordinator\/(rpc|role|shell|core|archive)\//,
+      /^coordinator\/ledger\/ledger\.ts$/,
+      /^topology\//,
+      /^base\//,
+      /^cache\//,
+      /^proto\//,
+    ],
     packages: [NODE, GRPC],
   },
   {
@@ -80,6 +93,7 @@ const RULES: readonly Rule[] = [
     of: /^cli\//,
     ours: [
       /^cli\//,
+      /^topology\//,
       /^base\//,
       /^cache\//,
       /^proto\//,

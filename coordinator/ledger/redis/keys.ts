@@ -10,6 +10,8 @@ export type RedisKeys = {
   readonly sessions: string;
   /** Hash: target to hold. */
   readonly holds: string;
+  /** Hash: revision, as ten digits, to topology. */
+  readonly topologies: string;
   /** Hash of a build's rows: `build`, `state`, `spec/<step>`, `step/<step>`. */
   rows(build: string): string;
   /** Stream of a build's events; an entry has one or several, field `e` each, and the id `<number of the last>-1`. */
@@ -33,6 +35,7 @@ export function redisKeys(prefix: string): RedisKeys {
     partial: `${tag}:partial`,
     sessions: `${tag}:sessions`,
     holds: `${tag}:holds`,
+    topologies: `${tag}:topologies`,
     rows: (build) => `${tag}:build:${build}`,
     events: (build) => `${tag}:events:${build}`,
     tokens: (build) => `${tag}:tokens:${build}`,

@@ -165,6 +165,7 @@ class Compiler {
     switch (rowClass) {
       case 'session':
       case 'hold':
+      case 'topology':
         return this.#push('H', this.#tableOf(rowClass), key, body);
       case 'build':
         this.#push('H', this.#keys.rows(key), 'build', body);
@@ -202,6 +203,7 @@ class Compiler {
   }
 
   #tableOf(rowClass: RowClass): string {
+    if (rowClass === 'topology') return this.#keys.topologies;
     return rowClass === 'session' ? this.#keys.sessions : this.#keys.holds;
   }
 

@@ -60,7 +60,11 @@ export function openReader({ connection, keys, scripts, patience, env }: ReaderO
         yield* buildsOf(ask, keys, page, signal);
         after = `(${last}`;
       }
-      for (const [rowClass, key] of [['session', keys.sessions] as const, ['hold', keys.holds] as const]) {
+      for (const [rowClass, key] of [
+        ['session', keys.sessions] as const,
+        ['hold', keys.holds] as const,
+        ['topology', keys.topologies] as const,
+      ]) {
         const records = await tableOf(ask, rowClass, key, signal);
         if (records.length > 0) yield records;
       }
@@ -164,7 +168,12 @@ async function wholeOf(ask: Ask, key: string, build: string, signal: AbortSignal
 }
 
 /** All rows of a hash by key; a hash that grows while it is read may show a key twice. */
-async function tableOf(ask: Ask, rowClass: 'session' | 'hold', key: string, signal: AbortSignal): Promise<readonly LedgerRecord[]> {
+async function tableOf(
+  ask: Ask,
+  rowClass: 'session' | 'hold' | 'topology',
+  key: string,
+  signal: AbortSignal,
+): Promise<readonly LedgerRecord[]> {
   const rows = new Map<string, string>();
   for (let cursor = '0'; ;) {
     const [answer] = await ask(signal, command('HSCAN', key, cursor, 'COUNT', PAGE_FIELDS));

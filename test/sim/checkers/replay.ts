@@ -33,6 +33,8 @@ function keyOf(record: LedgerRecord): string {
       return `session ${record.agent}`;
     case 'hold':
       return `hold ${record.hold.target}`;
+    case 'topology':
+      return `topology ${record.revision.revision}`;
     default:
       return `${record.kind}, which no snapshot has`;
   }

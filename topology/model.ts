@@ -1,0 +1,59 @@
+import type { SandboxTrait } from '../base/sandbox-trait.ts';
+import type { Zone } from '../base/zone.ts';
+
+/**
+ * What a platform team says of its yard in one file: clusters and pools, what projects may take, what builds must say of
+ * themselves. Plain values, as the ledger keeps them; absent and undefined are the same thing.
+ */
+export type Topology = {
+  /** What becomes of agents whose cluster is not listed: they work as their credential says, or get nothing. */
+  readonly unlisted: 'accept' | 'refuse';
+  readonly clusters: readonly Cluster[];
+  /** By name; `*` stands for each project that is not named. */
+  readonly projects: Readonly<Record<string, ProjectRules>>;
+  readonly builds: BuildRules;
+};
+
+export type Cluster = {
+  readonly name: string;
+  /** The highest zone that its agents count as, whatever their credentials say. */
+  readonly zone: Zone;
+  /** Label `region` of its agents; absent = what they say themselves. */
+  readonly region?: string;
+  /** None = its agents may be of any pool that their credentials name. */
+  readonly pools: readonly Pool[];
+};
+
+export type Pool = {
+  readonly name: string;
+  /** Label `class` of its agents: where light steps go first, and how agents fill up. */
+  readonly class: 'edge' | 'central';
+  /** What the labels of its agents must be; '' for anything. */
+  readonly selector: string;
+  /** What their sandboxes must guarantee. */
+  readonly sandbox: readonly SandboxTrait[];
+};
+
+export type ProjectRules = {
+  /** Part of the agents that its steps get where there are not enough, in comparison with others. */
+  readonly weight: number;
+  /** Steps of it that may be unfinished at once; absent = the bound of the coordinator. */
+  readonly unfinishedSteps?: number;
+};
+
+export type BuildRules = {
+  /** Globs, one of which the name of each build must be; none = any name. */
+  readonly names: readonly string[];
+  /** Labels that each build must have; with globs, one of which the value must be, where there are any. */
+  readonly labels: Readonly<Record<string, { readonly values: readonly string[]; readonly about?: string }>>;
+};
+
+/** What holds before anybody has applied a topology: every agent works as its credential says. */
+export const OPEN_TOPOLOGY: Topology = { unlisted: 'accept', clusters: [], projects: {}, builds: { names: [], labels: {} } };
+
+const PLAIN_PROJECT: ProjectRules = { weight: 1 };
+
+/** What holds for a project. */
+export function projectRules({ projects }: Topology, name: string): ProjectRules {
+  return (Object.hasOwn(projects, name) ? projects[name] : projects['*']) ?? PLAIN_PROJECT;
+}

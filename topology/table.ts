@@ -1,0 +1,97 @@
+import { choice, list, mapOf, mapped, number, parsedText, record, text, byKind } from '../base/document/field-type.ts';
+import { globProblem } from '../base/glob.ts';
+import { SANDBOX_TRAITS } from '../base/sandbox-trait.ts';
+import { parseSelector } from '../base/selector.ts';
+import { ZONES } from '../base/zone.ts';
+
+/*
+ * The topology file, field by field: its reader and its JSON Schema come from here. A field is here only if something obeys it.
+ */
+
+const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
+const nameKey = (what: string) => ({ pattern: NAME, what: `the name of ${what}: up to 63 letters, digits, ".", "_" and "-"` });
+const LABEL_KEY = { pattern: '^[A-Za-z0-9_][A-Za-z0-9_./-]{0,62}$', what: 'the name of a label' };
+
+const line = text({ what: 'text' });
+
+export const selector = parsedText({
+  what: 'a label selector',
+  hint: 'Write requirements such as "arch in (amd64,arm64), !gpu, memory >= 8Gi".',
+  parse: (written) => {
+    const parsed = parseSelector(written);
+    return parsed.kind === 'bad' ? { wrong: parsed.message } : { value: parsed.selector.canonical };
+  },
+});
+
+const glob = parsedText({
+  what: 'a glob such as web-*',
+  hint: 'Write text with "*" for any run of characters and "?" for one.',
+  parse: (written) => {
+    const problem = globProblem(written);
+    return problem === undefined ? { value: written } : { wrong: `"${written}" is no glob: ${problem}` };
+  },
+});
+const globs = byKind<readonly string[]>('a glob or a list of globs', { text: mapped(glob, (one) => [one]), list: list(glob, { min: 1 }) });
+
+const pool = record('{class, labels, sandbox}', {
+  class: {
+    type: choice(['edge', 'central']),
+    about: 'Label "class" of its agents. Edge agents get light steps first and fill up evenly, central ones fill up one by one.',
+    required: true,
+  },
+  labels: { type: selector, about: 'What the labels of its agents must be. Default: anything.' },
+  sandbox: { type: list(choice(SANDBOX_TRAITS)), about: 'What the sandboxes of its agents must guarantee. Default: nothing.' },
+});
+
+const cluster = record('{zone, region, pools}', {
+  zone: { type: choice(ZONES), about: 'Highest zone that its agents count as, whatever their credentials say.', required: true },
+  region: {
+    type: text({ what: 'the value of a label', pattern: '^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$' }),
+    about: 'Label "region" of its agents. Default: what they say themselves.',
+  },
+  pools: {
+    type: mapOf(pool, nameKey('a pool')),
+    about: 'Its pools; agents whose credentials name another one get nothing. Default: any name is a pool.',
+  },
+});
+
+const project = record('{weight, unfinishedSteps}', {
+  weight: {
+    type: number({ min: 0.01, max: 1_000, fraction: true }),
+    about: 'Part of the agents that its steps get where there are too few, in comparison with other projects. Default 1.',
+  },
+  unfinishedSteps: {
+    type: number({ min: 1, max: 500_000 }),
+    about: 'Steps that it may have unfinished at once; more are refused. Default 500000.',
+  },
+});
+
+const builds = record('{names, labels}', {
+  names: { type: globs, about: 'What builds may be called: one glob or several. Default: anything.' },
+  labels: {
+    type: mapOf(
+      record('{values, about}', {
+        values: { type: globs, about: 'What the value may be: one glob or several. Default: any text.' },
+        about: { type: line, about: 'What it is for; said where it is missing.' },
+      }),
+      LABEL_KEY,
+    ),
+    about: 'Labels that each build must have.',
+  },
+});
+
+export const topologyType = record('a topology', {
+  version: { type: number({ min: 1, max: 1, what: '1, the only version there is' }), about: 'Version of this format: 1.', required: true },
+  unlisted: {
+    type: choice(['accept', 'refuse']),
+    about: 'Whether agents of clusters that are not listed work as their credentials say. Default refuse.',
+  },
+  clusters: { type: mapOf(cluster, nameKey('a cluster')), about: 'The clusters by name.' },
+  projects: {
+    type: mapOf(project, { pattern: '^([A-Za-z0-9][A-Za-z0-9._-]{0,62}|\\*)$', what: 'the name of a project, or "*" for all others' }),
+    about: 'What projects may take; "*" is for each that is not named.',
+  },
+  builds: { type: builds, about: 'What builds must say of themselves. Actions of build tools are none.' },
+});
+
+export type TopologyAsWritten = NonNullable<ReturnType<typeof topologyType.read>>;

@@ -1,0 +1,165 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Ajv } from 'ajv';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { formatProblem } from '../base/document/problem.ts';
+import { atLeast, parseZone, ZONES } from '../base/zone.ts';
+import { topologySchemaText } from '../cli/commands/topology.ts';
+import { readTopology, TOPOLOGY_CHARS_MAX, topologySchema } from './file.ts';
+import { membershipOf } from './membership.ts';
+import { OPEN_TOPOLOGY, type Topology } from './model.ts';
+import { breaksRule } from './submission.ts';
+import { changesBetween } from './words.ts';
+
+const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(topologySchema());
+
+const WHOLE = `version: 1
+unlisted: accept
+clusters:
+  edge:
+    zone: untrusted
+    region: eu-west
+    pools:
+      arm: {class: edge, labels: "arch=arm64"}
+      light: {class: edge, sandbox: [isolatesHost]}
+  centre: {zone: trusted}
+projects:
+  web: {weight: 2.5, unfinishedSteps: 100}
+  "*": {weight: 0.5}
+builds:
+  names: ["web-*", infra]
+  labels:
+    team: {values: [web, "core-*"], about: who pays}
+    ticket: {}
+`;
+
+function topologyOf(text: string): Topology {
+  const { topology, problems } = readTopology(text);
+  if (topology === undefined) throw new Error(problems.map((problem) => formatProblem('t', problem)).join('\n'));
+  return topology;
+}
+
+describe('the file', () => {
+  test('is read with its defaults, and survives being kept as JSON', () => {
+    const topology = topologyOf(WHOLE);
+    expect(JSON.parse(JSON.stringify(topology))).toEqual(topology);
+    expect(topology.clusters.map(({ name, zone, region }) => [name, zone, region])).toEqual([
+      ['edge', 'untrusted', 'eu-west'],
+      ['centre', 'trusted', undefined],
+    ]);
+    expect(topology.clusters[0]?.pools[0]).toEqual({ name: 'arm', class: 'edge', selector: 'arch=arm64', sandbox: [] });
+    expect(topologyOf('version: 1')).toEqual({ ...OPEN_TOPOLOGY, unlisted: 'refuse' });
+  });
+
+  test.for([
+    [
+      'clusters: {a: {zone: trustd}}',
+      't:2:22: error: clusters.a.zone: "trustd" is not one of untrusted, trusted, production\n    fix: Did you mean "trusted"?',
+    ],
+    ['clusters: {a: {region: eu}}', 't:2:15: error: clusters.a.zone: is missing'],
+    [
+      'clusters: {a: {zone: trusted, pols: {}}}',
+      't:2:31: error: clusters.a.pols: there is no field "pols"\n    fix: Did you mean "pools"?',
+    ],
+    ['projects: {web: {weight: 0}}', 't:2:26: error: projects.web.weight: 0 is not a number from 0.01 to 1000'],
+    ['builds: {names: "[a-z]"}', 't:2:17: error: builds.names: "[a-z]" is no glob'],
+    ['clusters: {a: {zone: trusted, pools: {p: {class: edge, labels: "arch="}}}}', 't:2:64: error: clusters.a.pools.p.labels: '],
+    ['clusters: {a: {zone: "${{ params.zone }}"}}', 't:2:22: error: clusters.a.zone: "${{ params.zone }}" is not one of'],
+    ['flags: {}', 't:2:1: error: flags: there is no field "flags"'],
+  ])('names place, field and fix: %s', ([wrong = '', message = '']) => {
+    const { topology, problems } = readTopology(`version: 1\n${wrong}\n`);
+    expect(topology).toBeUndefined();
+    expect(problems.map((problem) => formatProblem('t', problem)).join('\n')).toContain(message);
+    // Globs and selectors are more than a pattern can say.
+    if (!/names|arch/.test(wrong)) expect(validate(parse(`version: 1\n${wrong}\n`))).toBe(false);
+  });
+
+  test('has a JSON Schema that takes what the reader takes, and is what "topology schema" prints', () => {
+    expect(validate(parse(WHOLE)), JSON.stringify(validate.errors)).toBe(true);
+    const file = path.join(import.meta.dirname, '../docs/switchyard.topology.schema.json');
+    expect(readFileSync(file, 'utf8')).toBe(topologySchemaText());
+    expect(topologySchemaText()).not.toContain('{{');
+  });
+
+  test('is refused where it is too long or empty', () => {
+    expect(readTopology('').problems[0]?.hint).toContain('version: 1');
+    expect(readTopology(`version: 1\n#${' '.repeat(TOPOLOGY_CHARS_MAX)}`).problems[0]?.message).toContain('at most');
+  });
+});
+
+describe('an agent', () => {
+  const agent = (labels: Readonly<Record<string, string>>) => ({ labels, sandbox: ['isolatesHost'] as const });
+
+  test('is of the pool that its credential names, if it has what that asks for', () => {
+    const topology = topologyOf(WHOLE);
+    expect(membershipOf(topology, agent({ cluster: 'edge', pool: 'light', zone: 'untrusted' }))).toMatchObject({ pool: { name: 'light' } });
+    const found = membershipOf(
+      topology,
+      agent({ cluster: 'edge', pool: 'arm', zone: 'trusted', arch: 'arm64', region: 'mine', class: 'central' }),
+    );
+    expect(found).toMatchObject({
+      kind: 'member',
+      labels: { pool: 'arm', zone: 'untrusted', region: 'eu-west', class: 'edge', arch: 'arm64' },
+    });
+    expect(membershipOf(topology, { labels: { cluster: 'edge', pool: 'arm', arch: 'amd64' }, sandbox: [] })).toEqual({
+      kind: 'outsider',
+      why: 'pool edge/arm asks for arch=arm64, but arch is amd64',
+    });
+    expect(membershipOf(topology, agent({ cluster: 'edge', pool: 'lihgt' }))).toMatchObject({
+      why: expect.stringContaining('(but light)'),
+    });
+    expect(membershipOf(topology, agent({ cluster: 'elsewhere', pool: 'x' }))).toMatchObject({ kind: 'member', pool: undefined });
+    expect(membershipOf({ ...topology, unlisted: 'refuse' }, agent({ cluster: 'egde' }))).toMatchObject({ kind: 'outsider' });
+  });
+
+  test('never counts as a higher zone than its credential or its cluster says', () => {
+    const zone = fc.constantFrom(...ZONES);
+    fc.assert(
+      fc.property(zone, zone, fc.boolean(), fc.constantFrom('accept', 'refuse'), (own, ceiling, listed, unlisted) => {
+        const clusters = listed ? [{ name: 'c', zone: ceiling, pools: [] }] : [];
+        const place = membershipOf({ ...OPEN_TOPOLOGY, unlisted, clusters }, agent({ cluster: 'c', pool: 'p', zone: own }));
+        if (place.kind === 'outsider') return !listed && unlisted === 'refuse';
+        const is = parseZone(place.labels['zone'] ?? '') ?? 'production';
+        return atLeast(own, is) && (!listed || atLeast(ceiling, is));
+      }),
+    );
+  });
+});
+
+test('a build must be called and labelled as the rules say, and is told what is missing', () => {
+  const { builds } = topologyOf(WHOLE);
+  const labels = { team: 'core-db', ticket: 'T-1' };
+  expect(breaksRule(builds, { name: 'web-shop', labels })).toBeUndefined();
+  expect(breaksRule(builds, { name: 'infra', labels })).toBeUndefined();
+  expect(breaksRule(builds, { name: 'shop', labels })).toEqual({
+    field: 'name',
+    message: 'The build is called "shop", but here builds are called one of web-*, infra',
+  });
+  expect(breaksRule(builds, { name: 'infra', labels: { ticket: '' } })?.message).toBe(
+    'The build lacks the label team (who pays), which is one of web, core-*: give it in the pipeline file or with --label',
+  );
+  expect(breaksRule(builds, { name: 'infra', labels: { ...labels, team: 'db' } })?.message).toContain('is "db", but it must be one of');
+  expect(breaksRule(builds, { name: 'infra', labels: { team: 'web' } })?.message).toContain('lacks the label ticket');
+});
+
+test('what changes is said in words, and nothing where nothing does', () => {
+  const before = topologyOf(WHOLE);
+  expect(changesBetween(before, topologyOf(`${WHOLE}# a remark\n`))).toEqual([]);
+  const after = topologyOf(
+    WHOLE.replace('arch=arm64', 'arch=riscv64')
+      .replace('centre: {zone: trusted}', 'release: {zone: production, pools: {sign: {class: central}}}')
+      .replace('weight: 2.5', 'weight: 3')
+      .replace('unlisted: accept\n', '')
+      .replace('    ticket: {}\n', ''),
+  );
+  expect(changesBetween(before, after)).toEqual([
+    'agents of clusters that are not listed: accept becomes refuse',
+    'cluster centre goes',
+    'labels of the pool edge/arm: arch=arm64 becomes arch=riscv64',
+    'cluster release is new (production, pools sign)',
+    'weight of the project web: 2.5 becomes 3',
+    'required label ticket goes',
+  ]);
+});

@@ -1,0 +1,84 @@
+import type { Cluster, Pool, ProjectRules, Topology } from './model.ts';
+
+/** What changes from one topology to another, a line for each change; empty where they say the same. */
+export function changesBetween(before: Topology, after: Topology): readonly string[] {
+  return [
+    ...valueChange('agents of clusters that are not listed', before.unlisted, after.unlisted),
+    ...named(byName(before.clusters), byName(after.clusters), 'cluster', clusterChanges, clusterText),
+    ...named(before.projects, after.projects, 'project', projectChanges, projectText),
+    ...valueChange('names of builds', listText(before.builds.names), listText(after.builds.names)),
+    ...named(before.builds.labels, after.builds.labels, 'required label', (name, left, right) =>
+      valueChange(`values of the required label ${name}`, listText(left.values), listText(right.values)),
+    ),
+  ];
+}
+
+function clusterChanges(name: string, before: Cluster, after: Cluster): readonly string[] {
+  return [
+    ...valueChange(`zone of the cluster ${name}`, before.zone, after.zone),
+    ...valueChange(`region of the cluster ${name}`, before.region ?? NOTHING, after.region ?? NOTHING),
+    ...named(prefixed(name, before.pools), prefixed(name, after.pools), 'pool', poolChanges),
+  ];
+}
+
+function poolChanges(name: string, before: Pool, after: Pool): readonly string[] {
+  return [
+    ...valueChange(`class of the pool ${name}`, before.class, after.class),
+    ...valueChange(`labels of the pool ${name}`, before.selector || ANYTHING, after.selector || ANYTHING),
+    ...valueChange(`sandbox of the pool ${name}`, listText(before.sandbox), listText(after.sandbox)),
+  ];
+}
+
+function projectChanges(name: string, before: ProjectRules, after: ProjectRules): readonly string[] {
+  return [
+    ...valueChange(`weight of the project ${name}`, before.weight, after.weight),
+    ...valueChange(`unfinished steps of the project ${name}`, before.unfinishedSteps ?? NO_BOUND, after.unfinishedSteps ?? NO_BOUND),
+  ];
+}
+
+function clusterText({ zone, region, pools }: Cluster): string {
+  const where = region === undefined ? zone : `${zone}, region ${region}`;
+  return ` (${where}${pools.length === 0 ? '' : `, pools ${pools.map((pool) => pool.name).join(', ')}`})`;
+}
+
+function projectText({ weight }: ProjectRules): string {
+  return ` (weight ${weight})`;
+}
+
+const NOTHING = 'nothing';
+const ANYTHING = 'anything';
+const NO_BOUND = 'no bound of its own';
+
+function valueChange(what: string, before: string | number, after: string | number): readonly string[] {
+  return before === after ? [] : [`${what}: ${before} becomes ${after}`];
+}
+
+function listText(values: readonly string[]): string {
+  return values.length === 0 ? ANYTHING : values.join(', ');
+}
+
+function named<T>(
+  before: Readonly<Record<string, T>>,
+  after: Readonly<Record<string, T>>,
+  what: string,
+  changed: (name: string, before: T, after: T) => readonly string[],
+  text: (value: T) => string = () => '',
+): readonly string[] {
+  const lines: string[] = [];
+  for (const name of [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted()) {
+    const was = Object.hasOwn(before, name) ? before[name] : undefined;
+    const is = Object.hasOwn(after, name) ? after[name] : undefined;
+    if (was === undefined && is !== undefined) lines.push(`${what} ${name} is new${text(is)}`);
+    else if (was !== undefined && is === undefined) lines.push(`${what} ${name} goes`);
+    else if (was !== undefined && is !== undefined) lines.push(...changed(name, was, is));
+  }
+  return lines;
+}
+
+function byName<T extends { readonly name: string }>(values: readonly T[]): Readonly<Record<string, T>> {
+  return Object.fromEntries(values.map((value) => [value.name, value]));
+}
+
+function prefixed(cluster: string, pools: readonly Pool[]): Readonly<Record<string, Pool>> {
+  return Object.fromEntries(pools.map((pool) => [`${cluster}/${pool.name}`, pool]));
+}
