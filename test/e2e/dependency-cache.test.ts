@@ -40,12 +40,14 @@ let metricsPort = 0;
 
 beforeAll(async () => {
   dir = await tempDir();
-  const entryOf = (name: string, scope: string) => ({
-    ...{ name, sha256: hashToken(name), kind: 'caller', role: 'submitter' },
+  const entryOf = (name: string, scope: string, role = 'submitter') => ({
+    ...{ name, sha256: hashToken(name), kind: 'caller', role },
     ...{ project: 'shop', scope, zoneCeiling: 'trusted' },
   });
   const tokensFile = join(dir.path, 'tokens.json');
-  writeFileSync(tokensFile, JSON.stringify([entryOf('main', 'main'), entryOf('pr', 'main/pr-7')]), { mode: 0o600 });
+  writeFileSync(tokensFile, JSON.stringify([entryOf('main', 'main'), entryOf('pr', 'main/pr-7'), entryOf('admin', 'main', 'admin')]), {
+    mode: 0o600,
+  });
   [metricsPort = 0] = await freePorts(1);
   const agentArgs = ['--metrics-listen', `127.0.0.1:${metricsPort}`];
   yard = await startRealYard({ agents: ['one'], coordinatorArgs: ['--tokens-file', tokensFile], agentArgs });
@@ -119,6 +121,20 @@ test.runIf(needs('bubblewrap'))(
     for (const [rung, count] of Object.entries(written)) expect([rung, count]).toEqual([rung, before[rung]]);
   },
 );
+
+test('what was purged is not taken from what the agent still has', { timeout: 3 * PATIENCE_MS }, async () => {
+  const alone = PIPELINE.replace('name: store', 'name: purged').replace(', fallback: v1-', '');
+  const first = await install('main', ['a', 'b', 'c'], alone);
+  expect(first).toMatchObject({ fetched: 3, cache: { found: 'nothing', save: 'kept' } });
+  expect(await install('main', ['a', 'b', 'c'], alone)).toMatchObject({ fetched: 0, cache: { found: 'exact' } });
+  const criteria = ['--build', first.build, '--yes'];
+  const purge = await runSwitchyard(['cache', 'purge', ...criteria, ...yard.at], { cwd: yard.work, env: { SWITCHYARD_TOKEN: 'admin' } });
+  expect(purge, purge.stderr).toMatchObject({ code: 0 });
+  // The tree of the same digest lies in the tier all the while.
+  const after = await install('main', ['a', 'b', 'c'], alone);
+  expect(after).toMatchObject({ fetched: 3, cache: { found: 'nothing', save: 'kept' } });
+  expect(await install('main', ['a', 'b', 'c'], alone)).toMatchObject({ fetched: 0, cache: { found: 'exact' } });
+});
 
 test('times and permissions are kept where the pipeline says so, and only a part is taken up', { timeout: 3 * PATIENCE_MS }, async () => {
   const step = (run: string, cache: string) => `version: 1
