@@ -12,11 +12,26 @@ function problem(argv: readonly string[], env: Readonly<Record<string, string>> 
   return expect.unreachable('nothing was wrong');
 }
 
+test('another host is dialled over TLS, or in clear where that is said', () => {
+  expect(problem(['--coordinator', '127.0.0.1:1,yard:2'])).toContain(
+    '--coordinator is yard:2, on another host: give --tls-ca, or say --insecure',
+  );
+  expect(problem(['--tls-cert', 'c'])).toContain('go together');
+  expect(problem(['--metrics-listen', '0.0.0.0:9464'])).toContain('--metrics-listen is 0.0.0.0:9464');
+  expect(parseAgentConfig({}, ['--coordinator', 'yard:2', '--insecure']).coordinator).toBe('yard:2');
+  expect(parseAgentConfig({}, ['--coordinator', 'yard:2', '--tls-ca', 'system']).tlsCa).toBe('system');
+});
+
 test('every option reaches the configuration', () => {
   const given: Readonly<Record<keyof typeof AGENT_OPTIONS.options, string | undefined>> = {
     coordinator: 'host:1',
     token: undefined,
     tokenFile: '/token',
+    tlsCa: '/ca.pem',
+    tlsServerName: 'yard',
+    tlsCert: '/cert.pem',
+    tlsKey: '/key.pem',
+    insecure: undefined,
     id: 'edge-7',
     label: 'class=edge',
     workDir: '/work',
@@ -40,6 +55,10 @@ test('every option reaches the configuration', () => {
     coordinator: 'host:1',
     token: undefined,
     tokenFile: '/token',
+    tlsCa: '/ca.pem',
+    tlsServerName: 'yard',
+    tlsCert: '/cert.pem',
+    tlsKey: '/key.pem',
     id: 'edge-7',
     labels: { class: 'edge' },
     workDir: '/work',

@@ -6,6 +6,7 @@ import { LOG_OPTIONS, type LogLevel } from '../base/log.ts';
 import { parseOptions, type Environment, type OptionTable } from '../base/options.ts';
 import { parseCpuMillis } from '../base/quantity.ts';
 import type { Secret } from '../base/secret.ts';
+import { DIAL_TLS_OPTIONS, dialTlsProblems, OWN_TLS_OPTIONS, serveTlsProblems } from '../base/tls-options.ts';
 
 /** The options of an agent's process. */
 export const AGENT_OPTIONS = {
@@ -22,6 +23,13 @@ export const AGENT_OPTIONS = {
     tokenFile: {
       type: 'path',
       help: 'A file with the token, in its place. A coordinator on loopback keeps one as agent-token in its state directory.',
+    },
+    ...DIAL_TLS_OPTIONS,
+    ...OWN_TLS_OPTIONS,
+    insecure: {
+      type: 'boolean',
+      default: 'false',
+      help: 'Whether to dial another host, or to listen for others, in clear: whoever sees the network can then read tokens and bytes.',
     },
     id: { type: 'string', help: 'Stable name of the agent: letters, digits, "." and "-". The host name where it is absent.' },
     label: { type: 'list', help: 'A label as key=value, for steps to select by; may be repeated. os and arch are always there.' },
@@ -68,6 +76,10 @@ export type AgentConfig = {
   readonly coordinator: string;
   readonly token: Secret | undefined;
   readonly tokenFile: string | undefined;
+  readonly tlsCa: string | undefined;
+  readonly tlsServerName: string | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
   readonly id: string;
   readonly labels: Labels;
   readonly workDir: string;
@@ -104,10 +116,20 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
     throw bad('--token-file', 'goes without SWITCHYARD_AGENT_TOKEN: give one of the two');
   if (options.metricsListen !== undefined && hostOf(options.metricsListen) === undefined)
     throw bad('--metrics-listen', `must be host:port, got "${options.metricsListen}"`);
+  const coordinator = parseCoordinators(options.coordinator);
+  const [problem] = [
+    ...dialTlsProblems(options, { '--coordinator': coordinator }),
+    ...serveTlsProblems({ ...options, zoneCa: [] }, { '--metrics-listen': options.metricsListen }),
+  ];
+  if (problem !== undefined) throw new Fault('CONFIG_INVALID', problem);
   return {
-    coordinator: parseCoordinators(options.coordinator),
+    coordinator,
     token: options.token,
     tokenFile: options.tokenFile,
+    tlsCa: options.tlsCa,
+    tlsServerName: options.tlsServerName,
+    tlsCert: options.tlsCert,
+    tlsKey: options.tlsKey,
     id,
     labels: parseLabels(options.label),
     workDir: options.workDir,

@@ -1,5 +1,5 @@
 import type { Env } from '../base/env.ts';
-import { json, serveHttpHealth, type HttpHealth } from '../base/http-health.ts';
+import { json, serveHttpHealth, type HttpHealth, type HttpHealthOptions } from '../base/http-health.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { Session } from './session/session.ts';
 
@@ -8,7 +8,7 @@ import type { Session } from './session/session.ts';
  * /metrics in numbers. @throws {Fault} CONFIG_INVALID where the address cannot be bound.
  */
 export async function serveAgentHealth(
-  listen: string,
+  at: Pick<HttpHealthOptions, 'listen' | 'tls'>,
   { metrics }: Pick<AgentMetrics, 'metrics'>,
   session: Pick<Session, 'registered' | 'ended'>,
   env: Env,
@@ -21,5 +21,5 @@ export async function serveAgentHealth(
     '/readyz': () => json(state === 'registered' ? 200 : 503, { ok: state === 'registered', session: state }),
     '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
   };
-  return serveHttpHealth({ listen, routes, log: env.log });
+  return serveHttpHealth({ ...at, routes, log: env.log });
 }

@@ -8,13 +8,15 @@ import { wrap } from '../base/fault.ts';
 import type { Environment } from '../base/options.ts';
 import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
+import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { openDirectFetcher, type DirectFetcher } from '../cache/direct/fetcher.ts';
 import { openDataPlane, type MovableDataPlane } from '../cache/rpc/client.ts';
+import type { Link } from '../proto/dial.ts';
 import { openAttemptJournal } from './attempt-journal.ts';
 import { openLogPipes } from './attempt/log-pipe.ts';
 import { shortageOf } from './attempt/report.ts';
 import type { AgentConfig } from './config.ts';
-import { openAgentMetrics } from './metrics.ts';
+import { openAgentMetrics, type AgentMetrics } from './metrics.ts';
 import { serveAgentHealth } from './health.ts';
 import { detectHost } from './host.ts';
 import { sessionDialler } from './rpc/session-client.ts';
@@ -47,8 +49,8 @@ const OWN_VARIABLE = /^SWITCHYARD_/;
  */
 export async function startAgent(config: AgentConfig, environment: Environment, env: Env): Promise<RunningAgent> {
   const dir = resolve(config.workDir);
-  const token = tokenOf(config);
   await using stack = new AsyncDisposableStack();
+  const link = linkOf(config, stack, env);
   stack.use(claimWorkDir(dir));
   const bootId = randomUUID();
   const journal = stack.use(openAttemptJournal(dir, { agent: config.id, bootId }, env));
@@ -67,7 +69,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
   const breaker = storeBreaker(env);
   const grants = openGrants();
   const direct = stack.use(openDirectFetcher(env));
-  const plane = stack.use(openPlane({ token, grants, breaker, direct, env }));
+  const plane = stack.use(openPlane({ link, grants, breaker, direct, env }));
   const cordon = (reason: string | undefined) => {
     measured.cordoned(reason);
     session.cordon(reason);
@@ -83,7 +85,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     startRunner({ agent: config.id, sandbox, workspaces, pipes, passable, spool, store: plane.store, onTrouble, env }),
   );
   const dialler = sessionDialler({
-    link: { address: config.coordinator, token },
+    link,
     readLog: (token, offset, length) => spool.readLog(token, offset, length),
     env,
   });
@@ -111,7 +113,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     restores: tier.restores,
     direct,
   });
-  if (config.metricsListen !== undefined) stack.use(await serveAgentHealth(config.metricsListen, measured, session, env));
+  await serveNumbers(config, measured, session, stack, env);
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
@@ -156,7 +158,8 @@ function storeBreaker(env: Env): Breaker {
 }
 
 type PlaneParts = {
-  readonly token: Secret | undefined;
+  /** As to the coordinator, but for the address. */
+  readonly link: Link;
   readonly grants: AttemptGrants;
   readonly breaker: Breaker;
   readonly direct: DirectFetcher;
@@ -165,7 +168,7 @@ type PlaneParts = {
 
 /** The data plane of the coordinator that the agent is registered with. What began at an earlier one goes on at the next. */
 function openPlane({
-  token,
+  link,
   grants,
   breaker,
   direct,
@@ -176,7 +179,7 @@ function openPlane({
     moveTo(address) {
       if (plane === undefined) {
         const guard = { breaker, whileOpen: 'wait' } as const;
-        plane = openDataPlane({ link: { address, token }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard, direct });
+        plane = openDataPlane({ link: { ...link, address }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard, direct });
       } else plane.moveTo(address);
     },
     store: (instanceName, attempt, onStaged) => {
@@ -185,6 +188,18 @@ function openPlane({
     },
     [Symbol.asyncDispose]: async () => plane?.[Symbol.asyncDispose](),
   };
+}
+
+async function serveNumbers(config: AgentConfig, measured: AgentMetrics, session: Session, stack: AsyncDisposableStack, env: Env) {
+  if (config.metricsListen === undefined) return;
+  const tls = stack.use(openServeTls({ ...config, zoneCa: [] }, env.log));
+  stack.use(await serveAgentHealth({ listen: config.metricsListen, tls }, measured, session, env));
+}
+
+/** How the coordinator is reached, and what is shown to it. @throws {Fault} CONFIG_INVALID */
+function linkOf(config: AgentConfig, stack: AsyncDisposableStack, env: Env): Link {
+  const source = stack.use(openDialTls(config, env.log));
+  return { address: config.coordinator, token: tokenOf(config), tls: source && { source, serverName: config.tlsServerName } };
 }
 
 function tokenOf(config: AgentConfig): Secret | undefined {

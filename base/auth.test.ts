@@ -9,7 +9,7 @@ test('a token is taken until it expires, and the refusal says when that was', as
   if (entry === undefined) throw new Error('one entry makes one');
   const end = Date.UTC(2027, 0, 31);
   let now = end - 1;
-  const authenticator = tokenAuthenticator([entry], undefined, () => now);
+  const authenticator = tokenAuthenticator([entry], undefined, { now: () => now });
   expect(await authenticator.identify(shown('secret'))).toEqual({ kind: 'service', name: 'ci' });
   now = end;
   expect(() => authenticator.identify(shown('secret'))).toThrow(
@@ -18,7 +18,7 @@ test('a token is taken until it expires, and the refusal says when that was', as
 });
 
 test('entries from before there was an expiry never expire', async () => {
-  const authenticator = tokenAuthenticator(parseTokens(JSON.stringify([ENTRY])), undefined, () => Number.MAX_SAFE_INTEGER);
+  const authenticator = tokenAuthenticator(parseTokens(JSON.stringify([ENTRY])), undefined, { now: () => Number.MAX_SAFE_INTEGER });
   expect(await authenticator.identify(shown('secret'))).toEqual({ kind: 'service', name: 'ci' });
 });
 

@@ -2,13 +2,22 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { systemClock, type TimeMs } from './clock.ts';
 import { Fault } from './fault.ts';
 import { isOpenScope, isProject, ROLES, type Caller } from './caller.ts';
+import { parseAgentUri } from './spiffe.ts';
 import { parseZone, type Zone } from './zone.ts';
 
 /** Who is at the other end of a connection, as verified. */
 export type Identity =
   | { readonly kind: 'caller'; readonly caller: Caller }
   /** An agent: its labels of trust come from here, whatever it says of itself. */
-  | { readonly kind: 'agent'; readonly name: string; readonly cluster: string; readonly pool: string; readonly zone: Zone }
+  | {
+      readonly kind: 'agent';
+      readonly name: string;
+      readonly cluster: string;
+      readonly pool: string;
+      readonly zone: Zone;
+      /** The only id under which it may register. @default any: several agents may share a token */
+      readonly id?: string;
+    }
   /** A process of ours, such as a coordinator in front of the data plane. */
   | { readonly kind: 'service'; readonly name: string };
 
@@ -18,7 +27,21 @@ export type Evidence = {
   readonly authorization: string | undefined;
   /** Whether the peer's address is on the loopback interface. */
   readonly loopback: boolean;
+  /** What a connection over TLS says of the client; undefined for one in clear. */
+  readonly tls?: { readonly certificate: PeerCertificate | undefined } | undefined;
 };
+
+/** A client's certificate: signed by the authority of that zone, for the one URI that it names; or why it counts for nothing. */
+export type PeerCertificate =
+  | {
+      readonly kind: 'verified';
+      readonly uri: string;
+      readonly zone: Zone;
+      /** Upper-case hex. */
+      readonly serial: string;
+      readonly validTo: TimeMs;
+    }
+  | { readonly kind: 'refused'; readonly why: string };
 
 export interface Authenticator {
   /** @throws {Fault} UNAUTHENTICATED, with what is missing. */
@@ -43,19 +66,29 @@ export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
+export type TokenRules = {
+  /** @default the system's clock */
+  readonly now?: () => TimeMs;
+  /** Whether an agent's token does over TLS, too, where agents have certificates. @default false */
+  readonly agentTokens?: boolean;
+};
+
 /**
- * Bearer tokens first; a connection from loopback without a token is `local` where that is given.
+ * Bearer tokens first, then certificates; a connection from loopback with neither is `local` where that is given. A certificate that is
+ * shown and wrong is refused whatever comes with it.
  * Looking up a hash takes the same time for known and unknown ones, up to the map's own.
  */
 export function tokenAuthenticator(
   entries: readonly TokenEntry[],
   local: Identity | undefined,
-  now: () => TimeMs = () => systemClock.now(),
+  { now = () => systemClock.now(), agentTokens = false }: TokenRules = {},
 ): Authenticator {
   const byHash = new Map(entries.map((entry) => [entry.sha256, entry]));
   return {
-    identify({ authorization, loopback }) {
+    identify({ authorization, loopback, tls }) {
+      const shown = tls?.certificate === undefined ? undefined : certified(tls.certificate, now());
       if (authorization === undefined) {
+        if (shown !== undefined) return shown;
         if (loopback && local !== undefined) return local;
         throw new Fault('UNAUTHENTICATED', 'No credential: send the metadata "authorization: Bearer <token>"');
       }
@@ -73,9 +106,29 @@ export function tokenAuthenticator(
           hint: 'Make a new one with "switchyard token create".',
         });
       }
+      if (entry.identity.kind === 'agent' && tls !== undefined && !agentTokens) {
+        throw new Fault('UNAUTHENTICATED', `The token ${nameOf(entry.identity)} is an agent's, and over TLS agents show a certificate`, {
+          hint: 'Give the agent --tls-cert and --tls-key, or the server --agent-tokens.',
+        });
+      }
       return entry.identity;
     },
   };
+}
+
+/**
+ * The agent that a certificate is for. Its zone is that of the authority that signed it, and must be the one it names.
+ * @throws {Fault} UNAUTHENTICATED saying what is wrong with it
+ */
+function certified(certificate: PeerCertificate, now: TimeMs): Identity {
+  const refused = (why: string) => new Fault('UNAUTHENTICATED', `The client's certificate counts for nothing here: ${why}`);
+  if (certificate.kind === 'refused') throw refused(certificate.why);
+  const { uri, zone, validTo } = certificate;
+  if (now >= validTo) throw refused(`it expired at ${new Date(validTo).toISOString()}`);
+  const agent = parseAgentUri(uri);
+  if (agent === undefined) throw refused(`${uri} names no agent, which would be spiffe://…/zone/…/cluster/…/pool/…/agent/…`);
+  if (agent.zone !== zone) throw refused(`it names the zone ${agent.zone}, and the authority of the zone ${zone} has signed it`);
+  return { kind: 'agent', name: `${agent.cluster}/${agent.pool}/${agent.id}`, ...agent };
 }
 
 /** An authenticator that can be exchanged while calls come in. */

@@ -1,7 +1,9 @@
-import { createServer, type Server } from 'node:http';
-import { hostOf } from './address.ts';
+import type { Server } from 'node:http';
+import { hostOf, isLoopback } from './address.ts';
 import { Fault } from './fault.ts';
+import { openHttpServer } from './http-server.ts';
 import type { Logger } from './log.ts';
+import type { ServerTls } from './server-tls.ts';
 
 /** One answer: what a probe or a collector of metrics reads. */
 export type HttpAnswer = { readonly status: number; readonly contentType: string; readonly body: string };
@@ -13,6 +15,8 @@ export type HttpHealthOptions = {
   /** host:port; port 0 takes a free one. */
   readonly listen: string;
   readonly routes: HttpRoutes;
+  /** Used off loopback only: probes and collectors of the host itself have no use for it. @default in clear */
+  readonly tls?: ServerTls | undefined;
   readonly log: Logger;
 };
 
@@ -30,7 +34,8 @@ const HEADERS_MS = 5_000;
  */
 export async function serveHttpHealth(options: HttpHealthOptions): Promise<HttpHealth> {
   const { routes, log, listen } = options;
-  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
+  const tls = isLoopback(listen) ? undefined : options.tls;
+  const server = openHttpServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, tls, (request, response) => {
     const path = (request.url ?? '/').split('?')[0] ?? '/';
     const answer = async (): Promise<HttpAnswer> => {
       if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Only GET is answered here\n');

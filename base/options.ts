@@ -60,8 +60,11 @@ const PREFIX = 'SWITCHYARD_';
 /** Parts whose variables are checked by the part that owns them. */
 const PARTS = ['COORDINATOR', 'AGENT', 'CACHE', 'CLI'] as const;
 
-/** Variables that belong to no table: the command line's server and token, and what the tests read. */
-const SHARED = ['SERVER', 'TOKEN', 'TOKEN_FILE', 'REQUIRE', 'CONFIG'] as const;
+/** Variables that belong to no table: the command line's server, token and certificates, and what the tests read. */
+const SHARED = [
+  ...['SERVER', 'TOKEN', 'TOKEN_FILE', 'TLS_CA', 'TLS_CERT', 'TLS_KEY', 'TLS_SERVER_NAME', 'INSECURE'],
+  ...['REQUIRE', 'CONFIG'],
+] as const;
 
 /**
  * The options that `argv` (without program names) and `env` give, argv first, frozen.

@@ -3,6 +3,7 @@ import { Fault } from '../base/fault.ts';
 import { LOG_OPTIONS } from '../base/log.ts';
 import { parseOptions, type Environment, type Options, type OptionTable } from '../base/options.ts';
 import { REDIS_OPTIONS } from '../base/redis/config.ts';
+import { DIAL_TLS_OPTIONS, dialTlsProblems, SERVE_TLS_OPTIONS, serveTlsProblems } from '../base/tls-options.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from './quotas.ts';
 import { STORE_OPTIONS } from './store-options.ts';
 
@@ -56,6 +57,8 @@ export const CACHE_OPTIONS = {
         'PEM file of the keys that sign cache entries and grants, the same as the coordinators of the yard have; made where there is none. ' +
         'The first key signs, all verify. Without the option entries are signed by a key in --dir, and agents are refused.',
     },
+    ...SERVE_TLS_OPTIONS,
+    ...DIAL_TLS_OPTIONS,
     allowLocal: { type: 'boolean', default: 'false', help: 'Whether a connection from loopback without a token is the local caller.' },
     localProject: { type: 'string', default: 'local', help: 'Project of the local caller.' },
     localScope: { type: 'string', default: 'main', help: 'Cache scope of the local caller.' },
@@ -77,6 +80,10 @@ export function parseCacheConfig(environment: Environment, argv: readonly string
   if (config.processes > 1 && config.store === 's3') {
     throw invalid('--processes', 'must be 1 with --store s3: start more data planes instead, each with a --dir and a port of its own');
   }
+  const listens = { '--listen': config.listen, '--http-listen': config.httpListen, '--metrics-listen': config.metricsListen };
+  const problems = [...serveTlsProblems(config, listens), ...dialTlsProblems(config, { '--coordinator': config.coordinator })];
+  if (problems.length > 0)
+    throw new Fault('CONFIG_INVALID', `switchyard cache cannot start:\n${problems.map((one) => `  ${one}`).join('\n')}`);
   parseQuotas(config.scopeQuota);
   parseFloors(config.scopeZone);
   return config;

@@ -6,6 +6,7 @@ import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
+import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
@@ -78,7 +79,10 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
   const blobs = newBlobCounters();
   const storeOf = withBlobCounts(disk.storeOf, blobs);
   measured.watch(disk.state, blobs);
-  const execution = stack.use(openExecutionRelay(config.coordinator, env));
+  const tls = stack.use(openServeTls(config, env.log));
+  const dialled = stack.use(openDialTls({ tlsCa: config.tlsCa, tlsCert: undefined, tlsKey: undefined }, env.log));
+  const dialTls = dialled && { source: dialled, serverName: config.tlsServerName };
+  const execution = stack.use(openExecutionRelay(config.coordinator, env, dialTls));
   const served = stack.use(
     dataPlaneServices({
       grants,
@@ -92,12 +96,13 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
       env: { ...env, onCall: measured.called },
     }),
   );
-  const server = stack.use(await serve({ listen: config.listen, services: served.services, authenticator, env, drainMs: DRAIN_MS }));
+  const server = stack.use(await serve({ listen: config.listen, services: served.services, authenticator, tls, env, drainMs: DRAIN_MS }));
   const { httpListen, metricsListen } = config;
-  const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, onCall: measured.called };
+  const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, tls, onCall: measured.called };
   const store = { ...disk, storeOf };
   const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, store, listen: httpListen }, env));
-  const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers(metricsListen, { measured, storeOf, others }, env));
+  const numbers = { measured, storeOf, others };
+  const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers({ listen: metricsListen, tls }, numbers, env));
   const parts = stack.move();
   return {
     address: server.address,
@@ -152,7 +157,7 @@ function authenticatorOf(config: CacheConfig): Authenticator {
     if (entries.length > 0 || address === undefined || isLoopback(address)) continue;
     throw new Fault('CONFIG_INVALID', `Listening on ${address} needs --tokens-file: others than this host can reach it`, { field });
   }
-  return tokenAuthenticator(entries, local);
+  return tokenAuthenticator(entries, local, config);
 }
 
 function localCaller({ localProject: project, localScope: scope }: CacheConfig): Identity {

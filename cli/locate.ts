@@ -1,8 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { codeOf } from '../base/thrown.ts';
-import { Fault } from '../base/fault.ts';
+import { isLoopback } from '../base/address.ts';
+import { Fault, isFault } from '../base/fault.ts';
 import { Secret } from '../base/secret.ts';
+import { exchangeableTls, readTlsFiles } from '../base/tls-source.ts';
+import type { Link } from '../proto/dial.ts';
+import type { DialTls } from '../proto/tls.ts';
 import { UsageError } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -18,12 +22,20 @@ export type YardFile = {
   readonly pid: number;
 };
 
-export type ServerOptions = { readonly server?: string | undefined; readonly tokenFile?: string | undefined };
+export type ServerOptions = {
+  readonly server?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly tlsServerName?: string | undefined;
+  readonly insecure?: boolean | undefined;
+};
 
 /** Where the server is and what to show it; `from` says how we know. */
 export type Located = {
   /** `address` may be several, with commas between them. */
-  readonly link: { readonly address: string; readonly token: Secret | undefined };
+  readonly link: Link;
   readonly from: 'option' | 'environment' | 'yard';
 };
 
@@ -36,7 +48,9 @@ export function locateServer(options: ServerOptions, terminal: Terminal): Locate
   const named = options.server ?? nonEmpty(env['SWITCHYARD_SERVER']);
   if (named !== undefined) {
     const from = options.server === undefined ? 'environment' : 'option';
-    return { link: { address: checkAddresses(named), token: tokenOf(options, env) }, from };
+    const link = { address: checkAddresses(named), token: tokenOf(options, env), tls: tlsOf(options, env) };
+    refuseInClear(link, options.insecure === true || env['SWITCHYARD_INSECURE'] === 'true');
+    return { link, from };
   }
   const yard = findYard(terminal.cwd);
   if (yard !== undefined) {
@@ -61,6 +75,32 @@ function tokenOf(options: ServerOptions, env: Terminal['env']): Secret | undefin
   if (file !== undefined) return readToken(file);
   const token = nonEmpty(env['SWITCHYARD_TOKEN']);
   return token === undefined ? undefined : new Secret(token);
+}
+
+/** @throws {UsageError} where a file is missing or wrong */
+function tlsOf(options: ServerOptions, env: Terminal['env']): DialTls | undefined {
+  const ca = options.tlsCa ?? nonEmpty(env['SWITCHYARD_TLS_CA']);
+  const cert = options.tlsCert ?? nonEmpty(env['SWITCHYARD_TLS_CERT']);
+  const key = options.tlsKey ?? nonEmpty(env['SWITCHYARD_TLS_KEY']);
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--tls-cert and --tls-key go together', 'Name both files.');
+  if (ca === undefined) return undefined;
+  try {
+    const source = exchangeableTls(readTlsFiles({ ca: [ca], cert, key }));
+    return { source, serverName: options.tlsServerName ?? nonEmpty(env['SWITCHYARD_TLS_SERVER_NAME']) };
+  } catch (error) {
+    if (!isFault(error, 'CONFIG_INVALID')) throw error;
+    throw new UsageError(error.message, 'Name PEM files with --tls-ca, --tls-cert and --tls-key.');
+  }
+}
+
+/** A token that crossed a network in clear is everybody's. */
+function refuseInClear({ address, token, tls }: Link, allowed: boolean): void {
+  const far = address.split(',').find((one) => !isLoopback(one));
+  if (far === undefined || token === undefined || tls !== undefined || allowed) return;
+  throw new UsageError(
+    `The token would be sent to ${far} in clear`,
+    'Name the authority of its certificate with --tls-ca or SWITCHYARD_TLS_CA, or say --insecure or SWITCHYARD_INSECURE=true.',
+  );
 }
 
 export function readToken(file: string): Secret {

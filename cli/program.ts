@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../base/quantity.ts';
 import { suggest } from '../base/suggest.ts';
 import { BUILD_VERDICTS } from './build-view.ts';
+import { addAuthorityCommands } from './program-ca.ts';
 import { addCacheCommands } from './program-cache.ts';
 import { addTokenCommands } from './program-token.ts';
 import { addTopologyCommands } from './program-topology.ts';
@@ -51,7 +52,15 @@ function withServer(command: Command): Command {
       '--server <address>',
       'server as HOST:PORT, or several with commas between them; default: SWITCHYARD_SERVER, else the yard here or above',
     )
-    .option('--token-file <file>', 'file with the token; default: SWITCHYARD_TOKEN_FILE or SWITCHYARD_TOKEN');
+    .option('--token-file <file>', 'file with the token; default: SWITCHYARD_TOKEN_FILE or SWITCHYARD_TOKEN')
+    .option('--tls-ca <file>', "authority of the server's certificate, or the word system; default: SWITCHYARD_TLS_CA, else in clear")
+    .option('--tls-cert <file>', 'certificate of your own; default: SWITCHYARD_TLS_CERT')
+    .option('--tls-key <file>', 'its key; default: SWITCHYARD_TLS_KEY')
+    .option(
+      '--tls-server-name <name>',
+      "name in the server's certificate, where that is not its address; default: SWITCHYARD_TLS_SERVER_NAME",
+    )
+    .option('--insecure', 'send the token to another host in clear; default: SWITCHYARD_INSECURE');
 }
 
 function withOutput(command: Command): Command {
@@ -199,6 +208,7 @@ function addLocalCommands(program: Command, runner: Runner): void {
     .description('Print the JSON Schema of pipeline files, for editors.')
     .action((options) => runner(async (session) => (await import('./commands/schema.ts')).schemaCommand(session), options));
   addTokenCommands(program, runner, withOutput);
+  addAuthorityCommands(program, runner, withOutput);
   withOutput(program.command('completion'))
     .description('Print a completion script.')
     .addArgument(new Argument('<shell>', 'bash, zsh or fish').choices(SHELLS).argParser(oneOf(SHELLS)))

@@ -27,8 +27,27 @@ test.for(['--listen', '--data-listen'])('%s off loopback without tokens is refus
 });
 
 test('with tokens it may listen for others, and then no connection is local', () => {
-  const config = parseCoordinatorConfig({}, ['--listen', '0.0.0.0:7410', '--tokens-file', 'tokens.json']);
+  const config = parseCoordinatorConfig({}, ['--listen', '0.0.0.0:7410', '--tokens-file', 'tokens.json', '--insecure']);
   expect(isLocalOnly(config)).toBe(false);
+});
+
+test.for(['--listen', '--data-listen', '--data-http-listen', '--metrics-listen', '--data-metrics-listen'])(
+  '%s off loopback is over TLS, or in clear where that is said',
+  (flag) => {
+    const given = ['--tokens-file', 'tokens.json', '--address', 'yard:7410', '--data-address', 'yard:7411', flag, '10.0.0.5:7499'];
+    expect(problemsOf(...given)).toContain(
+      `${flag} is 10.0.0.5:7499, which others can reach: give --tls-cert and --tls-key, or say --insecure to listen in clear`,
+    );
+    expect(problemsOf(...given, '--insecure')).toBe('');
+    expect(problemsOf(...given, '--tls-cert', 'c', '--tls-key', 'k', '--tls-ca', 'a')).toBe('');
+  },
+);
+
+test('halves of TLS are named', () => {
+  expect(problemsOf('--tls-cert', 'c')).toContain('--tls-cert and --tls-key go together');
+  expect(problemsOf('--tls-cert', 'c', '--tls-key', 'k')).toContain('--tls-ca is required with --tls-cert');
+  expect(problemsOf('--zone-ca', 'trusted=f')).toContain('--zone-ca is for TLS');
+  expect(problemsOf('--tls-cert', 'c', '--tls-key', 'k', '--tls-ca', 'a', '--zone-ca', 'root=f')).toContain('must be a zone and a file');
 });
 
 test('every problem is named at once', () => {
@@ -44,7 +63,7 @@ test('an unknown option is refused with a suggestion', () => {
 });
 
 test('a data plane on all interfaces needs an address that others can be told', () => {
-  const wildcard = ['--tokens-file', 'tokens.json', '--data-listen', '0.0.0.0:7411'];
+  const wildcard = ['--insecure', '--tokens-file', 'tokens.json', '--data-listen', '0.0.0.0:7411'];
   expect(() => parseCoordinatorConfig({}, wildcard)).toThrow('--data-address is required where --data-listen is 0.0.0.0:7411');
   expect(parseCoordinatorConfig({}, [...wildcard, '--data-address', 'yard:7411']).dataAddress).toBe('yard:7411');
 });

@@ -3,6 +3,7 @@ import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { LOG_OPTIONS } from '../base/log.ts';
+import { DIAL_TLS_OPTIONS, SERVE_TLS_OPTIONS, serveTlsProblems } from '../base/tls-options.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
 import { LEDGER_REDIS_OPTIONS } from './ledger/redis/config.ts';
 import { DATA_STORE_OPTIONS } from './store-args.ts';
@@ -51,6 +52,8 @@ export const COORDINATOR_OPTIONS = {
       help: 'full: what was accepted survives loss of power; normal: only the end of the process, and commits are faster.',
     },
     tokensFile: { type: 'path', help: 'JSON file of hashed tokens of callers, agents and services.' },
+    ...SERVE_TLS_OPTIONS,
+    tlsCa: DIAL_TLS_OPTIONS.tlsCa,
     signingKeyFile: {
       type: 'path',
       help:
@@ -184,6 +187,7 @@ export function parseCoordinatorConfig(env: Environment, argv: readonly string[]
     ...(config.dataProcesses > 1 && config.store === 's3'
       ? ['--data-processes must be 1 with --store s3: start more coordinators instead, each of which has a data plane']
       : []),
+    ...tlsProblems(config),
     ...nameProblems(config),
     ...scopeProblems(config),
     ...sharingProblems(config),
@@ -205,6 +209,19 @@ function addressProblems(flag: string, address: string, config: CoordinatorConfi
   if (hostOf(address) === undefined) return [`${flag} must be host:port, got "${address}"`];
   if (isLoopback(address) || config.tokensFile !== undefined) return [];
   return [`${flag} is ${address}, which others can reach: give --tokens-file, or listen on 127.0.0.1`];
+}
+
+function tlsProblems(config: CoordinatorConfig): readonly string[] {
+  const listens = {
+    '--listen': config.listen,
+    '--data-listen': config.dataListen,
+    '--data-http-listen': config.dataHttpListen,
+    '--metrics-listen': config.metricsListen,
+    '--data-metrics-listen': config.dataMetricsListen,
+  };
+  const problems = serveTlsProblems(config, listens);
+  if (config.tlsCert === undefined || config.tlsCa !== undefined) return problems;
+  return [...problems, '--tls-ca is required with --tls-cert: the authority by which its data plane and other coordinators are known'];
 }
 
 /** What coordinators that share a ledger need to be told. */

@@ -6,10 +6,13 @@ import { exchangeable, tokenAuthenticator, type Authenticator, type Identity } f
 import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
-import { json, serveHttpHealth } from '../base/http-health.ts';
+import { json, serveHttpHealth, type HttpHealthOptions } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
 import { keptKeyring } from '../base/signing.ts';
+import type { ServerTls } from '../base/server-tls.ts';
+import { openDialTls, openServeTls } from '../base/tls-options.ts';
+import { hostNamed } from '../base/tls-source.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { parseFloors } from '../cache/quotas.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
@@ -19,6 +22,7 @@ import { openGrants } from '../cache/rpc/grants.ts';
 import { loadProto } from '../proto/load.ts';
 import { Relay } from '../proto/relay.ts';
 import { serve } from '../proto/serve.ts';
+import type { DialTls } from '../proto/tls.ts';
 import { openBreaker, type Breaker } from '../base/breaker.ts';
 import { openArchive, type Archive } from './archive/archive.ts';
 import { isLocalOnly, type CoordinatorConfig } from './config.ts';
@@ -76,7 +80,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const version = await versionOf();
   const measured = stack.use(openCoordinatorMetrics({ clock: env.clock, version }));
   const ground = await startGround(config, stack, env);
-  const { archive, data, tokens, plane } = ground;
+  const { archive, data, tokens, plane, tls } = ground;
   const authenticator = openAuthenticator(config, tokens, stack, env);
   const interest = openInterest(env.clock);
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
@@ -96,7 +100,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const redisNow = () => (redis === undefined ? undefined : redisDependency(redis(), env.clock.now()));
   const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
   const now = () => env.clock.now();
-  const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow())));
+  const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow()), ground.peers));
   const common = { role: roles, dataAddress: () => dataAddress, env };
   let address = config.address ?? config.listen;
   const services = [
@@ -112,11 +116,11 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
       version,
     }),
     agentService({ ...common, logLimits, grants: ground.grants }),
-    ...toolServices(config, { ...common, storeFor, interest }, stack),
+    ...toolServices(config, { ...common, storeFor, interest }, ground.peers, stack),
   ];
-  const server = stack.use(await serve({ listen: config.listen, services, authenticator, env, drainMs: config.drain }));
+  const server = stack.use(await serve({ listen: config.listen, services, authenticator, tls, env, drainMs: config.drain }));
   address = config.address ?? server.address;
-  plane.relayTo(server.address);
+  plane.relayTo(dialledAddress(server.address));
   server.setReady(false);
   stack.use(roles);
   measured.watch({ roles, breakers, redis, dataPlanePid: () => plane.pid });
@@ -132,7 +136,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
       onReady: server.setReady,
     }),
   );
-  if (config.metricsListen !== undefined) stack.use(await serveNumbers(config.metricsListen, measured, health, env));
+  if (config.metricsListen !== undefined) stack.use(await serveNumbers({ listen: config.metricsListen, tls }, measured, health, env));
   stack.defer(() => server.setReady(false));
   roles.start({ id: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`, address });
   await settled(roles, ground.ledger.kind === 'own' ? undefined : 2 * ttlMs);
@@ -144,13 +148,14 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
 function toolServices(
   config: CoordinatorConfig,
   common: Pick<Parameters<typeof reapiServices>[0], 'role' | 'env' | 'storeFor' | 'interest'>,
+  peers: DialTls | undefined,
   stack: AsyncDisposableStack,
 ) {
   const { clock } = common.env;
   const reapi = {
     ...common,
     grants: openGrants(undefined, clock), // agents run actions, and send none
-    relay: stack.use(new Relay(() => clock.now())),
+    relay: stack.use(new Relay(() => clock.now(), peers)),
     floorOf: parseFloors(config.scopeZone),
     ignored: new Set(config.ignoreProperty),
     noAgentMs: config.noAgentAfter,
@@ -158,21 +163,23 @@ function toolServices(
   return [...reapiServices(reapi), logStreamService(reapi)];
 }
 
-function serveNumbers(listen: string, { metrics }: CoordinatorMetrics, health: Health, env: Env): Promise<AsyncDisposable> {
+type NumbersAt = Pick<HttpHealthOptions, 'listen' | 'tls'>;
+
+function serveNumbers(at: NumbersAt, { metrics }: CoordinatorMetrics, health: Health, env: Env): Promise<AsyncDisposable> {
   const numbers = async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() });
   const routes = { '/livez': () => answerOf(health.live()), '/readyz': () => answerOf(health.ready()), '/metrics': numbers };
-  return serveHttpHealth({ listen, routes, log: env.log });
+  return serveHttpHealth({ ...at, routes, log: env.log });
 }
 
 /** Knows who calls by the tokens file as it is: a changed one is read again. */
 function openAuthenticator(config: CoordinatorConfig, tokens: Tokens, stack: AsyncDisposableStack, env: Env): Authenticator {
   const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
-  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local));
+  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local, config));
   if (config.tokensFile !== undefined) {
     const reread = () => {
       tokens.reread().then(
         (entries) => {
-          authenticator.exchange(tokenAuthenticator(entries, local));
+          authenticator.exchange(tokenAuthenticator(entries, local, config));
           env.log.info('tokens-reread', { path: config.tokensFile, entries: entries.length });
         },
         (error: unknown) => env.log.error('tokens-not-reread', { path: config.tokensFile, error }),
@@ -218,9 +225,14 @@ type Ground = {
   readonly archive: Archive;
   readonly tokens: Tokens;
   readonly grants: GrantSource;
+  /** What is shown to whoever connects; in clear where this is undefined. */
+  readonly tls: ServerTls | undefined;
+  /** How other coordinators are dialled; in clear where this is undefined. */
+  readonly peers: DialTls | undefined;
 };
 
 async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStack, env: Env): Promise<Ground> {
+  const tls = stack.use(openServeTls(config, env.log));
   const stateDir = resolve(config.stateDir);
   const blobsDir = resolve(config.blobsDir ?? join(stateDir, 'blobs'));
   await makePrivateDir(stateDir);
@@ -231,9 +243,11 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgentsDir });
   const signingKeyFile = resolve(config.signingKeyFile ?? join(blobsDir, 'signing-key.pem'));
   const key = rereadableGrantKey(signingKeyFile);
+  const peers = dialTlsOf(config, stack, env);
+  const ownName = ownNameOf(tls);
   const planePlan = {
     listen: config.dataListen,
-    args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, signingKeyFile }),
+    args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, signingKeyFile, serverName: ownName }),
     prepare: async () => {
       key.reread(); // as the data plane is about to: the file may have been exchanged
       await tokens.writeDataTokens();
@@ -247,13 +261,33 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   await Promise.allSettled(starting);
   const [ledger, plane] = await Promise.all(starting);
   const breaker = storeBreaker(env);
-  const link = { address: plane.address, token: tokens.service };
+  const link = { address: dialledAddress(plane.address), token: tokens.service, tls: peers && { ...peers, serverName: ownName } };
   const data = stack.use(openDataPlane({ link, instanceName: '', env, guard: { breaker, whileOpen: 'refuse' } }));
   const cacheOf = (instanceName: string) => data.withInstance(instanceName);
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
-  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control } };
+  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control }, tls, peers };
+}
+
+/** How processes of the yard are dialled, which know each other by tokens. @throws {Fault} CONFIG_INVALID */
+function dialTlsOf({ tlsCa }: CoordinatorConfig, stack: AsyncDisposableStack, env: Env): DialTls | undefined {
+  const source = stack.use(openDialTls({ tlsCa, tlsCert: undefined, tlsKey: undefined }, env.log));
+  return source && { source };
+}
+
+/**
+ * The name by which a process with our certificate is known, whatever address of this host it listens on: the data plane that we start,
+ * and we to it. @throws {Fault} CONFIG_INVALID where the certificate names no host
+ */
+function ownNameOf(tls: ServerTls | undefined): string | undefined {
+  const own = tls?.source.current().own;
+  return own && hostNamed(own.cert);
+}
+
+/** Where a process of this host is dialled that listens there. */
+function dialledAddress(listens: string): string {
+  return listens.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::0?\]:/, '[::1]:');
 }
 
 /** Grants by the signing key in a file as it was when this, or `reread`, was called. @throws {Fault} CONFIG_INVALID */
@@ -354,14 +388,20 @@ function localAdmin(config: CoordinatorConfig): Identity {
   return { kind: 'caller', caller: { name: 'local', role: 'admin', project, scope, zoneCeiling: 'trusted' } };
 }
 
-type DataPlaneFiles = { readonly blobsDir: string; readonly tokensFile: string; readonly signingKeyFile: string };
+type DataPlaneFiles = {
+  readonly blobsDir: string;
+  readonly tokensFile: string;
+  readonly signingKeyFile: string;
+  readonly serverName: string | undefined;
+};
 
 function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readonly string[] {
   const local = isLocalOnly(config) && config.allowLocal;
   return [
     ...['--dir', files.blobsDir, '--max-bytes', String(config.cacheBytes), '--log-level', config.logLevel],
     ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
-    ...(config.listen.endsWith(':0') ? [] : ['--coordinator', config.listen]), // it is told of one that is found later
+    ...(config.listen.endsWith(':0') ? [] : ['--coordinator', dialledAddress(config.listen)]), // it is told of one that is found later
+    ...tlsArgs(config, files.serverName),
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),
     ...config.scopeZone.flatMap((zone) => ['--scope-zone', zone]),
     ...['--keep-unused', `${config.keepUnused}ms`],
@@ -370,6 +410,17 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
     ...storeArgs(config),
     ...(config.dataHttpListen === undefined ? [] : ['--http-listen', config.dataHttpListen]),
     ...(local ? ['--allow-local', '--local-project', config.localProject, '--local-scope', config.localScope] : []),
+  ];
+}
+
+function tlsArgs(config: CoordinatorConfig, serverName: string | undefined): readonly string[] {
+  const given = (flag: string, value: string | undefined) => (value === undefined ? [] : [flag, value]);
+  return [
+    ...[...given('--tls-cert', config.tlsCert), ...given('--tls-key', config.tlsKey), ...given('--tls-ca', config.tlsCa)],
+    ...given('--tls-server-name', serverName),
+    ...config.zoneCa.flatMap((word) => ['--zone-ca', word]),
+    ...(config.agentTokens ? ['--agent-tokens'] : []),
+    ...(config.insecure ? ['--insecure'] : []),
   ];
 }
 

@@ -1,10 +1,17 @@
 import type { Metadata, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { assert } from '../base/assert.ts';
-import type { Authenticator, Identity } from '../base/auth.ts';
+import type { Authenticator, Evidence, Identity } from '../base/auth.ts';
 import { permissionOf, permit } from './permissions.ts';
 
 /** What of a call tells who makes it. */
-export type Caller = { readonly metadata: Metadata; getPeer(): string };
+type Caller = { readonly metadata: Metadata; getPeer(): string };
+
+/** What tells who calls. */
+export type Admitting = {
+  readonly authenticator: Authenticator;
+  /** What is known of the connection from that peer, host:port, where it is one over TLS. */
+  readonly tlsOf: (peer: string) => Evidence['tls'];
+};
 
 /** Who makes a call, if that one may. @throws {Fault} UNAUTHENTICATED, FORBIDDEN */
 type Admission = () => Identity | Promise<Identity>;
@@ -18,7 +25,7 @@ const admissions = new WeakMap<object, Admission>();
 export function withAdmission(
   definition: ServiceDefinition,
   handlers: UntypedServiceImplementation,
-  authenticator: Authenticator,
+  { authenticator, tlsOf }: Admitting,
 ): UntypedServiceImplementation {
   const guarded: UntypedServiceImplementation = {};
   for (const [name, { path, originalName = name }] of Object.entries(definition)) {
@@ -26,7 +33,7 @@ export function withAdmission(
     const handler = handlers[name] ?? handlers[originalName];
     if (handler === undefined) continue;
     const admit = async (call: Caller): Promise<Identity> => {
-      const identity = await authenticator.identify(evidenceOf(call));
+      const identity = await authenticator.identify(evidenceOf(call, tlsOf));
       permit(path, permission, identity);
       return identity;
     };
@@ -50,9 +57,10 @@ function before(handler: UntypedHandleCall, run: (call: Caller) => void): Untype
   }) as UntypedHandleCall;
 }
 
-function evidenceOf(call: Caller) {
+function evidenceOf(call: Caller, tlsOf: Admitting['tlsOf']): Evidence {
   const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
-  return { authorization, loopback: isLoopback(call.getPeer()) };
+  const peer = call.getPeer();
+  return { authorization, loopback: isLoopback(peer), tls: tlsOf(peer) };
 }
 
 /** Whether a peer of the form host:port is on this host. */

@@ -130,7 +130,7 @@ test('a unary call brings the answer, the token and the loopback evidence across
   const { byteClient } = await start({ status: async (name, { identity }) => seen.push(name, identity) }, new Secret('abc'), authenticator);
   const answer = await callUnary(byteClient, 'QueryWriteStatus', { resourceName: 'x' }, { signal: never });
   expect(answer.committedSize).toBe('4');
-  const evidence = { authorization: 'Bearer abc', loopback: true };
+  const evidence = { authorization: 'Bearer abc', loopback: true, tls: undefined };
   expect(seen).toEqual([evidence, evidence, 'x', who]); // asked for the connection's first stream, and for the call
 });
 

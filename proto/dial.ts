@@ -23,9 +23,15 @@ import { Fault } from '../base/fault.ts';
 import type { Secret } from '../base/secret.ts';
 import { readMessages, writeMessages, type Waiting } from './flow.ts';
 import { faultFromStatus } from './status.ts';
+import { channelCredentials, type DialTls } from './tls.ts';
 
 /** Where a server is, and what to show it. */
-export type Link = { readonly address: string; readonly token: Secret | undefined };
+export type Link = {
+  readonly address: string;
+  readonly token: Secret | undefined;
+  /** @default in clear */
+  readonly tls?: DialTls | undefined;
+};
 
 export type CallerOptions = {
   /** Cancels the call; it then rejects with CANCELLED. */
@@ -74,12 +80,14 @@ export function dial<C extends Client>(
   link: Link,
   kind: 'control' | 'bulk',
 ): C {
-  const { token } = link;
+  const { token, tls } = link;
+  const [creds, tlsOptions] = tls === undefined ? [credentials.createInsecure(), {}] : channelCredentials(tls, link.address);
   const proxy = isLoopback(link.address) ? { 'grpc.enable_http_proxy': 0 } : {};
-  return new make(link.address, credentials.createInsecure(), {
+  return new make(link.address, creds, {
     ...COMMON_OPTIONS,
     ...KIND_OPTIONS[kind],
     ...proxy,
+    ...tlsOptions,
     ...(token === undefined ? {} : { interceptors: [withToken(token)] }),
   });
 }

@@ -30,7 +30,9 @@ test('a service with an rpc that has no permission is not served', () => {
   const definition = (foreign as unknown as { google: { bytestream: { ByteStream: { service: Record<string, { path: string }> } } } })
     .google.bytestream.ByteStream.service; // the shape of the file
   const renamed = Object.fromEntries(Object.entries(definition).map(([name, one]) => [name, { ...one, path: `/other.Service/${name}` }]));
-  expect(() => withAdmission(renamed as never, {}, anybody())).toThrow('/other.Service/Read has no permission');
+  expect(() => withAdmission(renamed as never, {}, { authenticator: anybody(), tlsOf: () => undefined })).toThrow(
+    '/other.Service/Read has no permission',
+  );
 });
 
 /** The rpcs whose least role it is. */

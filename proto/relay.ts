@@ -2,6 +2,7 @@ import type { ChannelCredentials, Client, ClientOptions } from '@grpc/grpc-js';
 import { Fault } from '../base/fault.ts';
 import { dial, type CallerOptions } from './dial.ts';
 import type { Call } from './handlers.ts';
+import type { DialTls } from './tls.ts';
 
 /** Marks a call that one of our processes has handed on to another. */
 const MARK = 'switchyard-relayed';
@@ -17,11 +18,13 @@ type Make<C extends Client> = new (address: string, creds: ChannelCredentials, o
  */
 export class Relay implements Disposable {
   readonly #now: () => number;
+  readonly #tls: DialTls | undefined;
   /** The newest connection of each service. */
   readonly #clients = new Map<unknown, { readonly address: string; readonly client: Client }>();
 
-  constructor(now: () => number) {
+  constructor(now: () => number, tls?: DialTls) {
     this.#now = now;
+    this.#tls = tls;
   }
 
   /** A client of the service at `address`; calls under way at an earlier address go on. */
@@ -29,7 +32,7 @@ export class Relay implements Disposable {
     const known = this.#clients.get(make);
     if (known?.address === address) return known.client as C; // kept under what made it
     known?.client.close();
-    const client = dial(make, { address, token: undefined }, 'control');
+    const client = dial(make, { address, token: undefined, tls: this.#tls }, 'control');
     this.#clients.set(make, { address, client });
     return client;
   }

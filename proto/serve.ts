@@ -1,15 +1,18 @@
-import type { Http2Server, ServerHttp2Session } from 'node:http2';
+import type { Http2SecureServer, Http2Server, ServerHttp2Session } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Authenticator } from '../base/auth.ts';
+import type { Authenticator, Evidence } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
+import type { ServerTls } from '../base/server-tls.ts';
 import { withAdmission } from './admission.ts';
 import { inFront } from './in-front.ts';
 import { loadDefinition } from './load.ts';
 import { RawUnary } from './raw-unary.ts';
 import { sparingWithStrangers } from './strangers.ts';
+import { serverCredentials } from './tls.ts';
 
 /** One service with its handlers: `{ definition: loadProto().switchyard.v1.Build.service, handlers }`. */
 export type ServedService = { readonly definition: ServiceDefinition; readonly handlers: UntypedServiceImplementation };
@@ -20,6 +23,8 @@ export type ServeOptions = {
   readonly services: readonly ServedService[];
   /** Who calls; what each may call is in `proto/permissions.ts`. */
   readonly authenticator: Authenticator;
+  /** @default in clear */
+  readonly tls?: ServerTls | undefined;
   readonly env: Env;
   /** How long calls may go on after disposal has begun; then they are cut. */
   readonly drainMs: number;
@@ -68,12 +73,14 @@ const SERVER_OPTIONS = {
  * @throws {Fault} CONFIG_INVALID where the address cannot be bound; INTERNAL where an rpc has no permission.
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { env, listen, services, authenticator, drainMs } = options;
+  const { env, listen, services, authenticator, tls, drainMs } = options;
   const server = new Server(SERVER_OPTIONS);
+  const peers = new Map<string, Evidence['tls']>();
+  const tlsOf = (peer: string) => (tls === undefined ? undefined : (peers.get(peer) ?? { certificate: undefined }));
   const names = services.map(({ definition }) => serviceName(definition));
   const raw = new RawUnary(RECEIVE_BYTES_MAX, env.clock);
   const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation) => {
-    const guarded = withAdmission(definition, handlers, authenticator);
+    const guarded = withAdmission(definition, handlers, { authenticator, tlsOf });
     server.addService(definition, guarded);
     raw.add(definition, guarded);
   };
@@ -92,14 +99,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const internals = internalsOf(server);
   if (internals === undefined) env.log.warn('http2-windows-not-raised', { listen });
   else internals.commonServerOptions.settings = { ...internals.commonServerOptions.settings, initialWindowSize: WINDOW_BYTES };
-  const port = await bind(server, listen);
+  const port = await bind(server, listen, tls);
   const share = windowShare();
   for (const http2 of internals?.http2Servers.keys() ?? []) {
+    if (tls !== undefined) http2.on('secureConnection', (socket: TLSSocket) => notePeer(peers, socket, tls));
     http2.on('session', share);
     inFront(http2, (stream, headers, next) => {
       if (!raw.take(stream, headers)) next();
     });
-    sparingWithStrangers(http2, authenticator);
+    sparingWithStrangers(http2, { authenticator, tlsOf });
   }
   setServing(true);
   let disposal: Promise<void> | undefined;
@@ -124,7 +132,7 @@ function serviceName(definition: ServiceDefinition): string {
 /** The part of grpc-js' server that has no public option: HTTP/2 settings and servers. */
 type Internals = {
   readonly commonServerOptions: { settings?: { initialWindowSize?: number } };
-  readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
+  readonly http2Servers: ReadonlyMap<Http2Server | Http2SecureServer, unknown>;
 };
 
 function internalsOf(server: Server): Internals | undefined {
@@ -164,9 +172,20 @@ function windowShare(): (session: ServerHttp2Session) => void {
   };
 }
 
-async function bind(server: Server, listen: string): Promise<number> {
+/** Keeps what the client has shown for as long as its connection lasts, under the name that gRPC has for the peer of a call. */
+function notePeer(peers: Map<string, Evidence['tls']>, socket: TLSSocket, tls: ServerTls): void {
+  const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+  const shown = { certificate: tls.peerOf(socket) };
+  peers.set(peer, shown);
+  socket.once('close', () => {
+    if (peers.get(peer) === shown) peers.delete(peer); // the peer may have come back by then
+  });
+}
+
+async function bind(server: Server, listen: string, tls: ServerTls | undefined): Promise<number> {
+  const credentials = tls === undefined ? ServerCredentials.createInsecure() : serverCredentials(tls.source);
   return new Promise((resolve, reject) => {
-    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(listen, credentials, (error, port) => {
       if (error === null) resolve(port);
       else reject(new Fault('CONFIG_INVALID', `Cannot listen on ${listen}: ${error.message}`, { field: 'listen', cause: error }));
     });

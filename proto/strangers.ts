@@ -1,8 +1,8 @@
-import type { Http2Server, Http2Session, ServerHttp2Stream } from 'node:http2';
+import type { Http2SecureServer, Http2Server, Http2Session, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
-import type { Authenticator, Identity } from '../base/auth.ts';
+import type { Identity } from '../base/auth.ts';
 import { Fault, isFault } from '../base/fault.ts';
-import { isLoopback } from './admission.ts';
+import { isLoopback, type Admitting } from './admission.ts';
 import { inFront } from './in-front.ts';
 import { faultToStatus } from './status.ts';
 
@@ -14,7 +14,7 @@ const STRANGER_BYTES_MAX = 64 * 1024;
  * its client likes: whoever could connect could fill the memory. So each stream's sender is looked at first, and one that is not known is
  * told so once its stream has sent 64 KiB. Up to there `withAdmission` answers as it does anybody.
  */
-export function sparingWithStrangers(server: Http2Server, authenticator: Authenticator): void {
+export function sparingWithStrangers(server: Http2Server | Http2SecureServer, { authenticator, tlsOf }: Admitting): void {
   /** What the senders showed who were known, the last one of each connection: most connections have one. */
   const known = new WeakMap<Http2Session, string>();
   inFront(server, (stream, headers, go) => {
@@ -31,7 +31,8 @@ export function sparingWithStrangers(server: Http2Server, authenticator: Authent
     };
     try {
       const { remoteAddress = '', remotePort } = session.socket;
-      const identity = authenticator.identify({ authorization, loopback: isLoopback(`${remoteAddress}:${remotePort}`) });
+      const peer = `${remoteAddress}:${remotePort}`;
+      const identity = authenticator.identify({ authorization, loopback: isLoopback(peer), tls: tlsOf(peer) });
       if (!isPromise(identity)) return welcome();
       stream.on('error', () => {}); // until grpc-js listens: who goes away meanwhile has no call yet
       identity.then(welcome, beware);

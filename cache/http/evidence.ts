@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { isLoopback } from '../../base/address.ts';
 import type { Evidence } from '../../base/auth.ts';
+import type { ServerTls } from '../../base/server-tls.ts';
 
 const LOOPBACK_PEER = /^(::ffff:)?127\.|^::1$/;
 
@@ -9,10 +11,14 @@ const LOOPBACK_PEER = /^(::ffff:)?127\.|^::1$/;
  * password is empty), since some clients can send nothing else. A page in a browser on this host comes from loopback too, but no tool of
  * this host names another host or an origin: what does counts as from elsewhere.
  */
-export function evidenceOf({ headers, socket }: IncomingMessage): Evidence {
+export function evidenceOf({ headers, socket }: IncomingMessage, tls: ServerTls | undefined): Evidence {
   const host = (headers.host ?? '').replace(/:\d+$/, '');
   const isLocal = LOOPBACK_PEER.test(socket.remoteAddress ?? '') && isLoopback(`${host}:0`) && headers.origin === undefined;
-  return { authorization: bearerOf(headers.authorization), loopback: isLocal };
+  return {
+    authorization: bearerOf(headers.authorization),
+    loopback: isLocal,
+    tls: tls && socket instanceof TLSSocket ? { certificate: tls.peerOf(socket) } : undefined,
+  };
 }
 
 function bearerOf(authorization: string | undefined): string | undefined {

@@ -305,7 +305,7 @@ test('a tool on this host needs no token where that is allowed, and a page in a 
 });
 
 test('listening where others can connect needs tokens', async () => {
-  const argv = ['--listen', '127.0.0.1:0', '--http-listen', '0.0.0.0:0', '--allow-local', '--dir', join(dir.path, 'open')];
+  const argv = ['--listen', '127.0.0.1:0', '--http-listen', '0.0.0.0:0', '--insecure', '--allow-local', '--dir', join(dir.path, 'open')];
   await expect(startCache(parseCacheConfig({}, argv), { log, clock: systemClock })).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     field: 'httpListen',

@@ -1,9 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { hostOf } from '../../base/address.ts';
 import type { Evidence } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault, wrap, type FaultCode } from '../../base/fault.ts';
+import { openHttpServer } from '../../base/http-server.ts';
+import type { ServerTls } from '../../base/server-tls.ts';
 import type { StoreView } from '../store-view.ts';
 import { bodyOf } from './body.ts';
 import { evidenceOf } from './evidence.ts';
@@ -17,6 +19,8 @@ export type HttpFrontOptions = {
   /** What whoever shows this may see under an instance name. @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST */
   readonly viewOf: (instanceName: string, evidence: Evidence) => Promise<StoreView>;
   readonly parts: FrontParts;
+  /** @default in clear */
+  readonly tls?: ServerTls | undefined;
   readonly bodyBytesMax: number;
   /** How long requests may go on after disposal has begun; then they are cut. */
   readonly drainMs: number;
@@ -50,7 +54,8 @@ export async function openHttpFront(options: HttpFrontOptions): Promise<HttpFron
       response.destroy();
     });
   };
-  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: 0, keepAliveTimeout: IDLE_MS }, answer(false));
+  const limits = { headersTimeout: HEADERS_MS, requestTimeout: 0, keepAliveTimeout: IDLE_MS };
+  const server = openHttpServer(limits, options.tls, answer(false));
   server.on('checkContinue', answer(true));
   server.timeout = IDLE_MS;
   server.maxConnections = CONNECTIONS_MAX;
@@ -114,7 +119,7 @@ async function respond(
           method,
           key: named['key'] ?? '',
           headers: request.headers,
-          view: await options.viewOf(named['instance'] ?? '', evidenceOf(request)),
+          view: await options.viewOf(named['instance'] ?? '', evidenceOf(request, options.tls)),
           body: bodyOf(request, response, waits, options.bodyBytesMax, options.env.clock),
           signal: gone.signal,
         }));

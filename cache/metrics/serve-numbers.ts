@@ -1,5 +1,5 @@
 import type { Env } from '../../base/env.ts';
-import { json, serveHttpHealth, type HttpHealth } from '../../base/http-health.ts';
+import { json, serveHttpHealth, type HttpHealth, type HttpHealthOptions } from '../../base/http-health.ts';
 import { reasonOf } from '../../base/thrown.ts';
 import { digestOf } from '../digest.ts';
 import type { Others } from '../processes/worker.ts';
@@ -22,7 +22,11 @@ type Numbers = {
  * Answers probes and collectors: /livez whenever the process answers at all, /readyz while the store says what is there, /metrics in
  * numbers. @throws {Fault} CONFIG_INVALID where the address cannot be bound.
  */
-export function serveNumbers(listen: string, { measured: { metrics }, storeOf, others }: Numbers, env: Env): Promise<HttpHealth> {
+export function serveNumbers(
+  at: Pick<HttpHealthOptions, 'listen' | 'tls'>,
+  { measured: { metrics }, storeOf, others }: Numbers,
+  env: Env,
+): Promise<HttpHealth> {
   const ready = async () => {
     try {
       await storeOf(PROBE_VIEW).findMissing([PROBE], AbortSignal.timeout(ANSWER_MS));
@@ -39,5 +43,5 @@ export function serveNumbers(listen: string, { measured: { metrics }, storeOf, o
       return { status: 200, contentType: metrics.contentType, body: await body };
     },
   };
-  return serveHttpHealth({ listen, routes, log: env.log });
+  return serveHttpHealth({ ...at, routes, log: env.log });
 }

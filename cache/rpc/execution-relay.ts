@@ -8,6 +8,7 @@ import type { Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
 import { Relay } from '../../proto/relay.ts';
 import type { ServedService } from '../../proto/serve.ts';
+import type { DialTls } from '../../proto/tls.ts';
 
 /**
  * What a data plane hands on to its coordinator, so that a build tool needs one address only: actions, operations, and logs of
@@ -24,8 +25,8 @@ export interface ExecutionRelay extends Disposable {
   readLog(request: ReadRequest__Output, call: Call): AsyncIterable<ReadResponse>;
 }
 
-export function openExecutionRelay(coordinator: string | undefined, env: Env): ExecutionRelay {
-  const relay = new Relay(() => env.clock.now());
+export function openExecutionRelay(coordinator: string | undefined, env: Env, tls?: DialTls): ExecutionRelay {
+  const relay = new Relay(() => env.clock.now(), tls);
   let address = coordinator;
   const at = (): string => {
     if (address !== undefined) return address;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Authenticator } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
+import type { ServerTls } from '../../base/server-tls.ts';
 import { openHttpFront, type HttpFront, type HttpFrontOptions } from '../http/front.ts';
 import { openSpool } from '../http/spool.ts';
 import { ToolEntries } from '../http/tool-entries.ts';
@@ -14,6 +15,8 @@ export type ServeToolsOptions = {
   readonly bodyBytesMax: number;
   readonly drainMs: number;
   readonly authenticator: Authenticator;
+  /** @default in clear */
+  readonly tls: ServerTls | undefined;
   readonly onCall: NonNullable<HttpFrontOptions['onCall']>;
   readonly store: Pick<DataPlaneParts, 'storeOf' | 'entries'>;
 };

@@ -57,7 +57,7 @@ async function compare(session: Session, cache: CacheLink, build: BuildView, ste
   const [before, now] = [parseDigest(earlier?.action ?? ''), parseDigest(step.action ?? '')];
   if (earlier === undefined || before === undefined || now === undefined) return undefined;
   if (before === now) return { ...earlier, changes: [], unknown: undefined };
-  const link = { address: cache.view.dataAddress, token: cache.server.link.token };
+  const link = { ...cache.server.link, address: cache.view.dataAddress };
   const env = { log: session.terminal.log, clock: session.terminal.clock };
   await using data = openDataPlane({ link, instanceName: cache.instanceName, env });
   const read = blobReader(data.store);

@@ -26,7 +26,7 @@ export async function openCache(session: Session, scope?: string): Promise<Cache
   const server = stack.use(await openServer(session));
   const view = await server.server(session.signal);
   const clock = await serverClock(server, session.terminal.clock, session.signal);
-  const link = { address: view.dataAddress, token: server.link.token };
+  const link = { ...server.link, address: view.dataAddress };
   session.reached.link = link; // from here on it is the data plane that answers or does not
   const admin = stack.use(openEntryAdmin(link));
   const kept = stack.move();

@@ -144,7 +144,7 @@ function oci(digest: Digest): string {
 }
 
 function dataOf({ terminal }: Session, { view, server, instanceName }: CacheLink) {
-  const link = { address: view.dataAddress, token: server.link.token };
+  const link = { ...server.link, address: view.dataAddress };
   return openDataPlane({ link, instanceName, env: { log: terminal.log, clock: terminal.clock } });
 }
 

@@ -145,7 +145,7 @@ export async function openServersData(session: Session, server: BuildServer, sco
   const view = await server.server(session.signal);
   const { dataAddress } = view;
   const instanceName = scope === undefined ? view.instanceName : `${view.project}/${scope}`;
-  const link = { address: dataAddress, token: server.link.token };
+  const link = { ...server.link, address: dataAddress };
   const env = { log: session.terminal.log, clock: session.terminal.clock };
   const locate = async (signal: AbortSignal) => (await server.server(signal)).dataAddress;
   return openDataPlane({ link, instanceName, env, locate });

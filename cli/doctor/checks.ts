@@ -154,7 +154,7 @@ function leaderFindings({ leader }: ServerView): readonly Finding[] {
 
 async function dataFinding(session: Session, view: ServerView, server: BuildServer, signal: AbortSignal): Promise<Finding> {
   try {
-    const link = { address: view.dataAddress, token: server.link.token };
+    const link = { ...server.link, address: view.dataAddress };
     const env = { log: session.terminal.log, clock: session.terminal.clock };
     await using data = openDataPlane({ link, instanceName: view.instanceName, env });
     await data.store.findMissing([EMPTY_DIGEST], signal);

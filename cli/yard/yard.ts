@@ -138,10 +138,10 @@ function agentArgv(agent: YardAgent, address: string, workDirs: string, tokenFil
   ];
 }
 
-/** Without the caller's server and token: children have their own. */
+/** Without the caller's server, token and certificates: children have their own. */
 function childEnv(env: YardOptions['env']): Record<string, string | undefined> {
-  const own = ['SWITCHYARD_SERVER', 'SWITCHYARD_TOKEN', 'SWITCHYARD_TOKEN_FILE'];
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !own.includes(name)));
+  const own = /^SWITCHYARD_(SERVER|TOKEN|TOKEN_FILE|TLS_.*|INSECURE)$/;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !own.test(name)));
 }
 
 function freshLog(dir: string, name: string): string {

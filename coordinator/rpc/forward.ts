@@ -3,6 +3,7 @@ import { callUnary, dial } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import type { Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
+import type { DialTls } from '../../proto/tls.ts';
 import type { Leader } from '../ledger/ledger.ts';
 
 /** The unary calls that only the leader can answer. */
@@ -35,12 +36,12 @@ const RETRY_MS = 500;
 const DEADLINE_MS = 120_000;
 
 /** `whyNoLeader` tells what keeps all coordinators from leading, as far as this one knows. */
-export function openForwarder(now: () => number, whyNoLeader: () => string | undefined = () => undefined): Forwarder {
+export function openForwarder(now: () => number, whyNoLeader: () => string | undefined = () => undefined, tls?: DialTls): Forwarder {
   let connection: { readonly address: string; readonly client: BuildClient } | undefined;
   const clientOf = (address: string): BuildClient => {
     if (connection?.address === address) return connection.client;
     connection?.client.close(); // calls under way go on
-    connection = { address, client: dial(loadProto().switchyard.v1.Build, { address, token: undefined }, 'control') };
+    connection = { address, client: dial(loadProto().switchyard.v1.Build, { address, token: undefined, tls }, 'control') };
     return connection.client;
   };
   return {

@@ -46,6 +46,15 @@ export function registrationFromProto(message: Register__Output, identity: Agent
   if (agent === undefined) {
     throw bad('register.agent_id', `must be 1 to 63 characters of a-z, 0-9, "." and "-", but is "${brief(message.agentId)}"`);
   }
+  if (identity.id !== undefined && identity.id !== agent) {
+    throw new Fault(
+      'FORBIDDEN',
+      `The agent says that it is ${agent}, and its certificate that it is ${identity.id}: give it --id ${identity.id}`,
+      {
+        field: 'register.agent_id',
+      },
+    );
+  }
   const capacity = resourcesFromProto(message.capacity, 'register.capacity');
   if (capacity.slots < 1) throw bad('register.capacity.slots', 'must be at least 1');
   if (message.held.length > HELD_MAX) throw bad('register.held', `has ${message.held.length} entries, at most ${HELD_MAX} are taken`);

@@ -115,7 +115,7 @@ async function coordinatorOf(name: string, { options, files, redis, lab }: Coord
   const agentLink = await startRelay(address, relayAt);
   const redisLink = redis === undefined ? undefined : await startRelay(redis.address, relayAt);
   const { leaseTtlMs, termTtlMs } = options;
-  const args = ['coordinator', '--listen', address, '--data-listen', dataAddress, '--state-dir', join(options.dir, name)];
+  const args = ['coordinator', '--insecure', '--listen', address, '--data-listen', dataAddress, '--state-dir', join(options.dir, name)];
   args.push('--tokens-file', files.tokens, '--cache-bytes', String(CACHE_BYTES));
   args.push('--lease-ttl', `${leaseTtlMs}ms`, '--heartbeat', `${Math.floor(leaseTtlMs / 3)}ms`, '--retention', `${options.retentionMs}ms`);
   if (redisLink !== undefined) {
@@ -130,7 +130,18 @@ function agentOf(name: string, plan: Plan & { readonly addresses: string }): Age
   const { dir, smallDisks } = plan.options;
   const workDir = join(dir, name);
   const disk = smallDisks ? mountSmallDisk(workDir, AGENT_DISK_BYTES) : undefined;
-  const args = ['agent', '--coordinator', plan.addresses, '--id', name, '--token-file', plan.files.agentToken, '--work-dir', workDir];
+  const args = [
+    'agent',
+    '--insecure',
+    '--coordinator',
+    plan.addresses,
+    '--id',
+    name,
+    '--token-file',
+    plan.files.agentToken,
+    '--work-dir',
+    workDir,
+  ];
   args.push('--sandbox', 'process', '--slots', String(SLOTS), '--cpu', String(SLOTS), '--cache-size', '32Mi', '--spool-size', '32Mi');
   args.push('--drain-timeout', '20s');
   const member = startMember(name, () => spawn(dir, name, args, plan.lab));

@@ -47,7 +47,14 @@ export async function openContainerYard({ docker, image, coordinators }: YardOpt
   const start = async (name: string, args: readonly string[]) =>
     kept.use(await startContainer(docker, ['--network', network, '--network-alias', name, ...args]));
   const switchyard = (...args: readonly string[]) => {
-    const at = ['--env', `SWITCHYARD_SERVER=${addresses}`, '--env', `SWITCHYARD_TOKEN=${caller.token}`];
+    const at = [
+      '--env',
+      'SWITCHYARD_INSECURE=true',
+      '--env',
+      `SWITCHYARD_SERVER=${addresses}`,
+      '--env',
+      `SWITCHYARD_TOKEN=${caller.token}`,
+    ];
     return docker.run('run', '--rm', '--network', network, ...at, '--workdir', '/tmp', image, ...args);
   };
   return {
@@ -57,7 +64,7 @@ export async function openContainerYard({ docker, image, coordinators }: YardOpt
     execAt: (name, script) => switchyard('exec', '--select', `name=${name}`, '--', 'sh', '-c', script),
     async startCoordinator(name, options = [], args = []) {
       const run = ['--volume', `${tokens}:/tokens.json:ro`, '--health-interval', '1s', ...options];
-      const listen = ['--listen', '0.0.0.0:7410', '--data-listen', '0.0.0.0:7411', '--data-address', `${name}:7411`];
+      const listen = ['--insecure', '--listen', '0.0.0.0:7410', '--data-listen', '0.0.0.0:7411', '--data-address', `${name}:7411`];
       const own = ['coordinator', '--tokens-file', '/tokens.json', ...listen, ...args];
       const coordinator = await start(name, [...run, image, ...own]);
       await coordinator.ready();
@@ -65,7 +72,7 @@ export async function openContainerYard({ docker, image, coordinators }: YardOpt
     },
     startAgent(name, options = [], args = []) {
       const run = ['--no-healthcheck', '--env', `SWITCHYARD_AGENT_TOKEN=${agent.token}`, ...options];
-      const own = ['agent', '--coordinator', addresses, '--id', name, '--label', `name=${name}`, ...args];
+      const own = ['agent', '--insecure', '--coordinator', addresses, '--id', name, '--label', `name=${name}`, ...args];
       return start(name, [...run, image, ...own]);
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

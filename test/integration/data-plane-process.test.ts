@@ -159,7 +159,8 @@ describe('a data plane process', () => {
   test('refuses a configuration that nobody or everybody could use', async () => {
     for (const [args, message] of [
       [['--listen', '127.0.0.1:0'], 'Nobody could connect'],
-      [['--listen', '0.0.0.0:0', '--allow-local'], 'needs --tokens-file'],
+      [['--listen', '0.0.0.0:0', '--allow-local', '--insecure'], 'needs --tokens-file'],
+      [['--listen', '0.0.0.0:0', '--allow-local'], 'give --tls-cert and --tls-key, or say --insecure'],
       [['--allow-local', '--max-bytes', '3'], '--max-bytes'],
       [['--allow-local', '--local-project', '../up'], '--local-project'],
     ] as const) {

@@ -67,7 +67,17 @@ export async function startNetYard({ leaseMs, termMs, offerMs }: NetYardOptions)
   const coordinators = new Map(
     COORDINATOR_HOSTS.map((host) => {
       const at = lab.address(host);
-      const own = ['--listen', `${at}:7410`, '--data-listen', `${at}:7411`, '--state-dir', join(dir.path, host), '--tokens-file', tokens];
+      const own = [
+        '--insecure',
+        '--listen',
+        `${at}:7410`,
+        '--data-listen',
+        `${at}:7411`,
+        '--state-dir',
+        join(dir.path, host),
+        '--tokens-file',
+        tokens,
+      ];
       const shared = ['--ledger', 'redis', '--redis-url', `redis://${lab.address('redis')}:6379`, '--blobs-dir', join(dir.path, 'blobs')];
       const times = [
         '--lease-ttl',
@@ -85,7 +95,7 @@ export async function startNetYard({ leaseMs, termMs, offerMs }: NetYardOptions)
   const addresses = COORDINATOR_HOSTS.map((host) => `${lab.address(host)}:7410`);
   const workDir = join(dir.path, 'agent');
   const agentArgs = ['--id', 'agent', '--work-dir', workDir, '--sandbox', 'process', '--slots', '2'];
-  on('agent', 'agent', '--coordinator', addresses.join(','), '--token-file', join(dir.path, 'agent-token'), ...agentArgs);
+  on('agent', 'agent', '--insecure', '--coordinator', addresses.join(','), '--token-file', join(dir.path, 'agent-token'), ...agentArgs);
   const [one, two] = addresses.map((address) => stack.use(connectBuildServer({ address, token: new Secret(TOKEN) })));
   if (one === undefined || two === undefined) throw new Error('There are two coordinators');
   await until('the agent is there', async () => (await one.agents(AbortSignal.timeout(2_000))).agents[0]?.connected);

@@ -1,0 +1,32 @@
+import { parseZone, type Zone } from './zone.ts';
+
+/** What an agent's certificate says of it. */
+export type AgentName = { readonly zone: Zone; readonly cluster: string; readonly pool: string; readonly id: string };
+
+const AGENT = new RegExp(
+  '^spiffe://(?<domain>[a-z0-9._-]{1,255})/zone/(?<zone>[a-z]+)/cluster/(?<cluster>[A-Za-z0-9][A-Za-z0-9._-]{0,62})' +
+    '/pool/(?<pool>[A-Za-z0-9][A-Za-z0-9._-]{0,62})/agent/(?<id>[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?)$',
+);
+
+/** The URI that an agent's certificate has as its one name. */
+export function agentUri(domain: string, { zone, cluster, pool, id }: AgentName): string {
+  return `spiffe://${domain}/zone/${zone}/cluster/${cluster}/pool/${pool}/agent/${id}`;
+}
+
+/** The agent that the URI names, or undefined. */
+export function parseAgentUri(uri: string): AgentName | undefined {
+  const { zone = '', cluster = '', pool = '', id = '' } = AGENT.exec(uri)?.groups ?? {};
+  const known = parseZone(zone);
+  return known === undefined ? undefined : { zone: known, cluster, pool, id };
+}
+
+/** Names of a certificate as Node writes them; whatever is written otherwise, in quotes for one, is not taken. */
+const NAME = /^(DNS|IP Address|URI|email):([\x21\x23-\x2b\x2d-\x7e]+)$/;
+
+/** The one URI among the names of a certificate; undefined where there is none, several, or a name that is not plain. */
+export function uriAmong(subjectAltName: string | undefined): string | undefined {
+  const names = (subjectAltName ?? '').split(', ').map((name) => NAME.exec(name));
+  if (names.includes(null)) return undefined;
+  const uris = names.flatMap((name) => (name?.[1] === 'URI' && name[2] !== undefined ? [name[2]] : []));
+  return uris.length === 1 ? uris[0] : undefined;
+}
