@@ -4,7 +4,7 @@ import { until } from '../../fixtures/until.ts';
 import { endOf, readLog, sha256 } from '../real-yard.ts';
 import { startStage, type StepText } from './stage.ts';
 
-const TIMINGS = ['--lease-ttl', '6s', '--heartbeat', '500ms'];
+const TIMINGS = ['--lease-ttl', '30s', '--heartbeat', '500ms'];
 /** So often the relay resets every connection. */
 const CUT_EVERY_MS = 2_000;
 const CUTS = 4;
