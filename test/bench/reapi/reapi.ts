@@ -139,11 +139,12 @@ function* figuresOf(of: string, targets: readonly Target[], rounds: ReadonlyMap<
 async function* far(env: Env, targets: readonly Target[], quick: boolean): AsyncGenerator<Figure> {
   await using stack = new AsyncDisposableStack();
   const distant: Target[] = [];
-  for (const { name, address } of targets) {
+  for (const { name, address, pid } of targets) {
     const script = fileURLToPath(new URL('far-link.ts', import.meta.url));
     const relay = stack.use(startNode([script, address, String(FAR_ROUND_TRIP_MS / 2)], { stdin: 'pipe' }));
-    const { address: through } = await relay.ready();
-    distant.push(stack.use(await targetAt(name, String(through), 1)));
+    const { address: relayed } = await relay.ready();
+    const through = stack.use(await targetAt(name, String(relayed), 1));
+    distant.push({ ...through, pid }); // the relay's processor time is not the server's
   }
   for (const kind of large()) {
     const one = { ...kind, about: `${kind.about} of 64 MiB with ${FAR_ROUND_TRIP_MS} ms of round trip`, loads: [farLoad(quick)] };
