@@ -114,13 +114,9 @@ export class Uploads implements Disposable {
     if (this.#uploads.get(key) === upload) this.#forget(key);
   }
 
-  /**
-   * Bytes of an upload that waits. Of one that a call feeds, none: whoever asks has lost that call, and what of it goes on unnoticed here
-   * cannot be taken up, but begun anew.
-   */
+  /** Bytes of an unfinished upload. */
   receivedBytes(key: string): number {
-    const upload = this.#uploads.get(key);
-    return upload === undefined || upload.busy ? 0 : upload.receivedBytes;
+    return this.#uploads.get(key)?.receivedBytes ?? 0;
   }
 
   [Symbol.dispose](): void {
