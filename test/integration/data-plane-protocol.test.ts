@@ -1,6 +1,4 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import zlib from 'node:zlib';
 import { Metadata, type Client } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,7 +10,6 @@ import { loadProto } from '../../proto/load.ts';
 import { expectFault } from '../contract/blob-store.ts';
 import { viewIn } from '../contract/store-of.ts';
 import { openTestDataPlane, type TestDataPlane, type Who } from '../fixtures/data-plane.ts';
-import { until } from '../fixtures/until.ts';
 
 /*
  * The data plane as clients of the Remote Execution API see it: plain calls, no client code of ours.
@@ -54,12 +51,6 @@ async function read(resourceName: string, request: { readOffset?: number; readLi
   const chunks: Buffer[] = [];
   for await (const { data } of callServerStream(bytesOf(), 'read', { resourceName, ...request }, options)) chunks.push(Buffer.from(data));
   return Buffer.concat(chunks);
-}
-
-/** Bytes on the disk of blobs that are not whole. */
-function partialBytes(): number {
-  const dir = join(plane.dir, 'cas', '.tmp');
-  return readdirSync(dir).reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
 }
 
 async function query(resourceName: string): Promise<[string, boolean]> {
@@ -160,24 +151,25 @@ describe('ByteStream.Write', () => {
     const first = async function* () {
       yield { resourceName: plainName(digest, uuid), writeOffset: 0, data: bytes.subarray(0, 1_000_000) };
       yield { writeOffset: 1_000_000, data: bytes.subarray(1_000_000, 2_000_000) };
-      await until('a piece is there', () => partialBytes() > 0);
+      for (;;) {
+        const [offset] = await query(plainName(digest, uuid));
+        if (offset === '2000000') break;
+      }
       broken.abort();
       yield { writeOffset: 2_000_000, data: bytes.subarray(2_000_000) };
     };
     await expect(callClientStream(bytesOf(), 'write', first(), { signal: broken.signal })).rejects.toThrow();
-    // The server learns of the break in its own time; until then the upload belongs to the broken call, and nothing of it can be taken up.
-    const at = await until('the server has noticed', async () => {
-      const [offset, complete] = await query(plainName(digest, uuid));
-      expect(complete).toBe(false);
-      return offset !== '0' && Number(offset);
-    });
-    expect([1_000_000, 2_000_000]).toContain(at);
+    const [offset, complete] = await query(plainName(digest, uuid));
+    expect([offset, complete]).toEqual(['2000000', false]);
     expect(await query(plainName(digest))).toEqual(['0', false]);
-    const rest = [
-      { writeOffset: at, data: bytes.subarray(at) },
-      { writeOffset: 3_000_000, finishWrite: true },
-    ] as const;
-    expect(await write(plainName(digest, uuid), ...rest)).toBe('3000000');
+    const at = Number(offset);
+    const resume = () =>
+      write(plainName(digest, uuid), { writeOffset: at, data: bytes.subarray(at) }, { writeOffset: 3_000_000, finishWrite: true });
+    // The server learns of the break in its own time; until then the upload belongs to the broken call.
+    for (let left = 100; left > 0; left -= 1) {
+      const answer = await resume().catch(() => undefined);
+      if (answer === '3000000') break;
+    }
     expect((await read(readName(digest))).equals(bytes)).toBe(true);
   });
 
