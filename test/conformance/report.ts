@@ -15,6 +15,7 @@ export function renderReport(subject: string, findings: readonly Finding[]): str
     'is black-box: `npm run conformance -- grpc://host:port` runs it against any server, with `--instance`, `--token-file` and',
     '`--reader-token-file` where the server wants them. It leaves random blobs and results behind. A check named after a client is of what that',
     'client needs beyond the protocol. Checks that a server does not advertise, or for which a credential was not given, are left out.',
+    'What it found of others is in [another page](conformance-peers.md).',
   ];
   for (const [area, own] of Map.groupBy(findings, (finding) => finding.area)) {
     lines.push('', `## ${area}`, '', '| check | what holds | found |', '|---|---|---|');

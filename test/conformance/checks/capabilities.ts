@@ -57,9 +57,9 @@ export const capabilities: Area = {
     },
     {
       id: 'instance-reserved-segment',
-      claim: 'An instance name with a reserved or an empty segment is refused',
+      claim: 'An instance name with a reserved segment is refused: names of blobs in it could not be read',
       async run(session) {
-        for (const instanceName of ['a/blobs/b', '/a', 'a//b', 'uploads']) {
+        for (const instanceName of ['a/blobs/b', 'uploads']) {
           const answer = await session.unary(Capabilities.service.GetCapabilities, { instanceName });
           refusedWith(answer, ['INVALID_ARGUMENT', 'NOT_FOUND', 'PERMISSION_DENIED'], `"${instanceName}"`);
         }

@@ -32,11 +32,12 @@ const findMissing: Area = {
   checks: [
     {
       id: 'missing-what-is-not-there',
-      claim: 'What is not there is missing, once each, and what is there is not',
+      claim: 'What is not there is missing, and what is there is not',
       async run(session) {
         const [there, absent] = [await session.put(freshBlob(100)), freshBlob(100)];
         const missing = await session.missing([there, absent, absent, there]);
-        holds(missing.length === 1 && missing[0] === absent.digest.hash, `the answer has ${missing.length} digests`);
+        // What was asked for twice may be named twice.
+        holds(missing.length > 0 && missing.every((hash) => hash === absent.digest.hash), `the answer is ${missing.join(', ')}`);
       },
     },
     {
@@ -54,7 +55,7 @@ const findMissing: Area = {
     },
     {
       id: 'malformed-digests',
-      claim: 'Digests that no blob can have are refused',
+      claim: 'Digests that no blob can have are refused, or missing',
       async run(session) {
         const { digest } = freshBlob(10);
         const bad = [
@@ -65,7 +66,8 @@ const findMissing: Area = {
         ];
         for (const one of bad) {
           const answer = await session.unary(service.FindMissingBlobs, { instanceName: session.endpoint.instance, blobDigests: [one] });
-          refusedWith(answer, ['INVALID_ARGUMENT'], `${one.hash}/${one.sizeBytes}`);
+          if (answer.kind === 'ok') holds(answer.value.missingBlobDigests.length === 1, `${one.hash}/${one.sizeBytes} is said to be there`);
+          else refusedWith(answer, ['INVALID_ARGUMENT'], `${one.hash}/${one.sizeBytes}`);
         }
       },
     },
@@ -124,6 +126,8 @@ const batches: Area = {
     {
       id: 'batch-over-limit',
       claim: 'A batch over the advertised limit is refused as a whole, with INVALID_ARGUMENT',
+      exempt: ({ capabilities: { cacheCapabilities } }) =>
+        Number(cacheCapabilities?.maxBatchTotalSizeBytes) > 0 ? undefined : 'no limit is advertised',
       async run(session) {
         const blobs = [freshBlob(Math.floor(session.batchBytesMax / 2)), freshBlob(Math.floor(session.batchBytesMax / 2) + 1_024)];
         refusedWith(
