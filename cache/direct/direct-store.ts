@@ -26,6 +26,8 @@ type Fetched<T = readonly BulkBlob[]> = { readonly brought: T; readonly room: Di
 export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: DirectFetcher): BlobStore & BulkSource {
   const planned = async (digests: readonly Digest[], signal: AbortSignal): Promise<DirectPlan | undefined> =>
     fetcher.mayTry ? await plan(digests, signal) : undefined;
+  /** What `getPacked` did not bring though it lies in the bucket: whoever wants it asks `getMany` for it. */
+  const missed = new Set<Digest>();
   /** A large blob piece after piece; undefined where it is not to be had so. */
   const largeOf = async (digest: Digest, pieces: PieceCheck, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> => {
     const size = sizeOf(digest);
@@ -45,14 +47,17 @@ export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: Direc
     },
     async *getPacked(digests, signal) {
       const fetch = (stretch: StretchToRead, either: AbortSignal) => packedOf(stretch, fetcher, either);
-      for await (const packed of fetchPlanned({ digests, planned, named: new Set(), fetch, fetcher }, signal)) {
+      const named = new Set<Digest>();
+      for await (const packed of fetchPlanned({ digests, planned, named, fetch, fetcher }, signal)) {
         if (packed === undefined) continue;
         for (const { blobs } of packed.frames) {
+          for (const { digest } of blobs) named.delete(digest);
           fetcher.counters.blobs += blobs.length;
           fetcher.counters.blobBytes += blobs.reduce((sum, { length }) => sum + length, 0);
         }
         yield packed;
       }
+      for (const digest of named) missed.add(digest);
     },
     put: (digest, source, signal) => next.put(digest, source, signal),
     findMissing: (digests, signal) => next.findMissing(digests, signal),
@@ -61,9 +66,12 @@ export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: Direc
       const named = new Set<Digest>();
       const fetch = (stretch: StretchToRead, either: AbortSignal) => fetcher.fetch(stretch, either);
       for await (const blobs of fetchPlanned({ digests, planned, named, fetch, fetcher }, signal)) {
-        for (const blob of blobs) if (left.delete(blob.digest)) yield blob;
+        for (const blob of blobs) {
+          missed.delete(blob.digest);
+          if (left.delete(blob.digest)) yield blob;
+        }
       }
-      for (const digest of left) if (named.has(digest)) countFallenBack(fetcher);
+      for (const digest of left) if (missed.delete(digest) || named.has(digest)) countFallenBack(fetcher);
       if (left.size > 0) yield* bulkSourceOf(next).getMany([...left], signal);
     },
   };
