@@ -39,8 +39,8 @@ function told(bytes: Buffer, message: DigestMessage) {
   }
 }
 
-/** The same, read from its definition alone: no field has such a number. */
-const toldByDefinition = (bytes: Buffer, message: DigestMessage) => told(bytes, { ...message, digests: 0, digestFunction: 0 });
+/** The same, read from its definition alone: no field has such a number, not in damaged bytes either. */
+const toldByDefinition = (bytes: Buffer, message: DigestMessage) => told(bytes, { ...message, digests: -1, digestFunction: -1 });
 
 describe.for(FORMS.map(([message, bytes]) => [message.name, message, bytes] as const))('a request with %s', ([, message, form]) => {
   test('says what the client wrote', () => {
