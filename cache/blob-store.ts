@@ -28,6 +28,13 @@ export interface BlobStore {
   get(digest: Digest, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
 
   /**
+   * The whole blob, verified and the caller's own, where the store can give it at once: a small one on a disk. Counts as used just now.
+   * Undefined says nothing: then `get` it. Who takes many lets others have their turn.
+   * @throws {Fault} BLOB_CORRUPT (the copy is evicted), STORE_UNAVAILABLE
+   */
+  atHand?(digest: Digest): Uint8Array | undefined;
+
+  /**
    * Stores the blob; returns once it is as durable as `traits` say. Idempotent; a blob that is there already counts as used
    * and the source need not be read. Nothing becomes visible unless all bytes came and match. A source that can be iterated
    * again from its start lets a remote store try again after a passing fault.

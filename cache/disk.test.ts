@@ -142,6 +142,40 @@ describe('a disk store', () => {
     expect((await readAll(disk.store, digestOf(bytes))).byteLength).toBe(10_000);
   });
 
+  test('a small blob is at hand as a whole, and counts as used; a large, absent or damaged one is not', async () => {
+    await using disk = await openDisk();
+    const [small, large, damaged] = [randomBytes(5_000), randomBytes(300_000), randomBytes(50)];
+    for (const bytes of [small, large, damaged]) await disk.store.put(digestOf(bytes), bytes, signal);
+    const file = disk.files.pathOf('web', digestOf(small));
+    fs.utimesSync(file, 1, 1);
+    expect(Buffer.from(disk.store.atHand?.(digestOf(small)) ?? [])).toEqual(small);
+    expect(fs.statSync(file).mtimeMs).toBeGreaterThan(1_000);
+    for (const bytes of [large, randomBytes(5)]) expect(disk.store.atHand?.(digestOf(bytes))).toBeUndefined();
+    disk.damage(digestOf(damaged));
+    expect(() => disk.store.atHand?.(digestOf(damaged))).toThrow(expect.objectContaining({ code: 'BLOB_CORRUPT' }));
+    expect(await disk.store.findMissing([digestOf(damaged)], signal)).toEqual([digestOf(damaged)]);
+  });
+
+  test('what another process removed is not at hand any more', async () => {
+    await using disk = await openDisk();
+    await using other = await openDisk({ dir: disk.dir });
+    const bytes = randomBytes(100);
+    await disk.store.put(digestOf(bytes), bytes, signal);
+    other.files.remove('web', digestOf(bytes));
+    expect(disk.store.atHand?.(digestOf(bytes))).toBeUndefined();
+    expect(await disk.store.findMissing([digestOf(bytes)], signal)).toEqual([digestOf(bytes)]);
+  });
+
+  test('a view has at hand what its scopes hold, and nothing of others', async () => {
+    await using disk = await openDisk();
+    const stores = diskStores(disk.files, 'process');
+    const view = (scope: string, ...above: string[]) => ({ project: 'web', reads: [scope, ...above], writes: scope, producer: 'p' });
+    const bytes = randomBytes(100);
+    await stores(view('main')).put(digestOf(bytes), bytes, signal);
+    expect(stores(view('main/pr-7', 'main')).atHand?.(digestOf(bytes))).toEqual(bytes);
+    expect(stores(view('release')).atHand?.(digestOf(bytes))).toBeUndefined();
+  });
+
   test('removes what a dead writer left, and nothing of a live one', async () => {
     await using disk = await openDisk();
     const temporary = path.join(disk.dir, '.tmp');

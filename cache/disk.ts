@@ -41,19 +41,15 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
       signal.throwIfAborted();
       const { start, length } = spanOf(digest, range);
       if (digest === EMPTY_DIGEST) return;
-      const fd = isThere(digest) ? open(files.pathOf(partition, digest)) : undefined;
-      if (fd === undefined) throw new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
-      try {
-        if (sizeOf(digest) <= SMALL_BYTES) {
-          const bytes = readSmall(fd, digest);
-          if (length > 0) yield bytes.subarray(start, start + length);
-        } else yield* large(files.hashed, `${partition}/${digest}`, { fd, digest, signal }, start, length);
-      } catch (error) {
-        if (error instanceof Fault && error.code === 'BLOB_CORRUPT') files.remove(partition, digest);
-        throw error;
-      } finally {
-        fs.closeSync(fd);
-      }
+      if (!isThere(digest)) throw unknown(digest);
+      if (sizeOf(digest) > SMALL_BYTES) return yield* readLarge(files, partition, { digest, signal }, start, length);
+      const bytes = readSmall(files, partition, digest);
+      if (bytes === undefined) throw unknown(digest);
+      if (length > 0) yield bytes.subarray(start, start + length);
+    },
+    atHand(digest) {
+      if (digest === EMPTY_DIGEST || sizeOf(digest) > SMALL_BYTES || !isThere(digest)) return undefined;
+      return readSmall(files, partition, digest);
     },
     async put(digest, source, signal) {
       signal.throwIfAborted();
@@ -102,7 +98,14 @@ function open(path: string): number | undefined {
   }
 }
 
-function readSmall(fd: number, digest: Digest): Uint8Array {
+function unknown(digest: Digest): Fault {
+  return new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
+}
+
+/** A whole blob, verified; undefined where it is gone. A damaged file is removed. @throws {Fault} BLOB_CORRUPT, STORE_UNAVAILABLE */
+function readSmall(files: LruDir, partition: string, digest: Digest): Uint8Array | undefined {
+  const fd = open(files.pathOf(partition, digest));
+  if (fd === undefined) return undefined;
   const bytes = Buffer.allocUnsafe(sizeOf(digest));
   let length = 0;
   try {
@@ -113,9 +116,35 @@ function readSmall(fd: number, digest: Digest): Uint8Array {
     }
   } catch (error) {
     throw ioFault(error, digest);
+  } finally {
+    fs.closeSync(fd);
   }
-  verifyBytes(digest, bytes.subarray(0, length), 'BLOB_CORRUPT');
+  try {
+    verifyBytes(digest, bytes.subarray(0, length), 'BLOB_CORRUPT');
+  } catch (error) {
+    files.remove(partition, digest);
+    throw error;
+  }
   return bytes;
+}
+
+async function* readLarge(
+  files: LruDir,
+  partition: string,
+  { digest, signal }: Omit<Reading, 'fd'>,
+  start: number,
+  length: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const fd = open(files.pathOf(partition, digest));
+  if (fd === undefined) throw unknown(digest);
+  try {
+    yield* large(files.hashed, `${partition}/${digest}`, { fd, digest, signal }, start, length);
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'BLOB_CORRUPT') files.remove(partition, digest);
+    throw error;
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 /** A file that is being read; the digest is what it should have. */

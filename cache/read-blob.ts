@@ -10,6 +10,9 @@ export function blobReader(store: BlobStore, limitBytes: number = LIMIT_BYTES): 
   return async (digest, signal) => {
     const size = sizeOf(digest);
     if (size > limitBytes) throw new Fault('TOO_LARGE', `Blob ${digest} has ${size} bytes; at most ${limitBytes} are read as a whole`);
+    signal.throwIfAborted();
+    const atHand = store.atHand?.(digest);
+    if (atHand !== undefined) return atHand;
     const bytes = new Uint8Array(size);
     let length = 0;
     for await (const chunk of store.get(digest, undefined, signal)) {

@@ -37,6 +37,13 @@ export function scopedStores(traits: StoreTraits, storeOf: (owner: Owner) => Blo
         signal.throwIfAborted();
         if (digest !== EMPTY_DIGEST) throw unknown ?? new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
       },
+      atHand(digest) {
+        for (const store of readable) {
+          const bytes = store.atHand?.(digest);
+          if (bytes !== undefined) return bytes;
+        }
+        return undefined;
+      },
       async put(digest, source, signal) {
         if (own === undefined) throw new Fault('FORBIDDEN', `Nothing may be stored in ${view.project} with these rights`);
         if ((await findMissing([digest], signal)).length === 0 && digest !== EMPTY_DIGEST) return;

@@ -3,6 +3,7 @@ import { readAll } from '../test/contract/blob-store.ts';
 import { storeOfContract, viewIn } from '../test/contract/store-of.ts';
 import { openPackRig } from '../test/fixtures/pack-rig.ts';
 import { digestOf } from './digest.ts';
+import { memoryStore } from './memory.ts';
 import { newBlobCounters, withBlobCounts } from './with-blob-counts.ts';
 
 const { signal } = new AbortController();
@@ -27,4 +28,17 @@ test('what passes is counted, a part of a blob by its bytes, and what fails is n
   await expect(readAll(store, missing)).rejects.toThrow();
   expect(await store.findMissing([there, missing], signal)).toEqual([missing]);
   expect(counted.counters).toEqual({ readBlobs: 2, readBytes: 15, storedBlobs: 1, storedBytes: 10, there: 1, missing: 1 });
+});
+
+test('a blob that is at hand is counted as one that was read', () => {
+  const bytes = Buffer.from('some bytes');
+  const counters = newBlobCounters();
+  const store = withBlobCounts(
+    () => ({ ...memoryStore(), atHand: (digest) => (digest === digestOf(bytes) ? bytes : undefined) }),
+    counters,
+  );
+  const view = store(viewIn('web', 'main'));
+  expect(view.atHand?.(digestOf(bytes))).toBe(bytes);
+  expect(view.atHand?.(digestOf(Buffer.from('others')))).toBeUndefined();
+  expect(counters).toEqual({ ...newBlobCounters(), readBlobs: 1, readBytes: 10 });
 });

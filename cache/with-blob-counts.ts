@@ -28,6 +28,13 @@ export function withBlobCounts(storeOf: StoreOf, counters: BlobCounters): StoreO
         }
         counters.readBlobs += 1;
       },
+      atHand(digest) {
+        const bytes = next.atHand?.(digest);
+        if (bytes === undefined) return undefined;
+        counters.readBytes += bytes.byteLength;
+        counters.readBlobs += 1;
+        return bytes;
+      },
       async put(digest, source, signal) {
         await next.put(digest, source, signal);
         counters.storedBlobs += 1;

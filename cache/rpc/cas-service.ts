@@ -54,6 +54,8 @@ export function casService(parts: DataPlaneParts): ServedService {
 const BATCH_AT_ONCE = 512;
 /** Most that the words of one failure take. Where an answer has no more room for them, the code says it alone. */
 const WORDS_BYTES = 1_024;
+/** Blobs read before other work of the process gets its turn. */
+const TURN_BLOBS = 64;
 
 async function findMissing(parts: DataPlaneParts, request: DigestRequest, call: Call) {
   const access = accessOf(parts, request.instanceName, call);
@@ -131,12 +133,7 @@ async function readBlobs(
   digests: readonly Digest[],
   signal: AbortSignal,
 ): Promise<NonNullable<BatchReadBlobsResponse['responses']>> {
-  const read = blobReader(store, BATCH_BYTES_MAX);
-  const found = new Map<Digest, Uint8Array | { readonly error: unknown }>();
-  const readOne = async (digest: Digest, either: AbortSignal) => {
-    found.set(digest, await read(digest, either).catch((error: unknown) => ({ error })));
-  };
-  await forEachWithin(new Set(digests), BATCH_AT_ONCE, () => 1, readOne, signal);
+  const found = await readAll(store, digests, signal);
   const responses: NonNullable<BatchReadBlobsResponse['responses']> = [];
   let room = roomIn(digests.length);
   for (const digest of digests) {
@@ -153,6 +150,33 @@ async function readBlobs(
     if (responses.length % BATCH_AT_ONCE === 0) await nextTurn();
   }
   return responses;
+}
+
+/** Each blob once, or why it cannot be read. What is at hand is taken without a promise or stream for each. */
+async function readAll(
+  store: BlobStore,
+  digests: readonly Digest[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Digest, Uint8Array | { readonly error: unknown }>> {
+  const found = new Map<Digest, Uint8Array | { readonly error: unknown }>();
+  const rest: Digest[] = [];
+  for (const [index, digest] of [...new Set(digests)].entries()) {
+    if (index > 0 && index % TURN_BLOBS === 0) await nextTurn(undefined, { signal });
+    try {
+      const bytes = store.atHand?.(digest);
+      if (bytes === undefined) rest.push(digest);
+      else found.set(digest, bytes);
+    } catch (error) {
+      found.set(digest, { error });
+    }
+  }
+  if (rest.length === 0) return found;
+  const read = blobReader(store, BATCH_BYTES_MAX);
+  const readOne = async (digest: Digest, either: AbortSignal) => {
+    found.set(digest, await read(digest, either).catch((error: unknown) => ({ error })));
+  };
+  await forEachWithin(rest, BATCH_AT_ONCE, () => 1, readOne, signal);
+  return found;
 }
 
 /** Bytes of all digests. @throws {Fault} BAD_REQUEST where a batch may not have as many. */
