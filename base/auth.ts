@@ -2,7 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { systemClock, type TimeMs } from './clock.ts';
 import { Fault } from './fault.ts';
 import { isOpenScope, isProject, ROLES, type Caller } from './caller.ts';
-import { parseAgentUri } from './spiffe.ts';
+import { parseAgentUri, parseScalerUri } from './spiffe.ts';
+import type { Vouching } from './vouch.ts';
 import { parseZone, type Zone } from './zone.ts';
 
 /** Who is at the other end of a connection, as verified. */
@@ -19,7 +20,9 @@ export type Identity =
       readonly id?: string;
     }
   /** A process of ours, such as a coordinator in front of the data plane. */
-  | { readonly kind: 'service'; readonly name: string };
+  | { readonly kind: 'service'; readonly name: string }
+  /** What scales the pools of one cluster, and learns no more than how much of them is wanted. */
+  | { readonly kind: 'scaler'; readonly name: string; readonly cluster: string };
 
 /** What a connection shows of itself. */
 export type Evidence = {
@@ -71,6 +74,8 @@ export type TokenRules = {
   readonly now?: () => TimeMs;
   /** Whether an agent's token does over TLS, too, where agents have certificates. @default false */
   readonly agentTokens?: boolean;
+  /** How other coordinators vouch for those whom they hand on. @default nobody is believed */
+  readonly vouching?: Vouching;
 };
 
 /**
@@ -81,7 +86,7 @@ export type TokenRules = {
 export function tokenAuthenticator(
   entries: readonly TokenEntry[],
   local: Identity | undefined,
-  { now = () => systemClock.now(), agentTokens = false }: TokenRules = {},
+  { now = () => systemClock.now(), agentTokens = false, vouching }: TokenRules = {},
 ): Authenticator {
   const byHash = new Map(entries.map((entry) => [entry.sha256, entry]));
   return {
@@ -92,6 +97,8 @@ export function tokenAuthenticator(
         if (loopback && local !== undefined) return local;
         throw new Fault('UNAUTHENTICATED', 'No credential: send the metadata "authorization: Bearer <token>"');
       }
+      const word = vouching === undefined ? undefined : /^Vouched (.{0,2048})$/.exec(authorization)?.[1];
+      if (word !== undefined) return vouchedFor(vouching?.open(word, now()));
       const token = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization)?.[1];
       if (token === undefined) throw new Fault('UNAUTHENTICATED', 'The "authorization" metadata must be "Bearer <token>"');
       const hash = hashToken(token);
@@ -117,7 +124,7 @@ export function tokenAuthenticator(
 }
 
 /**
- * The agent that a certificate is for. Its zone is that of the authority that signed it, and must be the one it names.
+ * The agent or autoscaler that a certificate is for. Its zone is that of the authority that signed it, and must be the one it names.
  * @throws {Fault} UNAUTHENTICATED saying what is wrong with it
  */
 function certified(certificate: PeerCertificate, now: TimeMs): Identity {
@@ -126,9 +133,19 @@ function certified(certificate: PeerCertificate, now: TimeMs): Identity {
   const { uri, zone, validTo } = certificate;
   if (now >= validTo) throw refused(`it expired at ${new Date(validTo).toISOString()}`);
   const agent = parseAgentUri(uri);
-  if (agent === undefined) throw refused(`${uri} names no agent, which would be spiffe://…/zone/…/cluster/…/pool/…/agent/…`);
-  if (agent.zone !== zone) throw refused(`it names the zone ${agent.zone}, and the authority of the zone ${zone} has signed it`);
+  const scaler = parseScalerUri(uri);
+  const named = agent ?? scaler;
+  if (named === undefined) throw refused(`${uri} names no agent, which would be spiffe://…/zone/…/cluster/…/pool/…/agent/…`);
+  if (named.zone !== zone) throw refused(`it names the zone ${named.zone}, and the authority of the zone ${zone} has signed it`);
+  if (agent === undefined) return { kind: 'scaler', name: `${named.cluster}/${scaler?.name}`, cluster: named.cluster };
   return { kind: 'agent', name: `${agent.cluster}/${agent.pool}/${agent.id}`, ...agent };
+}
+
+/** @throws {Fault} UNAUTHENTICATED */
+function vouchedFor(identity: Identity | undefined): Identity {
+  if (identity === undefined)
+    throw new Fault('UNAUTHENTICATED', 'No coordinator of this yard vouches for this call, or its word has expired');
+  return identity;
 }
 
 /** An authenticator that can be exchanged while calls come in. */

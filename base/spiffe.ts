@@ -20,6 +20,26 @@ export function parseAgentUri(uri: string): AgentName | undefined {
   return known === undefined ? undefined : { zone: known, cluster, pool, id };
 }
 
+/** What an autoscaler's certificate says of it: the cluster whose pools it scales. */
+export type ScalerName = { readonly zone: Zone; readonly cluster: string; readonly name: string };
+
+const SCALER = new RegExp(
+  '^spiffe://(?<domain>[a-z0-9._-]{1,255})/zone/(?<zone>[a-z]+)/cluster/(?<cluster>[A-Za-z0-9][A-Za-z0-9._-]{0,62})' +
+    '/scaler/(?<name>[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?)$',
+);
+
+/** The URI that an autoscaler's certificate has as its one name. */
+export function scalerUri(domain: string, { zone, cluster, name }: ScalerName): string {
+  return `spiffe://${domain}/zone/${zone}/cluster/${cluster}/scaler/${name}`;
+}
+
+/** The autoscaler that the URI names, or undefined. */
+export function parseScalerUri(uri: string): ScalerName | undefined {
+  const { zone = '', cluster = '', name = '' } = SCALER.exec(uri)?.groups ?? {};
+  const known = parseZone(zone);
+  return known === undefined ? undefined : { zone: known, cluster, name };
+}
+
 /** Names of a certificate as Node writes them; whatever is written otherwise, in quotes for one, is not taken. */
 const NAME = /^(DNS|IP Address|URI|email):([\x21\x23-\x2b\x2d-\x7e]+)$/;
 

@@ -31,11 +31,12 @@ export function addAuthorityCommands(program: Command, runner: Runner, withOutpu
       runner(async (session) => (await import('./commands/ca.ts')).retireAuthorityCommand(session, name, options), options),
     );
   withOutput(ca.command('issue'))
-    .description('Make a key and a certificate for it, for a server or an agent.')
+    .description('Make a key and a certificate for it, for a server, an agent or an autoscaler.')
     .addArgument(zone())
     .addOption(dir())
     .option('--host <name...>', 'names and addresses under which a server is reached')
     .option('--agent <cluster/pool/id>', 'the agent that shows it')
+    .option('--scaler <cluster/name>', 'the autoscaler that shows it and scales pools of that cluster, such as KEDA')
     .option('--domain <name>', "trust domain in an agent's name", 'switchyard')
     .requiredOption('--out <path>', 'where to write: <path>.crt and <path>.key')
     .option('--expires <duration>', 'how long it counts', '90d')

@@ -9,10 +9,11 @@ import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { json, serveHttpHealth, type HttpHealthOptions } from '../base/http-health.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
-import { keptKeyring } from '../base/signing.ts';
+import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import type { ServerTls } from '../base/server-tls.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { hostNamed } from '../base/tls-source.ts';
+import { vouchingBy, type Vouching } from '../base/vouch.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { parseFloors } from '../cache/quotas.ts';
 import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
@@ -43,6 +44,7 @@ import { openForwarder } from './rpc/forward.ts';
 import { reapiServices } from './rpc/reapi/execution-service.ts';
 import { logStreamService } from './rpc/reapi/log-stream-service.ts';
 import type { LedgerReads } from './rpc/reads.ts';
+import { scalerService } from './rpc/scaler/scaler-service.ts';
 import type { GrantSource } from './rpc/session-grants.ts';
 import { openBuildReader } from './shell/build-reader.ts';
 import { openHintFeed } from './shell/hint-feed.ts';
@@ -81,7 +83,8 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const measured = stack.use(openCoordinatorMetrics({ clock: env.clock, version }));
   const ground = await startGround(config, stack, env);
   const { archive, data, tokens, plane, tls } = ground;
-  const authenticator = openAuthenticator(config, tokens, stack, env);
+  const vouching = vouchingBy(ground.keyring);
+  const authenticator = openAuthenticator(config, tokens, vouching, stack, env);
   const interest = openInterest(env.clock);
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
   const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
@@ -116,6 +119,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
       version,
     }),
     agentService({ ...common, logLimits, grants: ground.grants }),
+    scalerService({ role: roles, relay: stack.use(new Relay(now, ground.peers)), vouching, env }),
     ...toolServices(config, { ...common, storeFor, interest }, ground.peers, stack),
   ];
   const server = stack.use(await serve({ listen: config.listen, services, authenticator, tls, env, drainMs: config.drain }));
@@ -172,14 +176,21 @@ function serveNumbers(at: NumbersAt, { metrics }: CoordinatorMetrics, health: He
 }
 
 /** Knows who calls by the tokens file as it is: a changed one is read again. */
-function openAuthenticator(config: CoordinatorConfig, tokens: Tokens, stack: AsyncDisposableStack, env: Env): Authenticator {
+function openAuthenticator(
+  config: CoordinatorConfig,
+  tokens: Tokens,
+  vouching: Vouching,
+  stack: AsyncDisposableStack,
+  env: Env,
+): Authenticator {
+  const rules = { agentTokens: config.agentTokens, vouching };
   const local = isLocalOnly(config) && config.allowLocal ? localAdmin(config) : undefined;
-  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local, config));
+  const authenticator = exchangeable(tokenAuthenticator(tokens.entries, local, rules));
   if (config.tokensFile !== undefined) {
     const reread = () => {
       tokens.reread().then(
         (entries) => {
-          authenticator.exchange(tokenAuthenticator(entries, local, config));
+          authenticator.exchange(tokenAuthenticator(entries, local, rules));
           env.log.info('tokens-reread', { path: config.tokensFile, entries: entries.length });
         },
         (error: unknown) => env.log.error('tokens-not-reread', { path: config.tokensFile, error }),
@@ -225,6 +236,8 @@ type Ground = {
   readonly archive: Archive;
   readonly tokens: Tokens;
   readonly grants: GrantSource;
+  /** The keys that all coordinators of the yard share. */
+  readonly keyring: Keyring;
   /** What is shown to whoever connects; in clear where this is undefined. */
   readonly tls: ServerTls | undefined;
   /** How other coordinators are dialled; in clear where this is undefined. */
@@ -242,7 +255,8 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const localAgentsDir = isLocalOnly(config) ? (isShared ? blobsDir : stateDir) : undefined;
   const tokens = await openTokens({ stateDir, tokensFile: config.tokensFile, localAgentsDir });
   const signingKeyFile = resolve(config.signingKeyFile ?? join(blobsDir, 'signing-key.pem'));
-  const key = rereadableGrantKey(signingKeyFile);
+  const keyring = exchangeableKeyring(keptKeyring(signingKeyFile));
+  const key = rereadableGrantKey(signingKeyFile, keyring);
   const peers = dialTlsOf(config, stack, env);
   const ownName = ownNameOf(tls);
   const planePlan = {
@@ -267,7 +281,7 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
-  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control }, tls, peers };
+  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control }, keyring, tls, peers };
 }
 
 /** How processes of the yard are dialled, which know each other by tokens. @throws {Fault} CONFIG_INVALID */
@@ -290,11 +304,17 @@ function dialledAddress(listens: string): string {
   return listens.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::0?\]:/, '[::1]:');
 }
 
-/** Grants by the signing key in a file as it was when this, or `reread`, was called. @throws {Fault} CONFIG_INVALID */
-function rereadableGrantKey(signingKeyFile: string): GrantKey & { readonly reread: () => void } {
-  const read = () => grantKeyFrom(keptKeyring(signingKeyFile));
-  let key = read();
-  return { seal: (grant) => key.seal(grant), open: (text, now) => key.open(text, now), reread: () => void (key = read()) };
+/** Grants by the keys in the ring, which `reread` reads from the file again. @throws {Fault} CONFIG_INVALID */
+function rereadableGrantKey(
+  signingKeyFile: string,
+  keyring: ReturnType<typeof exchangeableKeyring>,
+): GrantKey & { readonly reread: () => void } {
+  let key = grantKeyFrom(keyring);
+  const reread = () => {
+    keyring.exchange(keptKeyring(signingKeyFile));
+    key = grantKeyFrom(keyring);
+  };
+  return { seal: (grant) => key.seal(grant), open: (text, now) => key.open(text, now), reread };
 }
 
 /** Callers are not kept waiting for a store that is down: steps that need it wait in the scheduler, others are told when to come back. */

@@ -8,6 +8,7 @@ import type { ProtoGrpcType as ByteStreamPackage } from './gen/bytestream.ts';
 import type { ProtoGrpcType as DataPackage } from './gen/data.ts';
 import type { ProtoGrpcType as CachePackage } from './gen/cache.ts';
 import type { ProtoGrpcType as ErrorDetailsPackage } from './gen/error_details.ts';
+import type { ProtoGrpcType as ExternalScalerPackage } from './gen/externalscaler.ts';
 import type { ProtoGrpcType as OperationsPackage } from './gen/operations.ts';
 import type { ProtoGrpcType as RemoteAssetPackage } from './gen/remote_asset.ts';
 import type { ProtoGrpcType as RemoteExecutionPackage } from './gen/remote_execution.ts';
@@ -30,6 +31,7 @@ export type Proto = BuildPackage &
   RemoteAssetPackage &
   ByteStreamPackage &
   OperationsPackage &
+  ExternalScalerPackage &
   StatusPackage &
   ErrorDetailsPackage;
 

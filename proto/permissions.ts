@@ -7,6 +7,7 @@ import type { ActionCacheHandlers } from './gen/build/bazel/remote/execution/v2/
 import type { CapabilitiesHandlers } from './gen/build/bazel/remote/execution/v2/Capabilities.ts';
 import type { ContentAddressableStorageHandlers } from './gen/build/bazel/remote/execution/v2/ContentAddressableStorage.ts';
 import type { ExecutionHandlers } from './gen/build/bazel/remote/execution/v2/Execution.ts';
+import type { ExternalScalerHandlers } from './gen/externalscaler/ExternalScaler.ts';
 import type { ByteStreamHandlers } from './gen/google/bytestream/ByteStream.ts';
 import type { OperationsHandlers } from './gen/google/longrunning/Operations.ts';
 import type { AgentHandlers } from './gen/switchyard/v1/Agent.ts';
@@ -19,13 +20,15 @@ import type { EntryCacheHandlers } from './gen/switchyard/v1/EntryCache.ts';
  * Who may call an rpc at all; what of a project, scope or zone the call may touch is decided where that is known. `open` is for
  * everybody who can connect. `role` is the least of callers; without it no caller may.
  */
-export type Permission = 'open' | { readonly role: Role | undefined; readonly agent: boolean; readonly service: boolean };
+export type Permission =
+  | 'open'
+  | { readonly role: Role | undefined; readonly agent: boolean; readonly service: boolean; readonly scaler: boolean };
 
-type Kind = 'agent' | 'service';
+type Kind = 'agent' | 'service' | 'scaler';
 
 /** Callers of that role and above, and the other kinds of identity that are named. */
 function from(role: Role | undefined, ...kinds: readonly Kind[]): Permission {
-  return { role, agent: kinds.includes('agent'), service: kinds.includes('service') };
+  return { role, agent: kinds.includes('agent'), service: kinds.includes('service'), scaler: kinds.includes('scaler') };
 }
 
 /** The rpcs of a service by its generated type: one without a permission, or a permission without an rpc, does not compile. */
@@ -113,6 +116,17 @@ const DIRECT_TRANSFER: Rpcs<DirectTransferHandlers> = {
   CommitUpload: from(undefined, 'agent'),
 };
 
+/** KEDA asks with a certificate of its own; operators may look at what it would be told. */
+const scalers = from('operator', 'scaler');
+
+const EXTERNAL_SCALER: Rpcs<ExternalScalerHandlers> = {
+  IsActive: scalers,
+  StreamIsActive: scalers,
+  GetMetricSpec: scalers,
+  GetMetrics: scalers,
+  StreamMetricSpec: scalers,
+};
+
 /** Probes and tools that look at what is served have no credential; they learn names and states, never contents. */
 const REFLECTION = { ServerReflectionInfo: 'open' } as const;
 
@@ -131,6 +145,7 @@ export const PERMISSIONS: Readonly<Record<string, Readonly<Record<string, Permis
   'build.bazel.remote.asset.v1.Push': PUSH,
   'google.bytestream.ByteStream': BYTE_STREAM,
   'google.longrunning.Operations': OPERATIONS,
+  'externalscaler.ExternalScaler': EXTERNAL_SCALER,
   'grpc.health.v1.Health': { Check: 'open', List: 'open', Watch: 'open' },
   'grpc.reflection.v1.ServerReflection': REFLECTION,
   'grpc.reflection.v1alpha.ServerReflection': REFLECTION,
@@ -160,6 +175,7 @@ export function permit(path: string, permission: Permission, identity: Identity)
 }
 
 function whom(permission: Exclude<Permission, 'open'>): string {
-  const kinds = [permission.role === undefined ? [] : 'callers', permission.agent ? 'agents' : [], permission.service ? 'services' : []];
+  const { role, agent, service, scaler } = permission;
+  const kinds = [role === undefined ? [] : 'callers', agent ? 'agents' : [], service ? 'services' : [], scaler ? 'autoscalers' : []];
   return kinds.flat().join(' and ');
 }

@@ -40,6 +40,8 @@ export function accessOf(gate: Gate, instanceName: string, call: Pick<Call, 'ide
       return agentAccess(identity, gate.grants.grantOf(identity, call.metadata, wanted), wanted, instanceName);
     case 'caller':
       return callerAccess(identity, wanted, instanceName);
+    case 'scaler':
+      throw new Fault('FORBIDDEN', `Blobs and results are not for the autoscaler ${identity.name}`);
     default:
       return unreachable(identity);
   }

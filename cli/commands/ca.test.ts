@@ -19,6 +19,10 @@ test('an authority is made, signs, is replaced while the old one is trusted, and
   const leaf = new X509Certificate(readFileSync(at('a-1.crt')));
   expect(leaf.subjectAltName).toBe('URI:spiffe://switchyard/zone/trusted/cluster/c/pool/p/agent/a-1');
   expect(leaf.checkPrivateKey(createPrivateKey(readFileSync(at('a-1.key'))))).toBe(true);
+  expect(await ca('issue', 'trusted', '--scaler', 'c/keda', '--out', at('keda'))).toMatchObject({ code: 0 });
+  expect(new X509Certificate(readFileSync(at('keda.crt'))).subjectAltName).toBe(
+    'URI:spiffe://switchyard/zone/trusted/cluster/c/scaler/keda',
+  );
   const [first] = blocks(at('trusted-ca.pem')).map((one) => new X509Certificate(one));
   expect(first !== undefined && leaf.verify(first.publicKey)).toBe(true);
 
@@ -36,6 +40,8 @@ test('an authority is made, signs, is replaced while the old one is trusted, and
   for (const [args, message] of [
     [['issue', 'trusted', '--out', at('x')], 'needs a name'],
     [['issue', 'trusted', '--agent', 'c/p', '--out', at('x')], 'names no agent'],
+    [['issue', 'trusted', '--scaler', 'c/p/x', '--out', at('x')], 'names no autoscaler'],
+    [['issue', 'trusted', '--scaler', 'c/k', '--agent', 'c/p/a', '--out', at('x')], 'exclude each other'],
     [['issue', 'production', '--host', 'h', '--out', at('x')], 'production-ca.pem cannot be read'],
     [['create', 'production', '--expires', 'never'], 'is no duration'],
   ] as const) {

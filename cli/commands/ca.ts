@@ -9,7 +9,7 @@ import {
   type Validity,
 } from '../../base/issue-certificate.ts';
 import { parseDurationMs, QUANTITY_FORMS } from '../../base/quantity.ts';
-import { agentUri, parseAgentUri } from '../../base/spiffe.ts';
+import { agentUri, parseAgentUri, parseScalerUri, scalerUri } from '../../base/spiffe.ts';
 import { codeOf } from '../../base/thrown.ts';
 import { parseZone } from '../../base/zone.ts';
 import { EXIT, UsageError } from '../exit.ts';
@@ -21,6 +21,7 @@ export type AuthorityOptions = { readonly dir: string; readonly expires: string 
 export type IssueOptions = AuthorityOptions & {
   readonly host?: readonly string[];
   readonly agent?: string;
+  readonly scaler?: string;
   readonly domain: string;
   readonly out: string;
 };
@@ -73,9 +74,14 @@ export async function issueCommand(session: Session, zone: string, options: Issu
   const files = filesOf(zone, options.dir);
   const [cert] = certificatesIn(files.cert);
   if (cert === undefined) throw new UsageError(`${files.cert} has no certificate`, '"switchyard ca create" makes one.');
-  const uri = options.agent === undefined ? undefined : uriOf(zone, options.agent, options.domain);
+  if (options.agent !== undefined && options.scaler !== undefined) throw new UsageError('--agent and --scaler exclude each other');
+  const { agent, scaler, domain } = options;
+  const uri = agent !== undefined ? uriOf(zone, agent, domain) : scaler === undefined ? undefined : uriOfScaler(zone, scaler, domain);
   if (uri === undefined && hosts.length === 0)
-    throw new UsageError('A certificate needs a name', 'Write --host NAME for a server, or --agent CLUSTER/POOL/ID.');
+    throw new UsageError(
+      'A certificate needs a name',
+      'Write --host NAME for a server, --agent CLUSTER/POOL/ID, or --scaler CLUSTER/NAME.',
+    );
   const { key, publicKey } = newKeyPair();
   const names = { hosts, ...(uri === undefined ? {} : { uri }) };
   const issued = issueCertificate({ cert, key: read(files.key) }, publicKey, names, validity(session, options.expires));
@@ -90,6 +96,14 @@ function uriOf(zone: string, agent: string, domain: string): string {
   const uri = known === undefined ? '' : agentUri(domain, { zone: known, cluster, pool, id });
   if (more === undefined && parseAgentUri(uri) !== undefined) return uri;
   throw new UsageError(`"${agent}" names no agent`, 'Write --agent CLUSTER/POOL/ID, such as edge-1/edge/node-7; ids are lower-case.');
+}
+
+function uriOfScaler(zone: string, scaler: string, domain: string): string {
+  const [cluster = '', name = '', more] = scaler.split('/');
+  const known = parseZone(zone);
+  const uri = known === undefined ? '' : scalerUri(domain, { zone: known, cluster, name });
+  if (more === undefined && parseScalerUri(uri) !== undefined) return uri;
+  throw new UsageError(`"${scaler}" names no autoscaler`, 'Write --scaler CLUSTER/NAME, such as main/keda; names are lower-case.');
 }
 
 function authority(session: Session, zone: string, { expires }: AuthorityOptions): KeyedCertificate {

@@ -3,6 +3,7 @@ import type { TimeMs } from '../../base/clock.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { OPEN_TOPOLOGY, type Topology } from '../../topology/model.ts';
 import { cancelBuild, cancelOne, forgetBuild, retryStep, submit } from './builds.ts';
+import { demandOf, type PoolDemand, type PoolShape } from './demand.ts';
 import { dispatch } from './dispatch.ts';
 import type { Event } from './event.ts';
 import { explain } from './explain.ts';
@@ -144,6 +145,11 @@ export class Scheduler {
   /** Pools with agents, by name. */
   pools(): readonly PoolView[] {
     return poolViews(this.#yard, this.#turn.now);
+  }
+
+  /** What a pool of such agents is wanted for. */
+  demandOf(shape: PoolShape): PoolDemand {
+    return demandOf(this.#yard, shape);
   }
 
   /** Numbers for metrics, as of the newest event. */

@@ -1,4 +1,5 @@
 import type { TimeMs } from '../../base/clock.ts';
+import type { PoolDemand, PoolShape } from '../core/demand.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
 import type { BuildSpec } from '../core/spec.ts';
 import type { TopologyRevision } from '../core/state.ts';
@@ -27,6 +28,8 @@ export interface CoreView {
   explain(step: StepId, now: TimeMs): Explanation | undefined;
   /** Pools with agents, by name. */
   pools(): readonly PoolView[];
+  /** What a pool of such agents is wanted for. */
+  demandOf(shape: PoolShape): PoolDemand;
   counts(): YardCounts;
   readonly tally: Readonly<Tally>;
 }

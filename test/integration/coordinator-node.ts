@@ -1,6 +1,9 @@
 import { hashToken, tokenAuthenticator } from '../../base/auth.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { memoryLogger } from '../../base/log.ts';
+import type { ServerTls } from '../../base/server-tls.ts';
+import { freshKeyring, type Keyring } from '../../base/signing.ts';
+import { vouchingBy } from '../../base/vouch.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { openGrants } from '../../cache/rpc/grants.ts';
 import { openArchive } from '../../coordinator/archive/archive.ts';
@@ -10,6 +13,7 @@ import type { RoleMachine } from '../../coordinator/role/role.ts';
 import { agentService } from '../../coordinator/rpc/agent-service.ts';
 import { buildService } from '../../coordinator/rpc/build-service.ts';
 import { openForwarder } from '../../coordinator/rpc/forward.ts';
+import { scalerService } from '../../coordinator/rpc/scaler/scaler-service.ts';
 import { reapiServices } from '../../coordinator/rpc/reapi/execution-service.ts';
 import { openBuildReader } from '../../coordinator/shell/build-reader.ts';
 import { openHintFeed } from '../../coordinator/shell/hint-feed.ts';
@@ -21,6 +25,7 @@ import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import { loadProto } from '../../proto/load.ts';
 import { Relay } from '../../proto/relay.ts';
 import { serve } from '../../proto/serve.ts';
+import type { DialTls } from '../../proto/tls.ts';
 import { IDENTITIES, tokenOf, type TokenName } from './served-coordinator.ts';
 
 /** A coordinator among several on a ledger and a store that outlive it, served over gRPC on loopback. */
@@ -39,11 +44,16 @@ export type NodeOptions = {
   /** @default 10 s: a busy host may hold this process up for a while */
   readonly ttlMs?: number;
   readonly clock?: Clock;
+  /** Served over TLS, and how others that are are dialled; agents may show tokens. @default in clear */
+  readonly tls?: { readonly server: ServerTls; readonly dial: DialTls };
+  /** The keys that the coordinators of the yard share. @default some of its own */
+  readonly keyring?: Keyring;
 };
 
 export async function startNode(id: string, options: NodeOptions): Promise<CoordinatorNode> {
   await using stack = new AsyncDisposableStack();
-  const { ledger, data, ttlMs = 10_000, clock = systemClock } = options;
+  const { ledger, data, ttlMs = 10_000, clock = systemClock, tls, keyring = freshKeyring() } = options;
+  const vouching = vouchingBy(keyring);
   const log = memoryLogger();
   const env = { log, clock };
   const hints = stack.use(openHintFeed(ledger, log));
@@ -61,9 +71,10 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
   const authenticator = tokenAuthenticator(
     Object.entries(IDENTITIES).map(([name, identity]) => ({ sha256: hashToken(name), identity })),
     undefined,
+    { agentTokens: true, vouching },
   );
-  const forwarder = stack.use(openForwarder(() => clock.now()));
-  const relay = stack.use(new Relay(() => clock.now()));
+  const forwarder = stack.use(openForwarder(() => clock.now(), undefined, tls?.dial));
+  const relay = stack.use(new Relay(() => clock.now(), tls?.dial));
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
   const reader = openBuildReader(ledger, () => clock.monotonic());
   const reads = { ledger, reader, hints, storeFor, signOfLifeMs: 20_000, clock };
@@ -73,10 +84,11 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
   const services = [
     buildService({ ...common, reads, forwarder, archive, storeFor, address: () => server.address, version: '0.0.0' }),
     agentService({ ...common, logLimits: DEFAULT_LOG_LIMITS }),
+    scalerService({ role: roles, relay, vouching, env, lookEveryMs: 50 }),
     ...reapiServices({ ...common, ...forTools, relay, storeFor, interest: openInterest(clock) }),
   ];
   const server: Awaited<ReturnType<typeof serve>> = stack.use(
-    await serve({ listen: '127.0.0.1:0', services, authenticator, env, drainMs: 100 }),
+    await serve({ listen: '127.0.0.1:0', services, authenticator, tls: tls?.server, env, drainMs: 100 }),
   );
   stack.use(roles);
   roles.start({ id, address: server.address });
@@ -87,7 +99,7 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
     roles,
     log,
     client(token) {
-      const client = dial(loadProto().switchyard.v1.Build, { address: server.address, token: tokenOf(token) }, 'control');
+      const client = dial(loadProto().switchyard.v1.Build, { address: server.address, token: tokenOf(token), tls: tls?.dial }, 'control');
       clients.push(client);
       return client;
     },

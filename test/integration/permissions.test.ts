@@ -6,6 +6,8 @@ import { hashToken, type Identity } from '../../base/auth.ts';
 import { hasRole, ROLES } from '../../base/caller.ts';
 import { systemClock } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
+import { keptKeyring } from '../../base/signing.ts';
+import { vouchingBy } from '../../base/vouch.ts';
 import { parseCoordinatorConfig } from '../../coordinator/config.ts';
 import { startCoordinator } from '../../coordinator/start.ts';
 import { formatTokens } from '../../coordinator/tokens.ts';
@@ -23,6 +25,8 @@ const IDENTITIES: Readonly<Record<string, Identity>> = {
   agent: { kind: 'agent', name: 'agent', cluster: 'c', pool: 'p', zone: 'trusted' },
   service: { kind: 'service', name: 'service' },
 };
+/** Shows a certificate, or the word of another coordinator as here: to data planes it is nobody. */
+const SCALER = { kind: 'scaler', name: 'c/keda', cluster: 'c' } as const;
 const TOKENS = [...Object.keys(IDENTITIES), 'expired', 'made-up', undefined];
 
 /** A coordinator and its data plane as processes of a yard have them, for the tokens above and one that has expired. */
@@ -36,16 +40,18 @@ async function startYard() {
   const listen = ['--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0', '--no-allow-local', '--ledger', 'memory'];
   const config = parseCoordinatorConfig({}, [...listen, '--tokens-file', tokensFile, '--state-dir', join(dir.path, 'state')]);
   const yard = stack.use(await startCoordinator(config, { log: silentLogger, clock: systemClock }));
+  const vouching = vouchingBy(keptKeyring(join(dir.path, 'state', 'blobs', 'signing-key.pem')));
+  const vouched = `Vouched ${vouching.seal(SCALER, systemClock.now() + DAY)}`;
   const parts = stack.move();
-  return { addresses: [yard.address, yard.dataAddress], [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { addresses: [yard.address, yard.dataAddress], vouched, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 type Answer = { readonly code: status; readonly details: string };
 
 /** Sends one empty message to the rpc, whatever its kind, and ends the call with its first answer. */
-function call(client: Client, path: string, token: string | undefined): Promise<Answer> {
+function call(client: Client, path: string, authorization: string | undefined): Promise<Answer> {
   const metadata = new Metadata();
-  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  if (authorization !== undefined) metadata.set('authorization', authorization);
   const same = (bytes: Buffer) => bytes;
   const stream = client.makeBidiStreamRequest(path, same, same, metadata, { deadline: systemClock.now() + 30_000 });
   return new Promise((resolve) => {
@@ -83,7 +89,9 @@ test('each rpc of each server is open to whom its permission names, and closed t
     for (const [service, rpcs] of Object.entries(PERMISSIONS)) {
       for (const [rpc, permission] of Object.entries(rpcs)) {
         const path = `/${service}/${rpc}`;
-        const answers = await Promise.all(TOKENS.map(async (token) => ({ token, ...(await call(client, path, token)) })));
+        const answers = await Promise.all(
+          TOKENS.map(async (token) => ({ token, ...(await call(client, path, token && `Bearer ${token}`)) })),
+        );
         for (const { token, ...answer } of answers) {
           const verdict = verdictOf(rpc, answer);
           if (verdict === 'not served') break;
@@ -92,6 +100,11 @@ test('each rpc of each server is open to whom its permission names, and closed t
           const expected = allowed(permission, token ?? '') ? 'admitted' : isKnown ? 'refused' : 'unknown';
           if (verdict !== expected) wrong.push({ path, address, token, expected, verdict, ...answer });
         }
+        const answer = await call(client, path, yard.vouched);
+        const verdict = verdictOf(rpc, answer);
+        const mayCall = permission === 'open' || (permission.scaler && address === yard.addresses[0]);
+        const expected = mayCall ? 'admitted' : address === yard.addresses[0] ? 'refused' : 'unknown';
+        if (verdict !== 'not served' && verdict !== expected) wrong.push({ path, address, token: 'vouched', expected, verdict, ...answer });
       }
     }
     client.close();

@@ -3,6 +3,7 @@ import { callBidi, dial } from '../../proto/dial.ts';
 import type { AgentMessage } from '../../proto/gen/switchyard/v1/AgentMessage.ts';
 import type { CoordinatorMessage__Output } from '../../proto/gen/switchyard/v1/CoordinatorMessage.ts';
 import type { Register } from '../../proto/gen/switchyard/v1/Register.ts';
+import type { DialTls } from '../../proto/tls.ts';
 import { loadProto } from '../../proto/load.ts';
 
 type Kind = NonNullable<CoordinatorMessage__Output['kind']>;
@@ -31,8 +32,8 @@ export const REGISTER: Register = {
 };
 
 /** Dials and registers; `register` overrides what is said of the agent. */
-export function scriptedAgent(address: string, token: Secret | undefined, register: Register = {}): ScriptedAgent {
-  const client = dial(loadProto().switchyard.v1.Agent, { address, token }, 'control');
+export function scriptedAgent(address: string, token: Secret | undefined, register: Register = {}, tls?: DialTls): ScriptedAgent {
+  const client = dial(loadProto().switchyard.v1.Agent, { address, token, tls }, 'control');
   const stop = new AbortController();
   const outgoing: AgentMessage[] = [{ register: { ...REGISTER, ...register } }];
   const incoming: CoordinatorMessage__Output[] = [];

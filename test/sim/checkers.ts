@@ -18,7 +18,7 @@ import { takeover } from './checkers/takeover.ts';
 import { terms } from './checkers/terms.ts';
 import { zone } from './checkers/zone.ts';
 
-/** All checkers but the one of replay, which needs the core itself at quiet points (`simulation.ts`). */
+/** All checkers but those of replay and demand, which need the core itself (`simulation.ts`). */
 export const CHECKERS: readonly CheckerFactory[] = [
   oneResult,
   fencing,

@@ -7,7 +7,8 @@ import type { Event, HeldLease } from '../../coordinator/core/event.ts';
 import type { LeaseToken, SessionId, StepId } from '../../coordinator/core/ids.ts';
 import { nameOf, buildOf } from '../../coordinator/core/ids.ts';
 import type { AgentMessage as Told, Outbound, Outcome, Reply } from '../../coordinator/core/outcome.ts';
-import type { Explanation } from '../../coordinator/core/view.ts';
+import type { PoolDemand, PoolShape } from '../../coordinator/core/demand.ts';
+import type { AgentView, Explanation } from '../../coordinator/core/view.ts';
 import type { LedgerRecord } from '../../coordinator/core/record.ts';
 import { groupCommit } from '../../coordinator/ledger/group-commit.ts';
 import type { Ledger, Term } from '../../coordinator/ledger/ledger.ts';
@@ -31,6 +32,8 @@ export type SimCore = {
   resume(now: TimeMs): Outcome;
   snapshot(): readonly LedgerRecord[];
   explain(step: StepId, now: TimeMs): Explanation | undefined;
+  demandOf(shape: PoolShape): PoolDemand;
+  agents(): readonly AgentView[];
 };
 
 export type CoordinatorOptions = {

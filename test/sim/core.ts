@@ -37,6 +37,8 @@ export function productionCore({ nonce, timings, seed, weights, mutation }: Core
     resume: (now) => scheduler.resume(now),
     snapshot: () => scheduler.snapshot(),
     explain: (step, now) => scheduler.explain(step, now),
+    demandOf: (shape) => scheduler.demandOf(shape),
+    agents: () => scheduler.agents(),
   };
   return mutation?.wrap === undefined ? core : mutation.wrap(core);
 }

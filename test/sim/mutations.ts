@@ -1,4 +1,5 @@
 import { weightedTopology } from '../fixtures/weighted-topology.ts';
+import { SANDBOX_TRAITS } from '../../base/sandbox-trait.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Event } from '../../coordinator/core/event.ts';
 import { buildOf, type LeaseToken, type SessionId, type StepId } from '../../coordinator/core/ids.ts';
@@ -184,6 +185,20 @@ export const MUTATIONS: readonly Mutation[] = [
     invariant: 'replay',
     about: 'holds are not written',
     wrap: writing((records) => records.filter((record) => record.kind !== 'hold')),
+  },
+  {
+    invariant: 'demand',
+    about: 'steps that wait for one that runs are not seen coming',
+    wrap: (core) => ({ ...core, demandOf: (shape) => ({ ...core.demandOf(shape), ahead: 0 }) }),
+  },
+  {
+    invariant: 'demand',
+    about: 'a pool is wanted for what only others could run',
+    wrap: (core) => ({
+      ...core,
+      demandOf: (shape) =>
+        core.demandOf({ ...shape, labels: { ...shape.labels, zone: 'production', gpu: 'yes' }, sandbox: SANDBOX_TRAITS }),
+    }),
   },
   {
     invariant: 'holds',

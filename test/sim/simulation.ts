@@ -6,6 +6,7 @@ import { buildOf, nameOf, parseBuildId } from '../../coordinator/core/ids.ts';
 import { SimAgent } from './agent.ts';
 import type { Checker, Observation, Picture } from './checker.ts';
 import { CHECKERS } from './checkers.ts';
+import { checkDemand } from './checkers/demand.ts';
 import { checkReplay } from './checkers/replay.ts';
 import { Client } from './client.ts';
 import type { SimCore } from './coordinator.ts';
@@ -245,11 +246,16 @@ class Simulation {
     }
   }
 
-  /** At a quiet point the ledger alone makes the scheduler that is running. */
+  /** What pools are wanted for is what a count of all steps says; at a quiet point the ledger alone makes the scheduler that is running. */
   #look(): void {
-    const watched = this.#options.only ?? 'replay';
+    const { only } = this.#options;
+    const leading = this.#leader();
+    if (leading !== undefined && (only ?? 'demand') === 'demand') {
+      const picture = { decided: leading.lead.decided, plan: this.#plan, stepPlan: (step: StepId) => this.#stepPlan(step) };
+      checkDemand(leading.core, picture);
+    }
     const leader = this.#quietLeader();
-    if (leader === undefined || watched !== 'replay') return;
+    if (leader === undefined || (only ?? 'replay') !== 'replay') return;
     checkReplay(leader.core, this.#store.load(), () => this.#makeCore('0'.repeat(32)));
   }
 

@@ -1,0 +1,101 @@
+import type { Labels } from '../../base/labels.ts';
+import type { Resources } from '../../base/resources.ts';
+import type { SandboxTrait } from '../../base/sandbox-trait.ts';
+import { parseZone } from '../../base/zone.ts';
+import { membershipOf } from '../../topology/membership.ts';
+import { classKeyOf, classOf, groupKeyOf, matches, specTextOf } from './classes.ts';
+import { AgentGroup, type RequirementClass, type StepNode } from './nodes.ts';
+import type { Yard } from './yard.ts';
+
+/** What an agent of a pool is like, or would be: the pool need not have one. */
+export type PoolShape = {
+  /** `cluster`, `pool` and `zone` as its credential has them, and what it says of itself. */
+  readonly labels: Labels;
+  /** Infinity: as much as anybody asks for. `slots` is at least 1. */
+  readonly capacity: Resources;
+  readonly sandbox: readonly SandboxTrait[];
+};
+
+/** What a pool is wanted for, in slots of an agent of its shape. */
+export type PoolDemand =
+  /** The topology gives such agents nothing; `why` for people. */
+  | { readonly kind: 'outsider'; readonly why: string }
+  | {
+      readonly kind: 'wanted';
+      /** Queued steps that would fit, those of other pools that would take them, too, included; those in a backoff not. */
+      readonly runnable: number;
+      /** Leases of its agents, but for those that drain: their places are given up already. */
+      readonly running: number;
+      /** Steps that would fit, and wait only for steps that have a lease now. */
+      readonly ahead: number;
+      /** The pause or drain of the pool or its cluster, for which nothing new is wanted. */
+      readonly held: string | undefined;
+    };
+
+/** Reads only. Costs the classes with queued steps, the leases, and the needs of steps on them. */
+export function demandOf(yard: Yard, shape: PoolShape): PoolDemand {
+  const { fleet } = yard;
+  const place = membershipOf(fleet.topology, shape);
+  if (place.kind === 'outsider') return { kind: 'outsider', why: place.why };
+  const { labels } = place;
+  const { cluster = '', pool = '' } = labels;
+  const { capacity } = shape;
+  const zone = parseZone(labels['zone'] ?? '') ?? 'untrusted';
+  const group = new AgentGroup(groupKeyOf(labels, capacity, shape.sandbox), labels, capacity, new Set(shape.sandbox), zone);
+  let running = 0;
+  for (const agent of fleet.pools.get(`${cluster}/${pool}`)?.members ?? []) {
+    if (agent.draining !== undefined) continue;
+    for (const step of agent.leases.values()) running += slotsOf(step.spec.resources, capacity);
+  }
+  const held = (fleet.holds.get(`pool:${cluster}/${pool}`) ?? fleet.holds.get(`cluster:${cluster}`))?.hold.target;
+  if (held !== undefined) return { kind: 'wanted', runnable: 0, running, ahead: 0, held };
+  return { kind: 'wanted', runnable: runnableFor(yard, group), running, ahead: aheadFor(yard, group), held };
+}
+
+function runnableFor({ fleet }: Yard, group: AgentGroup): number {
+  let sum = 0;
+  for (let at = 0; at < fleet.active.size; at += 1) {
+    const wanted = fleet.active.at(at);
+    if (wanted === undefined || !matches(group, wanted)) continue;
+    sum += (wanted.queue.size + wanted.parked.size) * slotsOf(wanted.resources, group.capacity);
+  }
+  return sum;
+}
+
+function aheadFor({ fleet }: Yard, group: AgentGroup): number {
+  /** By step, how many of its needs have a lease. */
+  const leased = new Map<StepNode, number>();
+  for (const agent of fleet.agents.values()) {
+    for (const step of agent.leases.values()) {
+      for (const dependent of step.dependents) {
+        // What is there for the case of failure is not expected.
+        if (dependent.record.state.kind !== 'blocked' || dependent.spec.runIf === 'failed') continue;
+        leased.set(dependent, (leased.get(dependent) ?? 0) + 1);
+      }
+    }
+  }
+  // Classes of our own, so that asking changes nothing of what is known.
+  const classes = new Map<string, RequirementClass>();
+  let sum = 0;
+  for (const [step, count] of leased) {
+    if (count < step.waiting) continue;
+    const text = specTextOf(step.spec);
+    let wanted = classes.get(text);
+    if (wanted === undefined) classes.set(text, (wanted = classOf(step.spec, classKeyOf(step.spec), 0)));
+    if (matches(group, wanted)) sum += slotsOf(step.spec.resources, group.capacity);
+  }
+  return sum;
+}
+
+/** The slots of such an agent that nobody else can use beside the step: its largest part of any resource. */
+export function slotsOf(wanted: Resources, capacity: Resources): number {
+  const ofSlots = wanted.slots / capacity.slots;
+  let part = Math.max(ofSlots, partOf(wanted.cpuMillis, capacity.cpuMillis), partOf(wanted.memoryBytes, capacity.memoryBytes));
+  for (const name in wanted.custom) part = Math.max(part, partOf(wanted.custom[name] ?? 0, capacity.custom[name] ?? 0));
+  return part * capacity.slots;
+}
+
+/** At most 1: a lease may be on an agent that has more than the shape says. */
+function partOf(wanted: number, capacity: number): number {
+  return wanted === 0 ? 0 : Math.min(1, wanted / capacity);
+}
