@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Fault } from '../base/fault.ts';
+import { codeOf } from '../base/thrown.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import type { HashedFiles } from './hashed-files.ts';
@@ -29,9 +30,12 @@ export function diskStores(files: LruDir, durability: 'process' | 'power'): Stor
  * or has the wrong size is removed.
  */
 export function diskStore(files: LruDir, partition: string, durability: 'process' | 'power'): BlobStore {
-  /** Whether the blob is there, by name and size; a file of another size (a crash can leave one) is removed. */
+  /**
+   * Whether the blob is there, by name and size; a file of another size (a crash can leave one) is removed. What was seen lately is
+   * believed as of the last `catchUp`; a reader needs none, since opening the file tells.
+   */
   const isThere = (digest: Digest): boolean => {
-    const size = files.use(partition, digest);
+    const size = files.believed(partition, digest) ?? files.use(partition, digest);
     if (size !== undefined && size !== sizeOf(digest)) files.remove(partition, digest);
     return size === sizeOf(digest);
   };
@@ -53,6 +57,7 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
     },
     async put(digest, source, signal) {
       signal.throwIfAborted();
+      files.catchUp();
       if (isThere(digest)) return;
       if (source instanceof Uint8Array) verifyBytes(digest, source, 'DIGEST_MISMATCH');
       if (digest === EMPTY_DIGEST) {
@@ -76,6 +81,7 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
     },
     async findMissing(digests, signal) {
       const missing = new Set<Digest>();
+      files.catchUp();
       let looked = 0;
       for (const digest of digests) {
         if (digest === EMPTY_DIGEST || missing.has(digest)) continue;
@@ -89,12 +95,15 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
   };
 }
 
-function open(path: string): number | undefined {
+/** Undefined where the file is gone: removed by another process, or by hand. */
+function open(files: LruDir, partition: string, digest: Digest): number | undefined {
+  const path = files.pathOf(partition, digest);
   try {
     return fs.openSync(path, 'r');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined; // removed by another process
-    throw ioFault(error, path);
+    if (codeOf(error) !== 'ENOENT') throw ioFault(error, path);
+    files.notThere(partition, digest);
+    return undefined;
   }
 }
 
@@ -104,7 +113,7 @@ function unknown(digest: Digest): Fault {
 
 /** A whole blob, verified; undefined where it is gone. A damaged file is removed. @throws {Fault} BLOB_CORRUPT, STORE_UNAVAILABLE */
 function readSmall(files: LruDir, partition: string, digest: Digest): Uint8Array | undefined {
-  const fd = open(files.pathOf(partition, digest));
+  const fd = open(files, partition, digest);
   if (fd === undefined) return undefined;
   const bytes = Buffer.allocUnsafe(sizeOf(digest));
   let length = 0;
@@ -135,7 +144,7 @@ async function* readLarge(
   start: number,
   length: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const fd = open(files.pathOf(partition, digest));
+  const fd = open(files, partition, digest);
   if (fd === undefined) throw unknown(digest);
   try {
     yield* large(files.hashed, `${partition}/${digest}`, { fd, digest, signal }, start, length);

@@ -8,6 +8,7 @@ import { codeOf } from '../base/thrown.ts';
 import { Fault } from '../base/fault.ts';
 import { HashedFiles } from './hashed-files.ts';
 import { LruIndex, type Oldest, type PartitionUsage } from './lru-index.ts';
+import { RemovalMarks } from './removal-marks.ts';
 
 /** Most that a partition may hold. */
 export type PartitionLimit = { readonly bytes: number; readonly fileCount: number };
@@ -27,6 +28,8 @@ export type LruDirOptions = {
    * too (fdatasync of the file, fsync of its directory), at the price of two disk flushes each.
    */
   readonly durability: 'process' | 'power';
+  /** Whether a file that was seen is believed to be there for half a minute: see `believed`. @default true */
+  readonly believing?: boolean;
   readonly env: Env;
   /** Name of this host, or container: process ids mean nothing beyond it. @default the system's */
   readonly host?: string;
@@ -40,18 +43,23 @@ export type DirTotals = {
   readonly evicted: Readonly<Record<'room' | 'unused', number>>;
 };
 
-/** A use is written to the file's time at most this often; it orders files across processes and restarts. */
+/**
+ * A use is written to the file's time at most this often; it orders files across processes and restarts. For so long a file that was
+ * seen is believed to be there, while its mark says so.
+ */
 const TOUCH_MS = 30_000;
 const UNLESS_ABSENT = { throwIfNoEntry: false } as const;
 const TEMPORARY = '.tmp';
+const REMOVALS = '.removals';
 /** Temporary files of processes that cannot be asked (another host) count as left behind after this time. */
 const STALE_MS = 3_600_000;
 
 /**
  * Files by partition and name in a directory, bounded by bytes. A file appears under its name whole or not at all: it is
- * written under `.tmp/` and renamed. Several processes may share the directory: each believes the disk and not its own
- * memory as to what is there, and nothing is removed that another has used since. A file that is open stays readable
- * when it is removed. Names begin with two characters that spread well; neither they nor partitions hold slashes.
+ * written under `.tmp/` and renamed. Several processes may share the directory: as to what is there each believes the disk, or its own
+ * memory of half a minute as far as the marks in `.removals` bear it out (see `RemovalMarks`), and nothing is removed that another has
+ * used since. A file that is open stays readable when it is removed. Names begin with two characters that spread well, hexadecimal
+ * digits where they can; neither they nor partitions hold slashes.
  */
 export class LruDir implements AsyncDisposable {
   /** Which files this process need not hash again. */
@@ -60,6 +68,7 @@ export class LruDir implements AsyncDisposable {
   /** Absolute, without a slash at its end. */
   readonly #dir: string;
   readonly #index: LruIndex;
+  readonly #marks: RemovalMarks;
   readonly #closing = new AbortController();
   readonly #evicted = { room: 0, unused: 0 };
   /** Directories whose own names are on the disk. */
@@ -72,6 +81,7 @@ export class LruDir implements AsyncDisposable {
     this.#dir = path.resolve(options.dir);
     this.hashed = new HashedFiles(options.env.clock);
     this.#index = new LruIndex(options.groupsOf);
+    this.#marks = new RemovalMarks(path.join(this.#dir, REMOVALS), () => this.#temporary(), options.env);
     this.#scan = this.#rescan();
   }
 
@@ -91,6 +101,36 @@ export class LruDir implements AsyncDisposable {
     return `${this.#dir}/${partition}/${name.slice(0, 2)}/${name}`; // `path.join` would cost as much as looking there
   }
 
+  /** Before `believed`, once for any number of names: takes note of what other processes have removed and replaced until now. */
+  catchUp(): void {
+    this.#marks.catchUp();
+  }
+
+  /**
+   * The file's size without a look at the disk, and it counts as used just now: where `use` saw it within half a minute and nobody had
+   * removed or replaced it when `catchUp` was last called. Undefined says nothing: then `use` it.
+   */
+  believed(partition: string, name: string): number | undefined {
+    const known = this.#index.find(partition, name);
+    if (this.#options.believing === false || known?.seen === undefined || known.seen.epoch !== this.#marks.epochOf(name)) return undefined;
+    const now = this.#options.env.clock.now();
+    const ageMs = now - known.seen.atMs;
+    if (ageMs < 0 || ageMs > TOUCH_MS) return undefined; // less than nothing: the clock was set
+    this.#index.useAgain(partition, name, now + 1);
+    return known.sizeBytes;
+  }
+
+  /** Which reading of a file holds: one of another epoch, made before, may be of what is gone. Undefined where none does. */
+  epochOf(name: string): number | undefined {
+    return this.#marks.epochOf(name);
+  }
+
+  /** Somebody found no file under that name, whatever was believed: nobody else believes in it from now on. */
+  notThere(partition: string, name: string): void {
+    this.#index.remove(partition, name);
+    this.#marks.change(name);
+  }
+
   /** The file's size, and it counts as used just now; undefined where there is none. */
   use(partition: string, name: string): number | undefined {
     const file = this.pathOf(partition, name);
@@ -101,8 +141,11 @@ export class LruDir implements AsyncDisposable {
         return undefined;
       }
       const now = this.#options.env.clock.now();
-      if (now - stat.mtimeMs > TOUCH_MS) fs.utimesSync(file, now / 1_000, now / 1_000);
-      this.#index.use(partition, name, stat.size, now + 1, true);
+      const isStale = now - stat.mtimeMs > TOUCH_MS;
+      if (isStale) fs.utimesSync(file, now / 1_000, now / 1_000);
+      const epoch = this.#marks.epochOf(name);
+      const seen = epoch === undefined ? undefined : { atMs: isStale ? now : Math.min(now, stat.mtimeMs), epoch };
+      this.#index.use(partition, name, stat.size, now + 1, true, seen);
       return stat.size;
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined; // removed between the two calls
@@ -111,8 +154,9 @@ export class LruDir implements AsyncDisposable {
   }
 
   remove(partition: string, name: string): void {
+    this.#marks.change(name);
     fs.rmSync(this.pathOf(partition, name), { force: true });
-    this.#index.remove(partition, name);
+    this.notThere(partition, name);
   }
 
   /** Names of the files of a partition that begin with these two characters, as the disk has them; in no order. */
@@ -130,7 +174,7 @@ export class LruDir implements AsyncDisposable {
 
   /** Partitions that the disk has, empty ones too; in no order. */
   partitions(): readonly string[] {
-    return namesIn(this.#options.dir).filter((name) => name !== TEMPORARY);
+    return namesIn(this.#options.dir).filter((name) => name !== TEMPORARY && name !== REMOVALS);
   }
 
   /** What a partition holds, as far as this process knows: see `scanned`. */
@@ -168,11 +212,10 @@ export class LruDir implements AsyncDisposable {
     fill: (fd: number) => Promise<void> | void,
     { ifAbsent = false }: { readonly ifAbsent?: boolean } = {},
   ): Promise<boolean> {
-    const { dir, durability } = this.#options;
+    const { durability } = this.#options;
     using _ = await this.#makeRoom(partition, name, sizeBytes);
     const file = this.pathOf(partition, name);
-    const own = `${hostTag(this.#options)}.${process.pid}.${randomBytes(8).toString('hex')}`;
-    const temporary = path.join(dir, TEMPORARY, own);
+    const temporary = this.#temporary();
     let renamed = false;
     let filling = false;
     try {
@@ -207,6 +250,12 @@ export class LruDir implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#scan;
+    this.#marks[Symbol.dispose]();
+  }
+
+  /** A free name for a file that is being written by this process. */
+  #temporary(): string {
+    return `${this.#dir}/${TEMPORARY}/${hostTag(this.#options)}.${process.pid}.${randomBytes(8).toString('hex')}`;
   }
 
   /** Flushes the directory that has the file's name; those above it, which have not changed since, once. */
@@ -260,12 +309,13 @@ export class LruDir implements AsyncDisposable {
         this.#index.use(partition, name, stat.size, stat.mtimeMs, false);
         return false;
       }
+      this.#marks.change(name);
       fs.rmSync(file, { force: true });
       removed = stat !== undefined;
     } catch (error) {
       this.#options.env.log.warn('eviction-failed', { file, error });
     }
-    this.#index.remove(partition, name);
+    this.notThere(partition, name);
     if (removed) {
       this.#evicted[why] += 1;
       this.#options.onEvicted?.(partition, name, why);

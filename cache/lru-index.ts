@@ -1,5 +1,7 @@
+/** That a file was seen, with that time of its last use; the epoch is of `RemovalMarks`. */
+type Seen = { readonly atMs: number; readonly epoch: number };
 /** `own`: used by this process since it began, not only found on the disk. */
-type Entry = { readonly sizeBytes: number; readonly usedMs: number; readonly own: boolean };
+type Entry = { readonly sizeBytes: number; usedMs: number; readonly own: boolean; readonly seen: Seen | undefined };
 /** Reserved bytes and files are about to be written. Entries are in the order of their use, the least recent first. */
 type Partition = {
   readonly name: string;
@@ -54,12 +56,26 @@ export class LruIndex {
     return this.#partitions.get(partition)?.entries.has(name) === true;
   }
 
+  find(partition: string, name: string): Readonly<Entry> | undefined {
+    return this.#partitions.get(partition)?.entries.get(name);
+  }
+
+  /** A file that was found here was used at that time, later than all others. */
+  useAgain(partition: string, name: string, usedMs: number): void {
+    const entries = this.#partitions.get(partition)?.entries;
+    const entry = entries?.get(name);
+    if (entries === undefined || entry === undefined) return;
+    entry.usedMs = usedMs;
+    entries.delete(name);
+    entries.set(name, entry);
+  }
+
   /** The file is there and was used at that time, later than all others. */
-  use(partition: string, name: string, sizeBytes: number, usedMs: number, own: boolean): void {
+  use(partition: string, name: string, sizeBytes: number, usedMs: number, own: boolean, seen?: Seen): void {
     const at = this.#at(partition);
     const before = at.entries.get(name);
     at.entries.delete(name);
-    at.entries.set(name, { sizeBytes, usedMs, own });
+    at.entries.set(name, { sizeBytes, usedMs, own, seen });
     if (before?.sizeBytes === sizeBytes) return; // most uses: no sum changes
     at.bytes += sizeBytes - (before?.sizeBytes ?? 0);
     this.#count(partition, sizeBytes - (before?.sizeBytes ?? 0), before === undefined ? 1 : 0);

@@ -65,7 +65,8 @@ export class StagingArea implements AsyncDisposable {
   /** Opens the directory with what waits there. @throws {Fault} STORE_UNAVAILABLE */
   static async open(options: StagingOptions): Promise<StagingArea> {
     const { dir, env } = options;
-    const files = LruDir.open({ dir, limitBytes: Number.MAX_SAFE_INTEGER, durability: 'power', env }); // nothing is taken away for room
+    // Nothing is taken away for room. What is here is nowhere else: whether it is there is looked at each time.
+    const files = LruDir.open({ dir, limitBytes: Number.MAX_SAFE_INTEGER, durability: 'power', believing: false, env });
     const area = new StagingArea(options, files);
     await area.list();
     return area;

@@ -60,7 +60,9 @@ async function start(
 function visible(dir: string): string[] {
   const top = path.join(dir, 'cas');
   const all = fs.readdirSync(top, { recursive: true, withFileTypes: true });
-  return all.filter((entry) => entry.isFile() && !entry.parentPath.includes('.tmp')).map((entry) => entry.name);
+  return all
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('.tmp') && !entry.name.startsWith('.'))
+    .map((entry) => entry.name);
 }
 
 const temporaries = (dir: string): string[] => fs.readdirSync(path.join(dir, 'cas', '.tmp'));
