@@ -125,6 +125,11 @@ export class LruDir implements AsyncDisposable {
     return this.#marks.epochOf(name);
   }
 
+  /** The file of that name is about to be replaced, and once more: has been. For those who keep what they read: see `epochOf`. */
+  replaced(name: string): void {
+    this.#marks.change(name);
+  }
+
   /** Somebody found no file under that name, whatever was believed: nobody else believes in it from now on. */
   notThere(partition: string, name: string): void {
     this.#index.remove(partition, name);

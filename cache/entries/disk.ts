@@ -12,6 +12,7 @@ import type { EntryKey, EntryKind, Owner } from '../store-index/store-index.ts';
 import { checkKey, checkPrefix, isSameWrite, sameValue } from './check.ts';
 import type { EntryCounters } from './counters.ts';
 import { isProducedBy, type Entry, type EntryFilter, type EntryStore, type EntryUsage, type Put } from './entry-store.ts';
+import { KeptEntries } from './kept.ts';
 import { RecordCodec } from './reader.ts';
 
 /** Keys of files that are remembered, over all owners: a file's name is the hash of its key. */
@@ -42,6 +43,7 @@ class DiskEntries implements EntryStore {
   readonly #codec: RecordCodec;
   /** By partition and name of the file; what a file's name stands for never changes, but for its time. */
   readonly #known = new Map<string, Known>();
+  readonly #kept: KeptEntries;
 
   /** What is left of lists, by what they are of and where their last page ended: so that a directory is read once for all pages. */
   readonly #lists = new Map<string, { readonly rest: readonly Named[]; readonly until: number }>();
@@ -50,11 +52,16 @@ class DiskEntries implements EntryStore {
   constructor(files: LruDir, codec: RecordCodec, { clock }: Pick<Env, 'clock'>) {
     this.#files = files;
     this.#codec = codec;
+    this.#kept = new KeptEntries(files, codec);
     this.#clock = clock;
   }
 
   #read(at: EntryKey, isUse: boolean): Entry | undefined {
-    const [partition, name] = [partitionOf(at.owner), nameOf(at.kind, at.key)];
+    const partition = partitionOf(at.owner);
+    this.#files.catchUp(); // before anything is looked at: what is kept is as of now
+    const kept = isUse ? this.#kept.find(partition, at) : undefined;
+    if (kept !== undefined) return kept;
+    const name = nameOf(at.kind, at.key);
     if (isUse && this.#files.use(partition, name) === undefined) return undefined;
     const file = this.#files.pathOf(partition, name);
     const record = readFile(file);
@@ -63,6 +70,7 @@ class DiskEntries implements EntryStore {
     if (found.kind === 'bad') this.#files.remove(partition, name);
     if (found.kind !== 'entry') return undefined;
     this.#remember(`${partition}/${name}`, found.entry);
+    this.#kept.keep(partition, name, found);
     return found.entry;
   }
 
@@ -133,7 +141,9 @@ class DiskEntries implements EntryStore {
         throw ioFault(error, 'writing an entry');
       }
     };
+    if (!ifAbsent) this.#files.replaced(name);
     const made = await this.#files.write(partition, name, record.byteLength, fill, { ifAbsent });
+    if (!ifAbsent) this.#files.replaced(name);
     if (made) this.#remember(`${partition}/${name}`, entry);
     return made;
   }

@@ -1,6 +1,6 @@
 import { scopeChain } from '../../base/caller.ts';
 import { Fault } from '../../base/fault.ts';
-import { referencesOf, referencesOfTree } from '../action/references.ts';
+import { referencesOf, referencesOfTree, type References } from '../action/references.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { ByteBudget } from '../byte-budget.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
@@ -28,6 +28,8 @@ export class Needs {
   readonly #storeOf: StoreOf;
   /** By tree. */
   readonly #known = new Map<string, ReadonlySet<Digest>>();
+  /** Of values that somebody keeps: an entry that is asked for again and again is read once. */
+  readonly #named = new WeakMap<Uint8Array, References>();
   #remembered = 0;
   readonly #reading = new ByteBudget(READING_BYTES_MAX);
 
@@ -42,7 +44,7 @@ export class Needs {
    */
   async of(owner: Owner, value: Uint8Array, signal: AbortSignal): Promise<readonly Digest[]> {
     const store = this.#storeOf(viewOf(owner));
-    const { files, trees } = referencesOf(value);
+    const { files, trees } = this.#referencesOf(value);
     const all = new Set(files);
     for (const { tree, root } of trees) {
       all.add(tree);
@@ -56,7 +58,7 @@ export class Needs {
   async areThere(owner: Owner, value: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const store = this.#storeOf(viewOf(owner));
     try {
-      const { files, trees } = referencesOf(value);
+      const { files, trees } = this.#referencesOf(value);
       const named = trees.flatMap(({ tree, root }) => (root === undefined ? [tree] : [tree, root]));
       if ((await store.findMissing([...files, ...named], signal)).length > 0) return false;
       for (const { tree, root } of trees) {
@@ -69,6 +71,14 @@ export class Needs {
       if (error instanceof Fault && PROMISED_IN_VAIN.has(error.code)) return false;
       throw error;
     }
+  }
+
+  #referencesOf(value: Uint8Array): References {
+    const known = this.#named.get(value);
+    if (known !== undefined) return known;
+    const found = referencesOf(value);
+    this.#named.set(value, found);
+    return found;
   }
 
   async #ofTree(tree: Digest, withDirectories: boolean, store: BlobStore, signal: AbortSignal): Promise<ReadonlySet<Digest>> {

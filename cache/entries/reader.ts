@@ -1,5 +1,5 @@
 import type { Logger } from '../../base/log.ts';
-import { rememberingKeyring, type Keyring } from '../../base/signing.ts';
+import { rememberingKeyring, type KeyId, type Keyring } from '../../base/signing.ts';
 import type { EntryKey } from '../store-index/store-index.ts';
 import { entryText } from '../store-index/order.ts';
 import { newEntryCounters, type EntryCounters } from './counters.ts';
@@ -14,7 +14,7 @@ const REMEMBERED = 20_000;
  * not here). `bad`: damaged or forged; to be removed.
  */
 export type Found =
-  | { readonly kind: 'entry'; readonly entry: Entry; readonly ground: Ground }
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly ground: Ground; readonly keyId: KeyId }
   | { readonly kind: 'unreadable' }
   | { readonly kind: 'bad' };
 
@@ -32,6 +32,11 @@ export class RecordCodec {
     this.#keys = rememberingKeyring(keys, REMEMBERED);
     this.#log = log;
     this.#refused = refused;
+  }
+
+  /** Whether that key still verifies: keys may be exchanged. */
+  knows(keyId: KeyId): boolean {
+    return this.#keys.keyIds.includes(keyId);
   }
 
   /** @throws {Fault} BAD_REQUEST, TOO_LARGE */

@@ -35,6 +35,7 @@ entryStoreContract({
         const changed = change(fs.readFileSync(fileOf(from)));
         fs.mkdirSync(path.dirname(fileOf(to)), { recursive: true });
         fs.writeFileSync(fileOf(to), changed);
+        files.replaced(nameOf(to.kind, to.key)); // as another process that shares the directory does
       },
       holds: async (name) => fs.existsSync(fileOf(name)),
       async [Symbol.asyncDispose]() {
