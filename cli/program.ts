@@ -185,6 +185,20 @@ function addOperatorCommands(program: Command, runner: Runner): void {
       runner(async (session) => (await import('./commands/agents.ts')).holdCommand(session, kind, target, options), options),
     );
   }
+  addScaleInCommand(program, runner);
+}
+
+function addScaleInCommand(program: Command, runner: Runner): void {
+  withServer(program.command('scale-in'))
+    .description('Drain agents of a pool until so many are left: idle ones first, then those with least to lose.')
+    .argument('<pool>', 'CLUSTER/POOL')
+    .requiredOption('--to <count>', 'agents that are to go on serving', wholeNumber(0, 10_000))
+    .option('--reason <text>', 'why, for others', 'scaled in at the command line')
+    .addOption(new Option('--for <duration>', 'when agents of these names may serve again').argParser(duration).default('1h'))
+    .option('--dry-run', 'only say which would go')
+    .action((pool: string, options) =>
+      runner(async (session) => (await import('./commands/agents.ts')).scaleInCommand(session, pool, options), options),
+    );
 }
 
 function addLocalCommands(program: Command, runner: Runner): void {

@@ -47,7 +47,7 @@ test('nothing that changes anything is open to viewers, and what holds agents ba
   expect(
     names('viewer').filter((name) => /^(Submit|Cancel|Retry|Set|Put|Push|Purge|Update|Batch(?!Read)|Write|Delete|Execute)/.test(name)),
   ).toEqual([]);
-  const ofBuilds = ['ListAgents', 'SetHold', 'GetTopology', 'ListTopologies', 'PlanTopology'];
+  const ofBuilds = ['ListAgents', 'SetHold', 'ScaleIn', 'GetTopology', 'ListTopologies', 'PlanTopology'];
   const ofScaling = ['IsActive', 'StreamIsActive', 'GetMetricSpec', 'GetMetrics', 'StreamMetricSpec'];
   expect(names('operator')).toEqual([...ofBuilds, ...ofScaling]);
   expect(names('admin')).toEqual(['ApplyTopology', 'PurgeEntries', 'PlanCollection']);

@@ -55,6 +55,7 @@ const BUILD: Rpcs<BuildHandlers> = {
   ExplainStep: viewers,
   ListAgents: operators,
   SetHold: operators,
+  ScaleIn: operators,
   GetTopology: operators,
   ListTopologies: operators,
   PlanTopology: operators,

@@ -130,6 +130,11 @@ export class SessionCore {
     }
   }
 
+  /** Whether new work is taken where there is room for it. */
+  get serving(): boolean {
+    return this.#mode.kind === 'serving';
+  }
+
   #isPhase(token: string, kind: Lease['phase']['kind']): boolean {
     return this.#leases.get(token)?.phase.kind === kind;
   }

@@ -18,6 +18,8 @@ export interface Session extends AsyncDisposable {
   readonly registered: Promise<void>;
   /** Resolves when the session is over and its last message is out. */
   readonly ended: Promise<SessionEnd>;
+  /** Whether it takes new work, or would if it had room: not while it drains or ends. */
+  readonly serving: boolean;
   /** Finishes what runs, hands back the rest, then ends. */
   drain(reason: string): void;
   /** Stops what runs, then ends. */
@@ -76,6 +78,10 @@ class LiveSession implements Session {
 
   get ended(): Promise<SessionEnd> {
     return this.#ended.promise;
+  }
+
+  get serving(): boolean {
+    return this.#core.serving;
   }
 
   drain(reason: string): void {

@@ -137,6 +137,28 @@ export async function holdCommand(
   return EXIT.ok;
 }
 
+export type ScaleInOptions = { readonly to: number; readonly reason: string; readonly for: string; readonly dryRun?: boolean };
+
+/** Drains agents of a pool until `to` are left, the least loss first. */
+export async function scaleInCommand(session: Session, pool: string, options: ScaleInOptions): Promise<number> {
+  const lasts = parseDurationMs(options.for);
+  if (lasts === undefined || lasts === 0) throw new UsageError(`"${options.for}" is not a duration`, 'Write one such as 30m or 2h.');
+  using server = await openServer(session);
+  const now = (await serverClock(server, session.terminal.clock, session.signal)).now();
+  const { to: keep, reason, dryRun = false } = options;
+  const { agents, serving } = await server.scaleIn({ pool, keep, reason, expiresAtMs: now + lasts, dryRun }, session.signal);
+  if (session.json) printJson(session, { pool, keep, dryRun, serving, agents });
+  else if (agents.length === 0) say(session, `${serving} agents of ${printable(pool)} serve: none is to go`);
+  else {
+    for (const { agent, running, sideEffects, workMs } of agents) {
+      const effects = sideEffects === 0 ? '' : `, ${sideEffects} with side effects`;
+      const what = running === 0 ? 'runs nothing' : `runs ${running} (${formatTime(workMs)} so far${effects})`;
+      say(session, `agent:${agent} ${dryRun ? 'would drain' : 'is draining'}: it ${what}`);
+    }
+  }
+  return EXIT.ok;
+}
+
 type Fleet = { readonly agents: readonly AgentView[]; readonly holds: readonly HoldView[] };
 
 /** The targets that a hold on `agent` can have. */

@@ -59,6 +59,8 @@ export interface BuildServer extends Disposable {
   explain(build: string, step: string, signal: AbortSignal): Promise<ExplanationView>;
   agents(signal: AbortSignal): Promise<FleetView>;
   hold(hold: HoldRequest, signal: AbortSignal): Promise<void>;
+  /** Drains agents of a pool until `keep` of them serve. */
+  scaleIn(request: ScaleInAsked, signal: AbortSignal): Promise<ScaleInView>;
 }
 
 /** `attempt` 0 is the newest. */
@@ -68,6 +70,22 @@ export type LogQuery = {
   readonly attempt: number;
   readonly offset: number;
   readonly follow: boolean;
+};
+
+export type ScaleInAsked = {
+  /** `<cluster>/<pool>` */
+  readonly pool: string;
+  readonly keep: number;
+  readonly reason: string;
+  /** By the server's clock; 0 for no end. */
+  readonly expiresAtMs: number;
+  readonly dryRun: boolean;
+};
+
+export type ScaleInView = {
+  readonly agents: readonly { readonly agent: string; readonly running: number; readonly sideEffects: number; readonly workMs: number }[];
+  /** Agents that serve now. */
+  readonly serving: number;
 };
 
 export type HoldRequest = {
@@ -154,6 +172,10 @@ export function connectBuildServer(link: Link, onMoved: OnMoved = () => {}): Bui
     async hold({ target, kind, reason, expiresAtMs }, signal) {
       const request = { target, kind: HOLD_KINDS[kind], reason, expiresAtMs };
       await ask(signal, (client) => callUnary(client, 'setHold', request, options(signal)));
+    },
+    async scaleIn(request, signal) {
+      const { agents, serving } = await ask(signal, (client) => callUnary(client, 'scaleIn', request, options(signal)));
+      return { serving, agents: agents.map(({ workMs, ...agent }) => ({ ...agent, workMs: Number(workMs) })) };
     },
     [Symbol.dispose]: () => servers[Symbol.dispose](),
   };

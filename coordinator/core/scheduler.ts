@@ -16,6 +16,7 @@ import type { LedgerRecord } from './record.ts';
 import { takeResolution } from './resolutions.ts';
 import { forgiveStall, resume } from './resume.ts';
 import { agentOf, disconnect, hear, register } from './sessions.ts';
+import { scaleInOrder, type ScaleInCandidate } from './scale-in.ts';
 import { settle } from './settle.ts';
 import type { BuildSpec } from './spec.ts';
 import type { Hold, TopologyRevision } from './state.ts';
@@ -150,6 +151,11 @@ export class Scheduler {
   /** What a pool of such agents is wanted for. */
   demandOf(shape: PoolShape): PoolDemand {
     return demandOf(this.#yard, shape);
+  }
+
+  /** Agents of the pool `<cluster>/<pool>` that serve, in the order in which to do without them. */
+  scaleInOrder(pool: string, now: TimeMs): readonly ScaleInCandidate[] {
+    return scaleInOrder(this.#yard, pool, now);
   }
 
   /** Numbers for metrics, as of the newest event. */

@@ -48,6 +48,7 @@ import { bad, brief, textField, wholeField } from './fields.ts';
 import { wasForwarded, type ForwardedMethod, type Forwarder } from './forward.ts';
 import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts';
 import { readBuild, readLog, watchBuildEvents, type BuildNow, type LedgerReads } from './reads.ts';
+import { scaleIn } from './scale-in.ts';
 import { submissionFromProto, type Submission } from './submit.ts';
 import { applyTopology, getTopology, listTopologies, planTopology } from './topology.ts';
 import { BUNDLE_WEIGHT, watchBundleToProto, watchItemToProto, watchItemWeight } from './watch-event.ts';
@@ -130,6 +131,7 @@ export function buildService(options: BuildServiceOptions): ServedService {
       await done(leading, holdEventFromProto(request, caller, leading.driver.now()));
       return {};
     }),
+    ScaleIn: led('ScaleIn', 'scaleIn', scaleIn),
     GetTopology: led('GetTopology', 'getTopology', getTopology),
     ListTopologies: led('ListTopologies', 'listTopologies', listTopologies),
     PlanTopology: led('PlanTopology', 'planTopology', planTopology),

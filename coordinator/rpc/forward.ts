@@ -15,6 +15,7 @@ export type ForwardedMethod =
   | 'explainStep'
   | 'listAgents'
   | 'setHold'
+  | 'scaleIn'
   | 'getTopology'
   | 'listTopologies'
   | 'planTopology'

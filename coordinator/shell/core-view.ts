@@ -1,4 +1,5 @@
 import type { TimeMs } from '../../base/clock.ts';
+import type { ScaleInCandidate } from '../core/scale-in.ts';
 import type { PoolDemand, PoolShape } from '../core/demand.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from '../core/ids.ts';
 import type { BuildSpec } from '../core/spec.ts';
@@ -30,6 +31,8 @@ export interface CoreView {
   pools(): readonly PoolView[];
   /** What a pool of such agents is wanted for. */
   demandOf(shape: PoolShape): PoolDemand;
+  /** Agents of the pool `<cluster>/<pool>` that serve, in the order in which to do without them. */
+  scaleInOrder(pool: string, now: TimeMs): readonly ScaleInCandidate[];
   counts(): YardCounts;
   readonly tally: Readonly<Tally>;
 }

@@ -51,6 +51,9 @@ import type { RetryLimit as _switchyard_v1_RetryLimit, RetryLimit__Output as _sw
 import type { RetryPolicy as _switchyard_v1_RetryPolicy, RetryPolicy__Output as _switchyard_v1_RetryPolicy__Output } from './switchyard/v1/RetryPolicy.ts';
 import type { RetryStepRequest as _switchyard_v1_RetryStepRequest, RetryStepRequest__Output as _switchyard_v1_RetryStepRequest__Output } from './switchyard/v1/RetryStepRequest.ts';
 import type { RetryStepResponse as _switchyard_v1_RetryStepResponse, RetryStepResponse__Output as _switchyard_v1_RetryStepResponse__Output } from './switchyard/v1/RetryStepResponse.ts';
+import type { ScaleInRequest as _switchyard_v1_ScaleInRequest, ScaleInRequest__Output as _switchyard_v1_ScaleInRequest__Output } from './switchyard/v1/ScaleInRequest.ts';
+import type { ScaleInResponse as _switchyard_v1_ScaleInResponse, ScaleInResponse__Output as _switchyard_v1_ScaleInResponse__Output } from './switchyard/v1/ScaleInResponse.ts';
+import type { ScaledInAgent as _switchyard_v1_ScaledInAgent, ScaledInAgent__Output as _switchyard_v1_ScaledInAgent__Output } from './switchyard/v1/ScaledInAgent.ts';
 import type { ScoreTerm as _switchyard_v1_ScoreTerm, ScoreTerm__Output as _switchyard_v1_ScoreTerm__Output } from './switchyard/v1/ScoreTerm.ts';
 import type { SetHoldRequest as _switchyard_v1_SetHoldRequest, SetHoldRequest__Output as _switchyard_v1_SetHoldRequest__Output } from './switchyard/v1/SetHoldRequest.ts';
 import type { SetHoldResponse as _switchyard_v1_SetHoldResponse, SetHoldResponse__Output as _switchyard_v1_SetHoldResponse__Output } from './switchyard/v1/SetHoldResponse.ts';
@@ -142,6 +145,9 @@ export interface ProtoGrpcType {
       RetryStepResponse: MessageTypeDefinition<_switchyard_v1_RetryStepResponse, _switchyard_v1_RetryStepResponse__Output>
       RunIf: EnumTypeDefinition
       SandboxTrait: EnumTypeDefinition
+      ScaleInRequest: MessageTypeDefinition<_switchyard_v1_ScaleInRequest, _switchyard_v1_ScaleInRequest__Output>
+      ScaleInResponse: MessageTypeDefinition<_switchyard_v1_ScaleInResponse, _switchyard_v1_ScaleInResponse__Output>
+      ScaledInAgent: MessageTypeDefinition<_switchyard_v1_ScaledInAgent, _switchyard_v1_ScaledInAgent__Output>
       ScoreTerm: MessageTypeDefinition<_switchyard_v1_ScoreTerm, _switchyard_v1_ScoreTerm__Output>
       SetHoldRequest: MessageTypeDefinition<_switchyard_v1_SetHoldRequest, _switchyard_v1_SetHoldRequest__Output>
       SetHoldResponse: MessageTypeDefinition<_switchyard_v1_SetHoldResponse, _switchyard_v1_SetHoldResponse__Output>

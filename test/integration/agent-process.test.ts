@@ -5,6 +5,7 @@ import type { Env } from '../../base/env.ts';
 import { silentLogger } from '../../base/log.ts';
 import { scriptedCoordinator, offerOf } from '../fixtures/scripted-coordinator.ts';
 import { startNode, type RunningProcess } from '../fixtures/run-process.ts';
+import { freePorts } from '../fixtures/ports.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -92,6 +93,23 @@ describe('an agent that is told to end', () => {
     expect(await agent.ended).toEqual({ code: 0, signal: null });
     expect(stream.all('finished')).toMatchObject([{ report: { failureClass: 'FAILURE_CLASS_UNSPECIFIED' } }]);
     expect(stream.received.at(-1)?.kind).toBe('leaving');
+  });
+
+  test('is not ready any more while it drains, so that whoever makes its pool smaller takes it first', async () => {
+    const [port = 0] = await freePorts(1);
+    await using dir = await tempDir();
+    await using coordinator = await scriptedCoordinator(env);
+    await using agent = startAgent(coordinator.address, dir.path, ['--metrics-listen', `127.0.0.1:${port}`]);
+    const probe = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    const stream = await coordinator.stream(1);
+    stream.send(offerOf('a1.1', endless(mark())));
+    await stream.heard('running');
+    expect(await probe('/readyz')).toBe(200);
+    stream.send({ drain: { reason: 'scaled in' } });
+    await stream.heard('draining');
+    expect([await probe('/readyz'), await probe('/livez')]).toEqual([503, 200]);
+    agent.kill('SIGQUIT');
+    expect(await agent.ended).toEqual({ code: 0, signal: null });
   });
 
   test('stops its steps on a second SIGTERM, free of charge', async () => {

@@ -24,6 +24,8 @@ import type { PlanTopologyRequest as _switchyard_v1_PlanTopologyRequest, PlanTop
 import type { PlanTopologyResponse as _switchyard_v1_PlanTopologyResponse, PlanTopologyResponse__Output as _switchyard_v1_PlanTopologyResponse__Output } from '../../switchyard/v1/PlanTopologyResponse.ts';
 import type { RetryStepRequest as _switchyard_v1_RetryStepRequest, RetryStepRequest__Output as _switchyard_v1_RetryStepRequest__Output } from '../../switchyard/v1/RetryStepRequest.ts';
 import type { RetryStepResponse as _switchyard_v1_RetryStepResponse, RetryStepResponse__Output as _switchyard_v1_RetryStepResponse__Output } from '../../switchyard/v1/RetryStepResponse.ts';
+import type { ScaleInRequest as _switchyard_v1_ScaleInRequest, ScaleInRequest__Output as _switchyard_v1_ScaleInRequest__Output } from '../../switchyard/v1/ScaleInRequest.ts';
+import type { ScaleInResponse as _switchyard_v1_ScaleInResponse, ScaleInResponse__Output as _switchyard_v1_ScaleInResponse__Output } from '../../switchyard/v1/ScaleInResponse.ts';
 import type { SetHoldRequest as _switchyard_v1_SetHoldRequest, SetHoldRequest__Output as _switchyard_v1_SetHoldRequest__Output } from '../../switchyard/v1/SetHoldRequest.ts';
 import type { SetHoldResponse as _switchyard_v1_SetHoldResponse, SetHoldResponse__Output as _switchyard_v1_SetHoldResponse__Output } from '../../switchyard/v1/SetHoldResponse.ts';
 import type { StreamLogRequest as _switchyard_v1_StreamLogRequest, StreamLogRequest__Output as _switchyard_v1_StreamLogRequest__Output } from '../../switchyard/v1/StreamLogRequest.ts';
@@ -133,6 +135,15 @@ export interface BuildClient extends grpc.Client {
   retryStep(argument: _switchyard_v1_RetryStepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
   retryStep(argument: _switchyard_v1_RetryStepRequest, callback: grpc.requestCallback<_switchyard_v1_RetryStepResponse__Output>): grpc.ClientUnaryCall;
   
+  ScaleIn(argument: _switchyard_v1_ScaleInRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  ScaleIn(argument: _switchyard_v1_ScaleInRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  ScaleIn(argument: _switchyard_v1_ScaleInRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  ScaleIn(argument: _switchyard_v1_ScaleInRequest, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  scaleIn(argument: _switchyard_v1_ScaleInRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  scaleIn(argument: _switchyard_v1_ScaleInRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  scaleIn(argument: _switchyard_v1_ScaleInRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  scaleIn(argument: _switchyard_v1_ScaleInRequest, callback: grpc.requestCallback<_switchyard_v1_ScaleInResponse__Output>): grpc.ClientUnaryCall;
+  
   SetHold(argument: _switchyard_v1_SetHoldRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
   SetHold(argument: _switchyard_v1_SetHoldRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
   SetHold(argument: _switchyard_v1_SetHoldRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_SetHoldResponse__Output>): grpc.ClientUnaryCall;
@@ -186,6 +197,8 @@ export interface BuildHandlers extends grpc.UntypedServiceImplementation {
   
   RetryStep: grpc.handleUnaryCall<_switchyard_v1_RetryStepRequest__Output, _switchyard_v1_RetryStepResponse>;
   
+  ScaleIn: grpc.handleUnaryCall<_switchyard_v1_ScaleInRequest__Output, _switchyard_v1_ScaleInResponse>;
+  
   SetHold: grpc.handleUnaryCall<_switchyard_v1_SetHoldRequest__Output, _switchyard_v1_SetHoldResponse>;
   
   StreamLog: grpc.handleServerStreamingCall<_switchyard_v1_StreamLogRequest__Output, _switchyard_v1_StreamLogResponse>;
@@ -208,6 +221,7 @@ export interface BuildDefinition extends grpc.ServiceDefinition {
   ListTopologies: MethodDefinition<_switchyard_v1_ListTopologiesRequest, _switchyard_v1_ListTopologiesResponse, _switchyard_v1_ListTopologiesRequest__Output, _switchyard_v1_ListTopologiesResponse__Output>
   PlanTopology: MethodDefinition<_switchyard_v1_PlanTopologyRequest, _switchyard_v1_PlanTopologyResponse, _switchyard_v1_PlanTopologyRequest__Output, _switchyard_v1_PlanTopologyResponse__Output>
   RetryStep: MethodDefinition<_switchyard_v1_RetryStepRequest, _switchyard_v1_RetryStepResponse, _switchyard_v1_RetryStepRequest__Output, _switchyard_v1_RetryStepResponse__Output>
+  ScaleIn: MethodDefinition<_switchyard_v1_ScaleInRequest, _switchyard_v1_ScaleInResponse, _switchyard_v1_ScaleInRequest__Output, _switchyard_v1_ScaleInResponse__Output>
   SetHold: MethodDefinition<_switchyard_v1_SetHoldRequest, _switchyard_v1_SetHoldResponse, _switchyard_v1_SetHoldRequest__Output, _switchyard_v1_SetHoldResponse__Output>
   StreamLog: MethodDefinition<_switchyard_v1_StreamLogRequest, _switchyard_v1_StreamLogResponse, _switchyard_v1_StreamLogRequest__Output, _switchyard_v1_StreamLogResponse__Output>
   SubmitBuild: MethodDefinition<_switchyard_v1_SubmitBuildRequest, _switchyard_v1_SubmitBuildResponse, _switchyard_v1_SubmitBuildRequest__Output, _switchyard_v1_SubmitBuildResponse__Output>
