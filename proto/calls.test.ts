@@ -1,127 +1,16 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
-import type { Authenticator, Evidence } from '../base/auth.ts';
+import { expect, test } from 'vitest';
+import type { Evidence } from '../base/auth.ts';
 import { systemClock } from '../base/clock.ts';
 import { Fault, FAULTS, isFault, type FaultCode } from '../base/fault.ts';
-import { memoryLogger } from '../base/log.ts';
 import { Secret } from '../base/secret.ts';
-import { anybody } from '../test/fixtures/anybody.ts';
+import { chunksOf, collect, converse, faultOf, log, mapped, never, open, start } from '../test/fixtures/plain-calls.ts';
 import { until } from '../test/fixtures/until.ts';
-import { callBidi, callClientStream, callServerStream, callUnary, dial } from './dial.ts';
-import type { ByteStreamHandlers } from './gen/google/bytestream/ByteStream.ts';
-import type { AgentHandlers } from './gen/switchyard/v1/Agent.ts';
-import { bidi, clientStream, serverStream, unary, type Call } from './handlers.ts';
+import { callClientStream, callServerStream, callUnary, dial } from './dial.ts';
 import { loadProto } from './load.ts';
-import { serve } from './serve.ts';
 import { STATUS } from './status.ts';
-
-const log = memoryLogger();
-const env = { log, clock: systemClock };
-const never = new AbortController().signal;
-const open: AsyncDisposable[] = [];
-
-afterEach(async () => {
-  for (const one of open.splice(0).toReversed()) await one[Symbol.asyncDispose]();
-});
-
-type Runs = {
-  readonly status?: (name: string, call: Call) => Promise<number>;
-  readonly read?: (offset: number, call: Call) => AsyncIterable<Buffer>;
-  readonly write?: (chunks: AsyncIterable<Buffer>, call: Call) => Promise<number>;
-  readonly session?: (batches: AsyncIterable<number>, call: Call) => AsyncIterable<number>;
-};
-
-const unused = () => {
-  throw new Fault('UNIMPLEMENTED', 'Not part of this test');
-};
-
-/** `source` with every item changed; passes `return()` on even while an item is awaited, which a generator would not. */
-function mapped<A, B>(source: AsyncIterable<A>, to: (item: A) => B): AsyncIterable<B> {
-  return {
-    [Symbol.asyncIterator]() {
-      const inner = source[Symbol.asyncIterator]();
-      return {
-        async next() {
-          const item = await inner.next();
-          return item.done === true ? { done: true, value: undefined } : { done: false, value: to(item.value) };
-        },
-        async return() {
-          await inner.return?.();
-          return { done: true, value: undefined };
-        },
-      };
-    },
-  };
-}
-
-/** Real services with plain functions behind them, and a client for each. */
-async function start(runs: Runs, token?: Secret, authenticator: Authenticator = anybody()) {
-  const bytes: ByteStreamHandlers = {
-    QueryWriteStatus: unary(env, 'QueryWriteStatus', async (request, call) => ({
-      committedSize: await (runs.status ?? unused)(request.resourceName, call),
-    })),
-    Read: serverStream(env, 'Read', (request, call) =>
-      mapped((runs.read ?? unused)(Number(request.readOffset), call), (data) => ({ data })),
-    ),
-    Write: clientStream(env, 'Write', async (requests, call) => ({
-      committedSize: await (runs.write ?? unused)(
-        mapped(requests, ({ data }) => data),
-        call,
-      ),
-    })),
-  };
-  const agent: AgentHandlers = {
-    Session: bidi(env, 'Session', (requests, call) =>
-      mapped(
-        (runs.session ?? unused)(
-          mapped(requests, ({ messages }) => messages.length),
-          call,
-        ),
-        (count) => ({ messages: Array.from({ length: count }, () => ({ drain: {} })) }),
-      ),
-    ),
-  };
-  const proto = loadProto();
-  const services = [
-    { definition: proto.google.bytestream.ByteStream.service, handlers: bytes },
-    { definition: proto.switchyard.v1.Agent.service, handlers: agent },
-  ];
-  const server = await serve({ listen: '127.0.0.1:0', services, authenticator, env, drainMs: 100 });
-  open.push(server);
-  const link = { address: server.address, token };
-  const byteClient = dial(proto.google.bytestream.ByteStream, link, 'bulk');
-  const agentClient = dial(proto.switchyard.v1.Agent, link, 'control');
-  const close = async () => {
-    byteClient.close();
-    agentClient.close();
-  };
-  open.push({ [Symbol.asyncDispose]: close });
-  return { server, byteClient, agentClient };
-}
-
-async function faultOf(promise: Promise<unknown>): Promise<Fault> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!isFault(error)) throw new Error(`Expected a fault, got ${String(error)}`);
-  return error;
-}
-
-async function collect<T>(source: AsyncIterable<T>): Promise<readonly T[]> {
-  const items: T[] = [];
-  for await (const item of source) items.push(item);
-  return items;
-}
-
-async function* chunksOf(count: number, bytes: number, onChunk: (index: number) => void = () => {}) {
-  for (let index = 0; index < count; index += 1) {
-    onChunk(index);
-    yield { data: Buffer.alloc(bytes, index) };
-  }
-}
 
 test('a unary call brings the answer, the token and the loopback evidence across, and its handler learns who calls', async () => {
   const seen: unknown[] = [];
@@ -166,13 +55,9 @@ test('every fault code but INTERNAL crosses all four kinds of call', async () =>
       faultOf(collect(callServerStream(byteClient, 'Read', {}, options))),
       faultOf(callClientStream(byteClient, 'Write', chunksOf(1, 1), options)),
       faultOf(
-        collect(
-          callBidi(
-            agentClient,
-            'Session',
-            mapped(chunksOf(1, 1), () => ({ messages: [] })),
-            options,
-          ),
+        converse(
+          agentClient,
+          mapped(chunksOf(1, 1), () => ({ messages: [] })),
         ),
       ),
     ]);
@@ -353,26 +238,6 @@ test('work that a client breaks off is no error of the server', async () => {
   expect(log.entries.slice(before).map(({ level, event }) => [level, event])).toEqual([['debug', 'call-abandoned']]);
 });
 
-test('a server that ends a bidirectional call ends requests that wait for something to send', async () => {
-  const ended = Promise.withResolvers<void>();
-  const { agentClient } = await start({
-    async *session() {
-      yield 1;
-    },
-  });
-  const requests: AsyncIterable<object> = {
-    [Symbol.asyncIterator]: () => ({
-      next: () => new Promise(() => {}),
-      return: async () => {
-        ended.resolve();
-        return { done: true, value: undefined };
-      },
-    }),
-  };
-  expect(await collect(callBidi(agentClient, 'Session', requests, { signal: never }))).toHaveLength(1);
-  await ended.promise;
-});
-
 test('a server stream that waits for its next message is left alone once its client has gone', async () => {
   const waiting = Promise.withResolvers<void>();
   const returned = Promise.withResolvers<void>();
@@ -396,17 +261,6 @@ test('a server stream that waits for its next message is left alone once its cli
   controller.abort();
   expect((await reading).code).toBe('CANCELLED');
   await returned.promise;
-});
-
-test('a bidirectional call carries both ways until both have ended', async () => {
-  const { agentClient } = await start({ session: (counts) => mapped(counts, (count) => count * 2) });
-  async function* batches() {
-    yield { messages: [{ heartbeat: {} }] };
-    yield { messages: [{ heartbeat: {} }, { heartbeat: {} }] };
-  }
-  const answers = await collect(callBidi(agentClient, 'Session', batches(), { signal: never }));
-  expect(answers.map(({ messages }) => messages.length)).toEqual([2, 4]);
-  expect(answers[0]?.messages[0]?.kind).toBe('drain');
 });
 
 /** A TCP relay in front of `target` whose connections can be cut as a lost network cuts them. */

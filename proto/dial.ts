@@ -212,33 +212,50 @@ export async function callClientStream<C extends Client, M extends keyof C & str
   });
 }
 
-/** Calls `client[method]`; see `callServerStream` for the responses and `callClientStream` for the requests. */
-export async function* callBidi<C extends Client, M extends keyof C & string>(
+/**
+ * Calls `client[method]` and gives each response to `take` as it comes, without a pause: for conversations whose every message is
+ * small and dealt with at once. Where `take` throws, the call is cancelled and that error is thrown. See `callClientStream` for
+ * the requests. @throws {Fault} as `callUnary`
+ */
+export async function callBidi<C extends Client, M extends keyof C & string>(
   client: C,
   method: M,
   requests: AsyncIterable<BidiOf<C[M]>['request']>,
-  options: CallerOptions,
-): AsyncGenerator<BidiOf<C[M]>['response'], void, void> {
+  options: Omit<CallerOptions, 'idleMs'>,
+  take: (response: BidiOf<C[M]>['response']) => void,
+): Promise<void> {
   type Req = BidiOf<C[M]>['request'];
   type Res = BidiOf<C[M]>['response'];
   type Start = (metadata: Metadata, options: CallOptions) => ClientDuplexStream<Req, Res>;
-  if (options.signal.aborted) throw cancelled(options.signal);
+  const { signal } = options;
+  if (signal.aborted) throw cancelled(signal);
   const start = client[method] as Start; // `M` names a bidirectional method, and this is its longest overload
   const call = start.call(client, metadataOf(options), callOptions(options));
   const end = ended(call);
-  let failure: { readonly error: unknown } | undefined;
-  writeMessages(call, requests, end.over).then(
-    () => call.end(),
-    (error: unknown) => {
-      failure = { error };
-      call.cancel();
-    },
-  );
+  const broken = Promise.withResolvers<void>();
+  const cut = (error: unknown) => {
+    broken.reject(error);
+    call.off('data', onMessage);
+    call.cancel();
+  };
+  const onAbort = () => cut(cancelled(signal));
+  const onMessage = (message: Res) => {
+    try {
+      take(message);
+    } catch (error) {
+      cut(error);
+    }
+  };
+  const taken = new Promise<void>((resolve) => call.on('end', resolve)); // the status may be there before the last message
+  signal.addEventListener('abort', onAbort);
+  call.on('data', onMessage);
+  writeMessages(call, requests, end.over).then(() => call.end(), cut);
   try {
-    yield* responsesOf(call, end, options);
-  } catch (error) {
-    throw failure === undefined ? error : failure.error;
+    await Promise.race([Promise.all([taken, end.settled]), broken.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
+  refuseStatus(end, signal);
 }
 
 /** How a streaming call ended, once `over` has fired. */
@@ -272,13 +289,18 @@ async function* responsesOf<Res>(call: ClientReadableStream<Res>, end: CallEnd, 
       idle.begin();
     }
     await end.settled;
-    const status = end.status();
-    if (status !== undefined && status.code !== grpcStatus.OK) throw faultOf(Object.assign(new Error(status.details), status), signal);
+    refuseStatus(end, signal);
   } finally {
     idle.pause();
     signal.removeEventListener('abort', onAbort);
     call.cancel(); // changes nothing where the call has ended
   }
+}
+
+/** @throws {Fault} what the call ended with, where that is not OK */
+function refuseStatus(end: CallEnd, signal: AbortSignal): void {
+  const status = end.status();
+  if (status !== undefined && status.code !== grpcStatus.OK) throw faultOf(Object.assign(new Error(status.details), status), signal);
 }
 
 /** Counts the time between `begin` and `pause`; calls `late` when that reaches `idleMs`. */

@@ -45,12 +45,9 @@ export function sessionDialler({ link, readLog, env }: SessionDiallerOptions): D
 
   async function receive(client: AgentClient, signal: AbortSignal, outbox: Outbox, listener: StreamListener): Promise<void> {
     try {
-      for await (const batch of callBidi(client, 'session', outbox.batches(), { signal })) {
-        for (const wire of batch.messages) {
-          if (signal.aborted) return;
-          deliver(wire, outbox, listener);
-        }
-      }
+      await callBidi(client, 'session', outbox.batches(), { signal }, ({ messages }) => {
+        for (const wire of messages) if (!signal.aborted) deliver(wire, outbox, listener);
+      });
       if (!signal.aborted) listener.broken('PEER_UNAVAILABLE', 'The coordinator ended the stream');
     } catch (error) {
       if (error instanceof AssertionFailure) throw error;

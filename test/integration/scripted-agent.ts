@@ -50,12 +50,12 @@ export function scriptedAgent(address: string, token: Secret | undefined, regist
   };
   const read = async (): Promise<unknown> => {
     try {
-      for await (const batch of callBidi(client, 'session', requests(), { signal: stop.signal })) {
-        incoming.push(...batch.messages);
+      await callBidi(client, 'session', requests(), { signal: stop.signal }, ({ messages }) => {
+        incoming.push(...messages);
         const stirred = stirIn;
         stirIn = Promise.withResolvers();
         stirred.resolve();
-      }
+      });
       return undefined;
     } catch (error) {
       return error;
