@@ -1,7 +1,8 @@
-import { Problems, type Problem } from '../base/document/problem.ts';
+import { Problems, type Place, type Problem } from '../base/document/problem.ts';
 import { strictSchema, type JsonSchema } from '../base/document/field-type.ts';
-import { parseSource } from '../base/document/source.ts';
-import type { Cluster, Pool, ProjectRules, Topology } from './model.ts';
+import { entryOf, parseSource, type SourceNode } from '../base/document/source.ts';
+import { suggest } from '../base/suggest.ts';
+import type { Cluster, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
 import { topologyType, type TopologyAsWritten } from './table.ts';
 
 /** Longest text of a topology, in characters: all of its history is kept in memory. */
@@ -33,7 +34,42 @@ export function readTopology(written: string): ReadTopology {
   const root = parseSource(written, problems, HINTS);
   const read = root === undefined ? undefined : topologyType.read(root, '', { problems, deferred: false });
   if (read === undefined || problems.errorCount > 0) return { topology: undefined, problems: problems.all() };
-  return { topology: topologyOf(read), problems: problems.all() };
+  const topology = topologyOf(read);
+  if (root !== undefined) checkNames(topology, root, problems);
+  return { topology: problems.errorCount > 0 ? undefined : topology, problems: problems.all() };
+}
+
+/** Names of clusters must be those of clusters that the file lists. */
+function checkNames({ clusters, projects }: Topology, root: SourceNode, problems: Problems): void {
+  const known = clusters.map(({ name }) => name);
+  const check = (name: string, path: readonly (string | number)[]) => {
+    if (known.includes(name)) return;
+    const near = suggest(name, known);
+    const field = path.reduce<string>((at, key) => `${at}${typeof key === 'number' ? `[${key}]` : `${at === '' ? '' : '.'}${key}`}`, '');
+    const hint = near === undefined ? `Write one of ${known.join(', ') || 'those under "clusters"'}.` : `Did you mean "${near}"?`;
+    problems.error(placeAt(root, path), field, `the file lists no cluster "${name}"`, hint);
+  };
+  for (const { name, spill } of clusters)
+    for (const [index, to] of (spill?.to ?? []).entries()) check(to, ['clusters', name, 'spill', 'to', index]);
+  for (const [name, { home }] of Object.entries(projects)) if (home !== undefined) check(home, ['projects', name, 'home']);
+}
+
+/** Where the value at the path stands; the nearest value around it where it is not written. */
+function placeAt(root: SourceNode, path: readonly (string | number)[]): Place {
+  let node = root;
+  for (const key of path) {
+    const next =
+      typeof key === 'number'
+        ? node.kind === 'list'
+          ? node.items[key]
+          : undefined
+        : node.kind === 'map'
+          ? entryOf(node, key)?.value
+          : undefined;
+    if (next === undefined) break;
+    node = next;
+  }
+  return node.place;
 }
 
 /** The JSON Schema of topology files, for editors. */
@@ -62,18 +98,26 @@ function topologyOf(written: TopologyAsWritten): Topology {
 
 type Written<K extends 'clusters' | 'projects'> = NonNullable<TopologyAsWritten[K]> extends ReadonlyMap<string, infer V> ? V : never;
 
-function clusterOf(name: string, { zone = 'untrusted', region, pools = new Map() }: Written<'clusters'>): Cluster {
+function clusterOf(name: string, { zone = 'untrusted', region, pools = new Map(), spill }: Written<'clusters'>): Cluster {
   const read = [...pools].map(([poolName, pool]): Pool => ({
     name: poolName,
     class: pool.class ?? 'central',
     selector: pool.labels ?? '',
     sandbox: pool.sandbox ?? [],
+    ...defined({ price: pool.price, limits: limitsOf(pool.limits) }),
   }));
-  return { name, zone, ...defined({ region }), pools: read };
+  const rules = spill === undefined ? undefined : { afterMs: spill.after ?? 0, to: spill.to ?? [] };
+  return { name, zone, ...defined({ region, spill: rules }), pools: read };
 }
 
-function projectOf({ weight, unfinishedSteps }: Written<'projects'>): ProjectRules {
-  return { weight: weight ?? 1, ...defined({ unfinishedSteps }) };
+type LimitsAsWritten = { readonly [K in 'steps' | 'cpu' | 'memory']: number | undefined };
+
+function limitsOf(written: LimitsAsWritten | undefined): PoolLimits | undefined {
+  return written === undefined ? undefined : defined({ steps: written.steps, cpuMillis: written.cpu, memoryBytes: written.memory });
+}
+
+function projectOf({ weight, unfinishedSteps, home }: Written<'projects'>): ProjectRules {
+  return { weight: weight ?? 1, ...defined({ unfinishedSteps, home }) };
 }
 
 /** Without the fields that are undefined: the value is kept as JSON, and compared with what comes back. */

@@ -22,6 +22,16 @@ export type Cluster = {
   readonly region?: string;
   /** None = its agents may be of any pool that their credentials name. */
   readonly pools: readonly Pool[];
+  /** What becomes of steps that belong here while its agents are busy; absent = they go anywhere at once. */
+  readonly spill?: SpillRules;
+};
+
+/** Where steps go that belong to a cluster: what they need was made there, or it is their project's home. */
+export type SpillRules = {
+  /** How long they wait for its agents after they became runnable, in milliseconds; only while some of those take work. */
+  readonly afterMs: number;
+  /** Names of clusters, best first. Others come after all of them; none is shut out. */
+  readonly to: readonly string[];
 };
 
 export type Pool = {
@@ -32,13 +42,22 @@ export type Pool = {
   readonly selector: string;
   /** What their sandboxes must guarantee. */
   readonly sandbox: readonly SandboxTrait[];
+  /** What an hour of one of its cores costs, in a unit of the file's own; absent = 0. */
+  readonly price?: number;
+  /** What its agents may run together, whatever room they have; absent = all that they have room for. */
+  readonly limits?: PoolLimits;
 };
+
+/** Absent fields bound nothing. */
+export type PoolLimits = { readonly steps?: number; readonly cpuMillis?: number; readonly memoryBytes?: number };
 
 export type ProjectRules = {
   /** Part of the agents that its steps get where there are not enough, in comparison with others. */
   readonly weight: number;
   /** Steps of it that may be unfinished at once; absent = the bound of the coordinator. */
   readonly unfinishedSteps?: number;
+  /** Cluster to which its steps belong that take nothing of others; absent = none. */
+  readonly home?: string;
 };
 
 export type BuildRules = {
@@ -56,4 +75,11 @@ const PLAIN_PROJECT: ProjectRules = { weight: 1 };
 /** What holds for a project. */
 export function projectRules({ projects }: Topology, name: string): ProjectRules {
   return (Object.hasOwn(projects, name) ? projects[name] : projects['*']) ?? PLAIN_PROJECT;
+}
+
+/** What the file says of `<cluster>/<pool>`; undefined where it says nothing. */
+export function poolRules({ clusters }: Topology, place: string): Pool | undefined {
+  const slash = place.lastIndexOf('/');
+  const cluster = clusters.find(({ name }) => name === place.slice(0, slash));
+  return cluster?.pools.find(({ name }) => name === place.slice(slash + 1));
 }

@@ -1,4 +1,5 @@
 import { choice, list, mapOf, mapped, number, parsedText, record, text, byKind } from '../base/document/field-type.ts';
+import { cpu, duration, size } from '../base/document/quantity-type.ts';
 import { globProblem } from '../base/glob.ts';
 import { SANDBOX_TRAITS } from '../base/sandbox-trait.ts';
 import { parseSelector } from '../base/selector.ts';
@@ -33,7 +34,13 @@ const glob = parsedText({
 });
 const globs = byKind<readonly string[]>('a glob or a list of globs', { text: mapped(glob, (one) => [one]), list: list(glob, { min: 1 }) });
 
-const pool = record('{class, labels, sandbox}', {
+const limits = record('{steps, cpu, memory}', {
+  steps: { type: number({ min: 1, max: 1_000_000 }), about: 'Steps at once. Default: no bound.' },
+  cpu: { type: cpu, about: 'CPU that they ask for together. Default: no bound.' },
+  memory: { type: size, about: 'Memory that they ask for together. Default: no bound.' },
+});
+
+const pool = record('{class, labels, sandbox, price, limits}', {
   class: {
     type: choice(['edge', 'central']),
     about: 'Label "class" of its agents. Edge agents get light steps first and fill up evenly, central ones fill up one by one.',
@@ -41,9 +48,25 @@ const pool = record('{class, labels, sandbox}', {
   },
   labels: { type: selector, about: 'What the labels of its agents must be. Default: anything.' },
   sandbox: { type: list(choice(SANDBOX_TRAITS)), about: 'What the sandboxes of its agents must guarantee. Default: nothing.' },
+  price: {
+    type: number({ min: 0, max: 1_000_000, fraction: true }),
+    about: 'What an hour of one core costs there, in any unit; where nothing else decides, the cheaper pool goes first. Default 0.',
+  },
+  limits: { type: limits, about: 'What its agents may run together, whatever room they have.' },
 });
 
-const cluster = record('{zone, region, pools}', {
+const spill = record('{after, to}', {
+  after: {
+    type: duration,
+    about: 'How long steps that belong here wait for its agents while those are busy, before they go elsewhere. Default 0s.',
+  },
+  to: {
+    type: list(text({ what: 'the name of a cluster', pattern: NAME })),
+    about: 'Clusters where they go, best first; those of the same region go before, clusters that are not named last.',
+  },
+});
+
+const cluster = record('{zone, region, pools, spill}', {
   zone: { type: choice(ZONES), about: 'Highest zone that its agents count as, whatever their credentials say.', required: true },
   region: {
     type: text({ what: 'the value of a label', pattern: '^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$' }),
@@ -53,9 +76,10 @@ const cluster = record('{zone, region, pools}', {
     type: mapOf(pool, nameKey('a pool')),
     about: 'Its pools; agents whose credentials name another one get nothing. Default: any name is a pool.',
   },
+  spill: { type: spill, about: 'Where steps go whose inputs were made here, or whose home this is, when its agents are busy.' },
 });
 
-const project = record('{weight, unfinishedSteps}', {
+const project = record('{weight, unfinishedSteps, home}', {
   weight: {
     type: number({ min: 0.01, max: 1_000, fraction: true }),
     about: 'Part of the agents that its steps get where there are too few, in comparison with other projects. Default 1.',
@@ -63,6 +87,10 @@ const project = record('{weight, unfinishedSteps}', {
   unfinishedSteps: {
     type: number({ min: 1, max: 500_000 }),
     about: 'Steps that it may have unfinished at once; more are refused. Default 500000.',
+  },
+  home: {
+    type: text({ what: 'the name of a cluster', pattern: NAME }),
+    about: 'Cluster to which its steps belong that take no outputs of others. Default: none.',
   },
 });
 

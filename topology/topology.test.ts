@@ -22,11 +22,12 @@ clusters:
     zone: untrusted
     region: eu-west
     pools:
-      arm: {class: edge, labels: "arch=arm64"}
+      arm: {class: edge, labels: "arch=arm64", price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}}
       light: {class: edge, sandbox: [isolatesHost]}
+    spill: {after: 10s, to: [centre]}
   centre: {zone: trusted}
 projects:
-  web: {weight: 2.5, unfinishedSteps: 100}
+  web: {weight: 2.5, unfinishedSteps: 100, home: edge}
   "*": {weight: 0.5}
 builds:
   names: ["web-*", infra]
@@ -49,7 +50,17 @@ describe('the file', () => {
       ['edge', 'untrusted', 'eu-west'],
       ['centre', 'trusted', undefined],
     ]);
-    expect(topology.clusters[0]?.pools[0]).toEqual({ name: 'arm', class: 'edge', selector: 'arch=arm64', sandbox: [] });
+    const limits = { steps: 40, cpuMillis: 2_500, memoryBytes: 8 * 2 ** 30 };
+    expect(topology.clusters[0]?.pools[0]).toEqual({
+      name: 'arm',
+      class: 'edge',
+      selector: 'arch=arm64',
+      sandbox: [],
+      price: 0.25,
+      limits,
+    });
+    expect(topology.clusters[0]?.spill).toEqual({ afterMs: 10_000, to: ['centre'] });
+    expect(topology.projects['web']).toEqual({ weight: 2.5, unfinishedSteps: 100, home: 'edge' });
     expect(topologyOf('version: 1')).toEqual({ ...OPEN_TOPOLOGY, unlisted: 'refuse' });
   });
 
@@ -67,13 +78,18 @@ describe('the file', () => {
     ['builds: {names: "[a-z]"}', 't:2:17: error: builds.names: "[a-z]" is no glob'],
     ['clusters: {a: {zone: trusted, pools: {p: {class: edge, labels: "arch="}}}}', 't:2:64: error: clusters.a.pools.p.labels: '],
     ['clusters: {a: {zone: "${{ params.zone }}"}}', 't:2:22: error: clusters.a.zone: "${{ params.zone }}" is not one of'],
+    [
+      'clusters: {near: {zone: trusted, spill: {to: [near, naer]}}}',
+      't:2:53: error: clusters.near.spill.to[1]: the file lists no cluster "naer"\n    fix: Did you mean "near"?',
+    ],
+    ['projects: {web: {home: x}}', 't:2:24: error: projects.web.home: the file lists no cluster "x"'],
     ['flags: {}', 't:2:1: error: flags: there is no field "flags"'],
   ])('names place, field and fix: %s', ([wrong = '', message = '']) => {
     const { topology, problems } = readTopology(`version: 1\n${wrong}\n`);
     expect(topology).toBeUndefined();
     expect(problems.map((problem) => formatProblem('t', problem)).join('\n')).toContain(message);
-    // Globs and selectors are more than a pattern can say.
-    if (!/names|arch/.test(wrong)) expect(validate(parse(`version: 1\n${wrong}\n`))).toBe(false);
+    // Globs, selectors and names of clusters are more than a pattern can say.
+    if (!/names|arch|spill|home/.test(wrong)) expect(validate(parse(`version: 1\n${wrong}\n`))).toBe(false);
   });
 
   test('has a JSON Schema that takes what the reader takes, and is what "topology schema" prints', () => {
@@ -150,16 +166,22 @@ test('what changes is said in words, and nothing where nothing does', () => {
   const after = topologyOf(
     WHOLE.replace('arch=arm64', 'arch=riscv64')
       .replace('centre: {zone: trusted}', 'release: {zone: production, pools: {sign: {class: central}}}')
-      .replace('weight: 2.5', 'weight: 3')
+      .replace('weight: 2.5, unfinishedSteps: 100, home: edge', 'weight: 3, unfinishedSteps: 100')
+      .replace('price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}', 'limits: {steps: 50}')
+      .replace('spill: {after: 10s, to: [centre]}', 'spill: {to: [release]}')
       .replace('unlisted: accept\n', '')
       .replace('    ticket: {}\n', ''),
   );
   expect(changesBetween(before, after)).toEqual([
     'agents of clusters that are not listed: accept becomes refuse',
     'cluster centre goes',
+    'spill of the cluster edge: centre after 10s becomes release at once',
     'labels of the pool edge/arm: arch=arm64 becomes arch=riscv64',
+    'price of the pool edge/arm: 0.25 becomes 0',
+    'limits of the pool edge/arm: 40 steps, 2500m CPU, 8Gi of memory becomes 50 steps',
     'cluster release is new (production, pools sign)',
     'weight of the project web: 2.5 becomes 3',
+    'home of the project web: edge becomes nothing',
     'required label ticket goes',
   ]);
 });

@@ -1,3 +1,4 @@
+import { formatDurationMs, formatSizeBytes } from '../base/quantity.ts';
 import type { Cluster, Pool, ProjectRules, Topology } from './model.ts';
 
 /** What changes from one topology to another, a line for each change; empty where they say the same. */
@@ -17,6 +18,7 @@ function clusterChanges(name: string, before: Cluster, after: Cluster): readonly
   return [
     ...valueChange(`zone of the cluster ${name}`, before.zone, after.zone),
     ...valueChange(`region of the cluster ${name}`, before.region ?? NOTHING, after.region ?? NOTHING),
+    ...valueChange(`spill of the cluster ${name}`, spillText(before), spillText(after)),
     ...named(prefixed(name, before.pools), prefixed(name, after.pools), 'pool', poolChanges),
   ];
 }
@@ -26,6 +28,8 @@ function poolChanges(name: string, before: Pool, after: Pool): readonly string[]
     ...valueChange(`class of the pool ${name}`, before.class, after.class),
     ...valueChange(`labels of the pool ${name}`, before.selector || ANYTHING, after.selector || ANYTHING),
     ...valueChange(`sandbox of the pool ${name}`, listText(before.sandbox), listText(after.sandbox)),
+    ...valueChange(`price of the pool ${name}`, before.price ?? 0, after.price ?? 0),
+    ...valueChange(`limits of the pool ${name}`, limitsText(before), limitsText(after)),
   ];
 }
 
@@ -33,7 +37,24 @@ function projectChanges(name: string, before: ProjectRules, after: ProjectRules)
   return [
     ...valueChange(`weight of the project ${name}`, before.weight, after.weight),
     ...valueChange(`unfinished steps of the project ${name}`, before.unfinishedSteps ?? NO_BOUND, after.unfinishedSteps ?? NO_BOUND),
+    ...valueChange(`home of the project ${name}`, before.home ?? NOTHING, after.home ?? NOTHING),
   ];
+}
+
+function spillText({ spill }: Cluster): string {
+  if (spill === undefined) return 'anywhere at once';
+  const to = spill.to.length === 0 ? 'anywhere' : spill.to.join(', ');
+  return spill.afterMs === 0 ? `${to} at once` : `${to} after ${formatDurationMs(spill.afterMs)}`;
+}
+
+function limitsText({ limits = {} }: Pool): string {
+  const { steps, cpuMillis, memoryBytes } = limits;
+  const parts = [
+    ...(steps === undefined ? [] : [`${steps} steps`]),
+    ...(cpuMillis === undefined ? [] : [`${cpuMillis}m CPU`]),
+    ...(memoryBytes === undefined ? [] : [`${formatSizeBytes(memoryBytes)} of memory`]),
+  ];
+  return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
 function clusterText({ zone, region, pools }: Cluster): string {

@@ -56,7 +56,12 @@ function place(turn: Turn, wanted: RequirementClass, step: StepNode): void {
   const choice = choose(turn, step, wanted);
   switch (choice.kind) {
     case 'agent':
-      step.placement = { agent: choice.agent.id, terms: choice.terms, candidateCount: choice.candidateCount };
+      step.placement = {
+        agent: choice.agent.id,
+        terms: choice.terms,
+        candidateCount: choice.candidateCount,
+        ...(choice.tier === undefined ? {} : { standing: choice.tier.standing, home: choice.home }),
+      };
       return offer(turn, step, choice.agent);
     case 'none':
       wanted.stuck = true;

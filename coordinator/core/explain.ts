@@ -3,8 +3,10 @@ import { formatDurationMs, formatInstant, formatSizeBytes } from '../../base/qua
 import { describe } from './build-end.ts';
 import { hasRoom, lacks, zoneFits } from './classes.ts';
 import { dependencyLines } from './dependency.ts';
-import type { AgentNode, RequirementClass, StepNode } from './nodes.ts';
+import type { AgentNode, Placement, RequirementClass, StepNode } from './nodes.ts';
 import { TERMS } from './placement.ts';
+import { limitText } from './pool-limits.ts';
+import { homeText, standingText } from './preference.ts';
 import { budgetLeft } from './retry.ts';
 import type { StepOutcome } from './state.ts';
 import { isSuccess } from './step-record.ts';
@@ -35,7 +37,7 @@ export function explain(yard: Yard, step: StepNode, now: TimeMs): Explanation {
     reasons,
     queuePosition: queued ? wanted.queue.positionOf(step) : 0,
     nearest: queued ? nearest(yard, step, wanted, now) : [],
-    placement: placementOf(step),
+    placement: placementOf(yard, step),
     cache: cacheOf(step),
     dependencyCaches: dependencyLines(step.spec.dependencyCaches, step.record.action?.dependencies, step.record.kept),
   };
@@ -116,11 +118,7 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
   const reasons: string[] = [];
   if (step.parkedUntil !== undefined) {
     const left = formatDurationMs(Math.max(0, step.parkedUntil - now));
-    reasons.push(
-      step.awaited === undefined
-        ? `it avoids the free agents, which failed or refused it before, for up to ${left}`
-        : `it waits up to ${left} for ${list([...step.awaited].map((agent) => agent.id))}, which has most of its ${formatSizeBytes(step.record.action?.inputBytes ?? 0)} of inputs`,
-    );
+    reasons.push(parkedText(step, left));
   }
   const members = [...wanted.groups].flatMap((group) => [...group.members]);
   if (members.length === 0) {
@@ -131,6 +129,10 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
       members.flatMap((agent) => (agent.pool === undefined || agent.pool.breaker.kind === 'closed' ? [] : [agent.pool])),
     );
     for (const pool of pools) reasons.push(poolText(pool, now));
+    for (const pool of new Set(members.map((agent) => agent.pool))) {
+      const full = pool === undefined ? undefined : limitText(pool, wanted);
+      if (full !== undefined) reasons.push(full);
+    }
     // What a pool's breaker keeps is said already.
     const others = members.filter((agent) => !['pool-open', 'pool-probing'].includes(yard.fleet.keeperOf(agent) ?? ''));
     if (usable.length === 0 && (others.length > 0 || pools.size === 0))
@@ -143,6 +145,14 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
   const position = wanted.queue.positionOf(step);
   if (position > 0) reasons.push(`about ${position} steps go before it`);
   return reasons;
+}
+
+function parkedText({ awaited, record }: StepNode, left: string): string {
+  if (awaited === undefined) return `it avoids the free agents, which failed or refused it before, for up to ${left}`;
+  if (awaited.kind === 'cluster')
+    return `it waits up to ${left} for an agent of the cluster ${awaited.home.cluster}, ${homeText(awaited.home)}; then it goes elsewhere`;
+  const holders = list([...awaited.agents].map((agent) => agent.id));
+  return `it waits up to ${left} for ${holders}, which has most of its ${formatSizeBytes(record.action?.inputBytes ?? 0)} of inputs`;
 }
 
 /** The agents that come nearest: those that lack least, the connected ones first. */
@@ -164,6 +174,8 @@ function busyWith(yard: Yard, step: StepNode, wanted: RequirementClass, agent: A
   if (kept !== undefined) return [kept];
   const notes: string[] = [];
   if (!zoneFits(agent, wanted)) notes.push("it runs another zone's steps and its sandbox does not isolate the host");
+  const full = agent.pool === undefined ? undefined : limitText(agent.pool, wanted);
+  if (full !== undefined) notes.push(full);
   if (agent.reservedFor !== undefined && agent.reservedFor !== wanted) notes.push('it is kept free for a larger step');
   if (step.record.avoid.includes(agent.id)) notes.push('it failed this step before');
   if (hasRoom(agent, wanted) && agent.credits <= 0) notes.push('it takes no offers at the moment');
@@ -180,12 +192,17 @@ const TERM_TEXT: Readonly<Record<(typeof TERMS)[number], string>> = {
   avoided: 'the agent failed or refused the step before',
 };
 
-function placementOf(step: StepNode): readonly ScoreTerm[] {
+function placeText(yard: Yard, { agent, standing = { distance: 2, spill: 0, price: 0 }, home }: Placement): string {
+  return standingText(yard.fleet.agents.get(agent)?.group?.cluster ?? '', standing, home);
+}
+
+function placementOf(yard: Yard, step: StepNode): readonly ScoreTerm[] {
   const { placement } = step;
   if (placement === undefined) return [];
   const terms = TERMS.map((term, index) => ({ term, score: placement.terms[index] ?? 0, why: TERM_TEXT[term] }));
   return [
     { term: 'agent', score: 0, why: `${placement.agent}, the best of ${placement.candidateCount} with room` },
+    ...(placement.standing === undefined ? [] : [{ term: 'place', score: 0, why: placeText(yard, placement) }]),
     ...terms.filter(({ score }) => score !== 0),
   ];
 }

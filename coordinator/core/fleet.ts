@@ -6,11 +6,13 @@ import { Bag } from './bag.ts';
 import { asksForTheSame, classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
 import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
+import { chargePool, turnsAway, useOf } from './pool-limits.ts';
+import { hasPreferences } from './preference.ts';
 import { AgentGroup, AgentNode, type HoldNode, PoolNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
 import type { AgentFacts, SessionRecord } from './state.ts';
 import { membershipOf } from '../../topology/membership.ts';
-import type { Topology } from '../../topology/model.ts';
+import { poolRules, type Topology } from '../../topology/model.ts';
 
 /** What keeps an agent from getting anything new, whatever room it has; the first of several. `why-kept.ts` has the words. */
 export type Keeper =
@@ -46,6 +48,8 @@ export class Fleet {
   /** Pools with agents, and those whose breaker is open; by `<cluster>/<pool>`. */
   readonly pools = new Map<string, PoolNode>();
   topology: Topology;
+  /** Whether the topology says where steps rather go. */
+  prefers: boolean;
   readonly #limits: Limits;
   readonly #classes = new Map<string, RequirementClass>();
   /** The same by the selector as it was written, so that it is not parsed for each step; may be emptied at any time. */
@@ -62,6 +66,7 @@ export class Fleet {
 
   constructor(limits: Limits, topology: Topology) {
     this.topology = topology;
+    this.prefers = hasPreferences(topology);
     this.#limits = limits;
   }
 
@@ -90,6 +95,8 @@ export class Fleet {
   /** The topology holds from now on. What agents run goes on, wherever they are now. */
   obey(topology: Topology): void {
     this.topology = topology;
+    this.prefers = hasPreferences(topology);
+    for (const pool of this.pools.values()) pool.limits = poolRules(topology, pool.name)?.limits;
     for (const agent of this.agents.values()) {
       if (agent.session === undefined) continue;
       this.#place(agent, agent.session);
@@ -143,7 +150,7 @@ export class Fleet {
     let wanted = this.#classes.get(key);
     if (wanted === undefined) {
       wanted = classOf(step.spec, key, this.nextOrdinal());
-      for (const group of this.groups.values()) if (matches(group, wanted)) wanted.groups.add(group);
+      for (const group of this.groups.values()) if (matches(group, wanted)) wanted.addGroup(group);
       this.#classes.set(key, wanted);
       this.#setIdle(wanted);
     }
@@ -216,8 +223,24 @@ export class Fleet {
     agent.usedMemoryBytes += sign * resources.memoryBytes;
     for (const name in resources.custom)
       agent.usedCustom.set(name, (agent.usedCustom.get(name) ?? 0) + sign * (resources.custom[name] ?? 0));
+    if (agent.pool !== undefined) chargePool(agent.pool, { ...resources, steps: 1 }, sign);
     this.refresh(agent, sign < 0);
-    if (sign < 0) this.#endProbe(agent);
+    if (sign > 0) return;
+    this.#endProbe(agent);
+    if (agent.pool?.turnedAway === true) this.#wakePool(agent.pool);
+  }
+
+  /** A pool that was at its limit has room: on any of its agents, not only on the one whose lease has ended. */
+  #wakePool(pool: PoolNode): void {
+    pool.turnedAway = false;
+    for (let at = 0; at < this.active.size; at += 1) {
+      const wanted = this.active.at(at);
+      if (wanted?.places.has(pool.name) !== true) continue;
+      for (const group of wanted.places.get(pool.name) ?? [])
+        for (const agent of wanted.parked.size === 0 ? [] : group.available) if (canTake(agent, wanted)) this.#wake(wanted, agent);
+      wanted.stuck = false;
+      if (wanted.queue.size > 0) this.hot.add(wanted);
+    }
   }
 
   /** The lease that was to show whether the pool works may be over without having shown it: another step may try. */
@@ -324,10 +347,12 @@ export class Fleet {
     let node = this.pools.get(name);
     if (node === undefined) {
       node = new PoolNode(name, this.nextOrdinal(), this.#limits.poolRetryBurst);
+      node.limits = poolRules(this.topology, name)?.limits;
       this.pools.set(name, node);
     }
     node.members.add(agent);
     agent.pool = node;
+    chargePool(node, useOf(agent), 1);
   }
 
   #leavePool(agent: AgentNode): void {
@@ -335,6 +360,7 @@ export class Fleet {
     if (pool === undefined) return;
     agent.pool = undefined;
     pool.members.delete(agent);
+    chargePool(pool, useOf(agent), -1);
     // An open one goes when its time is over: nobody may get around it by leaving.
     if (pool.members.size === 0 && pool.breaker.kind !== 'open') this.dropPool(pool);
   }
@@ -345,9 +371,10 @@ export class Fleet {
       const zone = parseZone(agent.labels['zone'] ?? '') ?? 'untrusted';
       group = new AgentGroup(key, agent.labels, capacity, new Set(sandbox), zone);
       this.groups.set(key, group);
-      for (const wanted of this.#classes.values()) if (matches(group, wanted)) wanted.groups.add(group);
+      for (const wanted of this.#classes.values()) if (matches(group, wanted)) wanted.addGroup(group);
     }
     group.members.add(agent);
+    group.pool = agent.pool;
     agent.group = group;
   }
 
@@ -360,7 +387,7 @@ export class Fleet {
     agent.group = undefined;
     if (group.members.size > 0) return;
     this.groups.delete(group.key);
-    for (const wanted of this.#classes.values()) wanted.groups.delete(group);
+    for (const wanted of this.#classes.values()) wanted.deleteGroup(group);
   }
 
   /** Retires a class where that makes one too many: the first one that was not used since it was looked at last. */
@@ -386,13 +413,15 @@ export class Fleet {
 export function canTake(agent: AgentNode, wanted: RequirementClass): boolean {
   const { group } = agent;
   if (group === undefined || agent.availableAt < 0 || !wanted.groups.has(group)) return false;
-  return (agent.reservedFor === undefined || agent.reservedFor === wanted) && hasRoom(agent, wanted);
+  if (agent.reservedFor !== undefined && agent.reservedFor !== wanted) return false;
+  return hasRoom(agent, wanted) && !turnsAway(group.pool, wanted);
 }
 
 /** Whether a step that waits for a better agent than the free ones takes this one. */
 function suitsParked(step: StepNode, agent: AgentNode): boolean {
   if (step.record.avoid.includes(agent.id)) return false;
-  return step.awaited === undefined || step.awaited.has(agent);
+  if (step.awaited === undefined) return true;
+  return step.awaited.kind === 'holders' ? step.awaited.agents.has(agent) : agent.group?.cluster === step.awaited.home.cluster;
 }
 
 function makeUnavailable(group: AgentGroup, agent: AgentNode): void {

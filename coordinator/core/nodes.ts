@@ -12,6 +12,7 @@ import { Timer } from './timers.ts';
 import type { AgentId, BuildId, LeaseToken, StepId } from './ids.ts';
 import type { BuildRecord } from './record.ts';
 import type { BuildSpec, StepSpec } from './spec.ts';
+import type { PoolLimits, Topology } from '../../topology/model.ts';
 import type { BuildState, Hold, SessionRecord, StepRecord } from './state.ts';
 
 /**
@@ -153,8 +154,8 @@ export class StepNode {
   delayed = false;
   /** Waits for a better agent than the free ones until then; undefined = does not. */
   parkedUntil: TimeMs | undefined;
-  /** The agents that it waits for while parked; undefined = any that it does not avoid. */
-  awaited: ReadonlySet<AgentNode> | undefined;
+  /** Whom it waits for while parked; undefined = any agent that it does not avoid. */
+  awaited: Awaited | undefined;
   /** It has waited for a better agent already. */
   patienceOver = false;
   /** When to ask for its action again. */
@@ -180,8 +181,34 @@ export class StepNode {
   }
 }
 
-/** The terms of the score that won, by the order of `TERMS`. */
-export type Placement = { readonly agent: AgentId; readonly terms: readonly number[]; readonly candidateCount: number };
+/** The agents that hold most of a step's inputs, or those of the cluster to which it belongs. */
+export type Awaited =
+  | { readonly kind: 'holders'; readonly agents: ReadonlySet<AgentNode> }
+  | { readonly kind: 'cluster'; readonly home: Home };
+
+/** The cluster to which a step belongs. */
+export type Home = { readonly cluster: string; readonly because: 'inputs' | 'project' };
+
+/** How a pool stands to a home, by the topology; smaller goes first, field by field. */
+export type Standing = {
+  /** 0 = in the home, 1 = in its region, 2 = elsewhere. */
+  readonly distance: 0 | 1 | 2;
+  /** Place among the clusters that the home spills to, from 0; their number where it is none of them. */
+  readonly spill: number;
+  readonly price: number;
+};
+
+/** Pools that stand alike: `cluster/pool`, by which groups are found. */
+export type Tier = { readonly standing: Standing; readonly places: ReadonlySet<string> };
+
+/** `terms` of the score that won, by the order of `TERMS`; `standing` where the topology has preferences. */
+export type Placement = {
+  readonly agent: AgentId;
+  readonly terms: readonly number[];
+  readonly candidateCount: number;
+  readonly standing?: Standing;
+  readonly home?: Home | undefined;
+};
 
 /** Agents that are the same to every step: what can be said of one is said of all. */
 export class AgentGroup {
@@ -191,7 +218,11 @@ export class AgentGroup {
   readonly traits: ReadonlySet<SandboxTrait>;
   readonly zone: Zone;
   readonly cluster: string;
+  /** `<cluster>/<pool>`, each of them '' where its labels do not say. */
+  readonly place: string;
   readonly isEdge: boolean;
+  /** Of its members; undefined where they name none. */
+  pool: PoolNode | undefined;
   readonly members = new Set<AgentNode>();
   /** Members that may be offered something, in no useful order. */
   readonly available: AgentNode[] = [];
@@ -205,6 +236,7 @@ export class AgentGroup {
     this.traits = traits;
     this.zone = zone;
     this.cluster = labels['cluster'] ?? '';
+    this.place = `${this.cluster}/${labels['pool'] ?? ''}`;
     this.isEdge = labels['class'] === 'edge';
   }
 }
@@ -281,6 +313,11 @@ export class PoolNode {
   /** The lease that finds out whether the pool works again. */
   probe: { readonly agent: AgentNode; readonly token: LeaseToken } | undefined;
   readonly retries: RetryBudget;
+  /** What its agents may run together, by the topology, and what they do. */
+  limits: PoolLimits | undefined;
+  readonly used: { steps: number; cpuMillis: number; memoryBytes: number } = { steps: 0, cpuMillis: 0, memoryBytes: 0 };
+  /** Since a lease ended there last, a step was turned away because of the limits. */
+  turnedAway = false;
 
   constructor(name: string, ordinal: number, budget: number) {
     this.name = name;
@@ -319,6 +356,11 @@ export class RequirementClass {
   readonly timer: Timer<TimerOwner>;
   /** Groups whose agents fit when they are empty, in the order in which they appeared. */
   readonly groups = new Set<AgentGroup>();
+  /** The same by their place. */
+  readonly places = new Map<string, Set<AgentGroup>>();
+  /** Their places by how they stand to each home ('' = none) under `tiersOf`; forgotten when either changes. */
+  readonly tiers = new Map<string, readonly Tier[]>();
+  tiersOf: Topology | undefined;
   readonly queue: ClassQueue;
   /** Queued steps that wait for a better agent than the free ones. */
   readonly parked = new Set<StepNode>();
@@ -353,5 +395,22 @@ export class RequirementClass {
     this.cost = needs.cost;
     this.queue = queue;
     this.timer = new Timer<TimerOwner>(this, ordinal);
+  }
+
+  addGroup(group: AgentGroup): void {
+    this.groups.add(group);
+    const there = this.places.get(group.place);
+    if (there !== undefined) return void there.add(group);
+    this.places.set(group.place, new Set([group]));
+    this.tiers.clear();
+  }
+
+  deleteGroup(group: AgentGroup): void {
+    this.groups.delete(group);
+    const there = this.places.get(group.place);
+    there?.delete(group);
+    if (there?.size !== 0) return;
+    this.places.delete(group.place);
+    this.tiers.clear();
   }
 }

@@ -1,5 +1,7 @@
 import { canTake } from './fleet.ts';
-import type { AgentGroup, AgentNode, RequirementClass, StepNode } from './nodes.ts';
+import type { AgentGroup, AgentNode, Awaited, Home, RequirementClass, StepNode, Tier } from './nodes.ts';
+import { homeOf, homeWaitUntil, tiersOf } from './preference.ts';
+import { turnsAway } from './pool-limits.ts';
 import type { ResolvedAction } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -17,11 +19,18 @@ const FULL_WEIGHT_BYTES = 256 * 1024 * 1024;
 const PARTS_LOOKED_AT = 4;
 
 export type Choice =
-  | { readonly kind: 'agent'; readonly agent: AgentNode; readonly terms: readonly number[]; readonly candidateCount: number }
+  | {
+      readonly kind: 'agent';
+      readonly agent: AgentNode;
+      readonly terms: readonly number[];
+      readonly candidateCount: number;
+      readonly tier: Tier | undefined;
+      readonly home: Home | undefined;
+    }
   /** No available agent fits the class. */
   | { readonly kind: 'none' }
   /** Some fit the class, but this step waits for `awaited` (undefined = any that it does not avoid). */
-  | { readonly kind: 'wait'; readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined };
+  | { readonly kind: 'wait'; readonly until: number; readonly awaited: Awaited | undefined };
 
 type Patience = { readonly until: number; readonly awaited: ReadonlySet<AgentNode> | undefined };
 
@@ -31,8 +40,14 @@ const NOBODY: ReadonlySet<AgentNode> = new Set();
 const NO_PARTS: ResolvedAction['parts'] = [];
 
 export function choose(turn: Turn, step: StepNode, wanted: RequirementClass): Choice {
-  const sample = candidates(turn, step, wanted);
+  const home = turn.yard.fleet.prefers ? homeOf(turn.yard.fleet, step) : undefined;
+  const { sample, tier } = turn.yard.fleet.prefers ? nearestCandidates(turn, step, wanted, home) : plainCandidates(turn, step, wanted);
   if (sample.length === 0) return NONE;
+  if (home !== undefined && tier !== undefined && tier.standing.distance > 0 && !step.patienceOver) {
+    const bound = homeWaitUntil(turn.yard.fleet, step, home);
+    if (bound > turn.now && isOpenThere(turn, step, wanted, home))
+      return { kind: 'wait', until: bound, awaited: { kind: 'cluster', home } };
+  }
   const { until, awaited } = patience(turn, step, wanted);
   const liked = avoidsAny(step) ? sample.filter((agent) => !isAvoided(turn, step, agent)) : sample;
   if (liked.length === 0 && !step.patienceOver) {
@@ -40,8 +55,42 @@ export function choose(turn: Turn, step: StepNode, wanted: RequirementClass): Ch
     if (bound !== undefined && bound > turn.now) return { kind: 'wait', until: bound, awaited: undefined };
   }
   const usable = liked.length === 0 ? sample : liked;
-  if (awaited !== undefined && until > turn.now && !usable.some((agent) => awaited.has(agent))) return { kind: 'wait', until, awaited };
-  return best(turn, step, wanted, usable);
+  if (awaited !== undefined && until > turn.now && !usable.some((agent) => awaited.has(agent)))
+    return { kind: 'wait', until, awaited: { kind: 'holders', agents: awaited } };
+  const found = best(turn, step, wanted, usable);
+  return found.kind === 'agent' ? { ...found, tier, home } : found;
+}
+
+type Sampled = { readonly sample: readonly AgentNode[]; readonly tier: Tier | undefined };
+
+function plainCandidates(turn: Turn, step: StepNode, wanted: RequirementClass): Sampled {
+  return { sample: candidates(turn, step, wanted, wanted.groups, undefined), tier: undefined };
+}
+
+/** Candidates of the first tier with room; of a later one where the step would rather not go to any of those. */
+function nearestCandidates(turn: Turn, step: StepNode, wanted: RequirementClass, home: Home | undefined): Sampled {
+  let first: Sampled = { sample: [], tier: undefined };
+  for (const tier of tiersOf(turn.yard.fleet, wanted, home)) {
+    const sample = candidates(turn, step, wanted, groupsOf(wanted, tier), tier);
+    if (sample.length === 0) continue;
+    if (!avoidsAny(step) || sample.some((agent) => !isAvoided(turn, step, agent))) return { sample, tier };
+    if (first.tier === undefined) first = { sample, tier };
+  }
+  return first;
+}
+
+function* groupsOf(wanted: RequirementClass, { places }: Tier): Iterable<AgentGroup> {
+  for (const place of places) yield* wanted.places.get(place) ?? [];
+}
+
+/** Whether an agent of the home that fits takes work, so that waiting for it may be of use. */
+function isOpenThere(turn: Turn, step: StepNode, wanted: RequirementClass, home: Home): boolean {
+  const { fleet } = turn.yard;
+  for (const group of wanted.groups) {
+    if (group.cluster !== home.cluster) continue;
+    for (const agent of group.members) if (!isAvoided(turn, step, agent) && fleet.keeperOf(agent) === undefined) return true;
+  }
+  return false;
 }
 
 /** The candidate with the highest score; the first one of several. */
@@ -60,7 +109,14 @@ function best(turn: Turn, step: StepNode, wanted: RequirementClass, usable: read
     top = score;
   }
   if (agent === undefined || terms === undefined) return NONE;
-  return { kind: 'agent', agent, terms: termsOf(turn, step, wanted, agent, terms), candidateCount: usable.length };
+  return {
+    kind: 'agent',
+    agent,
+    terms: termsOf(turn, step, wanted, agent, terms),
+    candidateCount: usable.length,
+    tier: undefined,
+    home: undefined,
+  };
 }
 
 /** Whether the step would rather go elsewhere. */
@@ -73,11 +129,18 @@ function avoidsAny(step: StepNode): boolean {
   return step.record.avoid.length > 0 || step.rejectedBy !== undefined;
 }
 
-/** Agents with room for the class, at most as many as are scored: holders of inputs first, then a rotating sample. */
-function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): AgentNode[] {
+/** Agents of the groups with room for the class, at most as many as are scored: holders of inputs first, then a rotating sample. */
+function candidates(
+  turn: Turn,
+  step: StepNode,
+  wanted: RequirementClass,
+  groups: Iterable<AgentGroup>,
+  tier: Tier | undefined,
+): AgentNode[] {
   const { limits } = turn.yard;
   const found: AgentNode[] = [];
   for (const agent of holders(turn, step)) {
+    if (tier !== undefined && !tier.places.has(agent.group?.place ?? '')) continue;
     if (!canTake(agent, wanted)) continue;
     found.push(agent);
     if (found.length * 2 >= limits.candidatesScored) break;
@@ -85,8 +148,9 @@ function candidates(turn: Turn, step: StepNode, wanted: RequirementClass): Agent
   const holderCount = found.length;
   const avoids = avoidsAny(step);
   let likedCount = avoids ? found.filter((agent) => !isAvoided(turn, step, agent)).length : found.length;
-  for (const group of wanted.groups) {
+  for (const group of groups) {
     const { available } = group;
+    if (available.length > 0 && turnsAway(group.pool, wanted)) continue;
     for (let offset = 0; offset < available.length; offset += 1) {
       // An avoided agent does not fill the sample: there may be a better one behind it.
       if (found.length >= limits.candidatesScored && likedCount > 0) break;

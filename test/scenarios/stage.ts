@@ -14,10 +14,11 @@ import type { BuildSpec, StepSpec } from '../../coordinator/core/spec.ts';
 import type { ResolvedAction, StepState } from '../../coordinator/core/state.ts';
 import { PLAIN_STEP } from '../fixtures/plain-step.ts';
 
-/** What a test says of a step; `needs` are names whose outputs are no inputs. */
+/** What a test says of a step; `needs` are names whose outputs are no inputs, `takes` those whose outputs are. */
 export type StepSketch = Omit<Partial<StepSpec>, 'needs' | 'resources'> & {
   readonly name: string;
   readonly needs?: readonly string[];
+  readonly takes?: readonly string[];
   readonly resources?: Partial<Resources>;
 };
 
@@ -191,11 +192,11 @@ export class Stage {
   }
 }
 
-export function stepOf({ needs = [], resources = {}, ...rest }: StepSketch): StepSpec {
+export function stepOf({ needs = [], takes = [], resources = {}, ...rest }: StepSketch): StepSpec {
   return {
     ...PLAIN_STEP,
     ...rest,
-    needs: needs.map((step) => ({ step, outputs: false })),
+    needs: [...needs.map((step) => ({ step, outputs: false })), ...takes.map((step) => ({ step, outputs: true }))],
     resources: { ...PLAIN_STEP.resources, ...resources },
   };
 }

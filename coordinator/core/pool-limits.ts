@@ -1,0 +1,48 @@
+import { formatSizeBytes } from '../../base/quantity.ts';
+import type { AgentNode, PoolNode, RequirementClass } from './nodes.ts';
+
+/**
+ * What a pool's agents may run together, however much room they have: the topology says so, for what lies behind them (licences, a
+ * database, money). Leases count from their offer; those that were there when the limit came stay.
+ */
+
+type Use = { readonly steps: number; readonly cpuMillis: number; readonly memoryBytes: number };
+
+/** The agent's leases count towards the pool from now on, or no longer. */
+export function chargePool({ used }: PoolNode, { steps, cpuMillis, memoryBytes }: Use, sign: 1 | -1): void {
+  used.steps += sign * steps;
+  used.cpuMillis += sign * cpuMillis;
+  used.memoryBytes += sign * memoryBytes;
+}
+
+export function useOf(agent: AgentNode): Use {
+  return { steps: agent.leases.size, cpuMillis: agent.usedCpuMillis, memoryBytes: agent.usedMemoryBytes };
+}
+
+/** Whether the pool's limits leave no room for a step of the class; the pool remembers that it was asked. */
+export function turnsAway(pool: PoolNode | undefined, wanted: RequirementClass): boolean {
+  if (pool?.limits === undefined || isWithin(pool, wanted)) return false;
+  pool.turnedAway = true;
+  return true;
+}
+
+function isWithin({ limits = {}, used }: PoolNode, { resources }: RequirementClass): boolean {
+  const { steps = Infinity, cpuMillis = Infinity, memoryBytes = Infinity } = limits;
+  return used.steps < steps && used.cpuMillis + resources.cpuMillis <= cpuMillis && used.memoryBytes + resources.memoryBytes <= memoryBytes;
+}
+
+/** What of its limits keeps steps of the class from the pool, for people; undefined where nothing does. */
+export function limitText(pool: PoolNode, wanted: RequirementClass): string | undefined {
+  if (pool.limits === undefined || isWithin(pool, wanted)) return undefined;
+  const { limits, used } = pool;
+  const { cpuMillis, memoryBytes } = wanted.resources;
+  const parts: string[] = [];
+  if (limits.steps !== undefined && used.steps >= limits.steps) parts.push(`${used.steps} of at most ${limits.steps} steps`);
+  if (limits.cpuMillis !== undefined && used.cpuMillis + cpuMillis > limits.cpuMillis)
+    parts.push(`${used.cpuMillis}m of at most ${limits.cpuMillis}m CPU, and the step asks for ${cpuMillis}m`);
+  if (limits.memoryBytes !== undefined && used.memoryBytes + memoryBytes > limits.memoryBytes) {
+    const most = formatSizeBytes(limits.memoryBytes);
+    parts.push(`${formatSizeBytes(used.memoryBytes)} of at most ${most} of memory, and the step asks for ${formatSizeBytes(memoryBytes)}`);
+  }
+  return `pool ${pool.name} is at its limit: it runs ${parts.join(' and ')}`;
+}
