@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { topologySchemaText } from '../cli/commands/topology.ts';
 import { schemaText } from '../cli/commands/schema.ts';
+import { renderRules } from './alerts.ts';
 import { renderConfigPage } from './config-page.ts';
 import { renderErrorsPage } from './errors-page.ts';
 import { renderMetricsPage } from './metrics-page.ts';
@@ -12,6 +13,7 @@ const PAGES = [
   { path: 'docs/errors.md', text: renderErrorsPage() },
   { path: 'docs/config.md', text: await renderConfigPage() },
   { path: 'docs/metrics.md', text: renderMetricsPage() },
+  { path: 'deploy/alerts/switchyard.rules.yaml', text: renderRules() },
   { path: 'docs/switchyard.schema.json', text: schemaText() },
   { path: 'docs/switchyard.topology.schema.json', text: topologySchemaText() },
 ];

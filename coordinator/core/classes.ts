@@ -128,7 +128,8 @@ function costOf(resources: Resources): number {
   return Math.ceil(cost);
 }
 
-function contains(capacity: Resources, wanted: Resources): boolean {
+/** Whether the capacity is enough for one step alone. */
+export function contains(capacity: Resources, wanted: Resources): boolean {
   if (wanted.slots > capacity.slots || wanted.cpuMillis > capacity.cpuMillis || wanted.memoryBytes > capacity.memoryBytes) return false;
   for (const name in wanted.custom) if ((wanted.custom[name] ?? 0) > (capacity.custom[name] ?? 0)) return false;
   return true;

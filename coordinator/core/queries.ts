@@ -129,6 +129,10 @@ function poolView(yard: Yard, pool: PoolNode, now: TimeMs): PoolView {
     connected: members.filter((agent) => agent.connected).length,
     taking: members.filter((agent) => yard.fleet.keeperOf(agent) === undefined).length,
     running: members.reduce((sum, agent) => sum + agent.leases.size, 0),
+    slots: {
+      all: members.reduce((sum, agent) => sum + (agent.connected ? (agent.group?.capacity.slots ?? 0) : 0), 0),
+      used: members.reduce((sum, agent) => sum + (agent.connected ? agent.usedSlots : 0), 0),
+    },
     breaker: breakerView(pool.breaker, pool.errorCount, pool.errorsSince, pool.lastError),
     why: pool.breaker.kind === 'closed' ? undefined : poolText(pool, now),
     retriesLeft: Math.floor(budgetLeft(pool.retries, poolRetryBurst, poolRetryPerSecond, now)),

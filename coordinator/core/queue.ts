@@ -64,6 +64,15 @@ export class ClassQueue {
     this.#projects.update(queue);
   }
 
+  /** When the step could run that waits longest, Infinity where none waits; costs all of them. */
+  oldestReadyAt(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const project of this.#projects.items())
+      for (const build of project.builds.items())
+        for (const { record } of build.steps.items()) oldest = Math.min(oldest, record.readyAt ?? oldest);
+    return oldest;
+  }
+
   /** How many steps go before `step`, as well as can be told while shares change: others of its size take turns with it. */
   positionOf(step: StepNode): number {
     const own = step.queue;

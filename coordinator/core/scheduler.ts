@@ -25,6 +25,7 @@ import { ring } from './timeouts.ts';
 import { applyTopology, effectsOf, type TopologyEffects } from './topology.ts';
 import { Turn } from './turn.ts';
 import { takeSealed } from './unsealed.ts';
+import { waitingOf, type Waiting } from './waiting.ts';
 import { agentView, buildView, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, PoolView, StepView, YardCounts } from './view.ts';
 import { keyOf, Yard } from './yard.ts';
@@ -161,6 +162,11 @@ export class Scheduler {
   /** Numbers for metrics, as of the newest event. */
   counts(): YardCounts {
     return countsOf(this.#yard, this.#turn.now);
+  }
+
+  /** How queued steps wait, for metrics. */
+  waiting(): Waiting {
+    return waitingOf(this.#yard);
   }
 
   /** Sums over the life of this scheduler, for metrics. */

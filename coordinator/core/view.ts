@@ -83,6 +83,8 @@ export type PoolView = {
   readonly taking: number;
   /** Leases that its agents hold. */
   readonly running: number;
+  /** Slots of its connected agents, and those of them that leases take. */
+  readonly slots: { readonly all: number; readonly used: number };
   readonly breaker: BreakerPicture;
   /** Why it is held back; undefined while its breaker is closed. */
   readonly why: string | undefined;

@@ -19,6 +19,11 @@ export function shellMeasures(metrics: Metrics, clock: Clock): ShellMeasures {
     'Time from when a step could run until an agent accepted its first attempt.',
     SECONDS,
   );
+  const dispatch = metrics.histogram(
+    'switchyard_dispatch_seconds',
+    'Time from when an agent was chosen for a step until it accepted: the commit of the lease, the way there and back, the agent itself.',
+    SECONDS,
+  );
   const toStart = metrics.histogram(
     'switchyard_submit_to_start_seconds',
     'Time from the acceptance of a build until the command of a step that needs no other was started for the first time.',
@@ -27,9 +32,12 @@ export function shellMeasures(metrics: Metrics, clock: Clock): ShellMeasures {
   const note = (write: Extract<LedgerRecord, { kind: 'event' }>, core: CoreView): void => {
     const { event, build } = write;
     if (event.kind !== 'attempt-accepted' && event.kind !== 'attempt-started') return;
-    if (event.attempt !== 1) return;
     const step = core.step(stepIdOf(build, event.step));
     if (step === undefined) return;
+    const { state } = step.record;
+    if (event.kind === 'attempt-accepted' && state.kind === 'running')
+      dispatch.observe(Math.max(0, event.at - state.lease.grantedAt) / 1_000, {});
+    if (event.attempt !== 1) return;
     if (event.kind === 'attempt-accepted') queueWait.observe(Math.max(0, event.at - (step.record.readyAt ?? event.at)) / 1_000, {});
     else if (step.spec.needs.length === 0) {
       const acceptedAt = core.build(build)?.record.acceptedAt;

@@ -50,6 +50,25 @@ function stepMetrics(metrics: Metrics, shell: ShellOf): void {
     values: led(shell, ({ core }) => queues(core.counts().queues)),
   });
   metrics.read({
+    name: 'switchyard_queue_oldest_seconds',
+    help: 'How long the step has waited that could run and waits longest for an agent, those in a backoff left out; 0 where none waits.',
+    kind: 'gauge',
+    values: led(shell, ({ core, driver }) => {
+      const { oldestReadyAt } = core.waiting();
+      return just(oldestReadyAt === undefined ? 0 : Math.max(0, driver.now() - oldestReadyAt) / 1_000);
+    }),
+  });
+  metrics.read({
+    name: 'switchyard_unmatched_steps',
+    help:
+      'Queued steps that wait in vain as things are, by why. No agent has the `zone`, `selector`, `resources` or `sandbox` that they ask for, ' +
+      'or not all `together`, or there are `no-agents`; or all that have are `away`, `outside` the topology, `draining`, held back by a ' +
+      '`breaker`, `held` or `cordoned`, or that for `several` reasons.',
+    kind: 'gauge',
+    labels: ['why'],
+    values: led(shell, ({ core }) => byLabel('why', () => core.waiting().unmatched)()),
+  });
+  metrics.read({
     name: 'switchyard_scheduler_backlog',
     help: 'Decisions whose commit is under way. Growing: the ledger is slower than the work that comes.',
     kind: 'gauge',
@@ -113,6 +132,16 @@ function poolMetrics(metrics: Metrics, shell: ShellOf): void {
     values: each(({ name, connected, taking }) => [
       labelled(connected, { pool: name, state: 'connected' }),
       labelled(taking, { pool: name, state: 'taking' }),
+    ]),
+  });
+  metrics.read({
+    name: 'switchyard_pool_slots',
+    help: 'Slots of the connected agents of each pool: `all`, and those of them that steps use (`used`). One by the other is the utilisation.',
+    kind: 'gauge',
+    labels: ['pool', 'state'],
+    values: each(({ name, slots: { all, used } }) => [
+      labelled(all, { pool: name, state: 'all' }),
+      labelled(used, { pool: name, state: 'used' }),
     ]),
   });
   metrics.read({

@@ -7,6 +7,7 @@ import type { TopologyRevision } from '../core/state.ts';
 import type { TopologyEffects } from '../core/topology.ts';
 import type { Topology } from '../../topology/model.ts';
 import type { Tally } from '../core/tally.ts';
+import type { Waiting } from '../core/waiting.ts';
 import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, PoolView, StepView, YardCounts } from '../core/view.ts';
 
 /** What the scheduler shows of itself; it may be ahead of what is durable until the driver has settled. */
@@ -34,5 +35,7 @@ export interface CoreView {
   /** Agents of the pool `<cluster>/<pool>` that serve, in the order in which to do without them. */
   scaleInOrder(pool: string, now: TimeMs): readonly ScaleInCandidate[];
   counts(): YardCounts;
+  /** How queued steps wait. */
+  waiting(): Waiting;
   readonly tally: Readonly<Tally>;
 }

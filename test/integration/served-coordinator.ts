@@ -12,7 +12,7 @@ import { openForwarder } from '../../coordinator/rpc/forward.ts';
 import type { Role, RoleSource } from '../../coordinator/role/role.ts';
 import { openArchive, type Archive } from '../../coordinator/archive/archive.ts';
 import { DEFAULT_LOG_LIMITS, type LogLimits } from '../../coordinator/shell/logs.ts';
-import { startShell, type Shell } from '../../coordinator/shell/shell.ts';
+import { startShell, type Shell, type ShellMeasures } from '../../coordinator/shell/shell.ts';
 import { dial } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -52,6 +52,7 @@ export type ServedOptions = {
   readonly data: DataPlane;
   readonly timings?: Partial<Timings>;
   readonly logLimits?: Partial<LogLimits>;
+  readonly measures?: ShellMeasures;
 };
 
 export async function serveCoordinator(options: ServedOptions): Promise<ServedCoordinator> {
@@ -70,6 +71,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
       timings: options.timings ?? {},
       logLimits,
       signOfLifeMs: 20_000,
+      ...(options.measures === undefined ? {} : { measures: options.measures }),
       env,
     }),
   );
