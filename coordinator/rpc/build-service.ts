@@ -32,6 +32,7 @@ import type { Archive } from '../archive/archive.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Event } from '../core/event.ts';
 import type { BuildView } from '../core/view.ts';
+import type { Leader } from '../ledger/ledger.ts';
 import type { RoleSource } from '../role/role.ts';
 import { archivedEvents, archivedLog } from '../shell/archived-build.ts';
 import { newBuildId } from '../shell/build-ids.ts';
@@ -87,6 +88,8 @@ const STORE_AGAIN_MS = 2_000;
 const BACKLOG_MAX = 50_000;
 /** Longest wait for the ledger to say what time it is. */
 const LEDGER_TIME_MS = 500;
+/** Longest wait for the leader to say where its data plane is. */
+const LEADERS_WORD_MS = 1_000;
 /** Longest wait for somebody to lead, for calls that need a leader. */
 const LEADER_MS = 3_000;
 
@@ -140,15 +143,15 @@ export function buildService(options: BuildServiceOptions): ServedService {
   return { definition: loadProto().switchyard.v1.Build.service, handlers };
 }
 
-async function serverOf(options: BuildServiceOptions, caller: Caller, { signal }: Call): Promise<GetServerResponse> {
-  const nowMs = await timeOf(options, signal);
+async function serverOf(options: BuildServiceOptions, caller: Caller, call: Call): Promise<GetServerResponse> {
+  const nowMs = await timeOf(options, call.signal);
   const role = options.role.current();
   const leads = role.kind === 'leading';
   return {
     coordinatorRole: leads ? 'COORDINATOR_ROLE_LEADING' : 'COORDINATOR_ROLE_FOLLOWING',
     leaderAddress: leads ? options.address() : (role.leader?.address ?? ''),
     version: options.version,
-    dataAddress: options.dataAddress(),
+    dataAddress: leads ? options.dataAddress() : await dataAddressOf(role.leader, options, call),
     project: caller.project,
     scope: caller.scope,
     role: caller.role,
@@ -158,6 +161,26 @@ async function serverOf(options: BuildServiceOptions, caller: Caller, { signal }
     stepsPerBuildMax: LIMITS.stepsPerBuild,
     nowMs,
   };
+}
+
+/**
+ * The data plane that agents use, which is the leader's: what a caller leaves there they have without the store behind it. Where the
+ * leader does not say it soon, this coordinator's own.
+ */
+async function dataAddressOf(
+  leader: Leader | undefined,
+  { forwarder, dataAddress, env }: BuildServiceOptions,
+  call: Call,
+): Promise<string> {
+  if (leader === undefined || wasForwarded(call)) return dataAddress();
+  try {
+    // The leader's answer to the same method of the same service.
+    const answer = (await forwarder.unary(leader, 'getServer', {}, call, LEADERS_WORD_MS)) as GetServerResponse;
+    return answer.dataAddress ?? dataAddress();
+  } catch (error) {
+    env.log.debug('leader-not-asked', { leader: leader.address, error });
+    return dataAddress();
+  }
 }
 
 /** The time that builds' times are in, as near as this coordinator can tell: a ledger that is away is not waited for. */

@@ -6,8 +6,9 @@ import { loadProto } from '../../proto/load.ts';
 import type { DialTls } from '../../proto/tls.ts';
 import type { Leader } from '../ledger/ledger.ts';
 
-/** The unary calls that only the leader can answer. */
+/** The unary calls that only the leader can answer, or can answer best. */
 export type ForwardedMethod =
+  | 'getServer'
   | 'submitBuild'
   | 'listBuilds'
   | 'cancelBuild'
@@ -25,9 +26,9 @@ export type ForwardedMethod =
 export interface Forwarder extends Disposable {
   /**
    * What the leader answers. @throws {Fault} what it refuses with; NO_LEADER where nobody is known to lead, or where the call
-   * was handed on already: then the one that sent it here knows an old leader.
+   * was handed on already: then the one that sent it here knows an old leader. It waits no longer than `longestMs`.
    */
-  unary(leader: Leader | undefined, method: ForwardedMethod, request: object, call: Call): Promise<object>;
+  unary(leader: Leader | undefined, method: ForwardedMethod, request: object, call: Call, longestMs?: number): Promise<object>;
 }
 
 /** Marks a call that was handed on once. */
@@ -46,11 +47,11 @@ export function openForwarder(now: () => number, whyNoLeader: () => string | und
     return connection.client;
   };
   return {
-    async unary(leader, method, request, call) {
+    async unary(leader, method, request, call, longestMs = DEADLINE_MS) {
       if (leader === undefined || wasForwarded(call)) throw noLeader(whyNoLeader());
       const [authorization] = call.metadata.get('authorization');
       const metadata = { [MARK]: '1', ...(authorization === undefined ? {} : { authorization }) };
-      const deadlineMs = Math.min(DEADLINE_MS, Math.max(1, call.deadlineAt - now()));
+      const deadlineMs = Math.min(longestMs, Math.max(1, call.deadlineAt - now()));
       try {
         return await callUnary(clientOf(leader.address), method, request, { signal: call.signal, deadlineMs, metadata });
       } catch (error) {

@@ -8,7 +8,7 @@ import { instanceNameOf } from './instance-name.ts';
 import { NO_PROVENANCE, type Consumed } from '../../cache/entries/entry-store.ts';
 import type { Keepable } from './dependency-keeper.ts';
 import type { DependencyPlace } from './dependency-lookup.ts';
-import type { BuildCache, NeededOutputs, Resolvable } from './resolver.ts';
+import { isWhole, type BuildCache, type NeededOutputs, type Resolvable } from './resolver.ts';
 import type { FullOffer, OfferedDependency } from './sessions.ts';
 
 /** The instance name under which a build's blobs and results are kept; undefined where the build has gone. */
@@ -43,6 +43,21 @@ export function describeStep(core: CoreView, step: StepId, { cacheOf, entries }:
   const hasCaches = spec.dependencyCaches !== undefined && spec.dependencyCaches.length > 0;
   const dependencies: DependencyPlace | undefined = hasCaches ? { entries, project, scope } : undefined;
   return { spec, scope, needed, cache: cacheOf(instanceName), dependencies };
+}
+
+/** Whether all that an ended step left is there for its build; true where it left nothing. @throws {Fault} what the store throws */
+export async function isLeftThere(
+  core: CoreView,
+  step: StepId,
+  cacheOf: DescribedStores['cacheOf'],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const state = core.step(step)?.record.state;
+  const scope = core.build(buildOf(step))?.record.spec.scope;
+  const instanceName = instanceOf(core, buildOf(step));
+  const result = state?.kind === 'ended' ? resultOf(state.outcome) : undefined;
+  if (result === undefined || scope === undefined || instanceName === undefined) return true;
+  return await isWhole(result, scope, cacheOf(instanceName), signal);
 }
 
 /** What a step left behind: a step that failed may have outputs too, such as reports. */

@@ -225,12 +225,16 @@ async function graftAll(
 
 /** The needed steps of which something is gone that they left where it may be lost. */
 async function goneOf({ needed, scope, cache }: Resolvable, signal: AbortSignal): Promise<readonly string[]> {
-  const needs = new Needs(() => cache.store); // which is the build's own view already
   const gone: string[] = [];
   for (const { step, result, mayBeGone = false } of needed) {
-    if (mayBeGone && !(await needs.areThere({ project: '', scope }, encodeStepResult(result), signal))) gone.push(step);
+    if (mayBeGone && !(await isWhole(result, scope, cache, signal))) gone.push(step);
   }
   return gone;
+}
+
+/** Whether all that a result names is there for builds of the scope, whose cache it is. @throws {Fault} what the store throws */
+export function isWhole(result: StepResult, scope: string, { store }: Pick<BuildCache, 'store'>, signal: AbortSignal): Promise<boolean> {
+  return new Needs(() => store).areThere({ project: '', scope }, encodeStepResult(result), signal); // the view is the build's own already
 }
 
 function partsOf(result: StepResult): readonly { readonly root: Digest; readonly bytes: number }[] {

@@ -16,7 +16,7 @@ import { groupCommit, type AroundCommit } from '../ledger/group-commit.ts';
 import type { Ledger, Term } from '../ledger/ledger.ts';
 import type { CoreView } from './core-view.ts';
 import { openDependencyKeeper, type DependencyKeeper } from './dependency-keeper.ts';
-import { describeKeepable, describeOffer, describeStep, instanceOf } from './describe.ts';
+import { describeKeepable, describeOffer, describeStep, instanceOf, isLeftThere } from './describe.ts';
 import { startDriver, type Driver, type Receivers } from './driver.ts';
 import { logOf } from './log-target.ts';
 import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
@@ -200,7 +200,12 @@ function openParts({ env, ledger, logLimits, term, entries, staging, floorOf = (
     clock: env.clock,
     log: env.log,
   });
-  const sealer = openSealer({ staging, post: (event) => driver.post(event), log: env.log });
+  const sealer = openSealer({
+    staging,
+    isThere: (step, signal) => isLeftThere(core, step, cacheOf, signal),
+    post: (event) => driver.post(event),
+    log: env.log,
+  });
   const mayKeep = zoneGate({ core, floorOf, log: env.log });
   return { core, sessions, watch, resolver, publisher, keeper, sealer, logs, mayKeep };
 }

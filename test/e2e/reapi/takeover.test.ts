@@ -46,7 +46,7 @@ test(
     const leader = await yard.leader();
     const follower = yard.members.find((member) => member !== leader);
     if (follower === undefined) throw new Error('There is no follower');
-    using tool = openRawTool((await follower.ask()).dataAddress);
+    using tool = openRawTool(String((await follower.process.ready())['dataAddress']));
     const ran = join(yard.work, 'ran');
     const named: string[] = [];
     const go = join(yard.work, 'go');
