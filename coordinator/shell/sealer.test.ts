@@ -13,7 +13,7 @@ const EMPTY: StagingNow = { blobs: 0, away: undefined };
 function rig(looksMax = 100) {
   const there = new Set<StepId>();
   const posted: Event[] = [];
-  const seen = { staging: EMPTY as StagingNow, looks: 0, onLook: () => {} };
+  const seen: { staging: StagingNow; looks: number; onLook: () => void } = { staging: EMPTY, looks: 0, onLook: () => {} };
   const log = memoryLogger();
   const sealer = openSealer({
     staging: () => Promise.resolve(seen.staging),
