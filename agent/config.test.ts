@@ -22,6 +22,14 @@ test('another host is dialled over TLS, or in clear where that is said', () => {
   expect(parseAgentConfig({}, ['--coordinator', 'yard:2', '--tls-ca', 'system']).tlsCa).toBe('system');
 });
 
+test('an agent that enrols brings no other credential, and its token says how the coordinator is known', () => {
+  expect(parseAgentConfig({}, ['--coordinator', 'yard:2', '--enroll', 'swe1.x'])).toMatchObject({ enroll: 'swe1.x', tlsCa: undefined });
+  expect(parseAgentConfig({ SWITCHYARD_AGENT_ENROLL_FILE: '/f' }, ['--coordinator', 'yard:2'])).toMatchObject({ enrollFile: '/f' });
+  expect(problem(['--enroll', 'a', '--enroll-file', 'b'])).toContain('give one of the two');
+  expect(problem(['--enroll', 'a', '--tls-cert', 'c', '--tls-key', 'k'])).toContain('leave out --tls-cert');
+  expect(problem(['--enroll', 'a', '--token-file', 't'])).toContain('leave out --tls-cert, --token-file');
+});
+
 test('every option reaches the configuration', () => {
   const given: Readonly<Record<keyof typeof AGENT_OPTIONS.options, string | undefined>> = {
     coordinator: 'host:1',
@@ -31,6 +39,8 @@ test('every option reaches the configuration', () => {
     tlsServerName: 'yard',
     tlsCert: '/cert.pem',
     tlsKey: '/key.pem',
+    enroll: undefined,
+    enrollFile: undefined,
     insecure: undefined,
     id: 'edge-7',
     label: 'class=edge',
@@ -59,6 +69,8 @@ test('every option reaches the configuration', () => {
     tlsServerName: 'yard',
     tlsCert: '/cert.pem',
     tlsKey: '/key.pem',
+    enroll: undefined,
+    enrollFile: undefined,
     id: 'edge-7',
     labels: { class: 'edge' },
     workDir: '/work',

@@ -26,6 +26,16 @@ export const AGENT_OPTIONS = {
     },
     ...DIAL_TLS_OPTIONS,
     ...OWN_TLS_OPTIONS,
+    enroll: {
+      type: 'string',
+      help:
+        'An enrolment token of "switchyard cluster join". With it the agent makes a key, gets a certificate from the coordinator, keeps both ' +
+        'in its work directory and renews the certificate by itself. It is used once, so the option may stay when the agent starts again.',
+    },
+    enrollFile: {
+      type: 'path',
+      help: 'A file with the token, in its place; also of a token of a platform, such as a projected service-account token of Kubernetes.',
+    },
     insecure: {
       type: 'boolean',
       default: 'false',
@@ -80,6 +90,8 @@ export type AgentConfig = {
   readonly tlsServerName: string | undefined;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
+  readonly enroll: string | undefined;
+  readonly enrollFile: string | undefined;
   readonly id: string;
   readonly labels: Labels;
   readonly workDir: string;
@@ -117,8 +129,10 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
   if (options.metricsListen !== undefined && hostOf(options.metricsListen) === undefined)
     throw bad('--metrics-listen', `must be host:port, got "${options.metricsListen}"`);
   const coordinator = parseCoordinators(options.coordinator);
+  const enrols = options.enroll !== undefined || options.enrollFile !== undefined;
   const [problem] = [
-    ...dialTlsProblems(options, { '--coordinator': coordinator }),
+    ...enrolProblems(options),
+    ...(enrols ? [] : dialTlsProblems(options, { '--coordinator': coordinator })), // the token says how the coordinator is known
     ...serveTlsProblems({ ...options, zoneCa: [] }, { '--metrics-listen': options.metricsListen }),
   ];
   if (problem !== undefined) throw new Fault('CONFIG_INVALID', problem);
@@ -130,6 +144,8 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
     tlsServerName: options.tlsServerName,
     tlsCert: options.tlsCert,
     tlsKey: options.tlsKey,
+    enroll: options.enroll,
+    enrollFile: options.enrollFile,
     id,
     labels: parseLabels(options.label),
     workDir: options.workDir,
@@ -146,6 +162,21 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
     exitWithParent: options.exitWithParent,
     logLevel: options.logLevel,
   };
+}
+
+function enrolProblems({
+  enroll,
+  enrollFile,
+  tlsCert,
+  token,
+  tokenFile,
+}: Pick<AgentConfig, 'enroll' | 'enrollFile' | 'tlsCert' | 'token' | 'tokenFile'>): readonly string[] {
+  if (enroll === undefined && enrollFile === undefined) return [];
+  if (enroll !== undefined && enrollFile !== undefined) return ['--enroll goes without --enroll-file: give one of the two'];
+  const other = tlsCert === undefined ? (token ?? tokenFile) : tlsCert;
+  return other === undefined
+    ? []
+    : ['--enroll gives the agent its credential: leave out --tls-cert, --token-file and SWITCHYARD_AGENT_TOKEN'];
 }
 
 function parseCoordinators(text: string): string {

@@ -24,7 +24,7 @@ export async function runAgent(argv: readonly string[], variables: Environment):
   }
   const wishes = listen(config.exitWithParent);
   try {
-    await using agent = await startAgent(config, variables, { log: jsonLogger(config.logLevel), clock: systemClock });
+    await using agent = await startAgent(config, variables, { log: jsonLogger(config.logLevel), clock: systemClock }, wishes.early);
     wishes.pass(agent.session);
     const { session, sandbox } = agent;
     session.registered.then(
@@ -35,6 +35,7 @@ export async function runAgent(argv: readonly string[], variables: Environment):
     if (!end.ok) process.stderr.write(`${end.reason}\n`);
     return end.ok ? 0 : 1;
   } catch (error) {
+    if (wishes.early.aborted) return 0; // it waited to be let in
     return failed(error);
   }
 }
@@ -42,6 +43,8 @@ export async function runAgent(argv: readonly string[], variables: Environment):
 type Wishes = {
   /** Who is told of what was and will be wished. */
   readonly pass: (session: Pick<RunningAgent['session'], 'drain' | 'stop'>) => void;
+  /** Fires with a wish that comes before there is a session. */
+  readonly early: AbortSignal;
 };
 
 /** Listens from the start, so that a signal during start-up is not lost. */
@@ -49,7 +52,9 @@ function listen(withParent: boolean): Wishes {
   let session: Pick<RunningAgent['session'], 'drain' | 'stop'> | undefined;
   let drain: string | undefined;
   let stop: string | undefined;
+  const early = new AbortController();
   const tell = () => {
+    if (session === undefined) early.abort();
     if (stop !== undefined) session?.stop(stop);
     else if (drain !== undefined) session?.drain(drain);
   };
@@ -70,7 +75,8 @@ function listen(withParent: boolean): Wishes {
   return {
     pass(to) {
       session = to;
-      tell();
+      if (drain !== undefined || stop !== undefined) tell();
     },
+    early: early.signal,
   };
 }

@@ -21,13 +21,16 @@ import { serveAgentHealth } from './health.ts';
 import { detectHost } from './host.ts';
 import { sessionDialler } from './rpc/session-client.ts';
 import { openGrants, type AttemptGrants } from './grants.ts';
+import { stayIdentified } from './identity/identified.ts';
+import { keepCertificate, type IdentityClient } from './identity/keeper.ts';
+import { identityClient } from './rpc/identity-client.ts';
 import { startRunner, type RunnerOptions } from './runner.ts';
 import { openSandbox } from './sandbox/open.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import type { AgentProfile } from './session/event.ts';
 import { startSession, type Session } from './session/session.ts';
 import { watchSpace } from './space.ts';
-import { openSpool } from './spool/spool.ts';
+import { openSpool, type Spool } from './spool/spool.ts';
 import { openTier, type LocalTier } from './tier/tier.ts';
 import { claimWorkDir } from './work-dir.ts';
 import { openWorkspaces } from './workspace/workspace.ts';
@@ -44,14 +47,21 @@ const OWN_VARIABLE = /^SWITCHYARD_/;
 
 /**
  * Claims the work directory, tries the sandbox, takes up what an earlier life left behind and begins to dial.
- * `environment` is what steps may ask for by `passEnv`.
+ * `environment` is what steps may ask for by `passEnv`. While it waits for a
+ * coordinator to let it in, `early` ends it.
  * @throws {Fault} WRONG_STATE where another agent uses the directory; SANDBOX_UNAVAILABLE; CONFIG_INVALID for the token file.
  */
-export async function startAgent(config: AgentConfig, environment: Environment, env: Env): Promise<RunningAgent> {
+export async function startAgent(
+  config: AgentConfig,
+  environment: Environment,
+  env: Env,
+  early: AbortSignal = new AbortController().signal,
+): Promise<RunningAgent> {
   const dir = resolve(config.workDir);
   await using stack = new AsyncDisposableStack();
-  const link = linkOf(config, stack, env);
   stack.use(claimWorkDir(dir));
+  const client = identityClient(config.tlsServerName);
+  const link = await linkOf(config, dir, client, early, stack, env);
   const bootId = randomUUID();
   const journal = stack.use(openAttemptJournal(dir, { agent: config.id, bootId }, env));
   const spool = stack.use(openSpool({ dir: join(dir, 'spool'), bytesMax: config.spoolBytes, env }));
@@ -89,6 +99,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     readLog: (token, offset, length) => spool.readLog(token, offset, length),
     env,
   });
+  const identified = link.tls && stack.use(stayIdentified({ source: link.tls.source, client, prng: prngFrom(randomInt(2 ** 47)), env }));
   const profile = profileOf(config, bootId, sandbox);
   const prng = prngFrom(randomInt(2 ** 47));
   const onDataPlane = plane.moveTo;
@@ -96,7 +107,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
     startSession({
       profile,
       prng,
-      dialler: measured.dialler(grants.dialler(dialler)),
+      dialler: measured.dialler(grants.dialler(identified?.dialler(dialler) ?? dialler)),
       spool,
       executor: grants.executor(measured.executor(executor)),
       journal,
@@ -104,15 +115,7 @@ export async function startAgent(config: AgentConfig, environment: Environment, 
       env,
     }),
   );
-  measured.watch({
-    spoolBytes: () => spool.usedBytes,
-    spoolBytesMax: config.spoolBytes,
-    breakers: () => [breaker.view()],
-    tierBytes: () => tier.usedBytes,
-    tierBytesMax: config.cacheBytes,
-    restores: tier.restores,
-    direct,
-  });
+  watchNumbers(config, { measured, spool, breaker, tier, direct });
   await serveNumbers(config, measured, session, stack, env);
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
@@ -190,16 +193,58 @@ function openPlane({
   };
 }
 
+type Measured = {
+  readonly measured: AgentMetrics;
+  readonly spool: Spool;
+  readonly breaker: Breaker;
+  readonly tier: LocalTier;
+  readonly direct: DirectFetcher;
+};
+
+function watchNumbers(config: AgentConfig, { measured, spool, breaker, tier, direct }: Measured): void {
+  measured.watch({
+    spoolBytes: () => spool.usedBytes,
+    spoolBytesMax: config.spoolBytes,
+    breakers: () => [breaker.view()],
+    tierBytes: () => tier.usedBytes,
+    tierBytesMax: config.cacheBytes,
+    restores: tier.restores,
+    direct,
+  });
+}
+
 async function serveNumbers(config: AgentConfig, measured: AgentMetrics, session: Session, stack: AsyncDisposableStack, env: Env) {
   if (config.metricsListen === undefined) return;
   const tls = stack.use(openServeTls({ ...config, zoneCa: [] }, env.log));
   stack.use(await serveAgentHealth({ listen: config.metricsListen, tls }, measured, session, env));
 }
 
-/** How the coordinator is reached, and what is shown to it. @throws {Fault} CONFIG_INVALID */
-function linkOf(config: AgentConfig, stack: AsyncDisposableStack, env: Env): Link {
-  const source = stack.use(openDialTls(config, env.log));
-  return { address: config.coordinator, token: tokenOf(config), tls: source && { source, serverName: config.tlsServerName } };
+/** How the coordinator is reached, and what is shown to it. @throws {Fault} CONFIG_INVALID; UNAUTHENTICATED, FORBIDDEN for the enrolment */
+async function linkOf(
+  config: AgentConfig,
+  dir: string,
+  client: IdentityClient,
+  early: AbortSignal,
+  stack: AsyncDisposableStack,
+  env: Env,
+): Promise<Link> {
+  const { coordinator: address, enroll, enrollFile, tlsServerName: serverName, tlsCa } = config;
+  if (enroll === undefined && enrollFile === undefined) {
+    const source = stack.use(openDialTls(config, env.log));
+    return { address, token: tokenOf(config), tls: source && { source, serverName } };
+  }
+  const kept = {
+    path: join(dir, 'identity.pem'),
+    agentId: config.id,
+    token: enroll === undefined ? { file: enrollFile ?? '' } : { text: enroll },
+    tlsCa,
+    addresses: address.split(','),
+    client,
+    prng: prngFrom(randomInt(2 ** 47)),
+    env,
+  };
+  const { source } = stack.use(await keepCertificate(kept, early));
+  return { address, token: undefined, tls: { source, serverName } };
 }
 
 function tokenOf(config: AgentConfig): Secret | undefined {

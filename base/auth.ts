@@ -18,6 +18,8 @@ export type Identity =
       readonly zone: Zone;
       /** The only id under which it may register. @default any: several agents may share a token */
       readonly id?: string;
+      /** The certificate that says so. @default a token did */
+      readonly certificate?: { readonly uri: string; readonly serial: string; readonly validTo: TimeMs };
     }
   /** A process of ours, such as a coordinator in front of the data plane. */
   | { readonly kind: 'service'; readonly name: string }
@@ -130,7 +132,7 @@ export function tokenAuthenticator(
 function certified(certificate: PeerCertificate, now: TimeMs): Identity {
   const refused = (why: string) => new Fault('UNAUTHENTICATED', `The client's certificate counts for nothing here: ${why}`);
   if (certificate.kind === 'refused') throw refused(certificate.why);
-  const { uri, zone, validTo } = certificate;
+  const { uri, zone, serial, validTo } = certificate;
   if (now >= validTo) throw refused(`it expired at ${new Date(validTo).toISOString()}`);
   const agent = parseAgentUri(uri);
   const scaler = parseScalerUri(uri);
@@ -138,7 +140,7 @@ function certified(certificate: PeerCertificate, now: TimeMs): Identity {
   if (named === undefined) throw refused(`${uri} names no agent, which would be spiffe://…/zone/…/cluster/…/pool/…/agent/…`);
   if (named.zone !== zone) throw refused(`it names the zone ${named.zone}, and the authority of the zone ${zone} has signed it`);
   if (agent === undefined) return { kind: 'scaler', name: `${named.cluster}/${scaler?.name}`, cluster: named.cluster };
-  return { kind: 'agent', name: `${agent.cluster}/${agent.pool}/${agent.id}`, ...agent };
+  return { kind: 'agent', name: `${agent.cluster}/${agent.pool}/${agent.id}`, ...agent, certificate: { uri, serial, validTo } };
 }
 
 /** @throws {Fault} UNAUTHENTICATED */

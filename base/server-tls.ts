@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import type { PeerCertificate } from './auth.ts';
+import { certificatesIn } from './enrolment-token.ts';
 import { Fault } from './fault.ts';
 import type { Logger } from './log.ts';
 import { uriAmong } from './spiffe.ts';
@@ -31,7 +32,7 @@ export type ServerTlsOptions = {
 export function openServerTls({ tlsCert, tlsKey, zoneCa }: ServerTlsOptions, log: Logger): ServerTls {
   const zones = parseZoneCas(zoneCa);
   const source = openTlsFiles({ ca: zones.map(({ path }) => path), cert: tlsCert, key: tlsKey }, log);
-  const read = () => zones.flatMap(({ zone, path }) => certificatesIn(path).map((certificate) => ({ zone, certificate })));
+  const read = () => zones.flatMap(({ zone, path }) => authoritiesIn(path).map((certificate) => ({ zone, certificate })));
   let authorities = read();
   const watch = source.onChange(() => (authorities = read()));
   return {
@@ -55,19 +56,16 @@ export function openServerTls({ tlsCert, tlsKey, zoneCa }: ServerTlsOptions, log
 }
 
 /** @throws {Fault} CONFIG_INVALID */
-export function parseZoneCas(words: readonly string[]): readonly { readonly zone: Zone; readonly path: string }[] {
+export function parseZoneCas(words: readonly string[], flag = '--zone-ca'): readonly { readonly zone: Zone; readonly path: string }[] {
   return words.map((word) => {
     const equals = word.indexOf('=');
     const zone = ZONES.find((known) => known === word.slice(0, equals));
     const path = word.slice(equals + 1);
     if (zone !== undefined && path !== '') return { zone, path };
-    throw new Fault('CONFIG_INVALID', `--zone-ca "${word}" must be a zone and a file, such as trusted=/etc/switchyard/trusted-ca.pem`, {
-      field: 'zoneCa',
-    });
+    throw new Fault('CONFIG_INVALID', `${flag} "${word}" must be a zone and a file, such as trusted=/etc/switchyard/trusted-ca.pem`);
   });
 }
 
-function certificatesIn(path: string): readonly X509Certificate[] {
-  const blocks = readFileSync(path, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
+function authoritiesIn(path: string): readonly X509Certificate[] {
+  return certificatesIn(readFileSync(path, 'utf8')).map((block) => new X509Certificate(block));
 }

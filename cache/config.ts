@@ -51,6 +51,10 @@ export const CACHE_OPTIONS = {
       help: 'Address of a coordinator, host:port, to which actions are handed on that build tools want run; the one that starts it names itself.',
     },
     tokensFile: { type: 'path', help: 'Who may connect: a JSON file of token hashes.' },
+    denialsFile: {
+      type: 'path',
+      help: 'Who is refused, whatever it shows: a JSON file that the coordinator writes. Read again when it changes; none is an empty one.',
+    },
     signingKeyFile: {
       type: 'path',
       help:

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isLoopback } from '../base/address.ts';
 import { exchangeable, parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
+import { exchangeableDenials, parseDenials, withDenials, type Denials } from '../base/denials.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
@@ -43,19 +44,9 @@ const DRAIN_MS = 3_000;
  * STORE_UNAVAILABLE
  */
 export async function startCache(config: CacheConfig, env: Env, others?: Others): Promise<RunningCache> {
-  const authenticator = exchangeable(authenticatorOf(config));
   await using stack = new AsyncDisposableStack();
-  if (config.tokensFile !== undefined) {
-    const reread = () => {
-      try {
-        authenticator.exchange(authenticatorOf(config));
-        env.log.info('tokens-reread', { path: config.tokensFile });
-      } catch (error) {
-        env.log.error('tokens-not-reread', { path: config.tokensFile, error });
-      }
-    };
-    stack.use(watchForChange(config.tokensFile, reread));
-  }
+  const denials = keptDenials(config, env, stack);
+  const authenticator = keptAuthenticator(config, denials, env, stack);
   const { keys, grantKey } = keptSigningKeys(config, env, stack);
   const measured = stack.use(openDataMetrics(others?.name));
   const removed = removeOldResults(config.dir, env);
@@ -96,9 +87,18 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
       env: { ...env, onCall: measured.called },
     }),
   );
-  const server = stack.use(await serve({ listen: config.listen, services: served.services, authenticator, tls, env, drainMs: DRAIN_MS }));
+  const server = stack.use(
+    await serve({ listen: config.listen, services: served.services, authenticator, denials, tls, env, drainMs: DRAIN_MS }),
+  );
   const { httpListen, metricsListen } = config;
-  const tools = { dir: config.dir, bodyBytesMax: config.httpBodyBytes, drainMs: DRAIN_MS, authenticator, tls, onCall: measured.called };
+  const tools = {
+    dir: config.dir,
+    bodyBytesMax: config.httpBodyBytes,
+    drainMs: DRAIN_MS,
+    authenticator,
+    tls,
+    onCall: measured.called,
+  };
   const store = { ...disk, storeOf };
   const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, store, listen: httpListen }, env));
   const numbers = { measured, storeOf, others };
@@ -142,6 +142,40 @@ function keptSigningKeys(
     return verdict.kind === 'bad' ? first.open(text, now) : verdict;
   };
   return { keys, grantKey: { seal: (grant) => newest.seal(grant), open } };
+}
+
+/** Who calls, by the file as it is. @throws {Fault} CONFIG_INVALID */
+function keptAuthenticator(config: CacheConfig, denials: Denials | undefined, env: Env, stack: AsyncDisposableStack): Authenticator {
+  const authenticator = exchangeable(authenticatorOf(config));
+  const { tokensFile: path } = config;
+  if (path !== undefined) {
+    const reread = () => {
+      try {
+        authenticator.exchange(authenticatorOf(config));
+        env.log.info('tokens-reread', { path });
+      } catch (error) {
+        env.log.error('tokens-not-reread', { path, error });
+      }
+    };
+    stack.use(watchForChange(path, reread));
+  }
+  return denials === undefined ? authenticator : withDenials(authenticator, denials);
+}
+
+/** Who is refused, by the file as it is. */
+function keptDenials({ denialsFile: path }: CacheConfig, env: Env, stack: AsyncDisposableStack): Denials | undefined {
+  if (path === undefined) return undefined;
+  const denials = exchangeableDenials(() => env.clock.now());
+  const read = () => {
+    try {
+      denials.exchange(existsSync(path) ? parseDenials(readFileSync(path, 'utf8')) : []);
+    } catch (error) {
+      env.log.error('denials-not-reread', { path, error });
+    }
+  };
+  read();
+  stack.use(watchForChange(path, read));
+  return denials;
 }
 
 function authenticatorOf(config: CacheConfig): Authenticator {

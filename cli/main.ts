@@ -10,7 +10,9 @@ const PROCESSES: Readonly<Record<string, (argv: readonly string[], env: Environm
 /** The command line from its arguments to the end of the process. */
 export async function main(argv: readonly string[], env: Environment): Promise<never> {
   const [command = '', ...rest] = argv;
-  const run = Object.hasOwn(PROCESSES, command) ? PROCESSES[command] : undefined;
+  const isAbout = command === 'agent' && ['revoke', 'allow'].includes(rest[0] ?? ''); // about an agent, and none itself
+  const isProcess = Object.hasOwn(PROCESSES, command) && !isAbout;
+  const run = isProcess ? PROCESSES[command] : undefined;
   // What is still open, such as an idle connection, does not keep a process that is done.
   process.exit(run === undefined ? await commandLine(argv, env) : await run(rest, env));
 }

@@ -4,6 +4,7 @@ import { suggest } from '../base/suggest.ts';
 import { BUILD_VERDICTS } from './build-view.ts';
 import { addAuthorityCommands } from './program-ca.ts';
 import { addCacheCommands } from './program-cache.ts';
+import { addIdentityCommands } from './program-identity.ts';
 import { addTokenCommands } from './program-token.ts';
 import { addTopologyCommands } from './program-topology.ts';
 import type { CommonOptions } from './session.ts';
@@ -231,7 +232,8 @@ function addLocalCommands(program: Command, runner: Runner): void {
     );
   // Their options are their own: main.ts hands these two on before anything here sees them.
   program.command('coordinator').description('Run a coordinator. Options: switchyard coordinator --help');
-  program.command('agent').description('Run an agent. Options: switchyard agent --help');
+  const agent = program.command('agent').description('Run an agent. Options: switchyard agent --help');
+  addIdentityCommands(program, agent, runner, { withServer, wholeNumber });
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number {

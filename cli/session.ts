@@ -53,12 +53,17 @@ export async function openServer(session: Session): Promise<BuildServer> {
 /** Connects to it. Where it is several servers, the first change from one to another is said. */
 export async function connect(located: Located, session: Session): Promise<BuildServer> {
   const { connectBuildServer } = await import('./rpc/client.ts');
+  return connectBuildServer(located.link, onMoved(session));
+}
+
+/** Says the first change from one server to another. */
+export function onMoved(session: Session): (from: string, to: string, why: Fault) => void {
   let said = false;
-  return connectBuildServer(located.link, (from, to, why) => {
+  return (from, to, why) => {
     const what = why.code === 'PEER_UNAVAILABLE' || why.code === 'DEADLINE' ? 'cannot be reached' : 'cannot help at the moment';
     if (!said) say(session, `switchyard: ${from} ${what} (${plainReason(why)}): going on with ${to}`);
     said = true;
-  });
+  };
 }
 
 /** A fault with the server's address, where that helps. */

@@ -3,6 +3,7 @@ import { hostOf, isLoopback } from '../base/address.ts';
 import { isProject, isScope } from '../base/caller.ts';
 import { Fault } from '../base/fault.ts';
 import { LOG_OPTIONS } from '../base/log.ts';
+import { parseZoneCas } from '../base/server-tls.ts';
 import { DIAL_TLS_OPTIONS, SERVE_TLS_OPTIONS, serveTlsProblems } from '../base/tls-options.ts';
 import { parseFloors, parseQuotas, SCOPE_OPTIONS } from '../cache/quotas.ts';
 import { LEDGER_REDIS_OPTIONS } from './ledger/redis/config.ts';
@@ -54,6 +55,34 @@ export const COORDINATOR_OPTIONS = {
     tokensFile: { type: 'path', help: 'JSON file of hashed tokens of callers, agents and services.' },
     ...SERVE_TLS_OPTIONS,
     tlsCa: DIAL_TLS_OPTIONS.tlsCa,
+    zoneCaKey: {
+      type: 'list',
+      help:
+        'The key of the authority of a zone, as ZONE=FILE of PEM; may be repeated. Agents of the zone that bring an enrolment token, and ' +
+        'those that renew, get their certificates from this coordinator.',
+    },
+    certificateLife: {
+      type: 'duration',
+      default: '1h',
+      min: 10_000,
+      max: 2_592_000_000,
+      help: "How long an agent's certificate counts; the agent has the next one at half of it.",
+    },
+    certificateGrace: {
+      type: 'duration',
+      default: '24h',
+      min: 0,
+      max: 2_592_000_000,
+      help: 'How long after its end the key of a certificate does for another, so that an agent that was away comes back by itself.',
+    },
+    trustDomain: { type: 'string', default: 'switchyard', help: "The trust domain in the names of agents' certificates." },
+    auditRecords: {
+      type: 'int',
+      default: '20000',
+      min: 100,
+      max: 1_000_000,
+      help: 'How many records are kept of what was done, and as many of what was refused; "switchyard audit list" shows them.',
+    },
     signingKeyFile: {
       type: 'path',
       help:
@@ -219,9 +248,21 @@ function tlsProblems(config: CoordinatorConfig): readonly string[] {
     '--metrics-listen': config.metricsListen,
     '--data-metrics-listen': config.dataMetricsListen,
   };
-  const problems = serveTlsProblems(config, listens);
+  const problems = [...serveTlsProblems(config, listens), ...issuerProblems(config)];
   if (config.tlsCert === undefined || config.tlsCa !== undefined) return problems;
   return [...problems, '--tls-ca is required with --tls-cert: the authority by which its data plane and other coordinators are known'];
+}
+
+function issuerProblems({ zoneCa, zoneCaKey, trustDomain }: CoordinatorConfig): readonly string[] {
+  const problems = /^[a-z0-9._-]{1,255}$/.test(trustDomain) ? [] : ['--trust-domain must be 1 to 255 of a-z, 0-9, ".", "_" and "-"'];
+  try {
+    const known = new Set(parseZoneCas(zoneCa).map(({ zone }) => zone));
+    for (const { zone } of parseZoneCas(zoneCaKey, '--zone-ca-key'))
+      if (!known.has(zone)) problems.push(`--zone-ca-key names the zone ${zone}: give --zone-ca ${zone}=FILE with its certificate`);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  return problems;
 }
 
 /** What coordinators that share a ledger need to be told. */

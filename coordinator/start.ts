@@ -30,6 +30,11 @@ import { isLocalOnly, type CoordinatorConfig } from './config.ts';
 import { startDataPlane, type DataPlaneProcess } from './data-plane.ts';
 import { storeArgs } from './store-args.ts';
 import { watchHealth, type Health, type Verdict } from './health.ts';
+import { openMemoryIdentityStore } from './identity/memory-store.ts';
+import { openIdentity, type IdentityParts } from './identity/open.ts';
+import { openRedisIdentityStore } from './identity/redis-store.ts';
+import { openSqliteIdentityStore } from './identity/sqlite-store.ts';
+import type { IdentityStore } from './identity/store.ts';
 import { openMemoryLedger } from './ledger/memory.ts';
 import { openCoordinatorMetrics, type CoordinatorMetrics } from './metrics/metrics.ts';
 import { redisDependency, whyAway } from './redis-dependency.ts';
@@ -41,6 +46,7 @@ import type { RoleMachine } from './role/role.ts';
 import { agentService } from './rpc/agent-service.ts';
 import { buildService } from './rpc/build-service.ts';
 import { openForwarder } from './rpc/forward.ts';
+import { identityService } from './rpc/identity-service.ts';
 import { reapiServices } from './rpc/reapi/execution-service.ts';
 import { logStreamService } from './rpc/reapi/log-stream-service.ts';
 import type { LedgerReads } from './rpc/reads.ts';
@@ -104,25 +110,18 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
   const now = () => env.clock.now();
   const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow()), ground.peers));
-  const common = { role: roles, dataAddress: () => dataAddress, env };
+  const floorOf = parseFloors(config.scopeZone);
+  const common = { role: roles, dataAddress: () => dataAddress, storeFor, floorOf, ...ground.identity, env };
   let address = config.address ?? config.listen;
   const services = [
-    buildService({
-      ...common,
-      floorOf: parseFloors(config.scopeZone),
-      dependencies,
-      reads,
-      forwarder,
-      archive,
-      storeFor,
-      address: () => address,
-      version,
-    }),
+    buildService({ ...common, dependencies, reads, forwarder, archive, address: () => address, version }),
     agentService({ ...common, logLimits, grants: ground.grants }),
     scalerService({ role: roles, relay: stack.use(new Relay(now, ground.peers)), vouching, env }),
-    ...toolServices(config, { ...common, storeFor, interest }, ground.peers, stack),
+    identityService(common),
+    ...toolServices(config, { ...common, interest }, ground.peers, stack),
   ];
-  const server = stack.use(await serve({ listen: config.listen, services, authenticator, tls, env, drainMs: config.drain }));
+  const at = { listen: config.listen, drainMs: config.drain };
+  const server = stack.use(await serve({ ...at, ...common, services, authenticator, tls }));
   address = config.address ?? server.address;
   plane.relayTo(dialledAddress(server.address));
   server.setReady(false);
@@ -216,6 +215,8 @@ async function settled(roles: RoleMachine, withinMs: number | undefined): Promis
 }
 
 type OpenLedger = RoleLedger & {
+  /** What coordinators on the ledger know together of identities. */
+  readonly identities: IdentityStore;
   /** How its connections are, where it has some. */
   readonly redis: (() => RedisLedgerState) | undefined;
   /** Sees to it that all coordinators on the ledger use one directory of blobs. @throws {Fault} CONFIG_INVALID, LEDGER_UNAVAILABLE */
@@ -235,6 +236,7 @@ type Ground = {
   readonly entries: EntryClient;
   readonly archive: Archive;
   readonly tokens: Tokens;
+  readonly identity: IdentityParts;
   readonly grants: GrantSource;
   /** The keys that all coordinators of the yard share. */
   readonly keyring: Keyring;
@@ -259,9 +261,10 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const key = rereadableGrantKey(signingKeyFile, keyring);
   const peers = dialTlsOf(config, stack, env);
   const ownName = ownNameOf(tls);
+  const denialsFile = join(stateDir, 'denials.json');
   const planePlan = {
     listen: config.dataListen,
-    args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, signingKeyFile, serverName: ownName }),
+    args: dataPlaneArgs(config, { blobsDir, tokensFile: tokens.dataTokensFile, denialsFile, signingKeyFile, serverName: ownName }),
     prepare: async () => {
       key.reread(); // as the data plane is about to: the file may have been exchanged
       await tokens.writeDataTokens();
@@ -274,6 +277,7 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   starting[1].then((started) => stack.use(started)).catch(() => {}); // below it is thrown
   await Promise.allSettled(starting);
   const [ledger, plane] = await Promise.all(starting);
+  const identity = stack.use(await openIdentityOf(config, ledger.identities, denialsFile, env));
   const breaker = storeBreaker(env);
   const link = { address: dialledAddress(plane.address), token: tokens.service, tls: peers && { ...peers, serverName: ownName } };
   const data = stack.use(openDataPlane({ link, instanceName: '', env, guard: { breaker, whileOpen: 'refuse' } }));
@@ -281,7 +285,13 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
-  return { ledger, breaker, plane, data, entries, archive, tokens, grants: { key, control }, keyring, tls, peers };
+  return { ledger, breaker, plane, data, entries, archive, tokens, identity, grants: { key, control }, keyring, tls, peers };
+}
+
+function openIdentityOf(config: CoordinatorConfig, store: IdentityStore, denialsFile: string, env: Env) {
+  const { certificateLife: lifeMs, certificateGrace: graceMs, auditRecords } = config;
+  const source = `coordinator ${config.address ?? config.listen}`;
+  return openIdentity({ store, issuer: { ...config, lifeMs, graceMs }, denialsFile, auditRecords, source, env });
 }
 
 /** How processes of the yard are dialled, which know each other by tokens. @throws {Fault} CONFIG_INVALID */
@@ -336,19 +346,25 @@ async function openLedger(
   stack: AsyncDisposableStack,
   env: Env,
 ): Promise<OpenLedger> {
-  if (config.ledger === 'memory') return { kind: 'own', ledger: stack.use(openMemoryLedger({ clock: env.clock })), ...ALONE };
+  if (config.ledger === 'memory') {
+    const ledger = stack.use(openMemoryLedger({ clock: env.clock }));
+    return { kind: 'own', ledger, identities: openMemoryIdentityStore(), ...ALONE };
+  }
   if (config.ledger === 'sqlite') {
     const synchronous = config.synchronous === 'full' ? 'FULL' : 'NORMAL';
     return {
       kind: 'own',
       ledger: stack.use(await openSqliteLedger({ path: join(stateDir, 'ledger.sqlite'), synchronous, env })),
+      identities: stack.use(openSqliteIdentityStore(join(stateDir, 'identity.sqlite'))),
       ...ALONE,
     };
   }
-  const ledger = stack.use(await openRedisLedger({ config: ledgerRedisFrom(config), env }));
+  const redis = ledgerRedisFrom(config);
+  const ledger = stack.use(await openRedisLedger({ config: redis, env }));
+  const identities = stack.use(openRedisIdentityStore(redis, () => ledger.waitsForDisk(), env));
   const claim = (signal: AbortSignal) => claimStore(ledger, sharedStoreOf(config, blobsDir), signal);
   await claim(new AbortController().signal);
-  return { kind: 'shared', ledger, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state(), claim };
+  return { kind: 'shared', ledger, identities, hints: stack.use(openHintFeed(ledger, env.log)), redis: () => ledger.state(), claim };
 }
 
 /** What a coordinator does once it leads. */
@@ -411,6 +427,7 @@ function localAdmin(config: CoordinatorConfig): Identity {
 type DataPlaneFiles = {
   readonly blobsDir: string;
   readonly tokensFile: string;
+  readonly denialsFile: string;
   readonly signingKeyFile: string;
   readonly serverName: string | undefined;
 };
@@ -419,7 +436,7 @@ function dataPlaneArgs(config: CoordinatorConfig, files: DataPlaneFiles): readon
   const local = isLocalOnly(config) && config.allowLocal;
   return [
     ...['--dir', files.blobsDir, '--max-bytes', String(config.cacheBytes), '--log-level', config.logLevel],
-    ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile],
+    ...['--tokens-file', files.tokensFile, '--signing-key-file', files.signingKeyFile, '--denials-file', files.denialsFile],
     ...(config.listen.endsWith(':0') ? [] : ['--coordinator', dialledAddress(config.listen)]), // it is told of one that is found later
     ...tlsArgs(config, files.serverName),
     ...config.scopeQuota.flatMap((quota) => ['--scope-quota', quota]),

@@ -1,7 +1,10 @@
 import type { Metadata, ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { assert } from '../base/assert.ts';
-import type { Authenticator, Evidence, Identity } from '../base/auth.ts';
-import { permissionOf, permit } from './permissions.ts';
+import type { AuditSink } from '../base/audit.ts';
+import { nameOf, type Authenticator, type Evidence, type Identity } from '../base/auth.ts';
+import { isFault, type Fault } from '../base/fault.ts';
+import type { OpenCalls } from './open-calls.ts';
+import { permissionOf, permit, type Permission } from './permissions.ts';
 
 /** What of a call tells who makes it. */
 type Caller = { readonly metadata: Metadata; getPeer(): string };
@@ -11,42 +14,93 @@ export type Admitting = {
   readonly authenticator: Authenticator;
   /** What is known of the connection from that peer, host:port, where it is one over TLS. */
   readonly tlsOf: (peer: string) => Evidence['tls'];
+  /** Takes note of calls that are refused for who makes them. @default nobody */
+  readonly audit?: AuditSink | undefined;
+  /** Ends streams whose credential counts no more. @default nobody does */
+  readonly openCalls?: OpenCalls | undefined;
 };
 
-/** Who makes a call, if that one may. @throws {Fault} UNAUTHENTICATED, FORBIDDEN */
-type Admission = () => Identity | Promise<Identity>;
+/** A call before its handler. */
+export interface Admission {
+  /** Who makes the call, if that one may; undefined where everybody may. @throws {Fault} UNAUTHENTICATED, FORBIDDEN */
+  admit(): Promise<Identity | undefined>;
+  /** Lets the call, a stream, be ended once its credential counts no more. */
+  opened(abort: (fault: Fault) => void): Disposable | undefined;
+  /** Takes note of why the call failed, where that is who makes it. */
+  failed(error: unknown): void;
+  /** host:port of the connection. */
+  readonly peer: string;
+}
 
 const admissions = new WeakMap<object, Admission>();
 
 /**
- * The handlers, each with its rpc's permission before it: what `proto/handlers.ts` makes of a function runs once `admitted` has told
+ * The handlers, each with its rpc's permission before it: what `proto/handlers.ts` makes of a function runs once its admission has told
  * who calls. @throws {Fault} INTERNAL where an rpc has no permission
  */
 export function withAdmission(
   definition: ServiceDefinition,
   handlers: UntypedServiceImplementation,
-  { authenticator, tlsOf }: Admitting,
+  admitting: Admitting,
 ): UntypedServiceImplementation {
   const guarded: UntypedServiceImplementation = {};
   for (const [name, { path, originalName = name }] of Object.entries(definition)) {
     const permission = permissionOf(path);
     const handler = handlers[name] ?? handlers[originalName];
     if (handler === undefined) continue;
-    const admit = async (call: Caller): Promise<Identity> => {
-      const identity = await authenticator.identify(evidenceOf(call, tlsOf));
-      permit(path, permission, identity);
-      return identity;
-    };
-    guarded[name] = permission === 'open' ? handler : before(handler, (call) => admissions.set(call, () => admit(call)));
+    guarded[name] = before(handler, (call) => admissions.set(call, new Admitted(call, path, permission, admitting)));
   }
   return guarded;
 }
 
-/** Who makes the call. @throws {Fault} UNAUTHENTICATED, FORBIDDEN: what the call is answered with */
-export async function admitted(call: object): Promise<Identity> {
+/** The admission of a call. */
+export function admissionOf(call: object): Admission {
   const admission = admissions.get(call);
   assert(admission !== undefined, 'handlers are served with admission');
-  return admission();
+  return admission;
+}
+
+class Admitted implements Admission {
+  readonly #call: Caller;
+  readonly #path: string;
+  readonly #permission: Permission;
+  readonly #admitting: Admitting;
+  #identity: Identity | undefined;
+
+  constructor(call: Caller, path: string, permission: Permission, admitting: Admitting) {
+    this.#call = call;
+    this.#path = path;
+    this.#permission = permission;
+    this.#admitting = admitting;
+  }
+
+  async admit(): Promise<Identity | undefined> {
+    if (this.#permission === 'open') return undefined;
+    const { authenticator, tlsOf, openCalls } = this.#admitting;
+    const identity = await authenticator.identify(evidenceOf(this.#call, tlsOf));
+    this.#identity = identity;
+    permit(this.#path, this.#permission, identity);
+    openCalls?.seen(identity);
+    return identity;
+  }
+
+  opened(abort: (fault: Fault) => void): Disposable | undefined {
+    const { openCalls } = this.#admitting;
+    return this.#identity === undefined ? undefined : openCalls?.opened(this.#identity, abort);
+  }
+
+  failed(error: unknown): void {
+    const { audit } = this.#admitting;
+    // What an open rpc refuses it notes by itself: it knows more of it.
+    if (audit === undefined || this.#permission === 'open') return;
+    if (!isFault(error, 'UNAUTHENTICATED') && !isFault(error, 'FORBIDDEN')) return;
+    const actor = this.#identity === undefined ? '' : nameOf(this.#identity);
+    audit.note({ act: 'call', outcome: 'refused', actor, subject: this.#path.slice(1), detail: error.message, peer: this.peer });
+  }
+
+  get peer(): string {
+    return this.#call.getPeer();
+  }
 }
 
 function before(handler: UntypedHandleCall, run: (call: Caller) => void): UntypedHandleCall {

@@ -12,7 +12,7 @@ import { AssertionFailure, present } from '../base/assert.ts';
 import type { Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { detailOf, Fault, isFault, type FaultCode } from '../base/fault.ts';
-import { admitted } from './admission.ts';
+import { admissionOf } from './admission.ts';
 import { readMessages, writeMessages, type Source } from './flow.ts';
 import { rawSink, type RawForm } from './raw-sink.ts';
 import { faultToStatus, type CallStatus } from './status.ts';
@@ -23,8 +23,10 @@ export type Call = {
   readonly signal: AbortSignal;
   /** Ends the call with `fault` at once, also where the client reads nothing and so whatever is sent to it is stuck. */
   readonly abort: (fault: Fault) => void;
-  /** Who makes the call, as verified, and permitted to make it. */
+  /** Who makes the call, as verified, and permitted to make it. Of an rpc that is open to everybody nobody knows. */
   readonly identity: Identity;
+  /** host:port of the connection. */
+  readonly peer: string;
   readonly metadata: Metadata;
   /** Says something beside the answer, ahead of it; for `CallerOptions.onMetadata`. Once at most. */
   readonly tell: (key: string, value: string) => void;
@@ -39,6 +41,7 @@ export type CallEnv = Env & { readonly onCall?: (name: string, outcome: 'ok' | F
 type Surface = EventEmitter & {
   readonly metadata: Metadata;
   getDeadline(): Date | number;
+  getPeer(): string;
   sendMetadata(metadata: Metadata): void;
 };
 
@@ -51,6 +54,7 @@ type Surface = EventEmitter & {
 export function unary<Req, Res>(env: CallEnv, name: string, run: (request: Req, call: Call) => Promise<Res>): handleUnaryCall<Req, Res> {
   return (call, answer) => {
     settle(
+      false,
       told(env, name),
       (context) => run(call.request, context),
       call,
@@ -73,6 +77,7 @@ export function serverStream<Req, Res>(
   return (call) => {
     const sink = (raw === undefined ? undefined : rawSink(call, raw)) ?? call;
     settle(
+      true,
       told(env, name),
       (context) => writeMessages(sink, run(call.request, context), context.signal),
       call,
@@ -90,6 +95,7 @@ export function clientStream<Req, Res>(
 ): handleClientStreamingCall<Req, Res> {
   return (call, answer) => {
     settle(
+      true,
       told(env, name),
       (context) => run(requestsOf(call, context.signal), context),
       call,
@@ -107,6 +113,7 @@ export function bidi<Req, Res>(
 ): handleBidiStreamingCall<Req, Res> {
   return (call) => {
     settle(
+      true,
       told(env, name),
       (context) => writeMessages(call, run(requestsOf(call, context.signal), context), context.signal),
       call,
@@ -118,6 +125,7 @@ export function bidi<Req, Res>(
 
 /** Runs `work` with the call's context once it is known who calls, and hands on how it ended. */
 function settle<T>(
+  isStream: boolean,
   ended: (outcome: 'ok' | FaultCode) => void,
   work: (context: Call) => Promise<T>,
   call: Surface,
@@ -125,19 +133,25 @@ function settle<T>(
   failed: (error: unknown, abandoned: boolean) => void,
 ): void {
   const context = new Context(call);
+  const admission = admissionOf(call);
+  let open: Disposable | undefined;
   const running = (async () => {
-    context.admit(await admitted(call));
+    context.admit(await admission.admit());
+    if (isStream) open = admission.opened(context.abort);
     return work(context);
   })();
   running.then(
     (value) => {
       context.answered = true;
+      open?.[Symbol.dispose]();
       ended(context.broken?.code ?? 'ok');
       if (context.broken === undefined) done(value);
       else failed(context.broken, false);
     },
     (error: unknown) => {
       context.answered = true;
+      open?.[Symbol.dispose]();
+      admission.failed(context.broken ?? error);
       ended(context.broken?.code ?? (isFault(error) ? error.code : context.isOver ? 'CANCELLED' : 'INTERNAL'));
       if (context.broken === undefined) failed(error, context.isOver);
       else failed(context.broken, false);
@@ -163,11 +177,13 @@ class Context implements Call {
   /** What the handler broke the call off with. */
   broken: Fault | undefined;
   answered = false;
+  readonly #call: Surface;
   #identity: Identity | undefined;
   #controller: AbortController | undefined;
   #reason: Fault | undefined;
 
   constructor(call: Surface) {
+    this.#call = call;
     this.metadata = call.metadata;
     this.deadlineAt = Number(call.getDeadline());
     this.tell = (key, value) => {
@@ -182,7 +198,11 @@ class Context implements Call {
     call.on('cancelled', () => this.#end(this.answered ? ANSWERED : new Fault('CANCELLED', 'The client gave up on the call')));
   }
 
-  admit(identity: Identity): void {
+  get peer(): string {
+    return this.#call.getPeer();
+  }
+
+  admit(identity: Identity | undefined): void {
     this.#identity = identity;
   }
 

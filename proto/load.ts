@@ -9,6 +9,7 @@ import type { ProtoGrpcType as DataPackage } from './gen/data.ts';
 import type { ProtoGrpcType as CachePackage } from './gen/cache.ts';
 import type { ProtoGrpcType as ErrorDetailsPackage } from './gen/error_details.ts';
 import type { ProtoGrpcType as ExternalScalerPackage } from './gen/externalscaler.ts';
+import type { ProtoGrpcType as IdentityPackage } from './gen/identity.ts';
 import type { ProtoGrpcType as OperationsPackage } from './gen/operations.ts';
 import type { ProtoGrpcType as RemoteAssetPackage } from './gen/remote_asset.ts';
 import type { ProtoGrpcType as RemoteExecutionPackage } from './gen/remote_execution.ts';
@@ -26,6 +27,7 @@ export type Proto = BuildPackage &
   AgentPackage &
   CachePackage &
   DataPackage &
+  IdentityPackage &
   TypesPackage &
   RemoteExecutionPackage &
   RemoteAssetPackage &

@@ -15,6 +15,7 @@ import type { BuildHandlers } from './gen/switchyard/v1/Build.ts';
 import type { DataAccessHandlers } from './gen/switchyard/v1/DataAccess.ts';
 import type { DirectTransferHandlers } from './gen/switchyard/v1/DirectTransfer.ts';
 import type { EntryCacheHandlers } from './gen/switchyard/v1/EntryCache.ts';
+import type { IdentityHandlers } from './gen/switchyard/v1/Identity.ts';
 
 /**
  * Who may call an rpc at all; what of a project, scope or zone the call may touch is decided where that is known. `open` is for
@@ -63,6 +64,21 @@ const BUILD: Rpcs<BuildHandlers> = {
 };
 
 const AGENT: Rpcs<AgentHandlers> = { Session: from(undefined, 'agent') };
+
+/** Who enrols has no credential yet but the one in the message. */
+const IDENTITY: Rpcs<IdentityHandlers> = {
+  GetAuthorities: 'open',
+  Enrol: 'open',
+  RenewCertificate: from(undefined, 'agent'),
+  Identify: from(undefined, 'agent'),
+  CreateEnrolment: admins,
+  ListEnrolments: operators,
+  RevokeEnrolment: admins,
+  Deny: admins,
+  Allow: admins,
+  ListDenials: operators,
+  ListAudit: admins,
+};
 
 const EXECUTION: Rpcs<ExecutionHandlers> = { Execute: submitters, WaitExecution: viewers };
 
@@ -135,6 +151,7 @@ const REFLECTION = { ServerReflectionInfo: 'open' } as const;
 export const PERMISSIONS: Readonly<Record<string, Readonly<Record<string, Permission>>>> = {
   'switchyard.v1.Build': BUILD,
   'switchyard.v1.Agent': AGENT,
+  'switchyard.v1.Identity': IDENTITY,
   'switchyard.v1.EntryCache': ENTRY_CACHE,
   'switchyard.v1.DataAccess': DATA_ACCESS,
   'switchyard.v1.DirectTransfer': DIRECT_TRANSFER,

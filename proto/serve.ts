@@ -1,15 +1,18 @@
-import type { Http2SecureServer, Http2Server, ServerHttp2Session } from 'node:http2';
+import { constants, type Http2SecureServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import type { AuditSink } from '../base/audit.ts';
 import type { Authenticator, Evidence } from '../base/auth.ts';
+import { withDenials, type Denials } from '../base/denials.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import type { ServerTls } from '../base/server-tls.ts';
 import { withAdmission } from './admission.ts';
 import { inFront } from './in-front.ts';
 import { loadDefinition } from './load.ts';
+import { openOpenCalls } from './open-calls.ts';
 import { RawUnary } from './raw-unary.ts';
 import { sparingWithStrangers } from './strangers.ts';
 import { serverCredentials } from './tls.ts';
@@ -25,6 +28,10 @@ export type ServeOptions = {
   readonly authenticator: Authenticator;
   /** @default in clear */
   readonly tls?: ServerTls | undefined;
+  /** Who is refused, though the authenticator knows it. @default nobody */
+  readonly denials?: Denials | undefined;
+  /** Takes note of calls that are refused for who makes them. @default nobody */
+  readonly audit?: AuditSink | undefined;
   readonly env: Env;
   /** How long calls may go on after disposal has begun; then they are cut. */
   readonly drainMs: number;
@@ -73,14 +80,16 @@ const SERVER_OPTIONS = {
  * @throws {Fault} CONFIG_INVALID where the address cannot be bound; INTERNAL where an rpc has no permission.
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { env, listen, services, authenticator, tls, drainMs } = options;
+  const { env, listen, services, denials, audit, tls, drainMs } = options;
+  const authenticator = denials === undefined ? options.authenticator : withDenials(options.authenticator, denials);
+  const openCalls = openOpenCalls(env.clock, denials);
   const server = new Server(SERVER_OPTIONS);
   const peers = new Map<string, Evidence['tls']>();
   const tlsOf = (peer: string) => (tls === undefined ? undefined : (peers.get(peer) ?? { certificate: undefined }));
   const names = services.map(({ definition }) => serviceName(definition));
   const raw = new RawUnary(RECEIVE_BYTES_MAX, env.clock);
   const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation) => {
-    const guarded = withAdmission(definition, handlers, { authenticator, tlsOf });
+    const guarded = withAdmission(definition, handlers, { authenticator, tlsOf, audit, openCalls });
     server.addService(definition, guarded);
     raw.add(definition, guarded);
   };
@@ -104,6 +113,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   for (const http2 of internals?.http2Servers.keys() ?? []) {
     if (tls !== undefined) http2.on('secureConnection', (socket: TLSSocket) => notePeer(peers, socket, tls));
     http2.on('session', share);
+    if (tls !== undefined) http2.on('session', (session) => leaveBeforeEnd(session, peers, env));
     inFront(http2, (stream, headers, next) => {
       if (!raw.take(stream, headers)) next();
     });
@@ -117,7 +127,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     setReady,
     [Symbol.asyncDispose]: () => {
       setServing(false);
-      disposal ??= shutDown(server, drainMs);
+      disposal ??= shutDown(server, drainMs).finally(() => openCalls[Symbol.dispose]());
       return disposal;
     },
   };
@@ -180,6 +190,32 @@ function notePeer(peers: Map<string, Evidence['tls']>, socket: TLSSocket, tls: S
   socket.once('close', () => {
     if (peers.get(peer) === shown) peers.delete(peer); // the peer may have come back by then
   });
+}
+
+/** The part of what is left of a certificate after which its connection takes no new calls. */
+const LEAVE_AFTER = 0.75;
+const LEAVE_MS_MIN = 1_000;
+/** Timers take no more; no connection stands for as long. */
+const LEAVE_MS_MAX = 2 ** 31 - 1;
+/** Every stream that the client has begun is still taken, and all others it begins on a connection with its newer certificate. */
+const LAST_STREAM = 2 ** 31 - 1;
+
+/**
+ * Tells a client to make its next calls on another connection before the certificate of this one is over. Agents have the next one by
+ * then, and streams that are open go on here.
+ */
+function leaveBeforeEnd(session: ServerHttp2Session, peers: ReadonlyMap<string, Evidence['tls']>, env: Env): void {
+  const shown = peers.get(`${session.socket.remoteAddress}:${session.socket.remotePort}`)?.certificate;
+  if (shown?.kind !== 'verified') return;
+  const leftMs = (shown.validTo - env.clock.now()) * LEAVE_AFTER;
+  const timer = setTimeout(
+    () => {
+      if (!session.closed && !session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM);
+    },
+    Math.min(LEAVE_MS_MAX, Math.max(LEAVE_MS_MIN, leftMs)),
+  );
+  timer.unref();
+  session.once('close', () => clearTimeout(timer));
 }
 
 async function bind(server: Server, listen: string, tls: ServerTls | undefined): Promise<number> {

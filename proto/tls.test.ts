@@ -8,7 +8,8 @@ import type { KeyedCertificate } from '../base/issue-certificate.ts';
 import { memoryLogger } from '../base/log.ts';
 import { Secret } from '../base/secret.ts';
 import { openServerTls } from '../base/server-tls.ts';
-import { authorityIn, certificateBy, clientOf, writeCertificate, type TestAuthority } from '../test/fixtures/certificates.ts';
+import { agentUri } from '../base/spiffe.ts';
+import { authorityIn, certificateBy, clientOf, DOMAIN, writeCertificate, type TestAuthority } from '../test/fixtures/certificates.ts';
 import { tempDir, type TempDir } from '../test/fixtures/temp-dir.ts';
 import { until } from '../test/fixtures/until.ts';
 import { callServerStream, callUnary, dial, type Link } from './dial.ts';
@@ -81,7 +82,12 @@ async function whoAmI({ server }: Served, own?: KeyedCertificate, token?: string
 
 test('a certificate says which agent it is, of which zone, and under which id it may register', async () => {
   const served = await start();
-  expect(await whoAmI(served, certificateBy(trusted, { agent: AGENT }))).toEqual({ kind: 'agent', name: 'c/p/a-1', ...AGENT });
+  expect(await whoAmI(served, certificateBy(trusted, { agent: AGENT }))).toEqual({
+    kind: 'agent',
+    name: 'c/p/a-1',
+    ...AGENT,
+    certificate: { uri: agentUri(DOMAIN, AGENT), serial: expect.stringMatching(/^[0-9A-F]+$/), validTo: expect.any(Number) },
+  });
   const other = { ...AGENT, zone: 'untrusted' } as const;
   expect(await whoAmI(served, certificateBy(untrusted, { agent: other }))).toMatchObject({ zone: 'untrusted' });
 });

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
-import { experimental, ServerCredentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
+import { ChannelCredentials, experimental, ServerCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { hostOf } from '../base/address.ts';
 import type { TlsMaterial, TlsSource } from '../base/tls-source.ts';
 
@@ -9,6 +9,8 @@ export type DialTls = {
   readonly source: TlsSource;
   /** The name that the server's certificate must have, where that is not the host that is dialled. */
   readonly serverName?: string | undefined;
+  /** Takes any server: only to ask for what is then compared with something known, and never with a credential. */
+  readonly unverified?: true;
 };
 
 /** Credentials of a server that asks clients for certificates where authorities are given, and takes those that show none. */
@@ -34,7 +36,14 @@ class ExchangedCredentials extends ServerCredentials {
 const ADDRESS_NAME = 'address.invalid';
 
 /** Credentials of a client of the server at `address`; each connection is made with the certificates of its time. */
-export function channelCredentials({ source, serverName }: DialTls, address: string): readonly [ChannelCredentials, ChannelOptions] {
+export function channelCredentials(
+  { source, serverName, unverified }: DialTls,
+  address: string,
+): readonly [ChannelCredentials, ChannelOptions] {
+  if (unverified === true) {
+    const anyServer = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
+    return [ChannelCredentials.createSsl(null, null, null, anyServer), { 'grpc.ssl_target_name_override': ADDRESS_NAME }];
+  }
   const provider = providerOf(source);
   const host = serverName ?? hostOf(address)?.replace(/^\[(.*)\]$/, '$1') ?? address;
   const credentials = experimental.createCertificateProviderChannelCredentials(

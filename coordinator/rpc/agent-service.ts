@@ -1,4 +1,7 @@
 import { assert } from '../../base/assert.ts';
+import type { AuditSink } from '../../base/audit.ts';
+import { nameOf } from '../../base/auth.ts';
+import type { Denials } from '../../base/denials.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
 import { TRUSTED_LABELS } from '../../base/labels.ts';
@@ -28,6 +31,10 @@ export type AgentServiceOptions = {
   readonly dataAddress: () => string;
   /** What lets agents use the data plane. @default nothing: for data planes that ask for no grants */
   readonly grants?: GrantSource;
+  /** Who is refused, also where its token does not say under which id it goes. @default nobody */
+  readonly denials?: Denials;
+  /** Takes note of registrations that are refused. @default nobody */
+  readonly audit?: AuditSink;
   readonly env: Env;
   /** How long a new stream may take to say who it is. @default 15 s */
   readonly registerMs?: number;
@@ -81,6 +88,8 @@ async function* runLedSession(
   let outbox: Outbox<SessionMessage> | undefined;
   try {
     registration = registrationOf(first, identity, options);
+    const revoked = options.denials?.refusal(identity, registration.facts.agent);
+    if (revoked !== undefined) throw revoked;
     grants = grantsOf({ ...options, identity, registration });
     const logs = await logsOf(registration, options);
     refuseForeignId(registration, options); // and in the same turn the id is taken
@@ -94,6 +103,7 @@ async function* runLedSession(
       credential: identity.name,
       reason: error.message,
     });
+    noteRefused(first, identity, call, error, options);
     yield refusal(error);
     return;
   }
@@ -104,14 +114,21 @@ async function* runLedSession(
     return;
   }
   yield* serveSession(
-    { ...options, session: reply.session, agent: registration.facts.agent, registration, granted: grants, outbox },
+    { ...options, identity, session: reply.session, agent: registration.facts.agent, registration, granted: grants, outbox },
     first,
     source,
     call,
   );
 }
 
+function noteRefused(first: AgentBatch__Output, identity: AgentIdentity, { peer }: Call, fault: Fault, { audit }: Leading): void {
+  if (fault.code !== 'FORBIDDEN' && fault.code !== 'UNAUTHENTICATED') return;
+  const subject = first.messages[0]?.register?.agentId ?? '';
+  audit?.note({ act: 'register', outcome: 'refused', actor: nameOf(identity), subject, detail: fault.message, peer });
+}
+
 type Context = Leading & {
+  readonly identity: AgentIdentity;
   readonly session: SessionId;
   readonly agent: AgentId;
   readonly registration: Registration;
@@ -139,6 +156,10 @@ async function* serveSession(
     () => outbox.close(),
     (error: unknown) => outbox.close(isFault(error) ? error : new Fault('INTERNAL', 'Reading the session failed', { cause: error })),
   );
+  using _watch = context.denials?.onChange(() => {
+    const revoked = context.denials?.refusal(context.identity, context.agent);
+    if (revoked !== undefined) call.abort(revoked);
+  });
   void outbox.cut.then((fault) => {
     log.warn('agent-cut-off', { reason: fault.message });
     call.abort(fault);

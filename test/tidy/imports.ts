@@ -35,6 +35,7 @@ const RULES: readonly Rule[] = [
   { of: /^proto\//, ours: [/^base\//, /^proto\//, CACHE_VALUES], packages: [ANY_PACKAGE] },
   { of: /^coordinator\/core\//, ours: [/^coordinator\/core\//, TOPOLOGY_VALUES, PURE_BASE, CACHE_VALUES], packages: [] },
   { of: /^coordinator\/ledger\//, ours: [/^coordinator\/(ledger|core)\//, /^base\//, CACHE_VALUES], packages: [NOT_GRPC] },
+  { of: /^coordinator\/identity\//, ours: [/^coordinator\/(identity|ledger\/redis)\//, /^base\//], packages: [NOT_GRPC] },
   {
     of: /^coordinator\/archive\//,
     ours: [
@@ -67,7 +68,7 @@ const RULES: readonly Rule[] = [
   {
     of: /^coordinator\/rpc\//,
     ours: [
-      /^coordinator\/(rpc|role|shell|core|archive)\//,
+      /^coordinator\/(rpc|role|shell|core|archive|identity)\//,
       /^coordinator\/ledger\/ledger\.ts$/,
       /^topology\//,
       /^base\//,

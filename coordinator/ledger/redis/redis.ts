@@ -42,6 +42,8 @@ export type RedisLedgerState = {
 /** A ledger in Redis or Valkey, 7.0 or newer: a server, a cluster, or what sentinels name. */
 export interface RedisLedger extends SharedLedger {
   state(): RedisLedgerState;
+  /** Whether its Redis is asked to wait for its disk, as `DurableOptions` says. */
+  waitsForDisk(): boolean;
 }
 
 /** What small commits are put together to: larger calls gain nothing, and hold up others. */
@@ -89,6 +91,7 @@ export async function openRedisLedger(options: RedisLedgerOptions): Promise<Redi
   return {
     traits: { durability: config.durability.kind === 'memory' ? 'process' : 'power', shared: true, groupRecordsMax: GROUP_RECORDS },
     state: () => ({ where, version: facts.version, commits: commits.state(), reads: reads.state(), retries: patience.retries() }),
+    waitsForDisk,
     ...leading({ ...shared, ...durable }, writer, inspectAgain),
     ...openReader(shared),
     async claimStore(name, signal) {

@@ -1,0 +1,31 @@
+/** What may happen that is kept: who was let in, given something or sent away. */
+export type AuditAct =
+  | 'call'
+  | 'register'
+  | 'token-create'
+  | 'token-revoke'
+  | 'enrol'
+  | 'renew'
+  | 'deny'
+  | 'allow'
+  | 'apply-topology'
+  | 'admit';
+
+/** One thing that happened. No part of a secret is ever in it. */
+export type AuditNote = {
+  readonly act: AuditAct;
+  readonly outcome: 'ok' | 'refused';
+  /** Who did it, as verified; or as it says of itself, where nothing was verified. */
+  readonly actor: string;
+  /** Whom or what it was about. */
+  readonly subject: string;
+  /** What was done; or why it was refused, as the caller was told. */
+  readonly detail: string;
+  /** Address of the connection, host:port; empty where there was none. */
+  readonly peer: string;
+};
+
+/** Takes notes at any time, and keeps nobody waiting for it. */
+export interface AuditSink {
+  note(note: AuditNote): void;
+}

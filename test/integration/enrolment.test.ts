@@ -1,0 +1,184 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { identityClient } from '../../agent/rpc/identity-client.ts';
+import type { EnrolCredential } from '../../agent/identity/keeper.ts';
+import { issueCertificate, newKeyPair, validFor } from '../../base/issue-certificate.ts';
+import { newSigningRequest } from '../../base/signing-request.ts';
+import { agentUri } from '../../base/spiffe.ts';
+import { systemClock } from '../../base/clock.ts';
+import { authorityIn } from '../fixtures/certificates.ts';
+import { startIdentityYard, type IdentityYard } from '../fixtures/identity-yard.ts';
+import { until } from '../fixtures/until.ts';
+
+const never = new AbortController().signal;
+let yard: IdentityYard;
+beforeAll(async () => {
+  yard = await startIdentityYard({ args: ['--certificate-grace', '1h', '--audit-records', '1000'] });
+}, 120_000);
+afterAll(() => yard[Symbol.asyncDispose]());
+
+/** Asks for a certificate as an agent does that has made its key already. */
+function enrol(over: Partial<EnrolCredential>) {
+  const credential = {
+    signingRequest: newSigningRequest(newKeyPair().key),
+    agentId: 'by-hand',
+    token: '',
+    expiredCertificate: '',
+    ...over,
+  };
+  return identityClient(undefined).enrol(yard.address, yard.tls.source, credential, never);
+}
+
+/** What was recorded of it, newest first. */
+async function audited(query: { readonly act?: string; readonly outcome?: string; readonly who?: string }) {
+  return (await yard.identity().audit({ limit: 100, ...query }, never)).records;
+}
+
+test('an agent comes in with a token, makes its own key, and comes back without one', { timeout: 120_000 }, async () => {
+  const token = await yard.token();
+  const path = join(yard.dir, 'a-1', 'identity.pem');
+  {
+    await using agent = await yard.agent('a-1', '--enroll', token);
+    await agent.session.registered;
+    const { agents } = await yard.build().agents(never);
+    expect(agents).toMatchObject([{ agent: 'a-1', connected: true, labels: { cluster: 'c', pool: 'p', zone: 'trusted' } }]);
+  }
+  const kept = readFileSync(path, 'utf8');
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  const leaf = new X509Certificate(/-----BEGIN CERT[^]*?END CERTIFICATE-----/.exec(kept)?.[0] ?? '');
+  expect(leaf.subjectAltName).toBe('URI:spiffe://switchyard/zone/trusted/cluster/c/pool/p/agent/a-1');
+  expect(leaf.ca).toBe(false);
+  const [record] = await audited({ act: 'enrol', who: '/a-1' });
+  expect(record).toMatchObject({ outcome: 'ok', actor: 'a-1', detail: expect.stringContaining(leaf.serialNumber) });
+  // Neither the secret of the token nor the key is in what the coordinator keeps or says.
+  const said = JSON.stringify([yard.log.entries, await audited({}), await yard.identity().enrolments(never)]);
+  for (const secret of [token, token.split('.')[1] ?? '', /KEY-----\n(.{64})/.exec(kept)?.[1] ?? '']) expect(said).not.toContain(secret);
+  expect(readFileSync(join(yard.dir, 'state-0', 'identity.sqlite')).includes(token.split('.')[1] ?? '')).toBe(false);
+  {
+    await using again = await yard.agent('a-1', '--enroll', token);
+    await again.session.registered;
+  }
+  expect(readFileSync(path, 'utf8')).toBe(kept);
+});
+
+test.for<readonly [string, () => Promise<Partial<EnrolCredential>>, string]>([
+  ['made up', async () => ({ token: `swe1.${'A'.repeat(43)}.system` }), 'not known here'],
+  ['cut', async () => ({ token: (await yard.token()).slice(0, -1) }), 'not known here'],
+  ['of another form', async () => ({ token: 'eyJhbGciOiJub25lIn0.e30.' }), 'none by which agents enrol here'],
+  ['for another agent', async () => ({ token: await yard.token({ agentId: 'other' }) }), 'is for the agent other'],
+  ['for another place', async () => ({ token: await yard.token({ from: '10.0.0.0/8' }) }), 'is for agents at 10.0.0.0/8'],
+  [
+    'with a request for another zone',
+    async () => {
+      const uri = agentUri('switchyard', { zone: 'production', cluster: 'c', pool: 'p', id: 'by-hand' });
+      return { token: await yard.token(), signingRequest: newSigningRequest(newKeyPair().key, uri) };
+    },
+    'wants another name than the credential is for',
+  ],
+])('a token %s lets nobody in, and that is recorded', async ([, credential, message]) => {
+  const refused = await enrol(await credential()).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    code: expect.stringMatching(/^(UNAUTHENTICATED|FORBIDDEN)$/),
+    message: expect.stringContaining(message),
+  });
+  const records = await audited({ act: 'enrol', outcome: 'refused', who: 'by-hand' });
+  expect(records.map(({ detail }) => detail).join('\n')).toContain(message);
+});
+
+test('a token is worth one key: who replays it is refused, and who lost the answer gets it again', async () => {
+  const token = await yard.token();
+  const { key } = newKeyPair();
+  const mine = { token, signingRequest: newSigningRequest(key) };
+  const all = await Promise.allSettled([enrol(mine), enrol({ token }), enrol({ token }), enrol({ token })]);
+  expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const winner = all[0]?.status === 'fulfilled';
+  const again = await enrol(mine).catch((error: unknown) => error);
+  if (winner) expect(again).toMatchObject({ certificate: expect.stringContaining('BEGIN') });
+  else expect(again).toMatchObject({ message: expect.stringContaining('was used before') });
+  await expect(enrol({ token })).rejects.toMatchObject({
+    code: 'UNAUTHENTICATED',
+    message: expect.stringContaining('was used before, by spiffe:'),
+  });
+});
+
+test('a token ends with its time, and when it is revoked', async () => {
+  const short = await yard.token({ ttlMs: 1 });
+  await expect(enrol({ token: short })).rejects.toMatchObject({ message: expect.stringContaining('expired at') });
+  const token = await yard.token();
+  const identity = yard.identity();
+  const [newest] = await identity.enrolments(never);
+  await identity.revokeEnrolment(newest?.id ?? '', never);
+  await expect(enrol({ token })).rejects.toMatchObject({ message: expect.stringContaining('was revoked by admin') });
+});
+
+test('who may not reach a zone lets no agent into it, and only admins make tokens', async () => {
+  const wanted = { zone: 'production', cluster: 'c', pool: 'p' };
+  await expect(yard.identity('lesser').createEnrolment(wanted, never)).rejects.toMatchObject({ code: 'FORBIDDEN', field: 'zone' });
+  await expect(yard.identity('operator').createEnrolment(wanted, never)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  const records = await audited({ act: 'call', outcome: 'refused', who: 'operator' });
+  expect(records[0]).toMatchObject({
+    subject: 'switchyard.v1.Identity/CreateEnrolment',
+    detail: expect.stringContaining('needs the role admin'),
+  });
+  await expect(yard.token({ zone: 'untrusted' })).rejects.toMatchObject({
+    code: 'WRONG_STATE',
+    message: expect.stringContaining('no key of the zone'),
+  });
+});
+
+test('an agent tells its token to nobody but the yard that it is for', { timeout: 60_000 }, async () => {
+  const token = await yard.token();
+  const [form, secret] = token.split('.');
+  const refused = await yard.agent('a-2', '--enroll', `${form}.${secret}.${'0'.repeat(64)}`).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'UNAUTHENTICATED', message: expect.stringContaining('is not the yard') });
+  await using agent = await yard.agent('a-2', '--enroll', token); // nobody has used it
+  await agent.session.registered;
+});
+
+test('an agent that was away for longer than its certificate comes back by its key, within the grace', { timeout: 60_000 }, async () => {
+  const uri = agentUri('switchyard', { zone: 'trusted', cluster: 'c', pool: 'p', id: 'a-3' });
+  const { key, publicKey } = newKeyPair();
+  const over = (agoMs: number, authority = yard.trusted) =>
+    issueCertificate(authority, publicKey, { uri }, { ...validFor(systemClock.now() - 7_200_000, 0), to: systemClock.now() - agoMs });
+  const path = join(yard.dir, 'a-3', 'identity.pem');
+  mkdirSync(join(yard.dir, 'a-3'));
+  writeFileSync(path, `${key}${over(60_000)}${yard.trusted.cert}`, { mode: 0o600 });
+  await using agent = await yard.agent('a-3', '--enroll-file', join(yard.dir, 'no-such-file'));
+  await agent.session.registered;
+  expect((await audited({ act: 'enrol', who: '/a-3' }))[0]).toMatchObject({ detail: expect.stringContaining('by the key of serial') });
+  const request = newSigningRequest(key);
+  const refusal = (expiredCertificate: string, signingRequest = request) =>
+    enrol({ signingRequest, expiredCertificate }).then(
+      () => 'let in',
+      (error: Error) => error.message,
+    );
+  expect(await refusal(over(3_600_000 + 5_000))).toContain('too long');
+  expect(await refusal(over(60_000, authorityIn(yard.dir, 'foreign')))).toContain('no authority of a zone known here');
+  expect(await refusal(over(60_000, yard.production))).toContain('names no agent of the zone production');
+  expect(await refusal(over(60_000), newSigningRequest(newKeyPair().key))).toContain('signed with the key of the certificate of before');
+  expect(await refusal(over(60_000))).toBe('let in');
+});
+
+test(
+  'a revoked agent is out within seconds with what it has open, is not let in again, and is allowed again',
+  { timeout: 120_000 },
+  async () => {
+    await using agent = await yard.agent('a-4', '--enroll', await yard.token());
+    await agent.session.registered;
+    const identity = yard.identity();
+    const connected = async () => (await yard.build().agents(never)).agents.some((one) => one.agent === 'a-4' && one.connected);
+    expect(await connected()).toBe(true);
+    await identity.deny('agent:a-4', 'stolen', 0, never);
+    await until('its stream is ended', async () => !(await connected()));
+    expect(await identity.denials(never)).toMatchObject([{ subject: 'agent:a-4', reason: 'stolen', by: 'admin' }]);
+    const token = await yard.token();
+    await expect(enrol({ token, agentId: 'a-4' })).rejects.toMatchObject({ message: 'agent:a-4 was revoked by admin: stolen' });
+    await until('that is recorded', async () => (await audited({ act: 'call', outcome: 'refused', who: 'Agent/Session' })).length > 0);
+    const denials = join(yard.dir, 'state-0', 'denials.json');
+    await until('the data plane can know', () => readFileSync(denials, 'utf8').includes('agent:a-4'));
+    expect(await identity.allow('agent:a-4', never)).toBe(true);
+    expect(await identity.allow('agent:a-4', never)).toBe(false);
+  },
+);
