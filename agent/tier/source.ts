@@ -1,7 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Turns } from '../../base/turns.ts';
-import { decodeTree } from '../../cache/action/tree-message.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { forEachWithin } from '../../cache/byte-budget.ts';
 import { EMPTY_DIGEST, digestOf, sizeOf, type Digest } from '../../cache/digest.ts';
@@ -15,6 +14,7 @@ import { FIXED_MTIME_S, WRITABLE_MODES, diskFault, placeBytes, placeFile } from 
 import type { CopyOfTree, CopyParts, TakenCopy, TierCopies } from './copies.ts';
 import { linkOrRotate } from './link.ts';
 import type { TierLease, TierState, TierView, TreeLease } from './tier.ts';
+import { TREE_MESSAGE_BYTES_MAX, type TreeMessages } from './tree-messages.ts';
 import { TierTrees } from './trees.ts';
 
 /** From this size on a copy shares blocks where the file system can; below, that costs more than the bytes. */
@@ -24,12 +24,12 @@ const COPY_HERE_BYTES = 1024 * 1024;
 const COPIED_BYTES = 64 * 1024 * 1024;
 const OVERHEAD_BYTES = 16 * 1024;
 const FILES_PER_TURN = 32;
-/** Held in memory as a whole; that of 65,000 files has 5 MB. */
-const TREE_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
-/** The view of one partition at `home`. */
-export function openTierSource(home: string, store: BlobStore, state: TierState, copies: TierCopies): TierView {
-  return new TierSource(home, store, state, copies);
+/** What the views of one partition share. */
+export type Partition = { readonly home: string; readonly copies: TierCopies; readonly messages: TreeMessages };
+
+export function openTierSource(partition: Partition, store: BlobStore, state: TierState): TierView {
+  return new TierSource(partition, store, state);
 }
 
 class TierSource implements TierView {
@@ -38,12 +38,14 @@ class TierSource implements TierView {
   readonly #state: TierState;
   readonly #trees: TierTrees;
   readonly #copies: TierCopies;
+  readonly #messages: TreeMessages;
   readonly #turns = new Turns(FILES_PER_TURN);
   #bytesIn = 0;
 
-  constructor(home: string, store: BlobStore, state: TierState, copies: TierCopies) {
+  constructor({ home, copies, messages }: Partition, store: BlobStore, state: TierState) {
     this.#home = home;
     this.#copies = copies;
+    this.#messages = messages;
     this.#store = store;
     this.#state = state;
     this.#trees = new TierTrees(path.join(home, 'trees'), state);
@@ -55,6 +57,8 @@ class TierSource implements TierView {
 
   readonly readDirectory = async (digest: Digest, signal: AbortSignal): Promise<Uint8Array> => {
     if (digest === EMPTY_DIGEST) return new Uint8Array(0);
+    const found = this.#state.index.has(this.#blobPath(digest)) ? undefined : this.#messages.find(digest);
+    if (found !== undefined) return found;
     for (let tries = 0; ; tries += 1) {
       using blob = await this.#blob(digest, signal);
       const bytes = readWhole(blob.path);
@@ -105,16 +109,12 @@ class TierSource implements TierView {
   }
 
   async bringTree(root: Digest, message: Digest | undefined, signal: AbortSignal): Promise<void> {
-    const isKnown = this.#state.index.has(this.#blobPath(root));
-    if (isKnown || message === undefined || sizeOf(message) > TREE_MESSAGE_BYTES_MAX) return;
+    if (message === undefined || sizeOf(message) > TREE_MESSAGE_BYTES_MAX) return;
+    if (this.#state.index.has(this.#blobPath(root)) || this.#messages.find(root) !== undefined) return;
     try {
       const bytes = await blobReader(this.#store)(message, signal);
       this.#bytesIn += bytes.byteLength;
-      // The root last: where it is, all are.
-      for (const directory of decodeTree(bytes).toReversed()) {
-        await this.#turns.take();
-        this.hold(digestOf(directory), directory);
-      }
+      this.#messages.keep(root, bytes);
     } catch {
       signal.throwIfAborted();
     }
@@ -193,7 +193,7 @@ class TierSource implements TierView {
     for (const digest of digests) {
       if (digest === EMPTY_DIGEST || sizeOf(digest) > BULK_BLOB_BYTES_MAX) continue;
       const target = this.#blobPath(digest);
-      if (this.#state.index.has(target) || this.#state.making.has(target)) continue;
+      if (this.#state.index.has(target) || this.#state.making.has(target) || this.#messages.find(digest) !== undefined) continue;
       lacking.set(digest, { path: this.#state.newPath(), digest, executable: false, mode: WRITABLE_MODES.file });
     }
     if (lacking.size === 0) return;

@@ -11,8 +11,9 @@ import { removeTree } from '../workspace/remove.ts';
 import { TierCopies, type CopyOfTree, type TakenCopy } from './copies.ts';
 import { isBelievable, noteOpening } from './opened.ts';
 import { RungCounts, type Rung } from './rung.ts';
-import { openTierSource } from './source.ts';
+import { openTierSource, type Partition } from './source.ts';
 import { TierIndex } from './tier-index.ts';
+import { TreeMessages, isTreeMessage } from './tree-messages.ts';
 import { treeBytes } from './trees.ts';
 
 /** What an agent keeps of the data plane on its own disk, for the next step. */
@@ -134,14 +135,15 @@ export function openTier({ dir, maxBytes, guarded, env }: TierOptions): LocalTie
     slots: new ByteBudget(TREES_AT_ONCE),
     onUnusable: (target, error) => env.log.warn('layer-not-usable', { path: target, error }),
   };
-  const copies = new Map<string, TierCopies>();
-  const copiesOf = (name: string): TierCopies => {
-    const known = copies.get(name);
+  const partitions = new Map<string, Partition>();
+  const partitionOf = (name: string): Partition => {
+    const known = partitions.get(name);
     if (known !== undefined) return known;
     // A scope that is over comes back no more: what it had in memory goes with its copies.
-    for (const others of copies.values()) others.forgetGone();
-    const own = new TierCopies(state, env.clock);
-    copies.set(name, own);
+    for (const { copies } of partitions.values()) copies.forgetGone();
+    const home = path.join(dir, 'scopes', name);
+    const own = { home, copies: new TierCopies(state, env.clock), messages: new TreeMessages(home, state) };
+    partitions.set(name, own);
     return own;
   };
   return {
@@ -149,12 +151,11 @@ export function openTier({ dir, maxBytes, guarded, env }: TierOptions): LocalTie
       return index.totalBytes;
     },
     get parkedCount() {
-      return copies.values().reduce((sum, { count }) => sum + count, 0);
+      return partitions.values().reduce((sum, { copies }) => sum + copies.count, 0);
     },
     restores: new RungCounts(),
     view(scope, store) {
-      const name = scopeName(scope);
-      return openTierSource(path.join(dir, 'scopes', name), store, state, copiesOf(name));
+      return openTierSource(partitionOf(scopeName(scope)), store, state);
     },
     async [Symbol.asyncDispose]() {
       await writers[Symbol.asyncDispose]();
@@ -215,7 +216,7 @@ function scopeName(scope: string): string {
   return createHash('sha256').update(scope).digest('hex').slice(0, 32);
 }
 
-/** Blobs are `blobs/<2 hex>/<digest>`; trees are as `trees.ts` says. The names say all that the index needs. */
+/** Blobs are `blobs/<2 hex>/<digest>`; trees are as `trees.ts` says, their messages as `tree-messages.ts`. */
 function loadIndex(scopes: string, index: TierIndex, remove: (target: string) => void): void {
   for (const scope of listNames(scopes)) {
     const blobs = path.join(scopes, scope, 'blobs');
@@ -223,6 +224,10 @@ function loadIndex(scopes: string, index: TierIndex, remove: (target: string) =>
       for (const name of listNames(path.join(blobs, fan))) {
         if (parseDigest(name) !== undefined) index.add(path.join(blobs, fan, name), Number(name.slice(65)));
       }
+    }
+    const messages = path.join(scopes, scope, 'messages');
+    for (const name of listNames(messages)) {
+      if (isTreeMessage(name)) index.add(path.join(messages, name), fs.statSync(path.join(messages, name)).size);
     }
     const trees = path.join(scopes, scope, 'trees');
     for (const name of listNames(trees)) {

@@ -17,6 +17,7 @@ import type { Digest } from '../digest.ts';
 import { withDirectReads } from '../direct/direct-store.ts';
 import type { DirectFetcher } from '../direct/fetcher.ts';
 import { packSink } from '../direct/pack-sink.ts';
+import { planClientClass, type PlanClient } from './plan-wire.ts';
 import { readPlanner } from './read-planner.ts';
 import { remoteStore } from './remote-store.ts';
 import { retrier, type Guard, type Retrier } from './retry.ts';
@@ -84,6 +85,7 @@ export type DataPlaneClients = {
   readonly bytes: ByteStreamClient;
   readonly actions: ActionCacheClient;
   readonly direct: DirectTransferClient;
+  readonly plans: PlanClient;
 };
 
 const UNARY_DEADLINE_MS = 60_000;
@@ -175,11 +177,12 @@ function clientsOf(link: Link): DataPlaneClients {
     bytes: dial(proto.google.bytestream.ByteStream, link, 'bulk'),
     actions: dial(v2.ActionCache, link, 'control'),
     direct: dial(proto.switchyard.v1.DirectTransfer, link, 'control'),
+    plans: dial(planClientClass(), link, 'control'),
   };
 }
 
-function closeAll({ cas, bytes, actions, direct }: DataPlaneClients): void {
-  for (const client of [cas, bytes, actions, direct]) client.close();
+function closeAll(clients: DataPlaneClients): void {
+  for (const client of Object.values(clients)) client.close();
 }
 
 function actionResults(

@@ -1,9 +1,7 @@
 import { Fault } from '../../base/fault.ts';
-import { countFromProto, digestFromProto, digestToProto } from '../../proto/convert.ts';
+import { countFromProto } from '../../proto/convert.ts';
 import type { CommitUploadRequest__Output } from '../../proto/gen/switchyard/v1/CommitUploadRequest.ts';
 import type { DirectTransferHandlers } from '../../proto/gen/switchyard/v1/DirectTransfer.ts';
-import type { PlanReadsRequest__Output } from '../../proto/gen/switchyard/v1/PlanReadsRequest.ts';
-import type { PlanReadsResponse } from '../../proto/gen/switchyard/v1/PlanReadsResponse.ts';
 import type { PlanUploadRequest__Output } from '../../proto/gen/switchyard/v1/PlanUploadRequest.ts';
 import type { PlanUploadResponse } from '../../proto/gen/switchyard/v1/PlanUploadResponse.ts';
 import { unary, type Call } from '../../proto/handlers.ts';
@@ -13,7 +11,9 @@ import type { UploadingAttempt } from '../direct-writes.ts';
 import type { BulkPlan } from '../packs/bulk.ts';
 import type { StoreView } from '../store-view.ts';
 import { accessOf } from './access.ts';
+import { readDigestRequest, type DigestRequest } from './digest-request.ts';
 import { DIGESTS_MAX } from './limits.ts';
+import { PLAN_READS, writePlan } from './plan-wire.ts';
 import type { DataPlaneParts } from './service.ts';
 
 /** Shorter than this a URL is of no use: its bytes are on their way when it ends. */
@@ -23,8 +23,7 @@ const HEX_SHA256 = /^[0-9a-f]{64}$/;
 /** Plans of what agents fetch from the bucket and put there by themselves, and what becomes of that. */
 export function directTransferService(parts: DataPlaneParts): ServedService {
   const { env } = parts;
-  const handlers: DirectTransferHandlers = {
-    PlanReads: unary(env, 'PlanReads', (request, call) => planReads(parts, request, call)),
+  const handlers: Omit<DirectTransferHandlers, 'PlanReads'> = {
     BeginUploads: unary(env, 'BeginUploads', async ({ instanceName }, call) => {
       const { view } = attemptOf(parts, instanceName, call);
       const { owner, producer, writtenAt } = await writesOf(parts).begin(view, call.signal);
@@ -33,7 +32,11 @@ export function directTransferService(parts: DataPlaneParts): ServedService {
     PlanUpload: unary(env, 'PlanUpload', (request, call) => planUpload(parts, request, call)),
     CommitUpload: unary(env, 'CommitUpload', (request, call) => commitUpload(parts, request, call)),
   };
-  return { definition: loadProto().switchyard.v1.DirectTransfer.service, handlers };
+  const byHand = { PlanReads: unary(env, 'PlanReads', (request: DigestRequest, call) => planReads(parts, request, call)) };
+  const { service } = loadProto().switchyard.v1.DirectTransfer;
+  const requestDeserialize = (bytes: Buffer) => readDigestRequest(bytes, PLAN_READS);
+  const definition = { ...service, PlanReads: { ...service.PlanReads, requestDeserialize, responseSerialize: writePlan } };
+  return { definition, handlers: { ...handlers, ...byHand } };
 }
 
 /** For whom the call is made. @throws {Fault} FORBIDDEN for all but attempts; GRANT_EXPIRED where too little of the lease is left */
@@ -50,15 +53,14 @@ function attemptOf(
   return { view, attempt: { id: token, ttlMs, isOpen: () => parts.grants.isOpen(token) } };
 }
 
-async function planReads(parts: DataPlaneParts, request: PlanReadsRequest__Output, call: Call): Promise<PlanReadsResponse> {
+async function planReads(parts: DataPlaneParts, request: DigestRequest, call: Call): Promise<BulkPlan> {
   const { view, attempt } = attemptOf(parts, request.instanceName, call);
   if (parts.direct === undefined) throw new Fault('UNIMPLEMENTED', 'This store has no URLs: read by ByteStream');
-  if (request.digests.length > DIGESTS_MAX)
-    throw new Fault('BAD_REQUEST', `digests has ${request.digests.length} entries; ask for at most ${DIGESTS_MAX} at once`, {
+  if (request.count > DIGESTS_MAX)
+    throw new Fault('BAD_REQUEST', `digests has ${request.count} entries; ask for at most ${DIGESTS_MAX} at once`, {
       field: 'digests',
     });
-  const digests = request.digests.map((digest, index) => digestFromProto(digest, `digests[${index}]`));
-  return planToProto(await parts.direct.plan(view, digests, attempt, call.signal));
+  return await parts.direct.plan(view, request.digests(), attempt, call.signal);
 }
 
 function writesOf({ direct }: DataPlaneParts) {
@@ -78,22 +80,4 @@ async function commitUpload(parts: DataPlaneParts, request: CommitUploadRequest_
   const { view, attempt } = attemptOf(parts, request.instanceName, call);
   await writesOf(parts).commit(view, attempt, request.upload, call.signal);
   return {};
-}
-
-function planToProto({ packs, large, missing, urlTtlMs }: BulkPlan): PlanReadsResponse {
-  return {
-    packs: packs.map(({ url, frames }) => ({
-      url,
-      frames: frames.map(({ offset, storedBytes, rawBytes, encoding, blobs }) => ({
-        offset,
-        storedBytes,
-        rawBytes,
-        zstd: encoding === 'zstd',
-        blobs: blobs.map((blob) => ({ digest: digestToProto(blob.digest), offset: blob.offset, length: blob.length })),
-      })),
-    })),
-    large: large.map(({ digest, parts }) => ({ digest: digestToProto(digest), pieces: parts.map(digestToProto) })),
-    notDirect: missing.map(digestToProto),
-    urlTtlMs,
-  };
 }

@@ -1,12 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { isFault } from '../../base/fault.ts';
-import { countFromProto, digestFromProto, digestToProto } from '../../proto/convert.ts';
 import { callUnary } from '../../proto/dial.ts';
-import type { PlanReadsResponse__Output } from '../../proto/gen/switchyard/v1/PlanReadsResponse.ts';
-import type { Digest } from '../digest.ts';
 import type { DirectPlan, FrameToRead, PlanReads } from '../direct/plan.ts';
 import type { DataPlaneClients, ShownMetadata } from './client.ts';
+import type { PlanAnswer } from './plan-wire.ts';
 
 /** Whoever waits for a plan for longer has the bytes sooner through the data plane. */
 const PLAN_DEADLINE_MS = 10_000;
@@ -30,14 +28,13 @@ export type ReadPlannerOptions = {
 export function readPlanner(options: ReadPlannerOptions): PlanReads {
   const { clients, withoutPlans, instanceName, metadata, hasGrant, closing, env } = options;
   return async (digests, signal) => {
-    const client = clients.direct;
+    const client = clients.plans;
     if (!hasGrant() || withoutPlans.has(client)) return undefined;
     const either = AbortSignal.any([signal, closing]);
     try {
-      const request = { instanceName, digests: digests.map(digestToProto) };
       const askedAt = env.clock.monotonic();
       const call = { signal: either, deadlineMs: PLAN_DEADLINE_MS, metadata: metadata() };
-      return planFrom(await callUnary(client, 'planReads', request, call), askedAt);
+      return planFrom(await callUnary(client, 'planReads', { instanceName, digests }, call), askedAt);
     } catch (error) {
       signal.throwIfAborted();
       if (isFault(error, 'UNIMPLEMENTED')) withoutPlans.add(client);
@@ -47,32 +44,12 @@ export function readPlanner(options: ReadPlannerOptions): PlanReads {
   };
 }
 
-/** `askedAt` by the monotonic clock: the URLs were made after it. @throws {Fault} BAD_REQUEST naming what cannot be understood */
-function planFrom(answer: PlanReadsResponse__Output, askedAt: ReturnType<Clock['monotonic']>): DirectPlan {
+/** `askedAt` by the monotonic clock: the URLs were made after it. */
+function planFrom({ packs, large, urlTtlMs }: PlanAnswer, askedAt: ReturnType<Clock['monotonic']>): DirectPlan {
   const frames: FrameToRead[] = [];
-  for (const { url, frames: within } of answer.packs) {
+  for (const { url, frames: within } of packs) {
     const pack = new URL(url).pathname;
-    for (const { offset, storedBytes, rawBytes, zstd, blobs } of within) {
-      const frame = {
-        pack,
-        offset: countFromProto(offset, 'frames.offset'),
-        storedBytes: countFromProto(storedBytes, 'frames.stored_bytes'),
-        rawBytes: countFromProto(rawBytes, 'frames.raw_bytes'),
-        encoding: zstd ? 'zstd' : 'raw',
-      } as const;
-      const inside = blobs.map((blob) => ({
-        digest: digestFromProto(blob.digest, 'blobs.digest'),
-        offset: countFromProto(blob.offset, 'blobs.offset'),
-        length: countFromProto(blob.length, 'blobs.length'),
-      }));
-      frames.push({ frame, url, blobs: inside });
-    }
+    for (const { frame, blobs } of within) frames.push({ frame: { pack, ...frame }, url, blobs });
   }
-  const large = new Map<Digest, readonly Digest[]>();
-  for (const { digest, pieces } of answer.large)
-    large.set(
-      digestFromProto(digest, 'large.digest'),
-      pieces.map((piece) => digestFromProto(piece, 'large.pieces')),
-    );
-  return { frames, large, worksUntil: askedAt + countFromProto(answer.urlTtlMs, 'url_ttl_ms') - MARGIN_MS };
+  return { frames, large, worksUntil: askedAt + urlTtlMs - MARGIN_MS };
 }

@@ -55,9 +55,9 @@ const OVERHEAD_BYTES = 16 * 1024;
 const ENTRIES_PER_TURN = 32;
 /**
  * Files that are asked for together: few at first, so that they come while the others are still being listed; then twice as many each time,
- * since what several of them have in common comes once for all; at most what takes some 30 MB to remember.
+ * since what several of them have in common comes once for all; at most what takes some 15 MB to remember, three times.
  */
-const FILES_AT_ONCE = { first: 4_096, most: 65_536 };
+const FILES_AT_ONCE = { first: 4_096, most: 32_768 };
 /** Directories that are read together. */
 const DIRECTORIES_AT_ONCE = 8;
 
@@ -148,16 +148,22 @@ class TreeMaker {
   async make(root: Digest): Promise<void> {
     const { signal, staging } = this.#making;
     const waiting: { at: string; digest: Digest }[] = [{ at: '', digest: root }];
-    let placing = Promise.resolve();
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    // Two at a time: where the last files of one come, the first of the next are asked for.
+    let [before, placing] = [Promise.resolve(), Promise.resolve()];
     try {
       while (waiting.length > 0) {
         const files = await this.#makeSome(waiting); // while the files of those before come
-        await placing;
-        placing = this.#place(files);
-        placing.catch(() => {}); // awaited before the next, or below
+        await before;
+        before = placing;
+        placing = this.#place(files, either);
+        for (const one of [before, placing]) one.catch((error: unknown) => stop.abort(error)); // awaited before the next, or below
       }
+      await Promise.all([before, placing]);
     } finally {
-      await placing;
+      stop.abort();
+      await Promise.allSettled([before, placing]);
     }
     for (const { at, group } of this.#otherNames)
       fs.linkSync(path.join(staging, this.#firstNames.get(group) ?? at), path.join(staging, at));
@@ -222,8 +228,8 @@ class TreeMaker {
     this.#links.push({ at, target });
   }
 
-  async #place(files: readonly FileToPlace[]): Promise<void> {
-    const { source, signal, staging } = this.#making;
+  async #place(files: readonly FileToPlace[], signal: AbortSignal): Promise<void> {
+    const { source, staging } = this.#making;
     if (files.length === 0) return;
     const { placeFiles } = source;
     if (placeFiles !== undefined) return namingFiles(files, staging, () => placeFiles(files, signal));
