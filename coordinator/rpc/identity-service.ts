@@ -92,8 +92,8 @@ async function enrol(options: IdentityServiceOptions, request: EnrolRequest__Out
   const claimed = request.agentId.slice(0, 64);
   try {
     const wanted = signingRequestOf(request.signingRequest);
-    const { agent, detail } = await admittedAgent(options, request, wanted.publicKey, call);
-    const answer = issue(options, agent, wanted);
+    const { agent, detail, shown } = await admittedAgent(options, request, wanted.publicKey, call);
+    const answer = issue(options, agent, wanted, shown);
     audit.note({
       act: 'enrol',
       outcome: 'ok',
@@ -116,7 +116,7 @@ async function admittedAgent(
   { token, expiredCertificate, agentId }: EnrolRequest__Output,
   publicKey: KeyObject,
   { peer }: Call,
-): Promise<{ readonly agent: AgentName; readonly detail: string }> {
+): Promise<{ readonly agent: AgentName; readonly detail: string; readonly shown: string }> {
   if ((token === '') === (expiredCertificate === '')) throw bad('token', 'or expired_certificate must be given, and not both');
   if (expiredCertificate !== '') {
     const former = issuer.former(expiredCertificate);
@@ -124,7 +124,7 @@ async function admittedAgent(
       throw new Fault('UNAUTHENTICATED', 'The request must be signed with the key of the certificate of before', {
         field: 'signing_request',
       });
-    return { agent: former.agent, detail: `by the key of serial ${former.serial}` };
+    return { agent: former.agent, detail: `by the key of serial ${former.serial}`, shown: former.serial };
   }
   if (token.length > TOKEN_MAX) throw bad('token', `is longer than ${TOKEN_MAX} characters`);
   if (!AGENT_ID.test(agentId)) throw bad('agent_id', 'must be 1 to 63 characters of a-z, 0-9, "." and "-"');
@@ -133,36 +133,40 @@ async function admittedAgent(
   const nameIn = ({ zone, cluster, pool }: Membership): AgentName => ({ zone, cluster, pool, id: agentId });
   const use = { agentId, key: keyHash(publicKey), host: hostOf(peer), uriOf: (membership: Membership) => issuer.uriOf(nameIn(membership)) };
   const enrolment = await enrolments.spend(token, use);
-  return { agent: nameIn(enrolment), detail: `by a token of ${enrolment.createdBy}` };
+  return { agent: nameIn(enrolment), detail: `by a token of ${enrolment.createdBy}`, shown: '' };
 }
 
 async function renew(options: IdentityServiceOptions, request: RenewCertificateRequest__Output, call: Call): Promise<EnrolResponse> {
   const wanted = signingRequestOf(request.signingRequest);
   const { identity } = call;
-  const uri = identity.kind === 'agent' ? identity.certificate?.uri : undefined;
-  const agent = parseAgentUri(uri ?? '');
+  const shown = identity.kind === 'agent' ? identity.certificate : undefined;
+  const agent = parseAgentUri(shown?.uri ?? '');
   if (agent === undefined)
     throw new Fault('FORBIDDEN', 'Only an agent that shows a certificate is given the next one', {
       hint: 'Enrol first: "switchyard cluster join".',
     });
-  const answer = issue(options, agent, wanted);
+  const answer = issue(options, agent, wanted, shown?.serial ?? '');
   noteAct(options.audit, call, 'renew', answer.uri, `serial ${answer.serial}`);
   return answer.response;
 }
 
-/** Names come from the credential: a request that wants another one is refused. */
-function issue({ issuer, denials }: IdentityServiceOptions, agent: AgentName, wanted: SigningRequest) {
+/** Names come from the credential: a request that wants another one is refused. `serial`: of the certificate that was shown, if one was. */
+function issue({ issuer, denials }: IdentityServiceOptions, agent: AgentName, wanted: SigningRequest, serial: string) {
   const uri = issuer.uriOf(agent);
   if (!wanted.wants(uri))
     throw new Fault('FORBIDDEN', `The request wants another name than the credential is for, which is ${uri}`, {
       field: 'signing_request',
     });
   const { cluster, pool, zone, id } = agent;
-  const identity = { kind: 'agent', name: uri, cluster, pool, zone, id, certificate: { uri, serial: '', validTo: 0 } } as const;
+  const identity = { kind: 'agent', name: uri, cluster, pool, zone, id, certificate: { uri, serial, validTo: 0 } } as const;
   const refusal = denials.refusal(identity);
   if (refusal !== undefined) throw refusal;
-  const { certificate, serial, validMs } = issuer.issue(agent, wanted.publicKey);
-  return { uri, serial, response: { certificate, authorities: issuer.authorities(), validMs } };
+  const issued = issuer.issue(agent, wanted.publicKey);
+  return {
+    uri,
+    serial: issued.serial,
+    response: { certificate: issued.certificate, authorities: issuer.authorities(), validMs: issued.validMs },
+  };
 }
 
 async function createEnrolment(

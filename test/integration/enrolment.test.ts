@@ -159,6 +159,14 @@ test('an agent that was away for longer than its certificate comes back by its k
   expect(await refusal(over(60_000, yard.production))).toContain('names no agent of the zone production');
   expect(await refusal(over(60_000), newSigningRequest(newKeyPair().key))).toContain('signed with the key of the certificate of before');
   expect(await refusal(over(60_000))).toBe('let in');
+  // A key that was stolen does for no certificate once the certificate is revoked, though its agent is let in.
+  const stolen = over(60_000);
+  const { serialNumber } = new X509Certificate(stolen);
+  await yard.identity().deny(`serial:${serialNumber}`, 'key was copied', 0, never);
+  expect(await refusal(stolen)).toContain(`serial:${serialNumber} was revoked by admin: key was copied`);
+  expect(await refusal(over(60_000))).toBe('let in');
+  await yard.identity().allow(`serial:${serialNumber}`, never);
+  expect(await refusal(stolen)).toBe('let in');
 });
 
 test(
