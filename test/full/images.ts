@@ -44,13 +44,16 @@ export async function makeImages(engine: Engine): Promise<Images> {
   return images;
 }
 
-/** A root directory of Debian's packages, with the few things that their scripts would have made. */
-async function makeRoot(root: string, packages: readonly string[]): Promise<void> {
+/**
+ * A root directory of Debian's packages, of the host's release or of another one, with the few things that their scripts would have
+ * made; `base-passwd` is one of the packages.
+ */
+export async function makeRoot(root: string, packages: readonly string[], other?: { readonly release: string; readonly work: string }) {
   for (const dir of ['bin', 'sbin', 'lib', 'lib64']) {
     await mkdir(join(root, 'usr', dir), { recursive: true });
     await symlink(`usr/${dir}`, join(root, dir));
   }
-  await unpackPackages(await downloadPackages(packages, 'whole'), root);
+  await unpackPackages(await downloadPackages(packages, 'whole', other?.work, other?.release), root);
   await mkdir(join(root, 'tmp'), { recursive: true });
   await output('chmod', ['1777', join(root, 'tmp')]);
   for (const name of ['passwd', 'group']) {
