@@ -1,10 +1,10 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFiles } from '../e2e/real-yard.ts';
 import { output, run, type RunResult } from '../fixtures/run.ts';
 import { toolDir } from '../fixtures/tool-dir.ts';
 import { makeRoot } from './images.ts';
+import { inJavaRoot } from './java-root.ts';
 
 /** The newest Bazel that a registry has whole: one file with its own Java, which needs nothing else of the network. */
 const FROM_NPM = '2.1.0';
@@ -84,15 +84,11 @@ async function fromDebian(): Promise<string> {
 /** Debian's Bazel sees its own root directory, and of the host's the temporary directories. */
 async function inDebian(workspace: string, place: string): Promise<Program> {
   const root = await fromDebian();
-  const java = (await readdir(join(root, 'usr/lib/jvm'))).find((name) => /^java-\d+-openjdk-/.test(name));
   const unused = (name: string) => join(place, 'modules', name);
   for (const name of UNUSED_MODULES) await writeFiles(unused(name), { 'MODULE.bazel': `module(name = "${name}")\n` });
-  const shared = ['/proc', tmpdir()].flatMap((dir) => ['--bind', dir, dir]);
-  const variables = { HOME: place, PATH: '/usr/bin', JAVA_HOME: `/usr/lib/jvm/${java}` };
-  const env = Object.entries(variables).flatMap(([name, value]) => ['--setenv', name, value]);
   const libraries = ['/usr/share/bazel', ...['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu`)];
   return {
-    command: ['bwrap', '--bind', root, '/', '--dev', '/dev', ...shared, '--clearenv', ...env, '--chdir', workspace, 'bazel'],
+    command: [...(await inJavaRoot(root, workspace, { HOME: place })), 'bazel'],
     startup: [`--host_jvm_args=-Djava.library.path=${libraries.join(':')}`],
     flags: [
       ...UNUSED_MODULES.map((name) => `--override_module=${name}=${unused(name)}`),

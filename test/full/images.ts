@@ -46,9 +46,9 @@ export async function makeImages(engine: Engine): Promise<Images> {
 
 /**
  * A root directory of Debian's packages, of the host's release or of another one, with the few things that their scripts would have
- * made; `base-passwd` is one of the packages.
+ * made; `base-passwd` is one of the packages. What is downloaded lies in `work`, where that is given.
  */
-export async function makeRoot(root: string, packages: readonly string[], other?: { readonly release: string; readonly work: string }) {
+export async function makeRoot(root: string, packages: readonly string[], other?: { readonly release?: string; readonly work: string }) {
   for (const dir of ['bin', 'sbin', 'lib', 'lib64']) {
     await mkdir(join(root, 'usr', dir), { recursive: true });
     await symlink(`usr/${dir}`, join(root, dir));
