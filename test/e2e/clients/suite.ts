@@ -96,44 +96,52 @@ export function testClients(clients: readonly Client[], installMs = INSTALL_MS):
   });
 }
 
-/** What each client shows where the server goes away, or loses what it has. */
-export function testBreaking(clients: readonly Client[], installMs = INSTALL_MS): void {
+/** What each client shows where the server goes away, or loses what it has; each test ends within `testMs`. */
+export function testBreaking(clients: readonly Client[], installMs = INSTALL_MS, testMs = 240_000): void {
   describe.for(clients)('$name', (client) => {
     beforeAll(() => client.install(), installMs);
 
-    test('goes on as it means to when the server is killed in mid-build, and finds what it can once that is back', async () => {
-      const sources = { a: `${client.name} is killed`, b: 'meanwhile' };
-      const machine = await machineOf(client, 'writer', sources);
-      const ended = client.run(machine);
-      try {
-        const done = join(machine.dir, client.output.replace(/\bb\b/, 'a'));
-        await until('one of the units is built', () => existsSync(done));
-      } finally {
-        await end('SIGKILL');
-      }
-      const { code, text } = await ended;
-      await start();
-      const isTold = client.needsServer === true && text.includes(addresses.http);
-      expect(code === 0 || isTold, text).toBe(true);
-      const second = await build(client, 'writer', sources);
-      expect([...second.built, ...second.found].toSorted(), second.text).toEqual(['a', 'b']);
-      const third = await build(client, 'writer', sources);
-      expect(third, third.text).toMatchObject({ built: [], found: ['a', 'b'] });
-      expect(third.output.equals(second.output) && third.output.includes(sources.b)).toBe(true);
-    }, 240_000);
+    test(
+      'goes on as it means to when the server is killed in mid-build, and finds what it can once that is back',
+      async () => {
+        const sources = { a: `${client.name} is killed`, b: 'meanwhile' };
+        const machine = await machineOf(client, 'writer', sources);
+        const ended = client.run(machine);
+        try {
+          const done = join(machine.dir, client.output.replace(/\bb\b/, 'a'));
+          await until('one of the units is built', () => existsSync(done));
+        } finally {
+          await end('SIGKILL');
+        }
+        const { code, text } = await ended;
+        await start();
+        const isTold = client.needsServer === true && text.includes(addresses.http);
+        expect(code === 0 || isTold, text).toBe(true);
+        const second = await build(client, 'writer', sources);
+        expect([...second.built, ...second.found].toSorted(), second.text).toEqual(['a', 'b']);
+        const third = await build(client, 'writer', sources);
+        expect(third, third.text).toMatchObject({ built: [], found: ['a', 'b'] });
+        expect(third.output.equals(second.output) && third.output.includes(sources.b)).toBe(true);
+      },
+      testMs,
+    );
 
-    test('builds again what was evicted, and stores it', async () => {
-      const sources = { a: `${client.name} is evicted`, b: 'too' };
-      const first = await build(client, 'writer', sources);
-      expect(first, first.text).toMatchObject({ built: ['a', 'b'], found: [] });
-      await end('SIGTERM');
-      await rm(join(dir.path, 'blobs/cas'), { recursive: true });
-      await start();
-      const second = await build(client, 'writer', sources);
-      expect(second, second.text).toMatchObject({ built: ['a', 'b'], found: [] });
-      const third = await build(client, 'writer', sources);
-      expect(third, third.text).toMatchObject({ built: [], found: ['a', 'b'] });
-      for (const { output } of [second, third]) expect(output.equals(first.output)).toBe(true);
-    }, 240_000);
+    test(
+      'builds again what was evicted, and stores it',
+      async () => {
+        const sources = { a: `${client.name} is evicted`, b: 'too' };
+        const first = await build(client, 'writer', sources);
+        expect(first, first.text).toMatchObject({ built: ['a', 'b'], found: [] });
+        await end('SIGTERM');
+        await rm(join(dir.path, 'blobs/cas'), { recursive: true });
+        await start();
+        const second = await build(client, 'writer', sources);
+        expect(second, second.text).toMatchObject({ built: ['a', 'b'], found: [] });
+        const third = await build(client, 'writer', sources);
+        expect(third, third.text).toMatchObject({ built: [], found: ['a', 'b'] });
+        for (const { output } of [second, third]) expect(output.equals(first.output)).toBe(true);
+      },
+      testMs,
+    );
   });
 }
