@@ -3,6 +3,7 @@ import { FAULTS, isFault } from '../../base/fault.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { Secret } from '../../base/secret.ts';
 import { connectBuildServer, type BuildServer } from '../../cli/rpc/client.ts';
+import type { DialTls } from '../../proto/tls.ts';
 
 /** The coordinators as a client sees them: several addresses, each of which may or may not answer. */
 export interface Endpoints extends Disposable {
@@ -25,9 +26,14 @@ export function isPassing(error: unknown): boolean {
   return isFault(error) && (FAULTS[error.code].retry === 'backoff' || error.code === 'CANCELLED' || error.code === 'DEADLINE');
 }
 
-/** @param addresses where each coordinator listens for callers. */
-export function openEndpoints(addresses: readonly string[], token: Secret | undefined, prng: Prng): Endpoints {
-  const servers = addresses.map((address) => connectBuildServer({ address, token }));
+/** @param addresses where each coordinator listens for callers; `tlsOf` says how it is dialled, in clear where that is undefined. */
+export function openEndpoints(
+  addresses: readonly string[],
+  token: Secret | undefined,
+  prng: Prng,
+  tlsOf: (address: string) => DialTls | undefined = () => undefined,
+): Endpoints {
+  const servers = addresses.map((address) => connectBuildServer({ address, token, tls: tlsOf(address) }));
   const any = (): BuildServer => {
     const server = servers[prng.below(servers.length)];
     if (server === undefined) throw new Error('There are no coordinators');

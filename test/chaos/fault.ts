@@ -43,11 +43,11 @@ export type FaultKind = keyof typeof FAULT_KINDS;
 export const ALL_FAULTS = Object.keys(FAULT_KINDS) as readonly FaultKind[]; // the keys of a record with exactly these
 
 /** Faults after which the ledger lacks what it had acknowledged: fewer invariants hold then, see `Amnesia`. */
-export const FORGETFUL: ReadonlySet<FaultKind> = new Set<FaultKind>(['empty-redis', 'failover-redis']);
+export const FORGETFUL: ReadonlySet<string> = new Set<FaultKind>(['empty-redis', 'failover-redis']);
 
 /** One fault of the schedule. Times in milliseconds since the run began. */
-export type PlannedFault = {
-  readonly kind: FaultKind;
+export type PlannedFault<K extends string = FaultKind> = {
+  readonly kind: K;
   readonly atMs: number;
   readonly forMs: number;
   /** Draws the target among those that fit when it is injected. */
@@ -56,7 +56,8 @@ export type PlannedFault = {
 
 /** What a fault did, and what may be put down to it. Times are wall-clock. */
 export type FaultRecord = {
-  readonly kind: FaultKind;
+  /** `FaultKind`, or another one of the laboratory's. */
+  readonly kind: string;
   /** Who was hit, for people. */
   readonly target: string;
   readonly fromMs: number;

@@ -1,23 +1,15 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { isFault } from '../../base/fault.ts';
 import { formatInstant } from '../../base/quantity.ts';
+import { commitOfTree } from './commit.ts';
 import { CHAOS_HELP, parseChaosOptions, type ChaosOptions } from './options.ts';
 import { renderReport } from './report.ts';
 import { runChaos } from './run.ts';
 
 // `npm run chaos -- --seed N --duration 60s`: see CHAOS_HELP. Ends with 1 where an invariant was broken, with 2 where it cannot run.
-
-function commitOfTree(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return 'unknown (not a git checkout)';
-  }
-}
 
 async function run(options: ChaosOptions): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'switchyard-chaos-'));

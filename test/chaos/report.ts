@@ -1,5 +1,5 @@
 import { formatDurationMs } from '../../base/quantity.ts';
-import { INVARIANTS, type Invariant, type Violation } from './observation.ts';
+import { INVARIANTS, type Violation } from './observation.ts';
 import type { ChaosOptions } from './options.ts';
 
 /** How many, the middle and the worst, in milliseconds. */
@@ -67,12 +67,6 @@ const SHOWN_MAX = 10;
 /** For people. */
 export function renderReport(report: ChaosReport): string {
   const { options, violations } = report;
-  const rows = (record: Readonly<Record<string, number>>) =>
-    Object.entries(record)
-      .toSorted(([left], [right]) => left.localeCompare(right))
-      .map(([name, count]) => `${count} ${name}`)
-      .join(', ') || 'none';
-  const recovery = Object.entries(report.recovery).toSorted(([left], [right]) => left.localeCompare(right));
   const lines = [
     `seed ${report.seed} at commit ${report.commit}, ${formatDurationMs(options.durationMs)} of load (${formatDurationMs(report.tookMs)} in all)`,
     `${options.ledger} ledger, ${options.coordinators} coordinators, ${options.agents} agents, ${options.rate} steps/s`,
@@ -89,24 +83,41 @@ export function renderReport(report: ChaosReport): string {
       ([name, how]) => `ended     ${name} by itself, ${how.length} times: ${[...new Set(how)].join(', ')}`,
     ),
     '',
-    `${'recovery'.padEnd(52)}${'times'.padStart(6)}${'p50'.padStart(10)}${'max'.padStart(10)}`,
-    ...recovery.map(([name, { count, p50Ms, maxMs }]) => `${name.padEnd(52)}${String(count).padStart(6)}${ms(p50Ms)}${ms(maxMs)}`),
+    ...recoveryLines(report.recovery),
     '',
-    ...violationLines(violations),
+    ...violationLines(INVARIANTS, violations),
   ];
   if (violations.length > 0) lines.push('', `FAILED with seed ${report.seed} at commit ${report.commit}. Again: ${commandOf(options)}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Counts by name, in one line. */
+export function rows(record: Readonly<Record<string, number>>): string {
+  const sorted = Object.entries(record).toSorted(([left], [right]) => left.localeCompare(right));
+  return sorted.map(([name, count]) => `${count} ${name}`).join(', ') || 'none';
+}
+
+/** A table of times. */
+export function recoveryLines(recovery: Readonly<Record<string, Times>>): readonly string[] {
+  const sorted = Object.entries(recovery).toSorted(([left], [right]) => left.localeCompare(right));
+  return [
+    `${'recovery'.padEnd(52)}${'times'.padStart(6)}${'p50'.padStart(10)}${'max'.padStart(10)}`,
+    ...sorted.map(([name, { count, p50Ms, maxMs }]) => `${name.padEnd(52)}${String(count).padStart(6)}${ms(p50Ms)}${ms(maxMs)}`),
+  ];
 }
 
 function ms(value: number): string {
   return `${Math.round(value)} ms`.padStart(10);
 }
 
-function violationLines(violations: readonly Violation[]): readonly string[] {
-  const names = Object.keys(INVARIANTS) as readonly Invariant[]; // the keys of a record with exactly these
-  return names.flatMap((name) => {
+/** Each invariant with what broke it. */
+export function violationLines(
+  invariants: Readonly<Record<string, string>>,
+  violations: readonly { readonly invariant: string; readonly where: string; readonly what: string }[],
+): readonly string[] {
+  return Object.entries(invariants).flatMap(([name, meaning]) => {
     const found = violations.filter(({ invariant }) => invariant === name);
-    const head = `${found.length === 0 ? 'held' : 'BROKEN'}  ${name}: ${INVARIANTS[name]}`;
+    const head = `${found.length === 0 ? 'held' : 'BROKEN'}  ${name}: ${meaning}`;
     const shown = found.slice(0, SHOWN_MAX).map(({ where, what }) => `        ${where} ${what}`);
     return [head, ...shown, ...(found.length > SHOWN_MAX ? [`        and ${found.length - SHOWN_MAX} more`] : [])];
   });

@@ -1,8 +1,8 @@
 import type { Prng } from '../../base/prng.ts';
-import type { FaultKind, PlannedFault } from './fault.ts';
+import type { PlannedFault } from './fault.ts';
 
-export type ScheduleOptions = {
-  readonly kinds: readonly FaultKind[];
+export type ScheduleOptions<K extends string = string> = {
+  readonly kinds: readonly K[];
   readonly durationMs: number;
   /** Mean time from one fault to the next. */
   readonly everyMs: number;
@@ -17,10 +17,10 @@ const LEAD_IN_MS = 3_000;
  * The faults of a run, in order of time: the same ones for the same generator and options. Kinds come in shuffled rounds,
  * so that a run long enough has each of them equally often. Durations go from a blink to well past lease or term.
  */
-export function planFaults(prng: Prng, options: ScheduleOptions): readonly PlannedFault[] {
+export function planFaults<K extends string>(prng: Prng, options: ScheduleOptions<K>): readonly PlannedFault<K>[] {
   const { kinds, durationMs, everyMs } = options;
-  const faults: PlannedFault[] = [];
-  let round: FaultKind[] = [];
+  const faults: PlannedFault<K>[] = [];
+  let round: K[] = [];
   if (kinds.length === 0) return faults;
   for (let atMs = LEAD_IN_MS; ;) {
     if (round.length === 0) round = shuffled(kinds, prng);
@@ -33,7 +33,7 @@ export function planFaults(prng: Prng, options: ScheduleOptions): readonly Plann
   }
 }
 
-function durationOf(kind: FaultKind, { leaseTtlMs, termTtlMs }: ScheduleOptions, prng: Prng): number {
+function durationOf(kind: string, { leaseTtlMs, termTtlMs }: ScheduleOptions, prng: Prng): number {
   const between = (low: number, high: number) => low + (high - low) * prng.next();
   // One in three is over before anybody must notice.
   const short = prng.below(3) === 0;
@@ -55,9 +55,9 @@ function durationOf(kind: FaultKind, { leaseTtlMs, termTtlMs }: ScheduleOptions,
   }
 }
 
-function shuffled(kinds: readonly FaultKind[], prng: Prng): FaultKind[] {
+function shuffled<K>(kinds: readonly K[], prng: Prng): K[] {
   const left = [...kinds];
-  const out: FaultKind[] = [];
+  const out: K[] = [];
   while (left.length > 0) out.push(...left.splice(prng.below(left.length), 1));
   return out;
 }

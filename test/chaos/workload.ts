@@ -62,7 +62,7 @@ export function planBuild(index: number, options: WorkloadOptions): PlannedBuild
 }
 
 type Made = { readonly spec: StepSpec; readonly expected: ExpectedStep; readonly output: Buffer };
-type Script = { readonly text: string; readonly log: Buffer; readonly output: Buffer };
+export type Script = { readonly text: string; readonly log: Buffer; readonly output: Buffer };
 
 function makeStep(name: string, tag: string, earlier: readonly Made[], prng: Prng, options: WorkloadOptions): Made {
   const needs = drawNeeds(earlier, prng);
@@ -135,7 +135,7 @@ function scriptOf(kind: StepKind, name: string, tag: string, needs: readonly Mad
 }
 
 /** Numbered lines and two bytes that are no text into the log, and an output of some thousand bytes. */
-function lines(what: { name: string; tag: string; count: number; everyS: string }): Script {
+export function lines(what: { name: string; tag: string; count: number; everyS: string }): Script {
   const { name, tag, count, everyS } = what;
   const pause = everyS === '' ? '' : `sleep ${everyS}; `;
   const text = `i=0; while [ $i -lt ${count} ]; do echo "${tag} line $i"; ${pause}i=$((i+1)); done
@@ -150,7 +150,7 @@ i=0; while [ $i -lt ${count * 4} ]; do echo "output $i of ${tag}"; i=$((i+1)); d
 }
 
 /** The lock is held for as long as anything of the attempt lives: the kernel lets go of it, not the step. */
-function alone(script: Script, tag: string): Script {
+export function alone(script: Script, tag: string): Script {
   const lock = tag.replaceAll('/', '-');
   const text = `exec 9>> "$WITNESS/${lock}.lock"; flock -n 9 || echo "overlap ${tag}" >> "$WITNESS/overlaps"
 ${script.text}

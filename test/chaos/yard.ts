@@ -39,8 +39,10 @@ export type YardOptions = {
 export type CoordinatorMember = Member & {
   /** Where callers of the run connect, with no relay between. */
   readonly address: string;
-  /** Between agents and it, and between followers and it. */
-  readonly agentLink: Relay;
+  /** Where agents and the other coordinators reach it; the ledger names the leader so. */
+  readonly knownAs: string;
+  /** Between agents and it, and between followers and it, where faults cut there. */
+  readonly agentLink: Relay | undefined;
   readonly redisLink: Relay | undefined;
 };
 
@@ -83,7 +85,7 @@ export async function startYard(options: YardOptions): Promise<Yard> {
   const blobsDisk = redis !== undefined && options.smallDisks ? stack.use(mountSmallDisk(join(dir, 'blobs'), BLOBS_DISK_BYTES)) : undefined;
   const coordinators: CoordinatorMember[] = [];
   for (const name of coordinatorNames) coordinators.push(stack.use(await coordinatorOf(name, { options, files, redis, lab })));
-  const addresses = coordinators.map(({ agentLink }) => agentLink.address).join(',');
+  const addresses = coordinators.map(({ knownAs }) => knownAs).join(',');
   const agents = agentNames.map((name) => stack.use(agentOf(name, { options, files, addresses, lab })));
   const parts = stack.move();
   return { token, coordinators, agents, redis, redisPair, blobsDisk, lab, [Symbol.asyncDispose]: () => parts.disposeAsync() };
@@ -123,7 +125,7 @@ async function coordinatorOf(name: string, { options, files, redis, lab }: Coord
     args.push('--address', agentLink.address, '--blobs-dir', join(options.dir, 'blobs'), '--term-ttl', `${termTtlMs}ms`);
   }
   const member = startMember(name, () => spawn(options.dir, name, args, lab));
-  return withParts(member, { address, agentLink, redisLink }, [agentLink, redisLink]);
+  return withParts(member, { address, knownAs: agentLink.address, agentLink, redisLink }, [agentLink, redisLink]);
 }
 
 function agentOf(name: string, plan: Plan & { readonly addresses: string }): AgentMember {
@@ -156,7 +158,7 @@ function spawn(dir: string, name: string, args: readonly string[], lab: NetLab |
 }
 
 /** A member with more to it, that goes with it. */
-function withParts<P extends object>(member: Member, more: P, parts: readonly (AsyncDisposable | undefined)[]): Member & P {
+export function withParts<P extends object>(member: Member, more: P, parts: readonly (AsyncDisposable | undefined)[]): Member & P {
   const own: Member = {
     name: member.name,
     falls: member.falls,
@@ -177,10 +179,10 @@ function withParts<P extends object>(member: Member, more: P, parts: readonly (A
 }
 
 /** Who leads, as the ledger has it; undefined where that says nothing in time. */
-export async function leaderOf({ redis, coordinators }: Yard): Promise<CoordinatorMember | undefined> {
+export async function leaderOf({ redis, coordinators }: Pick<Yard, 'redis' | 'coordinators'>): Promise<CoordinatorMember | undefined> {
   if (redis === undefined) return coordinators[0];
   const asked = redis.command('HMGET', '{switchyard}:meta', 'address').catch(() => undefined);
   const answer = await Promise.race([asked, sleep(1_000)]);
   const address: unknown = Array.isArray(answer) ? answer[0] : undefined;
-  return coordinators.find(({ agentLink }) => agentLink.address === address);
+  return coordinators.find(({ knownAs }) => knownAs === address);
 }
