@@ -73,7 +73,8 @@ export function renderLabReport(report: LabReport): string {
     `builds    ${report.builds}`,
     `steps     ${rows(report.steps)}`,
     `attempts  ${report.attempts} (${rows(report.places)}), of which ended by an error: ${rows(report.errors)}`,
-    `trust     ${trust.main} results for the team (${trust.mainHits} from the cache), ${trust.fork} for the stranger (${trust.forkHits} from the cache); ${trust.refused} calls for production refused`,
+    `trust     results: ${trust.main} for the team (${trust.mainHits} from the cache), ${trust.fork} for the stranger (${trust.forkHits} from the cache)`,
+    `          calls of the stranger for production: ${trust.refused}, all refused`,
     `evidence  ${evidence.logsRead} logs read, ${evidence.journalLines} journal lines, ${evidence.witnessedStarts} starts witnessed`,
     ...(report.heldBack === 0 ? [] : [`load      held back ${report.heldBack} times`]),
     ...Object.entries(report.falls).map(
