@@ -86,6 +86,7 @@ function topologyOf(written: TopologyAsWritten): Topology {
   return {
     unlisted: written.unlisted ?? 'refuse',
     clusters: [...(written.clusters ?? [])].map(([name, cluster]) => clusterOf(name, cluster)),
+    zones: Object.fromEntries([...(written.zones ?? [])].map(([name, { inputs, exclusive }]) => [name, defined({ inputs, exclusive })])),
     projects: Object.fromEntries([...(written.projects ?? [])].map(([name, rules]) => [name, projectOf(rules)])),
     builds: {
       names: written.builds?.names ?? [],

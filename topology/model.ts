@@ -9,9 +9,18 @@ export type Topology = {
   /** What becomes of agents whose cluster is not listed: they work as their credential says, or get nothing. */
   readonly unlisted: 'accept' | 'refuse';
   readonly clusters: readonly Cluster[];
+  /** What holds for each zone; absent = `ZoneRules` with nothing in them. */
+  readonly zones?: Readonly<Partial<Record<Zone, ZoneRules>>>;
   /** By name; `*` stands for each project that is not named. */
   readonly projects: Readonly<Record<string, ProjectRules>>;
   readonly builds: BuildRules;
+};
+
+export type ZoneRules = {
+  /** Lowest zone of which the outputs may be that steps for this zone take; absent = this zone. */
+  readonly inputs?: Zone;
+  /** Whether its agents run nothing but steps that ask for it; absent = steps for lower ones too. */
+  readonly exclusive?: boolean;
 };
 
 export type Cluster = {
@@ -67,8 +76,14 @@ export type BuildRules = {
   readonly labels: Readonly<Record<string, { readonly values: readonly string[]; readonly about?: string }>>;
 };
 
-/** What holds before anybody has applied a topology: every agent works as its credential says. */
-export const OPEN_TOPOLOGY: Topology = { unlisted: 'accept', clusters: [], projects: {}, builds: { names: [], labels: {} } };
+/** What holds before anybody has applied a topology: every agent works as its credential says, and steps take what they need. */
+export const OPEN_TOPOLOGY: Topology = {
+  unlisted: 'accept',
+  clusters: [],
+  zones: { trusted: { inputs: 'untrusted' }, production: { inputs: 'untrusted' } },
+  projects: {},
+  builds: { names: [], labels: {} },
+};
 
 const PLAIN_PROJECT: ProjectRules = { weight: 1 };
 
@@ -82,4 +97,9 @@ export function poolRules({ clusters }: Topology, place: string): Pool | undefin
   const slash = place.lastIndexOf('/');
   const cluster = clusters.find(({ name }) => name === place.slice(0, slash));
   return cluster?.pools.find(({ name }) => name === place.slice(slash + 1));
+}
+
+/** The lowest zone of which the outputs may be that a step for the zone takes. */
+export function inputFloor({ zones = {} }: Topology, zone: Zone): Zone {
+  return zones[zone]?.inputs ?? zone;
 }

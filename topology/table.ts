@@ -1,4 +1,4 @@
-import { choice, list, mapOf, mapped, number, parsedText, record, text, byKind } from '../base/document/field-type.ts';
+import { choice, flag, list, mapOf, mapped, number, parsedText, record, text, byKind } from '../base/document/field-type.ts';
 import { cpu, duration, size } from '../base/document/quantity-type.ts';
 import { globProblem } from '../base/glob.ts';
 import { SANDBOX_TRAITS } from '../base/sandbox-trait.ts';
@@ -79,6 +79,14 @@ const cluster = record('{zone, region, pools, spill}', {
   spill: { type: spill, about: 'Where steps go whose inputs were made here, or whose home this is, when its agents are busy.' },
 });
 
+const zoneRules = record('{inputs, exclusive}', {
+  inputs: {
+    type: choice(ZONES),
+    about: 'Lowest zone of which the outputs may be that steps for this zone take of others. Default: the zone itself.',
+  },
+  exclusive: { type: flag, about: 'Whether its agents run nothing but steps that ask for this zone. Default false.' },
+});
+
 const project = record('{weight, unfinishedSteps, home}', {
   weight: {
     type: number({ min: 0.01, max: 1_000, fraction: true }),
@@ -115,6 +123,10 @@ export const topologyType = record('a topology', {
     about: 'Whether agents of clusters that are not listed work as their credentials say. Default refuse.',
   },
   clusters: { type: mapOf(cluster, nameKey('a cluster')), about: 'The clusters by name.' },
+  zones: {
+    type: mapOf(zoneRules, { pattern: `^(${ZONES.join('|')})$`, what: `a zone: ${ZONES.join(', ')}` }),
+    about: 'What holds for steps and agents of a zone.',
+  },
   projects: {
     type: mapOf(project, { pattern: '^([A-Za-z0-9][A-Za-z0-9._-]{0,62}|\\*)$', what: 'the name of a project, or "*" for all others' }),
     about: 'What projects may take; "*" is for each that is not named.',

@@ -26,6 +26,8 @@ clusters:
       light: {class: edge, sandbox: [isolatesHost]}
     spill: {after: 10s, to: [centre]}
   centre: {zone: trusted}
+zones:
+  production: {inputs: trusted, exclusive: true}
 projects:
   web: {weight: 2.5, unfinishedSteps: 100, home: edge}
   "*": {weight: 0.5}
@@ -60,8 +62,9 @@ describe('the file', () => {
       limits,
     });
     expect(topology.clusters[0]?.spill).toEqual({ afterMs: 10_000, to: ['centre'] });
+    expect(topology.zones).toEqual({ production: { inputs: 'trusted', exclusive: true } });
     expect(topology.projects['web']).toEqual({ weight: 2.5, unfinishedSteps: 100, home: 'edge' });
-    expect(topologyOf('version: 1')).toEqual({ ...OPEN_TOPOLOGY, unlisted: 'refuse' });
+    expect(topologyOf('version: 1')).toEqual({ ...OPEN_TOPOLOGY, unlisted: 'refuse', zones: {} });
   });
 
   test.for([
@@ -169,6 +172,7 @@ test('what changes is said in words, and nothing where nothing does', () => {
       .replace('weight: 2.5, unfinishedSteps: 100, home: edge', 'weight: 3, unfinishedSteps: 100')
       .replace('price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}', 'limits: {steps: 50}')
       .replace('spill: {after: 10s, to: [centre]}', 'spill: {to: [release]}')
+      .replace('inputs: trusted, exclusive: true', '')
       .replace('unlisted: accept\n', '')
       .replace('    ticket: {}\n', ''),
   );
@@ -180,6 +184,8 @@ test('what changes is said in words, and nothing where nothing does', () => {
     'price of the pool edge/arm: 0.25 becomes 0',
     'limits of the pool edge/arm: 40 steps, 2500m CPU, 8Gi of memory becomes 50 steps',
     'cluster release is new (production, pools sign)',
+    'lowest zone of inputs of steps for production: trusted becomes production',
+    'what agents of the zone production run: only steps for production becomes steps for lower zones too',
     'weight of the project web: 2.5 becomes 3',
     'home of the project web: edge becomes nothing',
     'required label ticket goes',

@@ -1,4 +1,6 @@
 import { formatDurationMs, formatSizeBytes } from '../base/quantity.ts';
+import { ZONES, type Zone } from '../base/zone.ts';
+import { inputFloor } from './model.ts';
 import type { Cluster, Pool, ProjectRules, Topology } from './model.ts';
 
 /** What changes from one topology to another, a line for each change; empty where they say the same. */
@@ -6,11 +8,21 @@ export function changesBetween(before: Topology, after: Topology): readonly stri
   return [
     ...valueChange('agents of clusters that are not listed', before.unlisted, after.unlisted),
     ...named(byName(before.clusters), byName(after.clusters), 'cluster', clusterChanges, clusterText),
+    ...ZONES.flatMap((zone) => zoneChanges(zone, before, after)),
     ...named(before.projects, after.projects, 'project', projectChanges, projectText),
     ...valueChange('names of builds', listText(before.builds.names), listText(after.builds.names)),
     ...named(before.builds.labels, after.builds.labels, 'required label', (name, left, right) =>
       valueChange(`values of the required label ${name}`, listText(left.values), listText(right.values)),
     ),
+  ];
+}
+
+function zoneChanges(zone: Zone, before: Topology, after: Topology): readonly string[] {
+  const text = (topology: Topology) =>
+    topology.zones?.[zone]?.exclusive === true ? `only steps for ${zone}` : 'steps for lower zones too';
+  return [
+    ...valueChange(`lowest zone of inputs of steps for ${zone}`, inputFloor(before, zone), inputFloor(after, zone)),
+    ...valueChange(`what agents of the zone ${zone} run`, text(before), text(after)),
   ];
 }
 

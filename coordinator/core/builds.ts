@@ -9,6 +9,7 @@ import { isActionSpec, type BuildSpec, type StepSpec } from './spec.ts';
 import type { StepOutcome } from './state.ts';
 import { end, resolve, unended, withdraw } from './step-moves.ts';
 import { isSuccess, type Draft } from './step-record.ts';
+import { checkTrust } from './trust.ts';
 import type { Turn } from './turn.ts';
 import { keyOf, stepName } from './yard.ts';
 
@@ -25,7 +26,8 @@ export function submit(turn: Turn, event: Submitted): void {
     const message = `The idempotency key "${event.idempotencyKey}" belongs to build ${existing.id}, which is another request`;
     return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
   }
-  const refusal = checkBuild(spec, turn.yard.limits) ?? checkRules(turn.yard.fleet.topology, spec);
+  const refusal =
+    checkBuild(spec, turn.yard.limits) ?? checkTrust(turn.yard.fleet.topology, spec) ?? checkRules(turn.yard.fleet.topology, spec);
   if (refusal !== undefined) return void (turn.reply = { kind: 'refused', ...refusal });
   const unfinished = turn.yard.projects.get(spec.project)?.unfinishedCount ?? 0;
   const { unfinishedSteps } = projectRules(turn.yard.fleet.topology, spec.project);

@@ -2,8 +2,11 @@ import { assert } from '../../base/assert.ts';
 import { parseSelector, selects, unmet } from '../../base/selector.ts';
 import { formatSizeBytes } from '../../base/quantity.ts';
 import type { Resources } from '../../base/resources.ts';
-import { atLeast } from '../../base/zone.ts';
-import { RequirementClass, type AgentGroup, type AgentNode, type StepNode } from './nodes.ts';
+import { atLeast, parseZone, ZONES, type Zone } from '../../base/zone.ts';
+import type { Labels } from '../../base/labels.ts';
+import type { Topology } from '../../topology/model.ts';
+import type { AgentFacts } from './state.ts';
+import { AgentGroup, RequirementClass, type AgentNode, type StepNode } from './nodes.ts';
 import { ClassQueue } from './queue.ts';
 import type { StepSpec } from './spec.ts';
 
@@ -50,18 +53,42 @@ export function classOf(spec: StepSpec, key: string, ordinal: number): Requireme
 }
 
 /** Agents with the same key are one group. */
-export function groupKeyOf(labels: Readonly<Record<string, string>>, capacity: Resources, traits: readonly string[]): string {
-  return `${recordKey(labels)};${resourcesKey(capacity)};${traits.toSorted().join(',')}`;
+export function groupKeyOf(labels: Labels, capacity: Resources, traits: readonly string[], topology: Topology): string {
+  const exclusive = isExclusive(topology, zoneOf(labels)) ? ';exclusive' : '';
+  return `${recordKey(labels)};${resourcesKey(capacity)};${traits.toSorted().join(',')}${exclusive}`;
+}
+
+/** The group of agents with these labels, which are those that the topology gives them. */
+export function groupOf(
+  key: string,
+  labels: Labels,
+  { capacity, sandbox }: Pick<AgentFacts, 'capacity' | 'sandbox'>,
+  topology: Topology,
+): AgentGroup {
+  const zone = zoneOf(labels);
+  return new AgentGroup(key, labels, { capacity, traits: new Set(sandbox), zone, isExclusive: isExclusive(topology, zone) });
+}
+
+function isExclusive({ zones = {} }: Topology, zone: Zone): boolean {
+  return zones[zone]?.exclusive === true;
+}
+
+function zoneOf(labels: Labels): Zone {
+  return parseZone(labels['zone'] ?? '') ?? ZONES[0];
 }
 
 /** Whether an agent of the group fits when it runs nothing else. */
 export function matches(group: AgentGroup, wanted: RequirementClass): boolean {
   return (
-    atLeast(group.zone, wanted.zone) &&
+    zoneAllows(group, wanted) &&
     contains(group.capacity, wanted.resources) &&
     wanted.traits.every((trait) => group.traits.has(trait)) &&
     selects(wanted.selector, group.labels)
   );
+}
+
+function zoneAllows({ zone, isExclusive }: AgentGroup, wanted: RequirementClass): boolean {
+  return isExclusive ? zone === wanted.zone : atLeast(zone, wanted.zone);
 }
 
 /** What the group lacks for the class, for people; empty where it matches. */
@@ -70,6 +97,7 @@ export function lacks(group: AgentGroup, wanted: RequirementClass): readonly str
   const { resources } = wanted;
   const missing = [...unmet(wanted.selector, group.labels)];
   if (!atLeast(group.zone, wanted.zone)) missing.push(`zone ${wanted.zone} or higher, but it is in ${group.zone}`);
+  else if (!zoneAllows(group, wanted)) missing.push(`a step for zone ${group.zone}, the only one that its agents take`);
   if (resources.slots > capacity.slots) missing.push(`${resources.slots} slots, but it has ${capacity.slots}`);
   if (resources.cpuMillis > capacity.cpuMillis) missing.push(`${resources.cpuMillis}m CPU, but it has ${capacity.cpuMillis}m`);
   if (resources.memoryBytes > capacity.memoryBytes) {

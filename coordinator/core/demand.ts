@@ -1,10 +1,9 @@
 import type { Labels } from '../../base/labels.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
-import { parseZone } from '../../base/zone.ts';
 import { membershipOf } from '../../topology/membership.ts';
-import { classKeyOf, classOf, groupKeyOf, matches, specTextOf } from './classes.ts';
-import { AgentGroup, type RequirementClass, type StepNode } from './nodes.ts';
+import { classKeyOf, classOf, groupKeyOf, groupOf, matches, specTextOf } from './classes.ts';
+import type { AgentGroup, RequirementClass, StepNode } from './nodes.ts';
 import type { Yard } from './yard.ts';
 
 /** What an agent of a pool is like, or would be: the pool need not have one. */
@@ -40,8 +39,7 @@ export function demandOf(yard: Yard, shape: PoolShape): PoolDemand {
   const { labels } = place;
   const { cluster = '', pool = '' } = labels;
   const { capacity } = shape;
-  const zone = parseZone(labels['zone'] ?? '') ?? 'untrusted';
-  const group = new AgentGroup(groupKeyOf(labels, capacity, shape.sandbox), labels, capacity, new Set(shape.sandbox), zone);
+  const group = groupOf(groupKeyOf(labels, capacity, shape.sandbox, fleet.topology), labels, shape, fleet.topology);
   let running = 0;
   for (const agent of fleet.pools.get(`${cluster}/${pool}`)?.members ?? []) {
     if (agent.draining !== undefined) continue;

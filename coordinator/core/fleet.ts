@@ -1,14 +1,13 @@
 import { assert } from '../../base/assert.ts';
 import type { Labels } from '../../base/labels.ts';
-import { parseZone } from '../../base/zone.ts';
 import type { Digest } from '../../cache/digest.ts';
 import { Bag } from './bag.ts';
-import { asksForTheSame, classKeyOf, classOf, groupKeyOf, hasRoom, matches, specTextOf } from './classes.ts';
+import { asksForTheSame, classKeyOf, classOf, groupKeyOf, groupOf, hasRoom, matches, specTextOf } from './classes.ts';
 import type { AgentId, SessionId } from './ids.ts';
 import type { Limits } from './limits.ts';
 import { chargePool, turnsAway, useOf } from './pool-limits.ts';
 import { hasPreferences } from './preference.ts';
-import { AgentGroup, AgentNode, type HoldNode, PoolNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
+import { type AgentGroup, AgentNode, type HoldNode, PoolNode, type ProjectNode, type RequirementClass, type StepNode } from './nodes.ts';
 import type { StepSpec } from './spec.ts';
 import type { AgentFacts, SessionRecord } from './state.ts';
 import { membershipOf } from '../../topology/membership.ts';
@@ -110,7 +109,7 @@ export class Fleet {
     agent.outside = place.kind === 'outsider' ? place.why : undefined;
     agent.labels = place.kind === 'outsider' ? facts.labels : place.labels;
     this.#joinPool(agent, agent.labels);
-    const key = groupKeyOf(agent.labels, facts.capacity, facts.sandbox);
+    const key = groupKeyOf(agent.labels, facts.capacity, facts.sandbox, this.topology);
     if (agent.group?.key === key) return;
     this.#leaveGroup(agent);
     this.#joinGroup(agent, facts, key);
@@ -365,11 +364,10 @@ export class Fleet {
     if (pool.members.size === 0 && pool.breaker.kind !== 'open') this.dropPool(pool);
   }
 
-  #joinGroup(agent: AgentNode, { capacity, sandbox }: AgentFacts, key: string): void {
+  #joinGroup(agent: AgentNode, facts: AgentFacts, key: string): void {
     let group = this.groups.get(key);
     if (group === undefined) {
-      const zone = parseZone(agent.labels['zone'] ?? '') ?? 'untrusted';
-      group = new AgentGroup(key, agent.labels, capacity, new Set(sandbox), zone);
+      group = groupOf(key, agent.labels, facts, this.topology);
       this.groups.set(key, group);
       for (const wanted of this.#classes.values()) if (matches(group, wanted)) wanted.addGroup(group);
     }

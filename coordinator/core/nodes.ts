@@ -217,6 +217,8 @@ export class AgentGroup {
   readonly capacity: Resources;
   readonly traits: ReadonlySet<SandboxTrait>;
   readonly zone: Zone;
+  /** It takes no steps for lower zones. */
+  readonly isExclusive: boolean;
   readonly cluster: string;
   /** `<cluster>/<pool>`, each of them '' where its labels do not say. */
   readonly place: string;
@@ -229,12 +231,13 @@ export class AgentGroup {
   /** Where the next search begins. */
   cursor = 0;
 
-  constructor(key: string, labels: Labels, capacity: Resources, traits: ReadonlySet<SandboxTrait>, zone: Zone) {
+  constructor(key: string, labels: Labels, facts: Pick<AgentGroup, 'capacity' | 'traits' | 'zone' | 'isExclusive'>) {
     this.key = key;
     this.labels = labels;
-    this.capacity = capacity;
-    this.traits = traits;
-    this.zone = zone;
+    this.capacity = facts.capacity;
+    this.traits = facts.traits;
+    this.zone = facts.zone;
+    this.isExclusive = facts.isExclusive;
     this.cluster = labels['cluster'] ?? '';
     this.place = `${this.cluster}/${labels['pool'] ?? ''}`;
     this.isEdge = labels['class'] === 'edge';

@@ -7,6 +7,7 @@ import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { DependencyKept, DependencyLookup } from './dependency.ts';
 import type { FailureClass } from '../../base/failure.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
+import type { Zone } from '../../base/zone.ts';
 import type { Topology } from '../../topology/model.ts';
 
 /** The exclusive, time-bound right to run one attempt of a step. */
@@ -107,6 +108,8 @@ export type StepRecord = {
   readonly endOf?: StepId;
   /** Set where some of what it left was on a data plane's disk only when it ended: since when, and when the store had it. */
   readonly unsealed?: { readonly since: TimeMs; readonly sealedAt: TimeMs | undefined } | undefined;
+  /** How far what it left may be trusted, where that is less than its own zone: by what it took, or where it ran. */
+  readonly trust?: Zone | undefined;
   /** Times that it ran again because what it had left was gone; absent for 0. */
   readonly reruns?: number;
 };

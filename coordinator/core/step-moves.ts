@@ -2,6 +2,7 @@ import { present } from '../../base/assert.ts';
 import { isSuccess, leaseOf, type Draft } from './step-record.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import type { AttemptRecord, StepOutcome } from './state.ts';
+import { distrusted, trustAtEnd } from './trust.ts';
 import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
 
@@ -22,9 +23,12 @@ export function unblock(turn: Turn, step: StepNode): void {
 
 /** Its action is to be worked out. */
 export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
+  const low = distrusted(turn.yard, step);
+  if (low !== undefined) return end(turn, step, { kind: 'failed', class: 'output', message: low, result: undefined }, draft);
   draft.state = { kind: 'resolving' };
   if (draft.kept !== undefined) draft.kept = undefined;
   if (draft.unsealed !== undefined) draft.unsealed = undefined;
+  if (draft.trust !== undefined) draft.trust = undefined;
   turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ready', step: stepName(step) });
   step.resolveTries = 0;
   step.unresolvedSince = undefined;
@@ -41,6 +45,8 @@ export function queue(turn: Turn, step: StepNode, notBefore: number | undefined,
 /** The end of a step for good. Its dependents and followers hear of it in `settle`. */
 export function end(turn: Turn, step: StepNode, outcome: StepOutcome, draft: Draft = { ...step.record }): void {
   draft.state = { kind: 'ended', outcome, at: turn.now };
+  const trust = trustAtEnd(turn.yard, step, outcome, draft);
+  if (trust !== undefined || draft.trust !== undefined) draft.trust = trust;
   turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ended', step: stepName(step), outcome });
   turn.ended.push(step);
 }

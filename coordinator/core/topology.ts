@@ -1,10 +1,9 @@
 import { membershipOf } from '../../topology/membership.ts';
 import type { Topology } from '../../topology/model.ts';
-import { parseZone } from '../../base/zone.ts';
-import { groupKeyOf, matches } from './classes.ts';
+import { groupKeyOf, groupOf, matches } from './classes.ts';
 import type { Event } from './event.ts';
 import type { AgentId } from './ids.ts';
-import { AgentGroup, type AgentNode, type RequirementClass } from './nodes.ts';
+import type { AgentGroup, AgentNode, RequirementClass } from './nodes.ts';
 import type { Turn } from './turn.ts';
 import type { Yard } from './yard.ts';
 
@@ -51,12 +50,8 @@ export function effectsOf(yard: Yard, topology: Topology): TopologyEffects {
     const change = changeOf(agent, place);
     if (change !== undefined) agents.push({ agent: agent.id, change });
     if (place.kind === 'outsider') continue;
-    const key = groupKeyOf(place.labels, facts.capacity, facts.sandbox);
-    if (!groups.has(key))
-      groups.set(
-        key,
-        new AgentGroup(key, place.labels, facts.capacity, new Set(facts.sandbox), parseZone(place.labels['zone'] ?? '') ?? 'untrusted'),
-      );
+    const key = groupKeyOf(place.labels, facts.capacity, facts.sandbox, topology);
+    if (!groups.has(key)) groups.set(key, groupOf(key, place.labels, facts, topology));
   }
   return { agents, stranded: strandedOf(yard, [...groups.values()]) };
 }

@@ -27,7 +27,13 @@ async function keep(entries: EntryFinder | undefined, text: string, build: strin
   const { promise, resolve } = Promise.withResolvers<readonly DependencyResult[]>();
   await using keeper = openDependencyKeeper({
     entries,
-    describe: () => ({ project: 'shop', scope: 'main/pr-7', caches: [CACHE], provenance: { ...NO_PROVENANCE, build, step: 'install' } }),
+    describe: () => ({
+      project: 'shop',
+      scope: 'main/pr-7',
+      zone: 'untrusted',
+      caches: [CACHE],
+      provenance: { ...NO_PROVENANCE, build, step: 'install' },
+    }),
     post: (event) => event.kind === 'dependencies-kept' && resolve(event.results),
     clock: systemClock,
     log,
@@ -42,7 +48,7 @@ test('the entry goes into the own scope, under the key, with the trees and who m
   expect((await keep(entries, 'one', 'b-1')).results).toEqual([{ name: 'npm', outcome: 'kept' }]);
   const [entry, ...others] = await entries.store.list('shop', {}, undefined, 10, signal);
   expect(others).toEqual([]);
-  expect(entry?.at).toEqual({ kind: 'dependency', owner: { project: 'shop', scope: 'main/pr-7' }, key: entryKeyOf(CACHE) });
+  expect(entry?.at).toEqual({ kind: 'dependency', owner: { project: 'shop', scope: 'main/pr-7' }, key: entryKeyOf(CACHE, 'untrusted') });
   expect(decodeStepResult(entry?.value ?? new Uint8Array()).outputs).toEqual([treeOf('one')]);
   expect(entry?.provenance).toMatchObject({ build: 'b-1', step: 'install' });
 });

@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { reasonOf } from '../../base/thrown.ts';
+import type { Zone } from '../../base/zone.ts';
 import { decodeStepResult, encodeStepResult } from '../../cache/action/action-result.ts';
 import { NO_USAGE, type DirectoryOutput } from '../../cache/action/result.ts';
 import type { Entry, Provenance } from '../../cache/entries/entry-store.ts';
@@ -22,6 +23,8 @@ export type Keepable = {
   readonly project: string;
   /** The build's scope, as the coordinator worked it out from the caller: nothing that an agent or a client says changes it. */
   readonly scope: string;
+  /** Of the step. */
+  readonly zone: Zone;
   readonly caches: readonly DependencyCache[];
   readonly provenance: Provenance;
 };
@@ -132,8 +135,8 @@ async function writeEntry(
   const { entries, clock, log } = options;
   const cache = keepable.caches.find(({ name }) => name === save.name);
   if (entries === undefined || cache === undefined) throw new Error('there is no store for dependency caches here');
-  const { project, scope, provenance } = keepable;
-  const at = { kind: 'dependency', owner: { project, scope }, key: entryKeyOf(cache) } as const;
+  const { project, scope, zone, provenance } = keepable;
+  const at = { kind: 'dependency', owner: { project, scope }, key: entryKeyOf(cache, zone) } as const;
   const entry: Entry = { at, value: valueOf(save.trees), parts: partsOf(cache), provenance, writtenAt: clock.now() };
   const put = await entries.put(entry, { replace: false }, signal);
   if (put.kind !== 'differs' || sameTrees(put.entry.value, save.trees))

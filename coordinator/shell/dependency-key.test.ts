@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ZONES } from '../../base/zone.ts';
 import type { DependencyCache } from '../core/spec.ts';
 import { entryKeyOf, keyPrefixOf, partsOf, saltOf, writtenKeyOf } from './dependency-key.ts';
 
@@ -11,12 +12,13 @@ test('entries that keep other things, or lie at other paths, are other entries; 
     { ...CACHE, keeps: ['modes'] as const },
     { ...CACHE, keeps: ['mtimes'] as const },
     { ...CACHE, keeps: ['mtimes', 'modes'] as const },
-  ].map(keyPrefixOf);
+  ].map((cache) => keyPrefixOf(cache, 'untrusted'));
   expect(new Set(prefixes).size).toBe(prefixes.length);
-  expect(keyPrefixOf({ ...CACHE, keeps: ['modes', 'mtimes'] })).toBe(prefixes[4]);
-  expect(keyPrefixOf({ ...CACHE, paths: ['a', 'b'] })).toBe(prefixes[0]);
+  expect(keyPrefixOf({ ...CACHE, keeps: ['modes', 'mtimes'] }, 'untrusted')).toBe(prefixes[4]);
+  expect(keyPrefixOf({ ...CACHE, paths: ['a', 'b'] }, 'untrusted')).toBe(prefixes[0]);
   const part: DependencyCache = { ...CACHE, only: ['bin'], pushes: false };
-  expect([entryKeyOf(part), writtenKeyOf(entryKeyOf(part))]).toEqual([entryKeyOf(CACHE), 'k/1']);
+  expect([entryKeyOf(part, 'untrusted'), writtenKeyOf(entryKeyOf(part, 'untrusted'))]).toEqual([entryKeyOf(CACHE, 'untrusted'), 'k/1']);
+  expect(new Set(ZONES.map((zone) => entryKeyOf(CACHE, zone))).size).toBe(ZONES.length);
   expect(partsOf({ ...CACHE, keeps: ['mtimes', 'modes'] }).at(-1)).toEqual({ name: 'kept beside contents', value: 'modes, mtimes' });
 });
 

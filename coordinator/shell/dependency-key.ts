@@ -1,19 +1,22 @@
 import { hash } from 'node:crypto';
+import type { Zone } from '../../base/zone.ts';
 import type { KeyPart } from '../../cache/entries/entry-store.ts';
 import type { DependencyCache, StepSpec } from '../core/spec.ts';
 
 /**
  * What the stored keys of a dependency cache begin with: its name, and a digest of its paths, so that an entry is never placed where
- * it was not made, and of what is kept beside contents. What follows is the key as people write it.
+ * it was not made, of what is kept beside contents, and of the zone of the step, so that none begins with what steps for another one
+ * left. What follows is the key as people write it.
  */
-export function keyPrefixOf({ name, paths, keeps = [] }: Pick<DependencyCache, 'name' | 'paths' | 'keeps'>): string {
+export function keyPrefixOf({ name, paths, keeps = [] }: Pick<DependencyCache, 'name' | 'paths' | 'keeps'>, zone: Zone): string {
   const what = [...paths.toSorted(), ...keeps.map((property) => `/${property}`).toSorted()]; // no path begins so
+  if (zone !== 'untrusted') what.push(`/zone=${zone}`);
   return `${name}/${hash('sha256', what.join('\0'), 'hex').slice(0, 12)}/`;
 }
 
 /** The key under which entries are stored: at most 63 + 14 + `LIMITS.dependencyKeyBytes` bytes. */
-export function entryKeyOf(cache: Pick<DependencyCache, 'name' | 'paths' | 'keeps' | 'key'>): string {
-  return keyPrefixOf(cache) + cache.key;
+export function entryKeyOf(cache: Pick<DependencyCache, 'name' | 'paths' | 'keeps' | 'key'>, zone: Zone): string {
+  return keyPrefixOf(cache, zone) + cache.key;
 }
 
 /** The key as people wrote it, of an entry with the same name. */

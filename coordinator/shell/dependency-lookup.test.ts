@@ -23,7 +23,7 @@ function entryOf(cache: DependencyCache, scope: string, writtenAt: number): Entr
   const digest = digestOf(Buffer.from(`${cache.key} in ${scope}`));
   const outputs = cache.paths.map((path) => ({ kind: 'directory', path, tree: digest, root: digest, bytes: 7 }) as const);
   const value = encodeStepResult({ exitCode: 0, outputs, log: undefined, usage: NO_USAGE, agent: '', startedAt: 0, endedAt: 0 });
-  const at = { kind: 'dependency', owner: { project: 'shop', scope }, key: entryKeyOf(cache) } as const;
+  const at = { kind: 'dependency', owner: { project: 'shop', scope }, key: entryKeyOf(cache, 'untrusted') } as const;
   return { at, value, parts: partsOf(cache), provenance: { ...NO_PROVENANCE, build: 'b-1', writer: 'executor' }, writtenAt };
 }
 
@@ -34,7 +34,10 @@ async function entriesWith(...entries: readonly Entry[]) {
 }
 
 async function lookUp(entries: Parameters<typeof lookUpAll>[1]['entries'], cache: DependencyCache, scope = 'main/pr-7') {
-  const [found] = await lookUpAll([cache], { entries, project: 'shop', scope }, signal, { lookupMs: 200, explainMs: 200 });
+  const [found] = await lookUpAll([cache], { entries, project: 'shop', scope, zone: 'untrusted' }, signal, {
+    lookupMs: 200,
+    explainMs: 200,
+  });
   if (found === undefined) throw new Error('one cache has one lookup');
   return found;
 }
@@ -170,7 +173,7 @@ test('the key text is in the salt of the action, and nothing else of a dependenc
 
 test('a stored key can be read back, and begins with what all of the same name and paths begin with', () => {
   const cache = cacheOf('a/b/c');
-  expect(writtenKeyOf(entryKeyOf(cache))).toBe('a/b/c');
-  expect(entryKeyOf(cache).startsWith(keyPrefixOf(cache))).toBe(true);
-  expect(Buffer.byteLength(entryKeyOf(cacheOf('k'.repeat(400), { name: 'n'.repeat(63) })))).toBeLessThanOrEqual(512);
+  expect(writtenKeyOf(entryKeyOf(cache, 'untrusted'))).toBe('a/b/c');
+  expect(entryKeyOf(cache, 'untrusted').startsWith(keyPrefixOf(cache, 'untrusted'))).toBe(true);
+  expect(Buffer.byteLength(entryKeyOf(cacheOf('k'.repeat(400), { name: 'n'.repeat(63) }), 'production'))).toBeLessThanOrEqual(512);
 });

@@ -2,6 +2,7 @@ import { scopeChain } from '../../base/caller.ts';
 import { isFault } from '../../base/fault.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
 import { reasonOf } from '../../base/thrown.ts';
+import type { Zone } from '../../base/zone.ts';
 import { decodeStepResult } from '../../cache/action/action-result.ts';
 import type { DirectoryOutput } from '../../cache/action/result.ts';
 import type { Entry } from '../../cache/entries/entry-store.ts';
@@ -17,6 +18,8 @@ export type DependencyPlace = {
   readonly entries: Pick<EntryFinder, 'find' | 'explain'> | undefined;
   readonly project: string;
   readonly scope: string;
+  /** Of the step. */
+  readonly zone: Zone;
 };
 
 /** How long a step waits for its lookups, and for what explains a miss: beginning without costs less than a store in trouble. */
@@ -51,11 +54,11 @@ function failed({ name }: DependencyCache, { scope }: DependencyPlace, error: un
 async function lookUp(cache: DependencyCache, place: DependencyPlace, signal: AbortSignal, explainMs: number): Promise<DependencyLookup> {
   const { name } = cache;
   if (!cache.pulls) return { name, found: { kind: 'unwanted' }, why: [] };
-  const { entries, project, scope } = place;
+  const { entries, project, scope, zone } = place;
   if (entries === undefined) throw new Error('this coordinator has none for dependency caches');
-  const begin = keyPrefixOf(cache);
+  const begin = keyPrefixOf(cache, zone);
   const prefixes = cache.fallback.map((prefix) => begin + prefix);
-  const found = await entries.find('dependency', { project, scope }, entryKeyOf(cache), prefixes, signal);
+  const found = await entries.find('dependency', { project, scope }, entryKeyOf(cache, zone), prefixes, signal);
   const trees = found === undefined ? undefined : treesOf(found.entry, cache);
   if (found?.prefix === undefined && found !== undefined && trees !== undefined)
     return { name, found: foundOf('exact', found.entry, trees), why: [] };
@@ -71,7 +74,7 @@ async function lookUp(cache: DependencyCache, place: DependencyPlace, signal: Ab
 /** Causes beside the key, and how the key differs from the nearest entry of the same name. Never throws: it only explains. */
 async function whyMissed(
   cache: DependencyCache,
-  { project, scope }: DependencyPlace,
+  { project, scope, zone }: DependencyPlace,
   entries: Pick<EntryFinder, 'explain'>,
   signal: AbortSignal,
 ): Promise<{ readonly causes: readonly string[]; readonly nearest: readonly string[] }> {
@@ -79,7 +82,7 @@ async function whyMissed(
     const { causes, nearest, differences } = await entries.explain(
       'dependency',
       { project, scope },
-      entryKeyOf(cache),
+      entryKeyOf(cache, zone),
       partsOf(cache),
       signal,
     );

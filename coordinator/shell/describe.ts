@@ -41,7 +41,7 @@ export function describeStep(core: CoreView, step: StepId, { cacheOf, entries }:
     }
   }
   const hasCaches = spec.dependencyCaches !== undefined && spec.dependencyCaches.length > 0;
-  const dependencies: DependencyPlace | undefined = hasCaches ? { entries, project, scope } : undefined;
+  const dependencies: DependencyPlace | undefined = hasCaches ? { entries, project, scope, zone: spec.zone } : undefined;
   return { spec, scope, needed, cache: cacheOf(instanceName), dependencies };
 }
 
@@ -97,6 +97,7 @@ export function describeKeepable(core: CoreView, step: StepId): Keepable | undef
   return {
     project,
     scope,
+    zone: view.spec.zone,
     caches: view.spec.dependencyCaches ?? [],
     provenance: {
       ...NO_PROVENANCE,

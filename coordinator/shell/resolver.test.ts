@@ -145,7 +145,7 @@ test('dependency caches are looked up after a miss: what is found goes with the 
   const withKey = async (key: string, entries: DependencyPlace['entries']) => {
     const { resolution } = await resolve({
       spec: specOf({ dependencyCaches: [cacheOf(key)] }),
-      dependencies: { entries, project: 'shop', scope: 'main/pr-7' },
+      dependencies: { entries, project: 'shop', scope: 'main/pr-7', zone: 'untrusted' },
     });
     if (resolution.kind !== 'ready') throw new Error(resolution.kind);
     return resolution.action;
@@ -155,7 +155,7 @@ test('dependency caches are looked up after a miss: what is found goes with the 
   expect(before.dependencies).toMatchObject([{ found: { kind: 'nothing' } }]);
   const tree = digestOf(Buffer.from('tree'));
   const value = encodeStepResult(resultOf([{ kind: 'directory', path: '.npm', tree, root: tree, bytes: 5 }]));
-  const at = { kind: 'dependency', owner: { project: 'shop', scope: 'main' }, key: entryKeyOf(cacheOf('k1')) } as const;
+  const at = { kind: 'dependency', owner: { project: 'shop', scope: 'main' }, key: entryKeyOf(cacheOf('k1'), 'untrusted') } as const;
   await memory.put({ at, value, parts: [], provenance: NO_PROVENANCE, writtenAt: 1 }, { replace: false }, never);
   const after = await withKey('k2', memory);
   expect(after.dependencies).toMatchObject([{ found: { kind: 'fallback', key: 'k1', trees: [{ path: '.npm', root: tree }] } }]);

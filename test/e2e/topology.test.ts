@@ -31,7 +31,8 @@ clusters:
   release:
     zone: production
     pools: {signers: {class: central}}
-projects: {shop: {weight: 3}}
+zones: {trusted: {inputs: untrusted}}
+projects: {shop: {weight: 3, home: edge}}
 builds: {names: web-*, labels: {team: {values: [web, core]}}}
 `;
 

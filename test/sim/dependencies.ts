@@ -1,4 +1,5 @@
 import type { OfferedDependency } from '../../agent/session/message.ts';
+import type { Zone } from '../../base/zone.ts';
 import type { Prng } from '../../base/prng.ts';
 import type { DependencyReport, DirectoryOutput } from '../../cache/action/result.ts';
 import { digestOf, EMPTY_DIGEST } from '../../cache/digest.ts';
@@ -21,16 +22,16 @@ export class SimDependencies {
     return this.#prng.below(2_000);
   }
 
-  lookUp({ dependencyCaches }: StepSpec, scope: string): { readonly dependencies?: readonly DependencyLookup[] } {
-    return dependencyCaches === undefined ? {} : { dependencies: dependencyCaches.map((cache) => this.#lookUpOne(cache, scope)) };
+  lookUp({ dependencyCaches, zone }: StepSpec, scope: string): { readonly dependencies?: readonly DependencyLookup[] } {
+    return dependencyCaches === undefined ? {} : { dependencies: dependencyCaches.map((cache) => this.#lookUpOne(cache, zone, scope)) };
   }
 
-  #lookUpOne(cache: DependencyCache, scope: string): DependencyLookup {
+  #lookUpOne(cache: DependencyCache, zone: Zone, scope: string): DependencyLookup {
     const { name, key } = cache;
     if (this.#prng.below(10) === 0) return { name, found: { kind: 'unknown' }, why: [], warning: 'drawn to be down' };
-    const trees = this.#entries.get(`${scope} ${entryKeyOf(cache)}`);
+    const trees = this.#entries.get(`${scope} ${entryKeyOf(cache, zone)}`);
     if (trees === undefined) return { name, found: { kind: 'nothing' }, why: ['nothing yet'] };
-    return { name, found: { kind: 'exact', key, entry: entryKeyOf(cache), scope, build: '', agent: '', trees }, why: [] };
+    return { name, found: { kind: 'exact', key, entry: entryKeyOf(cache, zone), scope, build: '', agent: '', trees }, why: [] };
   }
 
   offered({ dependencyCaches }: StepSpec, lookups: readonly DependencyLookup[]): readonly OfferedDependency[] {
@@ -43,11 +44,11 @@ export class SimDependencies {
   }
 
   /** The first write wins. */
-  keep({ dependencyCaches }: StepSpec, scope: string, saves: readonly DependencySave[]): readonly DependencyResult[] {
+  keep({ dependencyCaches, zone }: StepSpec, scope: string, saves: readonly DependencySave[]): readonly DependencyResult[] {
     return saves.map(({ name, trees }) => {
       const cache = dependencyCaches?.find((one) => one.name === name);
       const outcome: KeptOutcome =
-        cache === undefined || this.#prng.below(10) === 0 ? 'dropped' : this.#put(`${scope} ${entryKeyOf(cache)}`, trees);
+        cache === undefined || this.#prng.below(10) === 0 ? 'dropped' : this.#put(`${scope} ${entryKeyOf(cache, zone)}`, trees);
       return { name, outcome };
     });
   }
