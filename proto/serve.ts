@@ -1,4 +1,4 @@
-import { constants, type Http2SecureServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { Http2SecureServer, Http2Server, ServerHttp2Session } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
@@ -113,7 +113,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   for (const http2 of internals?.http2Servers.keys() ?? []) {
     if (tls !== undefined) http2.on('secureConnection', (socket: TLSSocket) => notePeer(peers, socket, tls));
     http2.on('session', share);
-    if (tls !== undefined) http2.on('session', (session) => leaveBeforeEnd(session, peers, env));
     inFront(http2, (stream, headers, next) => {
       if (!raw.take(stream, headers)) next();
     });
@@ -190,32 +189,6 @@ function notePeer(peers: Map<string, Evidence['tls']>, socket: TLSSocket, tls: S
   socket.once('close', () => {
     if (peers.get(peer) === shown) peers.delete(peer); // the peer may have come back by then
   });
-}
-
-/** The part of what is left of a certificate after which its connection takes no new calls. */
-const LEAVE_AFTER = 0.75;
-const LEAVE_MS_MIN = 1_000;
-/** Timers take no more; no connection stands for as long. */
-const LEAVE_MS_MAX = 2 ** 31 - 1;
-/** Every stream that the client has begun is still taken, and all others it begins on a connection with its newer certificate. */
-const LAST_STREAM = 2 ** 31 - 1;
-
-/**
- * Tells a client to make its next calls on another connection before the certificate of this one is over. Agents have the next one by
- * then, and streams that are open go on here.
- */
-function leaveBeforeEnd(session: ServerHttp2Session, peers: ReadonlyMap<string, Evidence['tls']>, env: Env): void {
-  const shown = peers.get(`${session.socket.remoteAddress}:${session.socket.remotePort}`)?.certificate;
-  if (shown?.kind !== 'verified') return;
-  const leftMs = (shown.validTo - env.clock.now()) * LEAVE_AFTER;
-  const timer = setTimeout(
-    () => {
-      if (!session.closed && !session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM);
-    },
-    Math.min(LEAVE_MS_MAX, Math.max(LEAVE_MS_MIN, leftMs)),
-  );
-  timer.unref();
-  session.once('close', () => clearTimeout(timer));
 }
 
 async function bind(server: Server, listen: string, tls: ServerTls | undefined): Promise<number> {

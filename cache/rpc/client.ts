@@ -124,6 +124,7 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     renewedAt = now;
     connect();
   };
+  onNewCertificate(link, closing.signal, connect);
   const prng = prngFrom(randomInt(2 ** 48 - 1));
   const beforeRetry = async (signal: AbortSignal, failure: unknown): Promise<void> => {
     if (isFault(failure, 'DEADLINE')) renew();
@@ -153,8 +154,7 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     closing.abort(new Fault('CANCELLED', 'The connection to the data plane was closed'));
     closeAll(clients);
   });
-  const withoutPlans = new WeakSet<object>();
-  const withoutUploads = new WeakSet<object>();
+  const [withoutPlans, withoutUploads] = [new WeakSet<object>(), new WeakSet<object>()];
   const withGrant: MovableDataPlane['withGrant'] = (instanceName, grant, onStaged) => {
     const metadata = grantShown(grant);
     // Not kept: no two attempts share a batch.
@@ -167,6 +167,14 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     return { ...own, store: { ...store, ...sink } };
   };
   return { ...whole, moveTo, withGrant };
+}
+
+/** A connection shows the certificate that there was when it was made: calls are made on one that shows the newest. */
+function onNewCertificate({ tls }: Link, closing: AbortSignal, connect: () => void): void {
+  const watch = tls?.source.onChange(({ own }) => {
+    if (own !== undefined) connect();
+  });
+  closing.addEventListener('abort', () => watch?.[Symbol.dispose](), { once: true });
 }
 
 function clientsOf(link: Link): DataPlaneClients {

@@ -5,6 +5,7 @@ import { circumstances, type Bench, type Figure } from './bench.ts';
 import { coreBench } from './core.ts';
 import { dispatchBench } from './dispatch.ts';
 import { ledgerBench } from './ledger.ts';
+import { identityBench } from './identity.ts';
 import { layersBench } from './layers/layers.ts';
 import { packsBench } from './packs.ts';
 import { reapiBench } from './reapi/reapi.ts';
@@ -18,6 +19,7 @@ const BENCHES: readonly Bench[] = [
   scaleBench,
   ledgerBench,
   recoveryBench,
+  identityBench,
   packsBench,
   transfersBench,
   layersBench,
