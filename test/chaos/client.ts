@@ -53,6 +53,14 @@ async function observeBuild(planned: PlannedBuild, options: ClientOptions): Prom
   const id = await endpoints.call(async (server, one) => (await server.submit(planned.request, one)).id, signal);
   options.onAcknowledged(id);
   const watched = await watchToEnd(id, options);
+  return { planned, id, watched, ...(await readBack(id, options)) };
+}
+
+/** Everything that is left of a build that has ended. */
+export async function readBack(
+  id: string,
+  options: Pick<ClientOptions, 'endpoints' | 'signal'>,
+): Promise<Pick<ObservedBuild, 'snapshot' | 'history' | 'logs'>> {
   const snapshot = await readSnapshot(id, options);
   const history = snapshot === undefined ? undefined : await readHistory(id, options);
   const logs = new Map<string, Digest>();
@@ -61,7 +69,7 @@ async function observeBuild(planned: PlannedBuild, options: ClientOptions): Prom
     const digest = await readLog(id, step.name, options);
     if (digest !== undefined) logs.set(step.name, digest);
   }
-  return { planned, id, watched, snapshot, history, logs };
+  return { snapshot, history, logs };
 }
 
 /** What was seen, in parts: see `ObservedBuild.watched`. */
@@ -113,7 +121,10 @@ async function* quietAfter(events: AsyncIterable<BuildEvent>, leave: AbortContro
   }
 }
 
-async function readSnapshot(id: string, { endpoints, signal }: ClientOptions): Promise<BuildSnapshot | undefined> {
+async function readSnapshot(
+  id: string,
+  { endpoints, signal }: Pick<ClientOptions, 'endpoints' | 'signal'>,
+): Promise<BuildSnapshot | undefined> {
   try {
     return await endpoints.call((server, one) => server.snapshot(id, one), signal);
   } catch (error) {
@@ -122,7 +133,7 @@ async function readSnapshot(id: string, { endpoints, signal }: ClientOptions): P
   }
 }
 
-async function readHistory(id: string, options: ClientOptions): Promise<readonly BuildEvent[] | undefined> {
+async function readHistory(id: string, options: Pick<ClientOptions, 'endpoints' | 'signal'>): Promise<readonly BuildEvent[] | undefined> {
   const { endpoints, signal } = options;
   try {
     return await endpoints.call(async (server, one) => {
@@ -142,7 +153,11 @@ async function readHistory(id: string, options: ClientOptions): Promise<readonly
 const GAP = digestFrom('0'.repeat(64), 0);
 
 /** The digest of a step's log as a reader gets it; undefined where it has none. */
-async function readLog(build: string, step: string, { endpoints, signal }: ClientOptions): Promise<Digest | undefined> {
+async function readLog(
+  build: string,
+  step: string,
+  { endpoints, signal }: Pick<ClientOptions, 'endpoints' | 'signal'>,
+): Promise<Digest | undefined> {
   try {
     return await endpoints.call(async (server, one) => {
       const hash = createHash('sha256');

@@ -43,6 +43,8 @@ export type RunPlan = {
   readonly witnessDir: string;
   /** Sees each build that has ended, after the checks. @default nothing */
   readonly onObserved?: (observed: ObservedBuild) => void;
+  /** Hears at once of what should never be seen. @default says so */
+  readonly onViolation?: (violation: Violation) => void;
 };
 
 /** What all parts of a run share. */
@@ -71,6 +73,7 @@ export function openRun(plan: RunPlan): Run {
   const faults: FaultRecord[] = [];
   return {
     onObserved: () => {},
+    onViolation: ({ invariant, where, what }) => plan.env.say(`BROKEN ${invariant}: ${where} ${what}`),
     ...plan,
     originMs: systemClock.monotonic(),
     faults,
@@ -169,10 +172,10 @@ async function followBuild(run: Run, planned: PlannedBuild): Promise<void> {
   }
 }
 
-/** Notes what should never be seen, and says so at once. */
+/** Notes what should never be seen. */
 export function tell(run: Run, violation: Violation): void {
   run.violations.push(violation);
-  run.env.say(`BROKEN ${violation.invariant}: ${violation.where} ${violation.what}`);
+  run.onViolation(violation);
 }
 
 /** Ended builds are as they ended, whoever is asked. Those that may have left the ledger for the archive are not asked for. */

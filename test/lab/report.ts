@@ -14,6 +14,7 @@ export const LAB_INVARIANTS = {
   zones: 'no attempt of a step was outside of the zone and cluster that it asks for',
   parity: 'two clusters make the same bytes of one build',
   trust: 'nothing that was made for a caller of less trust is a result of one of more, and no caller gets a zone above its ceiling',
+  whole: 'what was staged while the store was away is there once it is back, and steps that had to run again made the same bytes',
   strangers: 'nobody becomes an agent of a zone that its certificate is not of',
   pipeline: 'the pipeline succeeds before the faults and after them, each step where it belongs',
 } as const;
@@ -42,6 +43,8 @@ export type LabReport = {
   readonly errors: Readonly<Record<string, number>>;
   readonly heldBack: number;
   readonly trust: Omit<TrustTally, 'violations'>;
+  /** Builds that went on without the store, and ends of their steps that were taken back because what was left was staged elsewhere. */
+  readonly outage: { readonly builds: number; readonly endsTakenBack: number };
   readonly falls: Readonly<Record<string, readonly string[]>>;
   readonly recovery: Readonly<Record<string, Times>>;
   readonly evidence: { readonly journalLines: number; readonly witnessedStarts: number; readonly logsRead: number };
@@ -58,7 +61,7 @@ export function labCommandOf({ seed, durationMs, rate, kinds, everyMs, isolation
 
 /** For people. */
 export function renderLabReport(report: LabReport): string {
-  const { options, evidence, trust, pipeline } = report;
+  const { options, evidence, trust, pipeline, outage } = report;
   const clusters = LAB_CLUSTERS.map(({ name, agents, delayMs }) => `${name} ${agents} (${delayMs} ms away)`).join(', ');
   const lines = [
     `seed ${report.seed} at commit ${report.commit}, ${formatDurationMs(options.durationMs)} of load and faults (${formatDurationMs(report.tookMs)} in all)`,
@@ -74,7 +77,8 @@ export function renderLabReport(report: LabReport): string {
     `steps     ${rows(report.steps)}`,
     `attempts  ${report.attempts} (${rows(report.places)}), of which ended by an error: ${rows(report.errors)}`,
     `trust     results: ${trust.main} for the team (${trust.mainHits} from the cache), ${trust.fork} for the stranger (${trust.forkHits} from the cache)`,
-    `          calls of the stranger for production: ${trust.refused}, all refused`,
+    `          ${trust.refused} calls of the stranger for production were refused`,
+    `outages   ${outage.builds} builds had steps that ended while the store was away; ${outage.endsTakenBack} such ends were taken back, and the steps ran again`,
     `evidence  ${evidence.logsRead} logs read, ${evidence.journalLines} journal lines, ${evidence.witnessedStarts} starts witnessed`,
     ...(report.heldBack === 0 ? [] : [`load      held back ${report.heldBack} times`]),
     ...Object.entries(report.falls).map(

@@ -5,11 +5,13 @@ import { prngFrom } from '../../base/prng.ts';
 import { breakThings } from '../chaos/breaking.ts';
 import { openEndpoints } from '../chaos/endpoints.ts';
 import { openRun, RETENTION_MS, runUnderLoad, type ChaosEnv } from '../chaos/load.ts';
+import type { ObservedBuild } from '../chaos/observation.ts';
 import { timesOf } from '../chaos/report.ts';
 import { allAgentsAre } from '../chaos/run.ts';
 import { planFaults } from '../chaos/schedule.ts';
 import { clusterOf } from './clusters.ts';
 import { injectLab } from './faults.ts';
+import { lookAgain } from './outage.ts';
 import { tryIntruders } from './intruders.ts';
 import { measureIsolation } from './isolation.ts';
 import type { LabOptions } from './options.ts';
@@ -56,9 +58,12 @@ export async function runLab(options: LabOptions, env: ChaosEnv): Promise<LabRep
     say(`BROKEN ${violation.invariant}: ${violation.where} ${violation.what}`);
   };
   const places: Record<string, number> = {};
+  const observedBuilds = new Map<string, ObservedBuild>();
   const run = openRun({
     ...{ options, env, agents: yard.agents, endpoints: main, witnessDir },
+    onViolation: () => {}, // what went on without the store is looked at again at the end
     onObserved(observed) {
+      observedBuilds.set(observed.id, observed);
       for (const violation of checkPlaces(observed)) note(violation);
       for (const { attempts } of observed.snapshot?.steps ?? []) {
         for (const { agent } of attempts)
@@ -77,7 +82,8 @@ export async function runLab(options: LabOptions, env: ChaosEnv): Promise<LabRep
     }),
     followTrust({ seed, endpoints, prng: prngFrom(seed * 3 + 1), until: loadIsOver, signal: late }),
   ]);
-  for (const violation of untrusted) note(violation);
+  const { excused, outage, broken } = await lookAgain(run.violations, observedBuilds, { endpoints: main, signal: env.signal });
+  for (const violation of [...run.violations.filter((one) => !excused.has(one)), ...broken, ...untrusted]) note(violation);
   const last = await runPipeline(yard, main, dir, 'after', env.signal);
   for (const [name, { build, problems }] of Object.entries({ before, after: last }) satisfies readonly [string, PipelineRun][]) {
     for (const what of problems) note({ invariant: 'pipeline', where: `${name} ${build}`, what });
@@ -91,10 +97,10 @@ export async function runLab(options: LabOptions, env: ChaosEnv): Promise<LabRep
     ...{ seed, commit: env.commit, options, startedAt: new Date(startedAt).toISOString(), tookMs: systemClock.now() - startedAt },
     ...{ store: yard.storeName, pipeline: { before, after: last }, intrusions, isolation, faults, faultsLeftOut: after.faultsLeftOut },
     ...{ builds: tally.builds, steps: Object.fromEntries(tally.steps), attempts: tally.attempts, places },
-    ...{ errors: Object.fromEntries(tally.errors), heldBack: after.heldBack, trust },
+    ...{ errors: Object.fromEntries(tally.errors), heldBack: after.heldBack, trust, outage },
     falls: Object.fromEntries(fallen.map(({ name, falls }) => [name, falls])),
     recovery: Object.fromEntries([...recovery.times].map(([name, values]) => [name, timesOf(values)])),
     evidence: { ...after.evidence, logsRead: tally.logsRead },
-    violations: [...run.violations, ...violations],
+    violations,
   };
 }
