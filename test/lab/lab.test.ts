@@ -80,6 +80,8 @@ test.for([
   ['nothing', RIGHT, []],
   ['a production step in the zone trusted', { ...RIGHT, package: 'central-1' }, ['b/package']],
   ['a production step at the edge', { ...RIGHT, package: 'edge-1' }, ['b/package']],
+  ['a trusted step in the zone that is for production alone', { ...RIGHT, build: 'production-1' }, ['b/build']],
+  ['an untrusted step in the zone that is for production alone', { ...RIGHT, parity: 'production-1' }, ['b/parity']],
   ['a trusted step at the edge', { ...RIGHT, build: 'edge-1' }, ['b/build']],
   ['a test in the other cluster', { ...RIGHT, 'test-edge': 'production-1' }, ['b/test-edge']],
   ['an agent that nobody knows', { ...RIGHT, package: 'production-4' }, ['b/package']],

@@ -19,9 +19,10 @@ export type PipelineRun = {
 };
 
 const WHERE: Readonly<Record<string, readonly string[]>> = {
-  build: ['central', 'production'],
+  build: ['central'],
   'test[at=edge]': ['edge'],
   'test[at=central]': ['central'],
+  parity: ['edge', 'central'],
   package: ['production'],
 };
 

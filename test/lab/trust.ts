@@ -14,7 +14,7 @@ export type TrustTally = {
   /** Results that each found in the cache: of the trusted scope by itself, and by the scope below it. */
   readonly mainHits: number;
   readonly forkHits: number;
-  /** Calls of the stranger's that asked for more than its credential allows, all refused. */
+  /** Builds that asked for more than a credential allows, or would have raised what an untrusted step made; refused as they must be. */
   readonly refused: number;
   readonly violations: readonly TrustViolation[];
 };
@@ -44,7 +44,8 @@ export type TrustOptions = {
 
 /**
  * For each number in turn the stranger asks first, then the team, then both again, while everything else goes on. What an agent made for
- * the stranger never becomes a result of the team's; the other way round it may. Now and then the stranger asks for the production zone.
+ * the stranger never becomes a result of the team's; the other way round it may. Now and then somebody asks
+ * for what must be refused.
  */
 export async function followTrust(options: TrustOptions): Promise<TrustTally> {
   const { endpoints, prng, until, signal, seed } = options;
@@ -60,6 +61,7 @@ export async function followTrust(options: TrustOptions): Promise<TrustTally> {
     if (step.source === 'cache') counts[`${who}Hits`] += 1;
     results.push({ who, where, digest: output.digest, made: step.source === 'run' });
   };
+  let raised = 0;
   for (let number = 0; !until.aborted && !signal.aborted; number += 1) {
     const ask = async (who: CallerName, turn: number) => {
       const key = `shop-trust-${seed}-${number}-${who}-${turn}`;
@@ -77,7 +79,8 @@ export async function followTrust(options: TrustOptions): Promise<TrustTally> {
     };
     waiting.push(turns().catch((error: unknown) => void (signal.aborted || violations.push(broken(`number ${number}`, String(error))))));
     if (prng.below(3) === 0) {
-      const what = await asksForProduction(options, number);
+      const what = await asksForTooMuch(options, raised);
+      raised += 1;
       if (what === undefined) counts.refused += 1;
       else violations.push(broken(`number ${number}`, what));
     }
@@ -111,14 +114,25 @@ async function endOf(endpoints: Endpoints, id: string, signal: AbortSignal): Pro
   }
 }
 
-/** What was wrong with the answer; undefined where it was the refusal that it should be. */
-async function asksForProduction({ endpoints, seed, signal }: TrustOptions, number: number): Promise<string | undefined> {
+/** Builds that the scheduler must refuse when they are submitted: for whom, and with what steps. */
+const RAISED: readonly { readonly who: CallerName; readonly what: string; readonly steps: readonly StepSpec[] }[] = [
+  { who: 'fork', what: 'a stranger has a step in the production zone', steps: [{ ...SHARED, selector: '', zone: 'ZONE_PRODUCTION' }] },
+  {
+    who: 'main',
+    what: 'a production step takes what an untrusted one has made',
+    steps: [SHARED, { ...SHARED, name: 'signed', selector: '', zone: 'ZONE_PRODUCTION', needs: [{ step: 'shared', outputs: true }] }],
+  },
+];
+
+/** What was taken that should have been refused, or was refused in another way; undefined where all is well. */
+async function asksForTooMuch({ endpoints, seed, signal }: TrustOptions, number: number): Promise<string | undefined> {
+  const asked = RAISED[number % RAISED.length];
+  if (asked === undefined) return undefined;
   const key = `shop-raised-${seed}-${number}`;
-  const steps = [{ ...SHARED, selector: '', zone: 'ZONE_PRODUCTION' as const }];
   try {
-    const request = { idempotencyKey: key, name: key, weight: 1, steps };
-    await endpoints.fork.call(async (server, one) => (await server.submit(request, one)).id, signal);
-    return 'a caller whose ceiling is untrusted was given a step in the production zone';
+    const request = { idempotencyKey: key, name: key, weight: 1, steps: [...asked.steps] };
+    await endpoints[asked.who].call(async (server, one) => (await server.submit(request, one)).id, signal);
+    return asked.what;
   } catch (error) {
     return isFault(error, 'FORBIDDEN') || signal.aborted ? undefined : `was refused by ${String(error)}, and not as FORBIDDEN`;
   }

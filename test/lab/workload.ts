@@ -1,5 +1,4 @@
 import { prngFrom, type Prng } from '../../base/prng.ts';
-import { atLeast } from '../../base/zone.ts';
 import { digestOf } from '../../cache/digest.ts';
 import type { StepSpec } from '../../proto/gen/switchyard/v1/StepSpec.ts';
 import type { ObservedBuild } from '../chaos/observation.ts';
@@ -8,7 +7,8 @@ import { clusterOf, type LabCluster } from './clusters.ts';
 
 /** Steps of a build of the laboratory, and where each of them may run: as the pipeline file beside this says it, with witnesses. */
 const PLACES: Readonly<Record<string, { readonly says: string; readonly holds: (at: LabCluster) => boolean }>> = {
-  build: { says: 'the zone trusted or a higher one', holds: ({ zone }) => atLeast(zone, 'trusted') },
+  build: { says: 'the zone trusted', holds: ({ zone }) => zone === 'trusted' },
+  parity: { says: 'another zone than production, which is for its own steps', holds: ({ zone }) => zone !== 'production' },
   'test-edge': { says: 'the cluster edge', holds: ({ name }) => name === 'edge' },
   'test-central': { says: 'the cluster central', holds: ({ name }) => name === 'central' },
   package: { says: 'the zone production', holds: ({ zone }) => zone === 'production' },
@@ -30,7 +30,8 @@ export function planLabBuild(index: number, { seed, witnessDir }: WorkloadOption
     ...common,
     name,
     command: ['sh', '-ec', `echo "start ${key}/${name}" >> "$WITNESS/starts"\n${script.text}`],
-    needs: needs.map((step) => ({ step, outputs: true })),
+    // What untrusted steps have made is no input of production: it only waits for them.
+    needs: needs.map((step) => ({ step, outputs: !(name === 'package' && step === 'parity') })),
     outputs: [`${name}.out`],
     sideEffects: false,
     ...more,
