@@ -12,7 +12,7 @@ import type { StepOutcome } from './state.ts';
 import { isSuccess } from './step-record.ts';
 import type { Explanation, ScoreTerm } from './view.ts';
 import { unsealedLines } from './unsealed.ts';
-import { poolText, whyKept } from './why-kept.ts';
+import { brokenDomains, poolText, whyKept } from './why-kept.ts';
 import { stepName, type Yard } from './yard.ts';
 
 const PHASES = {
@@ -125,9 +125,7 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
     reasons.push(yard.fleet.groups.size === 0 ? 'no agent is known' : 'no agent has what it asks for');
   } else {
     const usable = members.filter((agent) => yard.fleet.keeperOf(agent) === undefined);
-    const pools = new Set(
-      members.flatMap((agent) => (agent.pool === undefined || agent.pool.breaker.kind === 'closed' ? [] : [agent.pool])),
-    );
+    const pools = new Set(members.flatMap(brokenDomains));
     for (const pool of pools) reasons.push(poolText(pool, now));
     for (const pool of new Set(members.map((agent) => agent.pool))) {
       const full = pool === undefined ? undefined : limitText(pool, wanted);

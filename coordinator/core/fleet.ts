@@ -46,6 +46,8 @@ export class Fleet {
   readonly holds = new Map<string, HoldNode>();
   /** Pools with agents, and those whose breaker is open; by `<cluster>/<pool>`. */
   readonly pools = new Map<string, PoolNode>();
+  /** The same of clusters, by name. */
+  readonly clusters = new Map<string, PoolNode>();
   topology: Topology;
   /** Whether the topology says where steps rather go. */
   prefers: boolean;
@@ -108,6 +110,7 @@ export class Fleet {
     const place = membershipOf(this.topology, facts);
     agent.outside = place.kind === 'outsider' ? place.why : undefined;
     agent.labels = place.kind === 'outsider' ? facts.labels : place.labels;
+    this.#joinCluster(agent, agent.labels);
     this.#joinPool(agent, agent.labels);
     const key = groupKeyOf(agent.labels, facts.capacity, facts.sandbox, this.topology);
     if (agent.group?.key === key) return;
@@ -121,6 +124,7 @@ export class Fleet {
     assert(agent.leases.size === 0, 'an agent with leases is not forgotten');
     this.#leaveGroup(agent);
     this.#leavePool(agent);
+    this.#leaveCluster(agent);
     for (const root of agent.parts.keys()) this.#dropPart(agent, root);
     if (agent.session !== undefined) this.sessions.delete(agent.session.session);
     this.agents.delete(id);
@@ -225,7 +229,7 @@ export class Fleet {
     if (agent.pool !== undefined) chargePool(agent.pool, { ...resources, steps: 1 }, sign);
     this.refresh(agent, sign < 0);
     if (sign > 0) return;
-    this.#endProbe(agent);
+    if (agent.pool?.probe !== undefined || agent.cluster?.probe !== undefined) this.#endProbe(agent);
     if (agent.pool?.turnedAway === true) this.#wakePool(agent.pool);
   }
 
@@ -242,11 +246,13 @@ export class Fleet {
     }
   }
 
-  /** The lease that was to show whether the pool works may be over without having shown it: another step may try. */
-  #endProbe({ pool }: AgentNode): void {
-    if (pool?.probe === undefined || pool.probing !== undefined) return;
-    pool.probe = undefined;
-    for (const member of pool.members) this.refresh(member);
+  /** The lease that was to show whether the pool or the cluster works may be over without having shown it: another step may try. */
+  #endProbe({ cluster, pool }: AgentNode): void {
+    for (const domain of [cluster, pool]) {
+      if (domain?.probe === undefined || domain.probing !== undefined) continue;
+      domain.probe = undefined;
+      for (const member of domain.members) this.refresh(member);
+    }
   }
 
   /**
@@ -284,8 +290,8 @@ export class Fleet {
     if (agent.draining !== undefined) return 'draining';
     if (agent.breaker.kind === 'open') return 'breaker-open';
     if (agent.breaker.kind === 'half-open' && agent.leases.size > 0) return 'breaker-probing';
-    if (agent.pool?.breaker.kind === 'open') return 'pool-open';
-    if (agent.pool?.breaker.kind === 'half-open' && agent.pool.probing !== undefined) return 'pool-probing';
+    const held = heldBack(agent.cluster) ?? heldBack(agent.pool);
+    if (held !== undefined) return held;
     if (this.holdOn(agent) !== undefined) return 'hold';
     return agent.cordoned === undefined ? undefined : 'cordon';
   }
@@ -333,7 +339,26 @@ export class Fleet {
   }
 
   dropPool(pool: PoolNode): void {
-    this.pools.delete(pool.name);
+    (pool.scope === 'pool' ? this.pools : this.clusters).delete(pool.name);
+  }
+
+  /** By the labels of its credential; an agent without a cluster is in none. */
+  #joinCluster(agent: AgentNode, { cluster = '' }: Labels): void {
+    if (agent.cluster?.name === cluster) return;
+    this.#leaveCluster(agent);
+    if (cluster === '') return;
+    const node = this.clusters.get(cluster) ?? new PoolNode('cluster', cluster, this.nextOrdinal(), this.#limits.poolRetryBurst);
+    this.clusters.set(cluster, node);
+    node.members.add(agent);
+    agent.cluster = node;
+  }
+
+  #leaveCluster(agent: AgentNode): void {
+    const { cluster } = agent;
+    if (cluster === undefined) return;
+    agent.cluster = undefined;
+    cluster.members.delete(agent);
+    if (cluster.members.size === 0 && cluster.breaker.kind !== 'open') this.dropPool(cluster);
   }
 
   /** By the labels of its credential; an agent without a pool is in none. */
@@ -345,7 +370,7 @@ export class Fleet {
     if (pool === '') return;
     let node = this.pools.get(name);
     if (node === undefined) {
-      node = new PoolNode(name, this.nextOrdinal(), this.#limits.poolRetryBurst);
+      node = new PoolNode('pool', name, this.nextOrdinal(), this.#limits.poolRetryBurst);
       node.limits = poolRules(this.topology, name)?.limits;
       this.pools.set(name, node);
     }
@@ -420,6 +445,13 @@ function suitsParked(step: StepNode, agent: AgentNode): boolean {
   if (step.record.avoid.includes(agent.id)) return false;
   if (step.awaited === undefined) return true;
   return step.awaited.kind === 'holders' ? step.awaited.agents.has(agent) : agent.group?.cluster === step.awaited.home.cluster;
+}
+
+/** What a breaker of the agent's pool or cluster keeps from it. */
+function heldBack(domain: PoolNode | undefined): Keeper | undefined {
+  if (domain === undefined || domain.breaker.kind === 'closed') return undefined;
+  if (domain.breaker.kind === 'open') return 'pool-open';
+  return domain.probing === undefined ? undefined : 'pool-probing';
 }
 
 function makeUnavailable(group: AgentGroup, agent: AgentNode): void {

@@ -54,6 +54,9 @@ export const LIMITS = {
   poolBreakerErrors: 5,
   poolBreakerAgents: 2,
   poolBreakerSteps: 3,
+  /** The same for a whole cluster, with the pools of which its errors must at least be. */
+  clusterBreakerErrors: 8,
+  clusterBreakerPools: 2,
   /** Retries after errors of one pool's agents that are free at once, and how fast they are earned: a bad pool must not storm. */
   poolRetryBurst: 50,
   poolRetryPerSecond: 5,

@@ -264,6 +264,8 @@ export class AgentNode {
   outside: string | undefined;
   /** The pool of these labels, where they name one. */
   pool: PoolNode | undefined;
+  /** The cluster of these labels, where they name one. */
+  cluster: PoolNode | undefined;
   connected = false;
   draining: string | undefined;
   /** Why it takes nothing new for now, in its own words; undefined = it takes what it has room for. */
@@ -296,12 +298,14 @@ export class AgentNode {
 export type BreakerState = { readonly kind: 'closed' } | { readonly kind: 'open'; readonly until: TimeMs } | { readonly kind: 'half-open' };
 
 /**
- * The agents of one pool of a cluster, as far as they err together. All of it is lost with the process: a new leader starts
+ * The agents of one pool of a cluster, or of a whole cluster, as far as they err together.
+ * All of it is lost with the process: a new leader starts
  * with closed breakers, and learns within a few steps what is the matter.
  */
 export class PoolNode {
   readonly kind = 'pool';
-  /** `<cluster>/<pool>`, as holds name it. */
+  readonly scope: 'pool' | 'cluster';
+  /** `<cluster>/<pool>` or `<cluster>`, as holds name it. */
   readonly name: string;
   readonly timer: Timer<TimerOwner>;
   readonly members = new Set<AgentNode>();
@@ -310,6 +314,8 @@ export class PoolNode {
   /** Errors since a command ran last on any of its agents, and who met them. */
   errorCount = 0;
   readonly errorAgents = new Set<AgentId>();
+  /** Names of the pools of those. */
+  readonly errorPools = new Set<string>();
   readonly errorSteps = new Set<StepId>();
   errorsSince: TimeMs = 0;
   lastError: string | undefined;
@@ -322,7 +328,8 @@ export class PoolNode {
   /** Since a lease ended there last, a step was turned away because of the limits. */
   turnedAway = false;
 
-  constructor(name: string, ordinal: number, budget: number) {
+  constructor(scope: 'pool' | 'cluster', name: string, ordinal: number, budget: number) {
+    this.scope = scope;
     this.name = name;
     this.timer = new Timer<TimerOwner>(this, ordinal);
     this.retries = { left: budget, at: 0 };

@@ -134,9 +134,17 @@ function poolView(yard: Yard, pool: PoolNode, now: TimeMs): PoolView {
       used: members.reduce((sum, agent) => sum + (agent.connected ? agent.usedSlots : 0), 0),
     },
     breaker: breakerView(pool.breaker, pool.errorCount, pool.errorsSince, pool.lastError),
-    why: pool.breaker.kind === 'closed' ? undefined : poolText(pool, now),
+    why: whyHeld(pool, now),
     retriesLeft: Math.floor(budgetLeft(pool.retries, poolRetryBurst, poolRetryPerSecond, now)),
   };
+}
+
+/** The pool's own breaker, or that of its cluster. */
+function whyHeld(pool: PoolNode, now: TimeMs): string | undefined {
+  if (pool.breaker.kind !== 'closed') return poolText(pool, now);
+  for (const { cluster } of pool.members)
+    return cluster === undefined || cluster.breaker.kind === 'closed' ? undefined : poolText(cluster, now);
+  return undefined;
 }
 
 /** Numbers for metrics; costs what there are of agents, projects and classes with queued steps. */

@@ -86,7 +86,7 @@ export type PoolView = {
   /** Slots of its connected agents, and those of them that leases take. */
   readonly slots: { readonly all: number; readonly used: number };
   readonly breaker: BreakerPicture;
-  /** Why it is held back; undefined while its breaker is closed. */
+  /** Why it is held back; undefined while its breaker and that of its cluster are closed. */
   readonly why: string | undefined;
   /** Retries after errors of its agents that would not have to wait. */
   readonly retriesLeft: number;

@@ -3,6 +3,7 @@ import type { TimeMs } from '../../base/clock.ts';
 import { formatDurationMs } from '../../base/quantity.ts';
 import type { Fleet } from './fleet.ts';
 import type { AgentNode, BreakerState, PoolNode } from './nodes.ts';
+import type { Hold } from './state.ts';
 
 /* Why agents and pools get nothing new, in words. */
 
@@ -23,10 +24,13 @@ export function whyKept(fleet: Fleet, agent: AgentNode, now: TimeMs): string | u
       return breakerText(agent, now);
     case 'pool-open':
     case 'pool-probing':
-      return agent.pool === undefined ? '' : poolText(agent.pool, now);
+      return brokenDomains(agent)
+        .slice(0, 1)
+        .map((domain) => poolText(domain, now))
+        .join('');
     case 'hold': {
       const hold = fleet.holdOn(agent)?.hold;
-      return hold === undefined ? '' : `${hold.target} is on ${hold.kind} (${hold.reason})`;
+      return hold === undefined ? '' : holdText(hold, now);
     }
     case 'cordon':
       return `it is cordoned: ${agent.cordoned ?? ''}`;
@@ -43,12 +47,23 @@ export function breakerText(agent: AgentNode, now: TimeMs): string | undefined {
   return `its breaker is ${kindText(agent.breaker)} after ${agent.errorCount} errors in a row in ${since}${last}${nextText(agent.breaker, agent.leases.size > 0, now)}`;
 }
 
-/** Undefined while the pool's breaker is closed. */
+/** Who holds it, how, for how long, and why. */
+function holdText({ target, kind, by, expiresAt, reason }: Hold, now: TimeMs): string {
+  const end = expiresAt === undefined ? 'until it is lifted' : `for another ${formatDurationMs(Math.max(0, expiresAt - now))}`;
+  return `${target} is on ${kind} by ${by}, ${end}: ${reason}`;
+}
+
+/** The agent's cluster and pool, the wider one first, as far as their breakers are not closed. */
+export function brokenDomains({ cluster, pool }: AgentNode): readonly PoolNode[] {
+  return [cluster, pool].flatMap((domain) => (domain === undefined || domain.breaker.kind === 'closed' ? [] : [domain]));
+}
+
+/** Of a pool or a cluster whose breaker is not closed. */
 export function poolText(pool: PoolNode, now: TimeMs): string {
   const agents = pool.errorAgents.size === 1 ? '1 agent' : `${pool.errorAgents.size} agents`;
   const last = pool.lastError === undefined ? '' : `: ${pool.lastError}`;
   const held = formatDurationMs(Math.max(0, now - pool.errorsSince));
-  return `pool ${pool.name} is held back: ${pool.errorCount} errors of ${agents} in ${held}${last}${nextText(pool.breaker, pool.probing !== undefined, now)}`;
+  return `${pool.scope} ${pool.name} is held back: ${pool.errorCount} errors of ${agents} in ${held}${last}${nextText(pool.breaker, pool.probing !== undefined, now)}`;
 }
 
 function kindText(breaker: BreakerState): string {
