@@ -25,6 +25,28 @@ export function digestFrom(hashHex: string, sizeBytes: number): Digest | undefin
   return `${hashHex}-${sizeBytes}` as Digest; // the brand's one cast: everything was checked above
 }
 
+const HASH_CHARS = 64;
+/** The codes of 0-9 and a-f. */
+const IS_HEX = Uint8Array.from({ length: 256 }, (_, code) => (/[0-9a-f]/.test(String.fromCharCode(code)) ? 1 : 0));
+/** Room for the text of a digest; its first 64 bytes and the dash are in place before the size is written. */
+const TEXT = Buffer.from('-'.padStart(HASH_CHARS + 1).padEnd(HASH_CHARS + 1 + 16));
+
+/** As `digestFrom`, for a hash in ASCII in 64 of the bytes, in half the time: some requests name thousands. */
+export function digestAt(bytes: Uint8Array, start: number, sizeBytes: number): Digest | undefined {
+  let good = 1;
+  for (let index = 0; index < HASH_CHARS; index += 1) {
+    const code = bytes[start + index] ?? 0;
+    good &= IS_HEX[code] ?? 0;
+    TEXT[index] = code;
+  }
+  if (good === 0 || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return undefined;
+  let end = HASH_CHARS + 2;
+  for (let rest = sizeBytes; rest > 9; rest = Math.floor(rest / 10)) end += 1;
+  for (let at = end - 1, rest = sizeBytes; at > HASH_CHARS; at -= 1, rest = Math.floor(rest / 10)) TEXT[at] = 48 + (rest % 10); // 48: 0
+  const digest = TEXT.toString('latin1', 0, end) as Digest; // everything was checked above, but for one
+  return sizeBytes === 0 && digest !== EMPTY_DIGEST ? undefined : digest;
+}
+
 /** The digest of `bytes`. */
 export function digestOf(bytes: Uint8Array): Digest {
   return `${hash('sha256', bytes, 'hex')}-${bytes.byteLength}` as Digest; // computed, so valid

@@ -35,7 +35,8 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
    * believed as of the last `catchUp`; a reader needs none, since opening the file tells.
    */
   const isThere = (digest: Digest): boolean => {
-    const size = files.believed(partition, digest) ?? files.use(partition, digest);
+    if (files.believed(partition, digest) !== undefined) return true; // of the right size, or it would have been removed
+    const size = files.use(partition, digest);
     if (size !== undefined && size !== sizeOf(digest)) files.remove(partition, digest);
     return size === sizeOf(digest);
   };

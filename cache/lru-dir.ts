@@ -48,6 +48,8 @@ export type DirTotals = {
  * seen is believed to be there, while its mark says so.
  */
 const TOUCH_MS = 30_000;
+/** Uses of a file that is believed to be there put it before others at most this often. */
+const ORDER_MS = 1_000;
 const UNLESS_ABSENT = { throwIfNoEntry: false } as const;
 const TEMPORARY = '.tmp';
 const REMOVALS = '.removals';
@@ -116,7 +118,7 @@ export class LruDir implements AsyncDisposable {
     const now = this.#options.env.clock.now();
     const ageMs = now - known.seen.atMs;
     if (ageMs < 0 || ageMs > TOUCH_MS) return undefined; // less than nothing: the clock was set
-    this.#index.useAgain(partition, name, now + 1);
+    if (now - known.usedMs > ORDER_MS) this.#index.useAgain(partition, name, now + 1);
     return known.sizeBytes;
   }
 

@@ -15,12 +15,12 @@ export function scopedStores(traits: StoreTraits, storeOf: (owner: Owner) => Blo
     const own = view.writes === undefined ? undefined : storeOf({ project: view.project, scope: view.writes });
     const findMissing = async (digests: readonly Digest[], signal: AbortSignal): Promise<readonly Digest[]> => {
       signal.throwIfAborted();
-      let missing: readonly Digest[] = [...new Set(digests)].filter((digest) => digest !== EMPTY_DIGEST);
+      let missing: readonly Digest[] | undefined;
       for (const store of readable) {
-        if (missing.length === 0) break;
-        missing = await store.findMissing(missing, signal);
+        if (missing?.length === 0) break;
+        missing = await store.findMissing(missing ?? digests, signal); // the first one drops repeats
       }
-      return missing;
+      return missing ?? [...new Set(digests)].filter((digest) => digest !== EMPTY_DIGEST);
     };
     return {
       traits,

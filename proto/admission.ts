@@ -7,7 +7,12 @@ import type { OpenCalls } from './open-calls.ts';
 import { permissionOf, permit, type Permission } from './permissions.ts';
 
 /** What of a call tells who makes it. */
-type Caller = { readonly metadata: Metadata; getPeer(): string };
+type Caller = {
+  readonly metadata: Metadata;
+  /** The header, where it is at hand without the metadata. */
+  readonly authorization?: string | undefined;
+  getPeer(): string;
+};
 
 /** What tells who calls. */
 export type Admitting = {
@@ -23,7 +28,7 @@ export type Admitting = {
 /** A call before its handler. */
 export interface Admission {
   /** Who makes the call, if that one may; undefined where everybody may. @throws {Fault} UNAUTHENTICATED, FORBIDDEN */
-  admit(): Promise<Identity | undefined>;
+  admit(): Identity | undefined | Promise<Identity>;
   /** Lets the call, a stream, be ended once its credential counts no more. */
   opened(abort: (fault: Fault) => void): Disposable | undefined;
   /** Takes note of why the call failed, where that is who makes it. */
@@ -32,7 +37,9 @@ export interface Admission {
   readonly peer: string;
 }
 
-const admissions = new WeakMap<object, Admission>();
+/** Where a call keeps its own: a map of all calls would cost each of them more than its admission does. */
+const ADMISSION = Symbol('admission');
+type WithAdmission = { [ADMISSION]?: Admission };
 
 /**
  * The handlers, each with its rpc's permission before it: what `proto/handlers.ts` makes of a function runs once its admission has told
@@ -48,14 +55,16 @@ export function withAdmission(
     const permission = permissionOf(path);
     const handler = handlers[name] ?? handlers[originalName];
     if (handler === undefined) continue;
-    guarded[name] = before(handler, (call) => admissions.set(call, new Admitted(call, path, permission, admitting)));
+    guarded[name] = before(handler, (call: Caller & WithAdmission) => {
+      call[ADMISSION] = new Admitted(call, path, permission, admitting);
+    });
   }
   return guarded;
 }
 
 /** The admission of a call. */
 export function admissionOf(call: object): Admission {
-  const admission = admissions.get(call);
+  const admission = (call as WithAdmission)[ADMISSION];
   assert(admission !== undefined, 'handlers are served with admission');
   return admission;
 }
@@ -74,13 +83,17 @@ class Admitted implements Admission {
     this.#admitting = admitting;
   }
 
-  async admit(): Promise<Identity | undefined> {
+  admit(): Identity | undefined | Promise<Identity> {
     if (this.#permission === 'open') return undefined;
-    const { authenticator, tlsOf, openCalls } = this.#admitting;
-    const identity = await authenticator.identify(evidenceOf(this.#call, tlsOf));
+    const { authenticator, tlsOf } = this.#admitting;
+    const identity = authenticator.identify(evidenceOf(this.#call, tlsOf));
+    return isPromise(identity) ? identity.then((known) => this.#permitted(known)) : this.#permitted(identity);
+  }
+
+  #permitted(identity: Identity): Identity {
     this.#identity = identity;
     permit(this.#path, this.#permission, identity);
-    openCalls?.seen(identity);
+    this.#admitting.openCalls?.seen(identity);
     return identity;
   }
 
@@ -111,8 +124,13 @@ function before(handler: UntypedHandleCall, run: (call: Caller) => void): Untype
   }) as UntypedHandleCall;
 }
 
+export function isPromise<T extends object>(value: T | undefined | Promise<T>): value is Promise<T> {
+  return value !== undefined && 'then' in value;
+}
+
 function evidenceOf(call: Caller, tlsOf: Admitting['tlsOf']): Evidence {
-  const authorization = call.metadata.get('authorization').find((value) => typeof value === 'string');
+  const authorization =
+    'authorization' in call ? call.authorization : call.metadata.get('authorization').find((value) => typeof value === 'string');
   const peer = call.getPeer();
   return { authorization, loopback: isLoopback(peer), tls: tlsOf(peer) };
 }

@@ -12,7 +12,7 @@ import { AssertionFailure, present } from '../base/assert.ts';
 import type { Identity } from '../base/auth.ts';
 import type { Env } from '../base/env.ts';
 import { detailOf, Fault, isFault, type FaultCode } from '../base/fault.ts';
-import { admissionOf } from './admission.ts';
+import { admissionOf, isPromise } from './admission.ts';
 import { readMessages, writeMessages, type Source } from './flow.ts';
 import { rawSink, type RawForm } from './raw-sink.ts';
 import { faultToStatus, type CallStatus } from './status.ts';
@@ -135,12 +135,21 @@ function settle<T>(
   const context = new Context(call);
   const admission = admissionOf(call);
   let open: Disposable | undefined;
-  const running = (async () => {
-    context.admit(await admission.admit());
+  const begin = (identity: Identity | undefined): Promise<T> => {
+    context.admit(identity);
     if (isStream) open = admission.opened(context.abort);
     return work(context);
-  })();
-  running.then(
+  };
+  // At once where it is known at once who calls: most calls are short, and turns of the queue of promises a good part of them.
+  const run = (): Promise<T> => {
+    try {
+      const identity = admission.admit();
+      return isPromise(identity) ? identity.then(begin) : begin(identity);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+  run().then(
     (value) => {
       context.answered = true;
       open?.[Symbol.dispose]();
@@ -170,7 +179,6 @@ const ANSWERED = new Fault('CANCELLED', 'The call has been answered');
 
 /** A call as its handler sees it. The signal is made for those that ask for it: most calls are answered before anybody does. */
 class Context implements Call {
-  readonly metadata: Metadata;
   readonly deadlineAt: number;
   readonly abort: (fault: Fault) => void;
   readonly tell: (key: string, value: string) => void;
@@ -184,7 +192,6 @@ class Context implements Call {
 
   constructor(call: Surface) {
     this.#call = call;
-    this.metadata = call.metadata;
     this.deadlineAt = Number(call.getDeadline());
     this.tell = (key, value) => {
       const told = new Metadata();
@@ -200,6 +207,10 @@ class Context implements Call {
 
   get peer(): string {
     return this.#call.getPeer();
+  }
+
+  get metadata(): Metadata {
+    return this.#call.metadata;
   }
 
   admit(identity: Identity | undefined): void {

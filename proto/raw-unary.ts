@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { Metadata, status, type MethodDefinition, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Clock } from '../base/clock.ts';
 import { reasonOf } from '../base/thrown.ts';
@@ -155,9 +155,14 @@ class RawCall extends EventEmitter {
     return this.#deadlineAt;
   }
 
+  /** For `withAdmission`: most calls need nothing else of their metadata. */
+  get authorization(): string | undefined {
+    return this.#headers.authorization;
+  }
+
   getPeer(): string {
-    const { remoteAddress, remotePort } = this.#stream.session?.socket ?? {};
-    return remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`;
+    const { session } = this.#stream;
+    return (session && peers.get(session)) ?? notedPeer(session);
   }
 
   sendMetadata(metadata: Metadata): void {
@@ -202,6 +207,17 @@ class RawCall extends EventEmitter {
   #isOpen(): boolean {
     return !this.isOver && !this.#stream.destroyed && !this.#stream.closed;
   }
+}
+
+/** Of open connections: their sockets are behind a proxy that is slow to ask. */
+const peers = new WeakMap<Http2Session, string>();
+
+function notedPeer(session: Http2Session | undefined): string {
+  const { remoteAddress, remotePort } = session?.socket ?? {};
+  if (session === undefined || remoteAddress === undefined) return 'unknown';
+  const peer = `${remoteAddress}:${remotePort}`;
+  peers.set(session, peer);
+  return peer;
 }
 
 function framed(message: Uint8Array): Buffer {

@@ -1,8 +1,7 @@
 import type { Http2SecureServer, Http2Server, Http2Session, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
-import type { Identity } from '../base/auth.ts';
 import { Fault, isFault } from '../base/fault.ts';
-import { isLoopback, type Admitting } from './admission.ts';
+import { isLoopback, isPromise, type Admitting } from './admission.ts';
 import { inFront } from './in-front.ts';
 import { faultToStatus } from './status.ts';
 
@@ -57,8 +56,4 @@ function cutAfter(bytesMax: number, stream: ServerHttp2Stream, fault: Fault): vo
     }
     stream.close(constants.NGHTTP2_NO_ERROR);
   });
-}
-
-function isPromise(identity: Identity | Promise<Identity>): identity is Promise<Identity> {
-  return 'then' in identity;
 }

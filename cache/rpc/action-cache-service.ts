@@ -3,7 +3,6 @@ import { Fault, isFault } from '../../base/fault.ts';
 import { digestFromProto, digestToProto, optionalDigestFromProto } from '../../proto/convert.ts';
 import type { ActionCacheHandlers } from '../../proto/gen/build/bazel/remote/execution/v2/ActionCache.ts';
 import type { ActionResult, ActionResult__Output } from '../../proto/gen/build/bazel/remote/execution/v2/ActionResult.ts';
-import type { GetActionResultRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/GetActionResultRequest.ts';
 import type { UpdateActionResultRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/UpdateActionResultRequest.ts';
 import { unary, type Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
@@ -14,6 +13,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { digestOf, sizeOf, type Digest } from '../digest.ts';
 import { blobReader } from '../read-blob.ts';
 import { accessOf, type Access } from './access.ts';
+import { readResultRequest, type InlineWishes, type ResultRequest } from './digest-request.ts';
 import { CLIENT_MESSAGE_BYTES } from './limits.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
 
@@ -24,30 +24,31 @@ const INLINE_BYTES_MAX = 1024 * 1024;
 export function actionCacheService(parts: DataPlaneParts): ServedService {
   const { service } = loadProto().build.bazel.remote.execution.v2.ActionCache;
   const handlers: Pick<ActionCacheHandlers, 'UpdateActionResult'> & { GetActionResult: GetActionResult } = {
-    GetActionResult: unary(parts.env, 'GetActionResult', (request, call) => getResult(parts, request, call)),
+    GetActionResult: unary(parts.env, 'GetActionResult', (request: ResultRequest, call) => getResult(parts, request, call)),
     UpdateActionResult: unary(parts.env, 'UpdateActionResult', (request, call) => updateResult(parts, request, call)),
   };
   const responseSerialize = (result: ActionResult | Buffer): Buffer =>
     Buffer.isBuffer(result) ? result : service.GetActionResult.responseSerialize(result);
-  return { definition: { ...service, GetActionResult: { ...service.GetActionResult, responseSerialize } }, handlers };
+  const GetActionResult = { ...service.GetActionResult, requestDeserialize: readResultRequest, responseSerialize };
+  return { definition: { ...service, GetActionResult }, handlers };
 }
 
 /** Answers in wire form where nothing is put into the result. */
-type GetActionResult = handleUnaryCall<GetActionResultRequest__Output, ActionResult | Buffer>;
+type GetActionResult = handleUnaryCall<ResultRequest, ActionResult | Buffer>;
 
-async function getResult(parts: DataPlaneParts, request: GetActionResultRequest__Output, call: Call): Promise<ActionResult | Buffer> {
+async function getResult(parts: DataPlaneParts, request: ResultRequest, call: Call): Promise<ActionResult | Buffer> {
   const access = accessOf(parts, request.instanceName, call);
   checkDigestFunction(request.digestFunction);
-  const action = digestFromProto(request.actionDigest, 'action_digest');
+  const action = request.action();
   for (const scope of access.view.reads) {
     const entry = await parts.actionCache.get({ project: access.view.project, scope, action }, call.signal);
     // What goes into builds of ours must come from agents of ours: a client only says that it ran something.
     if (entry === undefined || (access.identity.kind === 'service' && entry.writer.kind !== 'executor')) continue;
     if (access.identity.kind !== 'service' && entry.result.byteLength > CLIENT_MESSAGE_BYTES) continue;
     const bytes = Buffer.from(entry.result.buffer, entry.result.byteOffset, entry.result.byteLength);
-    if (!request.inlineStdout && !request.inlineStderr && request.inlineOutputFiles.length === 0) return bytes;
+    if (request.inline === undefined) return bytes;
     const result = loadProto().build.bazel.remote.execution.v2.ActionResult.deserialize(bytes);
-    return inlined(result, request, entry.result.byteLength, parts.storeOf(access.view), call.signal);
+    return inlined(result, request.inline, entry.result.byteLength, parts.storeOf(access.view), call.signal);
   }
   throw new Fault('ACTION_UNKNOWN', `No complete result of ${action} in ${access.view.reads.join(', ')}`);
 }
@@ -55,7 +56,7 @@ async function getResult(parts: DataPlaneParts, request: GetActionResultRequest_
 /** The result with the blobs in it that the caller asked for, as far as they are small. */
 async function inlined(
   result: ActionResult__Output,
-  request: GetActionResultRequest__Output,
+  request: InlineWishes,
   resultBytes: number,
   store: BlobStore,
   signal: AbortSignal,

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isFault } from '../../base/fault.ts';
-import { digestToProto } from '../../proto/convert.ts';
+import { digestFromProto, digestToProto } from '../../proto/convert.ts';
 import { loadProto } from '../../proto/load.ts';
-import { digestOf, hashOf, sizeOf, type Digest } from '../digest.ts';
+import { digestAt, digestFrom, digestOf, hashOf, sizeOf, type Digest } from '../digest.ts';
 import { WireWriter } from '../wire/wire.ts';
-import { BATCH_READ, FIND_MISSING, readDigestRequest, type DigestMessage } from './digest-request.ts';
+import { BATCH_READ, FIND_MISSING, readDigestRequest, readResultRequest, type DigestMessage } from './digest-request.ts';
 
 const v2 = loadProto().build.bazel.remote.execution.v2;
 
@@ -107,4 +107,78 @@ test.for([
   expect(() => read.digests()).toThrow(
     expect.objectContaining({ code: 'BAD_REQUEST', message: expect.stringContaining('blob_digests[1]') }),
   );
+});
+
+describe('a request for a result', () => {
+  const wanted = fc.record({
+    instanceName: fc.constantFrom('', 'web', 'web/main/pr-7', 'wéb', 'w'.repeat(200)),
+    actionDigest: fc.option(digest.map(digestToProto), { freq: 10 }),
+    digestFunction: fc.constantFrom('UNKNOWN' as const, 'SHA256' as const, 'BLAKE3' as const),
+    inlineStdout: fc.boolean(),
+    inlineStderr: fc.boolean(),
+    inlineOutputFiles: fc.array(fc.constantFrom('a', 'out/b'), { maxLength: 2 }),
+  });
+  const wish = { inlineStdout: false, inlineStderr: false, inlineOutputFiles: [] as string[] };
+  const form = fc
+    .oneof(
+      wanted,
+      wanted.map((request) => ({ ...request, ...wish })),
+    )
+    .map((request) => v2.GetActionResultRequest.serialize(request));
+  const changed = fc
+    .tuple(form, fc.array(fc.record({ at: fc.nat(300), byte: fc.nat(255) }), { maxLength: 2 }), fc.nat(3), form)
+    .map(([bytes, changes, cut, more]) => {
+      const copy = Buffer.from(bytes.subarray(0, Math.max(0, bytes.byteLength - cut)));
+      for (const { at, byte } of changes) if (copy.byteLength > 0) copy[at % copy.byteLength] = byte;
+      return cut === 0 ? Buffer.concat([copy, more]) : copy; // fields that come twice
+    });
+
+  /** What is known of it, or how it is refused. */
+  const toldBy = (read: () => { instanceName: string; digestFunction: string | number; inline: unknown; action: () => Digest }) => {
+    try {
+      const { action, ...first } = read();
+      try {
+        return { ...first, action: action() };
+      } catch (error) {
+        return { ...first, refused: isFault(error) ? [error.code, error.message, error.field] : error };
+      }
+    } catch {
+      return 'no such message';
+    }
+  };
+  const byDefinition = (bytes: Buffer) => {
+    const { instanceName, digestFunction, actionDigest, ...rest } = v2.GetActionResultRequest.deserialize(bytes);
+    const { inlineStdout, inlineStderr, inlineOutputFiles } = rest;
+    const asks = inlineStdout || inlineStderr || inlineOutputFiles.length > 0;
+    const inline = asks ? { inlineStdout, inlineStderr, inlineOutputFiles } : undefined;
+    return { instanceName, digestFunction, inline, action: () => digestFromProto(actionDigest, 'action_digest') };
+  };
+
+  test.for([
+    ['what clients write', form],
+    ['anything', changed],
+  ] as const)('says the same as from its definition, of %s', ([, bytes]) => {
+    fc.assert(
+      fc.property(bytes, (one) => {
+        expect(toldBy(() => readResultRequest(one))).toEqual(toldBy(() => byDefinition(one)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+test('a digest is read from bytes as from text, whatever they are', () => {
+  const codes = fc.oneof(fc.constantFrom(...Buffer.from('0123456789abcdef')), fc.nat({ max: 255 }));
+  const good = fc.constantFrom(...Buffer.from('0123456789abcdef'));
+  const hash = fc.oneof(fc.array(good, { minLength: 64, maxLength: 64 }), fc.array(codes, { minLength: 60, maxLength: 64 }));
+  const sizes = fc.oneof(fc.nat(), fc.nat({ max: Number.MAX_SAFE_INTEGER }), fc.constantFrom(0, 9, 10, 2 ** 53, -1, 0.5, Number.NaN));
+  fc.assert(
+    fc.property(hash, sizes, fc.nat({ max: 5 }), (bytes, size, start) => {
+      const text = Buffer.from(bytes).toString('latin1');
+      const all = Buffer.concat([Buffer.alloc(start), Buffer.from(bytes)]);
+      expect(digestAt(all, start, size)).toBe(digestFrom(text, size));
+    }),
+    { numRuns: 1_000 },
+  );
+  expect(digestAt(Buffer.from(hashOf(digestOf(Buffer.alloc(0)))), 0, 0)).toBe(digestOf(Buffer.alloc(0)));
 });

@@ -1,4 +1,5 @@
 import { digestFromProto } from '../../proto/convert.ts';
+import type { GetActionResultRequest__Output } from '../../proto/gen/build/bazel/remote/execution/v2/GetActionResultRequest.ts';
 import { loadProto } from '../../proto/load.ts';
 import type { Digest } from '../digest.ts';
 import { DIGEST_BYTES_MAX, plainDigest } from '../wire/digest.ts';
@@ -59,6 +60,34 @@ export function readDigestRequest(bytes: Buffer, message: DigestMessage): Digest
   return { instanceName, digestFunction, count: digests.length, digests: read };
 }
 
+/** A request for an action's result. */
+export type ResultRequest = {
+  readonly instanceName: string;
+  readonly digestFunction: string | number;
+  /** @throws {Fault} BAD_REQUEST where it names no blob */
+  readonly action: () => Digest;
+  /** What is wanted in the answer itself; undefined where nothing is. */
+  readonly inline: InlineWishes | undefined;
+};
+export type InlineWishes = Pick<GetActionResultRequest__Output, 'inlineStdout' | 'inlineStderr' | 'inlineOutputFiles'>;
+
+const GET_RESULT = { digests: 2, digestFunction: 6 };
+
+/** As `readDigestRequest`: what names an instance and an action and asks for nothing more is read by hand. */
+export function readResultRequest(bytes: Buffer): ResultRequest {
+  const plain = plainRequest(bytes, GET_RESULT);
+  const [digest, ...more] = plain?.digests() ?? [];
+  if (plain !== undefined && digest !== undefined && more.length === 0) {
+    const { instanceName, digestFunction } = plain;
+    return { instanceName, digestFunction, action: () => digest, inline: undefined };
+  }
+  const request = loadProto().build.bazel.remote.execution.v2.GetActionResultRequest.deserialize(bytes);
+  const { instanceName, digestFunction, actionDigest, inlineStdout, inlineStderr, inlineOutputFiles } = request;
+  const asks = inlineStdout || inlineStderr || inlineOutputFiles.length > 0;
+  const inline = asks ? { inlineStdout, inlineStderr, inlineOutputFiles } : undefined;
+  return { instanceName, digestFunction, action: () => digestFromProto(actionDigest, 'action_digest'), inline };
+}
+
 /** The digest functions that everybody uses, by number. */
 const FUNCTIONS = ['UNKNOWN', 'SHA256'] as const;
 const INSTANCE_NAME = 1;
@@ -69,7 +98,7 @@ const BYTES = 2;
  * A message of fields whose key, length or number takes one byte each, as all do that clients send. Undefined for any other, also where
  * one of its digests is none.
  */
-function plainRequest(bytes: Buffer, message: DigestMessage): DigestRequest | undefined {
+function plainRequest(bytes: Buffer, message: Pick<DigestMessage, 'digests' | 'digestFunction' | 'ignored'>): DigestRequest | undefined {
   const digestKey = keyOf(message.digests, BYTES);
   const digests: Digest[] = [];
   let instanceName = '';

@@ -1,5 +1,5 @@
 import { Fault } from '../../base/fault.ts';
-import { digestFrom, hashOf, sizeOf, type Digest } from '../digest.ts';
+import { digestAt, digestFrom, hashOf, sizeOf, type Digest } from '../digest.ts';
 import { WireReader, type WireWriter } from './wire.ts';
 
 /** Writes `digest` as a REAPI Digest message in `field`. */
@@ -28,8 +28,7 @@ export function plainDigest(bytes: Buffer, start: number, end: number): Digest |
     if (byte > 127 !== at < end - 1) return undefined; // the number ends with the message, and not before
     size += (byte & 127) * scale;
   }
-  // Latin-1 makes one character of each byte, and none of a byte that is no hex digit a hex digit.
-  return digestFrom(bytes.toString('latin1', start + PLAIN.hashAt, start + PLAIN.sizeKeyAt), size);
+  return digestAt(bytes, start + PLAIN.hashAt, size);
 }
 
 /** Reads a REAPI Digest message. @throws {Fault} BAD_REQUEST where it names no blob; `what` says whose digest it is. */
