@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
@@ -98,6 +99,7 @@ describe('what a store believes of a directory that it shares', () => {
       fs.rmSync = remove;
     }
     expect(seen).toEqual([false, true]); // what was believed before is not any more, and then it was seen anew
+    await nextTurn(); // nobody hears of another process within a turn
     expect(await shared.isMissing(0, digest)).toBe(true);
   });
 

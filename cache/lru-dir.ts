@@ -71,6 +71,10 @@ export class LruDir implements AsyncDisposable {
   readonly #dir: string;
   readonly #index: LruIndex;
   readonly #marks: RemovalMarks;
+  #isCaughtUp = false;
+  readonly #turnEnds = () => {
+    this.#isCaughtUp = false;
+  };
   readonly #closing = new AbortController();
   readonly #evicted = { room: 0, unused: 0 };
   /** Directories whose own names are on the disk. */
@@ -103,8 +107,14 @@ export class LruDir implements AsyncDisposable {
     return `${this.#dir}/${partition}/${name.slice(0, 2)}/${name}`; // `path.join` would cost as much as looking there
   }
 
-  /** Before `believed`, once for any number of names: takes note of what other processes have removed and replaced until now. */
+  /**
+   * Before `believed`, once for any number of names: takes note of what other processes have removed and replaced until now. One look is
+   * for all that is done before the process turns to its sockets again: whoever asks then had asked before the look.
+   */
   catchUp(): void {
+    if (this.#isCaughtUp) return;
+    this.#isCaughtUp = true;
+    queueMicrotask(this.#turnEnds);
     this.#marks.catchUp();
   }
 

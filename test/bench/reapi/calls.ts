@@ -18,6 +18,8 @@ export type CallKind = {
   readonly about: string;
   /** Calls under way at once, calls in a round, and bytes of each blob. */
   readonly loads: readonly { readonly concurrency: number; readonly count: number; readonly blobBytes: number }[];
+  /** Calls that are made before anything is measured. */
+  readonly warmUpCalls: number;
   prepare(load: GrpcLoad, count: number, blobBytes: number): Promise<Prepared>;
 };
 
@@ -33,6 +35,7 @@ const SMALL_LOADS = [
   { concurrency: 64, count: 2_000, blobBytes: SMALL_BYTES },
   { concurrency: 512, count: 4_000, blobBytes: SMALL_BYTES },
 ];
+const SMALL_WARM_UP_CALLS = 10_000;
 const LARGE_LOADS = [
   { concurrency: 1, count: 8, blobBytes: 32 * MIB },
   { concurrency: 64, count: 128, blobBytes: 2 * MIB },
@@ -97,6 +100,7 @@ export const CALL_KINDS: readonly CallKind[] = [
     name: 'find-missing',
     about: `FindMissingBlobs, ${ASKED_A_CALL} digests, all there`,
     loads: SMALL_LOADS,
+    warmUpCalls: SMALL_WARM_UP_CALLS,
     async prepare(load, count) {
       const blobs = await stored(load, ASKED_A_CALL);
       const { find } = methods();
@@ -108,6 +112,7 @@ export const CALL_KINDS: readonly CallKind[] = [
     name: 'batch-update',
     about: `BatchUpdateBlobs, ${SMALL_A_CALL} new blobs of 4 KiB`,
     loads: SMALL_LOADS,
+    warmUpCalls: 2_000,
     async prepare(load, count) {
       const frames = Array.from({ length: count }, () => updateFrame(freshBlobs(SMALL_A_CALL, SMALL_BYTES)));
       return { calls: frames.map((frame) => () => load.unary(methods().update.path, frame)), bytes: 0 };
@@ -117,6 +122,7 @@ export const CALL_KINDS: readonly CallKind[] = [
     name: 'batch-read',
     about: `BatchReadBlobs, ${SMALL_A_CALL} blobs of 4 KiB`,
     loads: SMALL_LOADS,
+    warmUpCalls: SMALL_WARM_UP_CALLS,
     async prepare(load, count) {
       const blobs = await stored(load, SMALL_A_CALL);
       const { batchRead } = methods();
@@ -128,6 +134,7 @@ export const CALL_KINDS: readonly CallKind[] = [
     name: 'action',
     about: 'GetActionResult, five output files, a hit',
     loads: SMALL_LOADS,
+    warmUpCalls: SMALL_WARM_UP_CALLS,
     async prepare(load, count) {
       const blobs = await stored(load, 6);
       const { getResult, putResult } = methods();
@@ -142,6 +149,7 @@ export const CALL_KINDS: readonly CallKind[] = [
     name: 'read',
     about: 'ByteStream.Read of one blob',
     loads: LARGE_LOADS,
+    warmUpCalls: 0,
     async prepare(load, count, blobBytes) {
       const blob = freshBlobs(1, blobBytes)[0];
       if (blob === undefined) throw new Error('no blob was made');
@@ -159,6 +167,7 @@ export const CALL_KINDS: readonly CallKind[] = [
     name: 'write',
     about: 'ByteStream.Write of new blobs',
     loads: LARGE_LOADS,
+    warmUpCalls: 0,
     async prepare(load, count, blobBytes) {
       return {
         calls: freshBlobs(count, blobBytes).map((blob) => () => written(load, blob)),
