@@ -19,6 +19,8 @@ export type BenchYardPlan = {
   readonly ledger: LedgerPlace;
   /** Coordinators; more than one needs Redis. @default 1 */
   readonly coordinators?: number;
+  /** Clusters whose agents have tokens of their own, `bench-0` and so on. @default none */
+  readonly clusters?: number;
   /** More options of each coordinator. */
   readonly flags?: readonly string[];
 };
@@ -37,6 +39,8 @@ export interface BenchYard extends AsyncDisposable {
   readonly address: string;
   /** What agents show. */
   readonly token: string;
+  /** What agents of each of the plan's clusters show. */
+  readonly tokens: readonly string[];
   readonly server: BuildServer;
   readonly dir: string;
   /** Starts the coordinator of that number again, where it was: it has ended. */
@@ -49,8 +53,17 @@ export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
   const dir = stack.use(await tempDir());
   const token = randomUUID();
   const tokensFile = join(dir.path, 'tokens.json');
-  const entry = { name: 'load', sha256: hashToken(token), kind: 'agent', cluster: 'bench', pool: 'load', zone: 'production' };
-  writeFileSync(tokensFile, JSON.stringify([entry]));
+  const tokens = Array.from({ length: plan.clusters ?? 0 }, () => randomUUID());
+  const entryOf = (name: string, cluster: string, shown: string) => ({
+    name,
+    sha256: hashToken(shown),
+    kind: 'agent',
+    cluster,
+    pool: 'load',
+    zone: 'production',
+  });
+  const entries = [entryOf('load', 'bench', token), ...tokens.map((one, index) => entryOf(`load-${index}`, `bench-${index}`, one))];
+  writeFileSync(tokensFile, JSON.stringify(entries));
   const coordinators: BenchCoordinator[] = [];
   const processes = stack.use(new AsyncDisposableStack());
   const start = async (index: number, listen: string): Promise<BenchCoordinator> => {
@@ -77,6 +90,7 @@ export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
     coordinators,
     address,
     token,
+    tokens,
     server,
     dir: dir.path,
     async restart(index) {

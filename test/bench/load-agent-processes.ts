@@ -6,6 +6,8 @@ export type LoadAgentsPlan = {
   /** Every coordinator's address, with commas between them. */
   readonly address: string;
   readonly token: string;
+  /** One for each cluster: agents take them in turn. @default `token` for all */
+  readonly tokens?: readonly string[];
   readonly count: number;
   readonly slots: number;
   /** Enough processes to use the host, few enough not to measure its memory. */
@@ -34,9 +36,9 @@ export async function startLoadAgents(plan: LoadAgentsPlan): Promise<LoadAgents>
   const ready: Promise<void>[] = [];
   for (let first = 0; first < plan.count; first += plan.perProcess) {
     const child = fork(new URL('load-agents.ts', import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    const { address, token, slots, holdMs = 0, labels = {}, firstNumber = 0 } = plan;
+    const { address, token, tokens = [token], slots, holdMs = 0, labels = {}, firstNumber = 0 } = plan;
     const count = Math.min(plan.perProcess, plan.count - first);
-    const order: LoadAgentsOrder = { address, token, first: firstNumber + first, count, slots, holdMs, labels };
+    const order: LoadAgentsOrder = { address, tokens, first: firstNumber + first, count, slots, holdMs, labels };
     child.send(order);
     children.push(child);
     ready.push(

@@ -23,7 +23,8 @@ import { hostMicros } from './host-micros.ts';
 export type LoadAgentsOrder = {
   /** Every coordinator's address, with commas between them. */
   readonly address: string;
-  readonly token: string;
+  /** Agents take them in turn. */
+  readonly tokens: readonly string[];
   /** Number of the first agent. */
   readonly first: number;
   readonly count: number;
@@ -115,6 +116,7 @@ async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void
   }, NEWS_MS);
   const sessions = Array.from({ length: order.count }, (_, index) => {
     const agent = `load-${order.first + index}`;
+    const token = new Secret(order.tokens[(order.first + index) % order.tokens.length] ?? '');
     const spool = openSpool({ dir: join(dir, agent), bytesMax: 1 << 20, env });
     return startSession({
       profile: {
@@ -128,7 +130,7 @@ async function obey(order: LoadAgentsOrder, tell: (news: LoadAgentsNews) => void
       },
       prng: prngFrom(order.first + index),
       dialler: timed(
-        sessionDialler({ link: { address: order.address, token: new Secret(order.token) }, readLog: () => new Uint8Array(0), env }),
+        sessionDialler({ link: { address: order.address, token }, readLog: () => new Uint8Array(0), env }),
         (tripMs) => void tripsMs.push(tripMs),
       ),
       spool,

@@ -4,6 +4,7 @@ import { jsonLogger } from '../../base/log.ts';
 import { circumstances, type Bench, type Figure } from './bench.ts';
 import { coreBench } from './core.ts';
 import { dispatchBench } from './dispatch.ts';
+import { fleetBench } from './fleet.ts';
 import { ledgerBench } from './ledger.ts';
 import { identityBench } from './identity.ts';
 import { layersBench } from './layers/layers.ts';
@@ -17,6 +18,7 @@ const BENCHES: readonly Bench[] = [
   coreBench,
   dispatchBench,
   scaleBench,
+  fleetBench,
   ledgerBench,
   recoveryBench,
   identityBench,
