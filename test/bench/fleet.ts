@@ -50,6 +50,7 @@ async function* measure({ agents, clusters, processes, rates, seconds }: (typeof
   );
   const fleet = `${agents} agents in ${clusters} clusters`;
   yield { case: fleet, metric: 'all registered after', value: (hostMicros() - before) / 1e6, unit: 's' };
+  yield { case: fleet, metric: 'memory by their registration', value: (rssBytes(pid) - empty) / 2 ** 20, unit: 'MiB' };
   await delay(10_000); // what the registrations left behind is no part of what follows
   const never = new AbortController().signal; // a call that hangs ends by its deadline
   for (const rate of rates) {
@@ -77,7 +78,6 @@ async function* measure({ agents, clusters, processes, rates, seconds }: (typeof
     yield { case: at, metric: 'heartbeats', value: beats.length / passed, unit: '/s' };
     yield { case: at, metric: 'heartbeat, there and back, p99', value: percentile(beats, 0.99), unit: 'ms' };
   }
-  yield { case: fleet, metric: 'memory of an agent there', value: (rssBytes(pid) - empty) / agents / 1024, unit: 'KiB' };
 }
 
 /** As `startBenchYard` calls them. */
