@@ -13,6 +13,7 @@ import { tempDir } from '../fixtures/temp-dir.ts';
 import { agentsIn, clusterOf, LAB_CLUSTERS } from './clusters.ts';
 import { LAB_FAULTS } from './faults.ts';
 import { parseLabOptions } from './options.ts';
+import { problemsOf } from './outage.ts';
 import { labCommandOf } from './report.ts';
 import { leaksIn } from './trust.ts';
 import { checkPlaces, planLabBuild } from './workload.ts';
@@ -100,4 +101,19 @@ test('what was made for the stranger is seen where the team has it, and the othe
   const main = { who: 'main', where: 'b-2/shared', digest: 'd-2', made: true } as const;
   expect(leaksIn([fork, main, { ...fork, digest: 'd-2', made: false }])).toEqual([]);
   expect(leaksIn([{ ...main, digest: 'd-1', made: false }, fork]).map(({ where }) => where)).toEqual(['b-2/shared']);
+});
+
+test('of a build that went on without the store, what is missing at last is seen, and a step that made other bytes when it ran again', () => {
+  const ended = (digest: string) => {
+    const outputs = [{ kind: 'file', path: 'x', digest, executable: false }];
+    return { kind: 'step-ended', cursor: '', atMs: 0, step: 'build', verdict: 'succeeded', result: { outputs } };
+  };
+  const build = (...digests: readonly string[]): ObservedBuild => {
+    // Only what the checks look at.
+    const snapshot = { build: { phase: 'ended', verdict: 'succeeded', degraded: [] }, steps: [], cursor: '' } as unknown as BuildSnapshot;
+    return { ...observed({}), snapshot, history: digests.map(ended) as unknown as ObservedBuild['history'] };
+  };
+  expect(problemsOf(build('d-1', 'd-1'))).toEqual([]);
+  expect(problemsOf(build('d-1', 'd-2'))).toEqual([{ invariant: 'whole', where: 'b/build', what: 'made 2 different outputs' }]);
+  expect(problemsOf({ ...build('d-1'), snapshot: undefined })).toMatchObject([{ invariant: 'whole', where: 'b' }]);
 });
