@@ -27,6 +27,8 @@ export interface HttpHealth extends AsyncDisposable {
 
 /** Longest time for the headers of a request: whoever is slower is cut off. */
 const HEADERS_MS = 5_000;
+/** Probes and collectors are few. */
+const CONNECTIONS_MAX = 256;
 
 /**
  * A small HTTP server for probes and collectors, without credentials: it tells numbers and states, never contents.
@@ -53,6 +55,7 @@ export async function serveHttpHealth(options: HttpHealthOptions): Promise<HttpH
       })
       .catch((error: unknown) => log.debug('http-answer-not-sent', { path, error }));
   });
+  server.maxConnections = CONNECTIONS_MAX;
   const port = await listening(server, listen);
   return {
     address: `${hostOf(listen)}:${port}`,

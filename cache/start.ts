@@ -11,7 +11,7 @@ import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
-import { openDataMetrics } from './metrics/data-metrics.ts';
+import { openDataMetrics, type DataMetrics } from './metrics/data-metrics.ts';
 import { serveNumbers } from './metrics/serve-numbers.ts';
 import { removeOldResults } from './old-results.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
@@ -87,20 +87,12 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
       env: { ...env, onCall: measured.called },
     }),
   );
-  const server = stack.use(
-    await serve({ listen: config.listen, services: served.services, authenticator, denials, tls, env, drainMs: DRAIN_MS }),
-  );
-  const { httpListen, metricsListen } = config;
-  const tools = {
-    dir: config.dir,
-    bodyBytesMax: config.httpBodyBytes,
-    drainMs: DRAIN_MS,
-    authenticator,
-    tls,
-    onCall: measured.called,
-  };
-  const store = { ...disk, storeOf };
-  const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, store, listen: httpListen }, env));
+  const { listen, httpListen, metricsListen } = config;
+  const common = { authenticator, tls, drainMs: DRAIN_MS };
+  const connections = measured.connections.grpc;
+  const server = stack.use(await serve({ ...common, listen, services: served.services, denials, env, connections }));
+  const tools = { ...common, ...toolsOf(config, measured), store: { ...disk, storeOf } };
+  const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, listen: httpListen }, env));
   const numbers = { measured, storeOf, others };
   const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers({ listen: metricsListen, tls }, numbers, env));
   const parts = stack.move();
@@ -204,4 +196,8 @@ function readTokens(path: string): string {
   } catch (error) {
     throw new Fault('CONFIG_INVALID', `The tokens file ${path} cannot be read`, { cause: error, field: 'tokensFile' });
   }
+}
+
+function toolsOf({ dir, httpBodyBytes }: CacheConfig, { called, connections }: DataMetrics) {
+  return { dir, bodyBytesMax: httpBodyBytes, onCall: called, connections: connections.http };
 }

@@ -22,7 +22,7 @@ import { openGrantControl } from '../cache/rpc/grant-control.ts';
 import { openGrants } from '../cache/rpc/grants.ts';
 import { loadProto } from '../proto/load.ts';
 import { Relay } from '../proto/relay.ts';
-import { serve } from '../proto/serve.ts';
+import { serve, type ServeOptions } from '../proto/serve.ts';
 import type { DialTls } from '../proto/tls.ts';
 import { openBreaker, type Breaker } from '../base/breaker.ts';
 import { openArchive, type Archive } from './archive/archive.ts';
@@ -106,9 +106,9 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const reads = readsOf(ground.ledger, storeFor, env);
   const breakers = () => [ground.breaker.view()];
   const redis = ground.ledger.redis;
-  const redisNow = () => (redis === undefined ? undefined : redisDependency(redis(), env.clock.now()));
-  const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
   const now = () => env.clock.now();
+  const redisNow = () => (redis === undefined ? undefined : redisDependency(redis(), now()));
+  const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
   const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow()), ground.peers));
   const floorOf = parseFloors(config.scopeZone);
   const common = { role: roles, dataAddress: () => dataAddress, storeFor, floorOf, ...ground.identity, env };
@@ -120,8 +120,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
     identityService(common),
     ...toolServices(config, { ...common, interest }, ground.peers, stack),
   ];
-  const at = { listen: config.listen, drainMs: config.drain };
-  const server = stack.use(await serve({ ...at, ...common, services, authenticator, tls }));
+  const server = stack.use(await serve({ ...servingOf(config, measured), ...common, services, authenticator, tls }));
   address = config.address ?? server.address;
   plane.relayTo(dialledAddress(server.address));
   server.setReady(false);
@@ -469,4 +468,11 @@ async function versionOf(): Promise<string> {
 function retentionOf(config: CoordinatorConfig) {
   const { retention: keepMs, retentionCount: keepCount, retentionSteps: keepSteps, retentionCountMax: hardCount } = config;
   return { keepMs, keepCount, keepSteps, hardCount, operationKeepMs: config.operationRetention };
+}
+
+function servingOf(
+  { listen, drain }: CoordinatorConfig,
+  { connections }: CoordinatorMetrics,
+): Pick<ServeOptions, 'listen' | 'drainMs' | 'connections'> {
+  return { listen, drainMs: drain, connections };
 }

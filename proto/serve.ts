@@ -9,7 +9,9 @@ import { withDenials, type Denials } from '../base/denials.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import type { ServerTls } from '../base/server-tls.ts';
+import { limitConnections, type ConnectionCounts, type ConnectionLimits } from '../base/connection-limits.ts';
 import { withAdmission } from './admission.ts';
+import { goawayBytes } from './goaway.ts';
 import { inFront } from './in-front.ts';
 import { loadDefinition } from './load.ts';
 import { openOpenCalls } from './open-calls.ts';
@@ -35,6 +37,10 @@ export type ServeOptions = {
   readonly env: Env;
   /** How long calls may go on after disposal has begun; then they are cut. */
   readonly drainMs: number;
+  /** @default as `CONNECTION_LIMITS` */
+  readonly connectionLimits?: Partial<ConnectionLimits>;
+  /** Is kept up with the server's connections. @default nobody counts */
+  readonly connections?: ConnectionCounts;
 };
 
 export interface RunningServer extends AsyncDisposable {
@@ -66,7 +72,15 @@ export const WINDOW_BYTES = 12 * 1024 * 1024;
 const WINDOWS_BYTES = 256 * 1024 * 1024;
 const WINDOW_BYTES_MIN = 256 * 1024;
 
+/** Calls on one connection at a time; a client keeps what is more until another one has ended, or opens another connection. */
+const STREAMS_MAX = 2_048;
+
+/** A connection without a call is ended after this time; its client makes another one for its next call. */
+const IDLE_MS = 30 * 60_000;
+
 const SERVER_OPTIONS = {
+  'grpc.max_concurrent_streams': STREAMS_MAX,
+  'grpc.max_connection_idle_ms': IDLE_MS,
   'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
   'grpc.max_send_message_length': -1,
   'grpc.keepalive_time_ms': 20_000,
@@ -110,7 +124,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   else internals.commonServerOptions.settings = { ...internals.commonServerOptions.settings, initialWindowSize: WINDOW_BYTES };
   const port = await bind(server, listen, tls);
   const share = windowShare();
+  const { connectionLimits: limits, connections: counts } = options;
+  const farewell = (why: string) => (tls === undefined ? goawayBytes(why) : undefined); // nothing can be said before the handshake
   for (const http2 of internals?.http2Servers.keys() ?? []) {
+    limitConnections(http2, { name: 'grpc', limits, counts, farewell, env });
     if (tls !== undefined) http2.on('secureConnection', (socket: TLSSocket) => notePeer(peers, socket, tls));
     http2.on('session', share);
     inFront(http2, (stream, headers, next) => {

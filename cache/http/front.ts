@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { hostOf } from '../../base/address.ts';
 import type { Evidence } from '../../base/auth.ts';
+import { limitConnections, type ConnectionCounts, type ConnectionLimits } from '../../base/connection-limits.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault, wrap, type FaultCode } from '../../base/fault.ts';
 import { openHttpServer } from '../../base/http-server.ts';
@@ -26,6 +27,10 @@ export type HttpFrontOptions = {
   readonly drainMs: number;
   /** Hears of each request to a protocol when it has ended, with its time in ms. That nothing is kept under a key is `ok`. */
   readonly onCall?: ((name: string, outcome: 'ok' | FaultCode, ms: number) => void) | undefined;
+  /** @default as `CONNECTION_LIMITS` */
+  readonly connectionLimits?: Partial<ConnectionLimits> | undefined;
+  /** Is kept up with the front's connections. @default nobody counts */
+  readonly connections?: ConnectionCounts | undefined;
   readonly env: Env;
 };
 
@@ -38,7 +43,6 @@ export interface HttpFront extends AsyncDisposable {
 const HEADERS_MS = 10_000;
 /** A connection on which nothing moves for so long is cut: a body, an answer that nobody reads, or the wait for another request. */
 const IDLE_MS = 60_000;
-const CONNECTIONS_MAX = 4_096;
 /** A refused request's body is read to its end up to this size, so that its client sees the answer; beyond it the connection is closed. */
 const DRAINED_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -54,17 +58,25 @@ export async function openHttpFront(options: HttpFrontOptions): Promise<HttpFron
       response.destroy();
     });
   };
+  const farewell = (why: string) => (options.tls === undefined ? busy(why) : undefined); // nothing can be said before the handshake
   const limits = { headersTimeout: HEADERS_MS, requestTimeout: 0, keepAliveTimeout: IDLE_MS };
   const server = openHttpServer(limits, options.tls, answer(false));
   server.on('checkContinue', answer(true));
   server.timeout = IDLE_MS;
-  server.maxConnections = CONNECTIONS_MAX;
+  limitConnections(server, { name: 'http', limits: options.connectionLimits, counts: options.connections, farewell, env: options.env });
   const port = await listening(server, options.listen);
   let closed: Promise<void> | undefined;
   return {
     address: `${hostOf(options.listen)}:${port}`,
     [Symbol.asyncDispose]: () => (closed ??= close(server, options.drainMs)),
   };
+}
+
+/** What a connection that is not taken is told. */
+function busy(why: string): Uint8Array {
+  const body = `Too many connections: ${why}\n`;
+  const head = ['HTTP/1.1 503 Service Unavailable', 'connection: close', 'retry-after: 5', `content-length: ${Buffer.byteLength(body)}`];
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 async function listening(server: Server, listen: string): Promise<number> {

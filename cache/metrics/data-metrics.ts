@@ -1,4 +1,5 @@
 import { breakerMetrics } from '../../base/breaker-metrics.ts';
+import { connectionMetrics, newConnectionCounts, type ConnectionCounts } from '../../base/connection-limits.ts';
 import { byLabel, openMetrics, SECONDS, type Metrics, type Reading } from '../../base/metrics.ts';
 import type { EntryKind } from '../store-index/store-index.ts';
 import type { BlobCounters } from '../with-blob-counts.ts';
@@ -11,6 +12,8 @@ export interface DataMetrics extends Disposable {
   readonly metrics: Metrics;
   /** For the stores. */
   readonly measures: StoreMeasures;
+  /** For the servers, to be kept up by them. */
+  readonly connections: { readonly grpc: ConnectionCounts; readonly http: ConnectionCounts };
   /** A call of a client has been answered. `method`: as the service names it, or `http-` and the protocol. */
   called(method: string, outcome: Outcome, ms: number): void;
   /** Once everything is there. */
@@ -31,9 +34,12 @@ export function openDataMetrics(processName?: string): DataMetrics {
     SECONDS,
     ['method'],
   );
+  const connections = { grpc: newConnectionCounts(), http: newConnectionCounts() };
+  connectionMetrics(metrics, connections);
   return {
     metrics,
     measures: storeMeasures(metrics),
+    connections,
     called(method, outcome, ms) {
       calls.add(1, { method, outcome });
       callSeconds.observe(ms / 1_000, { method });

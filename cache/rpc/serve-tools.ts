@@ -18,6 +18,8 @@ export type ServeToolsOptions = {
   /** @default in clear */
   readonly tls: ServerTls | undefined;
   readonly onCall: NonNullable<HttpFrontOptions['onCall']>;
+  /** @default nobody counts */
+  readonly connections?: HttpFrontOptions['connections'];
   readonly store: Pick<DataPlaneParts, 'storeOf' | 'entries'>;
 };
 

@@ -1,6 +1,7 @@
 import type { BreakerView } from '../../base/breaker.ts';
 import type { Clock } from '../../base/clock.ts';
 import { breakerMetrics } from '../../base/breaker-metrics.ts';
+import { connectionMetrics, newConnectionCounts, type ConnectionCounts } from '../../base/connection-limits.ts';
 import { byLabel, one, openMetrics, type Metrics } from '../../base/metrics.ts';
 import type { RedisLedgerState } from '../ledger/redis/redis.ts';
 import type { RoleMachine } from '../role/role.ts';
@@ -26,6 +27,8 @@ export type CoordinatorSources = {
 /** Everything that a coordinator tells of itself in numbers. Those of the scheduler are told by the one that leads. */
 export interface CoordinatorMetrics extends Disposable {
   readonly metrics: Metrics;
+  /** For the server, to be kept up by it. */
+  readonly connections: ConnectionCounts;
   /** For each shell that this process starts. */
   readonly measures: ShellMeasures;
   /** To be called each time this coordinator has begun to lead, with the term's number and the time that the takeover took. */
@@ -50,6 +53,8 @@ export function openCoordinatorMetrics({ clock, version }: CoordinatorMetricsOpt
     labels: ['version'],
     values: () => [{ value: 1, labels: { version } }],
   });
+  const connections = newConnectionCounts();
+  connectionMetrics(metrics, { grpc: connections });
   let term: number | undefined;
   metrics.read({
     name: 'switchyard_coordinator_term',
@@ -59,6 +64,7 @@ export function openCoordinatorMetrics({ clock, version }: CoordinatorMetricsOpt
   });
   return {
     metrics,
+    connections,
     measures: shellMeasures(metrics, clock),
     tookOver(number, ms) {
       term = number;
