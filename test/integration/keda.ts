@@ -75,7 +75,7 @@ export function kedaAt(addresses: readonly string[], shown: Shown | undefined, m
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 500,
     'grpc.enable_http_proxy': 0,
-    ...(shown === undefined ? {} : { 'grpc.ssl_target_name_override': '127.0.0.1' }),
+    ...(shown === undefined ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
   }) as unknown as Calls; // methods by the names above
   const ref = {
     name: 'central-agents',
