@@ -37,6 +37,12 @@ export const SERVE_TLS_OPTIONS = {
     default: 'false',
     help: 'Whether over TLS the token of an agent does, without a certificate.',
   },
+  issuersFile: {
+    type: 'path',
+    help:
+      'JSON file of those whose tokens count, such as a CI system (OIDC) or a Kubernetes cluster, and of what the bearers of their tokens may ' +
+      'do. Read again when it changes.',
+  },
   insecure: {
     type: 'boolean',
     default: 'false',

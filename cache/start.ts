@@ -6,6 +6,7 @@ import { exchangeableDenials, parseDenials, withDenials, type Denials } from '..
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
+import { openTokenVerifier, withIssuedTokens } from '../base/oidc/verifier.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { watchForChange } from '../base/watch-file.ts';
@@ -151,7 +152,9 @@ function keptAuthenticator(config: CacheConfig, denials: Denials | undefined, en
     };
     stack.use(watchForChange(path, reread));
   }
-  return denials === undefined ? authenticator : withDenials(authenticator, denials);
+  const verifier = config.issuersFile === undefined ? undefined : stack.use(openTokenVerifier(config.issuersFile, env));
+  const all = verifier === undefined ? authenticator : withIssuedTokens(authenticator, verifier);
+  return denials === undefined ? all : withDenials(all, denials);
 }
 
 /** Who is refused, by the file as it is. */

@@ -7,6 +7,7 @@ import type { Env } from '../base/env.ts';
 import type { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { json, serveHttpHealth, type HttpHealthOptions } from '../base/http-health.ts';
+import { openTokenVerifier, withIssuedTokens, type TokenVerifier } from '../base/oidc/verifier.ts';
 import { watchLoopLag } from '../base/loop-lag.ts';
 import { prngFrom } from '../base/prng.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
@@ -90,7 +91,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const ground = await startGround(config, stack, env);
   const { archive, data, tokens, plane, tls } = ground;
   const vouching = vouchingBy(ground.keyring);
-  const authenticator = openAuthenticator(config, tokens, vouching, stack, env);
+  const authenticator = openAuthenticator(config, tokens, vouching, ground.verifier, stack, env);
   const interest = openInterest(env.clock);
   const ttlMs = ground.ledger.kind === 'shared' ? config.termTtl : OWN_TERM_MS;
   const logLimits: LogLimits = { ...DEFAULT_LOG_LIMITS, attemptBytesMax: config.logBytesMax, segmentBytes: config.logSegmentBytes };
@@ -111,7 +112,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
   const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow()), ground.peers));
   const floorOf = parseFloors(config.scopeZone);
-  const common = { role: roles, dataAddress: () => dataAddress, storeFor, floorOf, ...ground.identity, env };
+  const common = { role: roles, dataAddress: () => dataAddress, storeFor, floorOf, verifier: ground.verifier, ...ground.identity, env };
   let address = config.address ?? config.listen;
   const services = [
     buildService({ ...common, dependencies, reads, forwarder, archive, address: () => address, version }),
@@ -178,6 +179,7 @@ function openAuthenticator(
   config: CoordinatorConfig,
   tokens: Tokens,
   vouching: Vouching,
+  verifier: TokenVerifier | undefined,
   stack: AsyncDisposableStack,
   env: Env,
 ): Authenticator {
@@ -196,7 +198,7 @@ function openAuthenticator(
     };
     stack.use(watchForChange(config.tokensFile, reread));
   }
-  return authenticator;
+  return verifier === undefined ? authenticator : withIssuedTokens(authenticator, verifier);
 }
 
 /** Returns when it is known who leads, or after `withinMs`. @throws {Fault} why this coordinator cannot go on */
@@ -236,6 +238,8 @@ type Ground = {
   readonly archive: Archive;
   readonly tokens: Tokens;
   readonly identity: IdentityParts;
+  /** Takes the tokens of others, such as CI systems; undefined where nobody's count. */
+  readonly verifier: TokenVerifier | undefined;
   readonly grants: GrantSource;
   /** The keys that all coordinators of the yard share. */
   readonly keyring: Keyring;
@@ -276,6 +280,7 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   starting[1].then((started) => stack.use(started)).catch(() => {}); // below it is thrown
   await Promise.allSettled(starting);
   const [ledger, plane] = await Promise.all(starting);
+  const verifier = config.issuersFile === undefined ? undefined : stack.use(openTokenVerifier(config.issuersFile, env));
   const identity = stack.use(await openIdentityOf(config, ledger.identities, denialsFile, env));
   const breaker = storeBreaker(env);
   const link = { address: dialledAddress(plane.address), token: tokens.service, tls: peers && { ...peers, serverName: ownName } };
@@ -284,7 +289,7 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
-  return { ledger, breaker, plane, data, entries, archive, tokens, identity, grants: { key, control }, keyring, tls, peers };
+  return { ledger, breaker, plane, data, entries, archive, tokens, identity, verifier, grants: { key, control }, keyring, tls, peers };
 }
 
 function openIdentityOf(config: CoordinatorConfig, store: IdentityStore, denialsFile: string, env: Env) {
@@ -456,6 +461,7 @@ function tlsArgs(config: CoordinatorConfig, serverName: string | undefined): rea
     ...given('--tls-server-name', serverName),
     ...config.zoneCa.flatMap((word) => ['--zone-ca', word]),
     ...(config.agentTokens ? ['--agent-tokens'] : []),
+    ...given('--issuers-file', config.issuersFile),
     ...(config.insecure ? ['--insecure'] : []),
   ];
 }

@@ -45,6 +45,10 @@ export interface Enrolments {
   ): Promise<{ readonly token: EnrolmentToken; readonly known: KnownEnrolment }>;
   /** Uses the token up. @throws {Fault} UNAUTHENTICATED where it is unknown, used, revoked or expired; FORBIDDEN where it is for others */
   spend(text: string, use: EnrolmentUse): Promise<Enrolment>;
+  /**
+   * Uses up a token of a platform, which was verified. @throws {Fault} UNAUTHENTICATED where it was used before, for another key
+   */
+  spendAttested(tokenId: string, expiresAt: TimeMs, by: string, key: string): Promise<void>;
   /** Newest first. */
   list(): Promise<readonly KnownEnrolment[]>;
   /** @throws {Fault} BAD_REQUEST where the beginning fits none or several; WRONG_STATE where it was used */
@@ -105,6 +109,7 @@ export function openEnrolments(store: IdentityStore, now: () => TimeMs, pin: () 
       if (first?.kind === 'revoked') throw tokenOver(`was revoked by ${first.by}`);
       throw tokenOver(`was used before, by ${first?.by ?? 'another agent'}`);
     },
+    spendAttested: (tokenId, expiresAt, by, key) => spendAttested(store, now(), { tokenId, expiresAt, by, key }),
     list,
     async revoke(beginning, by) {
       const found = /^[0-9a-f]{8,64}$/.test(beginning) ? (await list()).filter(({ sha256 }) => sha256.startsWith(beginning)) : [];
@@ -124,6 +129,33 @@ export function openEnrolments(store: IdentityStore, now: () => TimeMs, pin: () 
     },
   };
 }
+
+type AttestedUse = { readonly tokenId: string; readonly expiresAt: TimeMs; readonly by: string; readonly key: string };
+
+/** What marks such tokens in the table of those that are used up. */
+const ATTESTED = 'attested:';
+/** Marks of tokens that are over are taken out once there are so many: a mark is worth nothing after the end of its token. */
+const MARKS_MAX = 1_000;
+
+async function spendAttested(store: IdentityStore, now: TimeMs, { tokenId, expiresAt, by, key }: AttestedUse): Promise<void> {
+  const mark = `${ATTESTED}${tokenId}`;
+  const own = { kind: 'used', by, key, at: now, expiresAt } as const;
+  if (!(await store.add('spent', mark, JSON.stringify(own)))) {
+    const first = JSON.parse((await store.get('spent', mark)) ?? '{}') as Partial<typeof own>; // as it is kept here
+    if (first.key !== key || first.by !== by)
+      throw new Fault(
+        'UNAUTHENTICATED',
+        `The token was used before, by ${first.by ?? 'another agent'}: the platform gives another in time`,
+      );
+    return;
+  }
+  const marks = [...(await store.all('spent'))].filter(([name]) => name.startsWith(ATTESTED));
+  if (marks.length < MARKS_MAX) return;
+  for (const [name, body] of marks) if ((JSON.parse(body) as typeof own).expiresAt + GRACE_MS < now) await store.remove('spent', name);
+}
+
+/** Longer than the clocks of two hosts are apart. */
+const GRACE_MS = 10 * 60_000;
 
 function unknownToken(): Fault {
   const hint = 'Check that it is whole and was made for this yard; "switchyard cluster join" makes another.';

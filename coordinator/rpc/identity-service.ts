@@ -5,6 +5,7 @@ import { parseSubject } from '../../base/denials.ts';
 import { looksLikeEnrolmentToken } from '../../base/enrolment-token.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault } from '../../base/fault.ts';
+import type { AttestedAgent, TokenVerifier } from '../../base/oidc/verifier.ts';
 import { readSigningRequest, type SigningRequest } from '../../base/signing-request.ts';
 import { parseAgentUri, type AgentName } from '../../base/spiffe.ts';
 import { atLeast } from '../../base/zone.ts';
@@ -37,6 +38,8 @@ export type IdentityServiceOptions = {
   readonly enrolments: Enrolments;
   readonly denials: DenialBook;
   readonly audit: Audit;
+  /** Takes tokens of platforms, by which agents enrol without a token of ours. @default none are taken */
+  readonly verifier?: TokenVerifier | undefined;
   readonly env: Env;
 };
 
@@ -112,7 +115,7 @@ async function enrol(options: IdentityServiceOptions, request: EnrolRequest__Out
 
 /** Who the agent is by the one credential that it brings. */
 async function admittedAgent(
-  { issuer, enrolments }: IdentityServiceOptions,
+  { issuer, enrolments, verifier }: IdentityServiceOptions,
   { token, expiredCertificate, agentId }: EnrolRequest__Output,
   publicKey: KeyObject,
   { peer }: Call,
@@ -128,12 +131,31 @@ async function admittedAgent(
   }
   if (token.length > TOKEN_MAX) throw bad('token', `is longer than ${TOKEN_MAX} characters`);
   if (!AGENT_ID.test(agentId)) throw bad('agent_id', 'must be 1 to 63 characters of a-z, 0-9, "." and "-"');
-  if (!looksLikeEnrolmentToken(token))
-    throw new Fault('UNAUTHENTICATED', 'The token is none by which agents enrol here', { field: 'token' });
   const nameIn = ({ zone, cluster, pool }: Membership): AgentName => ({ zone, cluster, pool, id: agentId });
-  const use = { agentId, key: keyHash(publicKey), host: hostOf(peer), uriOf: (membership: Membership) => issuer.uriOf(nameIn(membership)) };
-  const enrolment = await enrolments.spend(token, use);
+  const uriOf = (membership: Membership) => issuer.uriOf(nameIn(membership));
+  const key = keyHash(publicKey);
+  if (!looksLikeEnrolmentToken(token)) {
+    const attested = await attestedBy(verifier, token, agentId);
+    await enrolments.spendAttested(attested.tokenId, attested.expiresAt, uriOf(attested), key);
+    return { agent: nameIn(attested), detail: `as ${attested.subject}`, shown: '' };
+  }
+  const enrolment = await enrolments.spend(token, { agentId, key, host: hostOf(peer), uriOf });
   return { agent: nameIn(enrolment), detail: `by a token of ${enrolment.createdBy}`, shown: '' };
+}
+
+/** Whom a platform calls an agent, under a name that the platform gave it. @throws {Fault} UNAUTHENTICATED, FORBIDDEN */
+async function attestedBy(verifier: TokenVerifier | undefined, token: string, agentId: string): Promise<AttestedAgent> {
+  if (verifier === undefined || !token.startsWith('eyJ'))
+    throw new Fault('UNAUTHENTICATED', 'The token is none by which agents enrol here', { field: 'token' });
+  const attested = await verifier.agent(token);
+  if (attested.names.length > 0 && !attested.names.includes(agentId)) {
+    const known = attested.names.join(' or ');
+    throw new Fault('FORBIDDEN', `The token is for ${known}, and not for ${agentId}`, {
+      field: 'agent_id',
+      hint: `Give the agent --id ${known}.`,
+    });
+  }
+  return attested;
 }
 
 async function renew(options: IdentityServiceOptions, request: RenewCertificateRequest__Output, call: Call): Promise<EnrolResponse> {

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,16 +8,42 @@ import { issueCertificate, newKeyPair, validFor } from '../../base/issue-certifi
 import { newSigningRequest } from '../../base/signing-request.ts';
 import { agentUri } from '../../base/spiffe.ts';
 import { systemClock } from '../../base/clock.ts';
-import { authorityIn } from '../fixtures/certificates.ts';
+import { callBidi, dial } from '../../proto/dial.ts';
+import { loadProto } from '../../proto/load.ts';
+import { authorityIn, clientOf } from '../fixtures/certificates.ts';
 import { startIdentityYard, type IdentityYard } from '../fixtures/identity-yard.ts';
+import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
 
 const never = new AbortController().signal;
 let yard: IdentityYard;
+let dir: TempDir;
+const CLUSTER = 'https://kubernetes.default.svc';
+const account = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
 beforeAll(async () => {
-  yard = await startIdentityYard({ args: ['--certificate-grace', '1h', '--audit-records', '1000'] });
+  dir = await tempDir();
+  const [keys, issuers] = [join(dir.path, 'keys.json'), join(dir.path, 'issuers.json')];
+  writeFileSync(keys, JSON.stringify({ keys: [{ ...account.publicKey.export({ format: 'jwk' }), alg: 'ES256' }] }));
+  const rule = { when: { sub: 'system:serviceaccount:switchyard:agent' }, zone: 'trusted', cluster: 'edge-1', pool: 'edge' };
+  const issuer = { name: 'edge-1', kind: 'kubernetes', issuer: CLUSTER, audience: 'switchyard', keys: { file: keys }, agents: [rule] };
+  writeFileSync(issuers, JSON.stringify({ issuers: [issuer] }));
+  yard = await startIdentityYard({ args: ['--certificate-grace', '1h', '--audit-records', '1000', '--issuers-file', issuers] });
 }, 120_000);
-afterAll(() => yard[Symbol.asyncDispose]());
+afterAll(async () => {
+  await yard[Symbol.asyncDispose]();
+  await dir[Symbol.asyncDispose]();
+});
+
+/** A projected token of the service account, as the kubelet gives it to a pod. */
+function podToken(pod: string, algorithm: 'ES256' | 'none' = 'ES256'): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const now = Math.floor(systemClock.now() / 1_000);
+  const claims = { iss: CLUSTER, aud: ['switchyard'], sub: 'system:serviceaccount:switchyard:agent', iat: now, nbf: now, exp: now + 600 };
+  const text = `${part({ alg: algorithm })}.${part({ ...claims, jti: `${pod}-1`, 'kubernetes.io': { pod: { name: pod, uid: 'u' } } })}`;
+  if (algorithm === 'none') return `${text}.`;
+  return `${text}.${sign('sha256', Buffer.from(text), { key: account.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}
 
 /** Asks for a certificate as an agent does that has made its key already. */
 function enrol(over: Partial<EnrolCredential>) {
@@ -66,7 +92,7 @@ test('an agent comes in with a token, makes its own key, and comes back without 
 test.for<readonly [string, () => Promise<Partial<EnrolCredential>>, string]>([
   ['made up', async () => ({ token: `swe1.${'A'.repeat(43)}.system` }), 'not known here'],
   ['cut', async () => ({ token: (await yard.token()).slice(0, -1) }), 'not known here'],
-  ['of another form', async () => ({ token: 'eyJhbGciOiJub25lIn0.e30.' }), 'none by which agents enrol here'],
+  ['of another form', async () => ({ token: 'a-secret' }), 'none by which agents enrol here'],
   ['for another agent', async () => ({ token: await yard.token({ agentId: 'other' }) }), 'is for the agent other'],
   ['for another place', async () => ({ token: await yard.token({ from: '10.0.0.0/8' }) }), 'is for agents at 10.0.0.0/8'],
   [
@@ -190,3 +216,48 @@ test(
     expect(await identity.allow('agent:a-4', never)).toBe(false);
   },
 );
+
+test('a pod comes in with the token of its service account, once, as the member that the rule says', { timeout: 60_000 }, async () => {
+  const file = join(dir.path, 'pod-token');
+  writeFileSync(file, podToken('pod-a'));
+  await using agent = await yard.agent('pod-a', '--enroll-file', file, '--tls-ca', yard.trusted.file);
+  await agent.session.registered;
+  const { agents } = await yard.build().agents(never);
+  expect(agents.find((one) => one.agent === 'pod-a')).toMatchObject({ labels: { cluster: 'edge-1', pool: 'edge', zone: 'trusted' } });
+  await expect(enrol({ token: podToken('pod-a'), agentId: 'pod-a' })).rejects.toMatchObject({
+    code: 'UNAUTHENTICATED',
+    message: expect.stringContaining('was used before, by spiffe:'),
+  });
+  await expect(enrol({ token: podToken('pod-b'), agentId: 'pod-c' })).rejects.toMatchObject({ code: 'FORBIDDEN', field: 'agent_id' });
+  await expect(enrol({ token: podToken('pod-b', 'none'), agentId: 'pod-b' })).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  const records = await audited({ act: 'enrol', outcome: 'refused', who: 'pod-' });
+  expect(records.map(({ subject }) => subject).toSorted()).toEqual(['pod-a', 'pod-b', 'pod-c']);
+});
+
+test('who claims another zone, and who asks for one that it may not reach, is refused with a record', { timeout: 60_000 }, async () => {
+  const liar = await yard.agent('a-5', '--enroll', await yard.token(), '--label', 'zone=production').catch((error: unknown) => error);
+  expect(liar).toMatchObject({ code: 'CONFIG_INVALID' }); // our own agent does not even try
+  const { key } = newKeyPair();
+  const issued = await enrol({ token: await yard.token(), signingRequest: newSigningRequest(key), agentId: 'liar' });
+  const tls = { source: clientOf(yard.trusted.file, { cert: issued.certificate, key }) };
+  const client = dial(loadProto().switchyard.v1.Agent, { address: yard.address, token: undefined, tls }, 'control');
+  const capacity = { cpuMillis: 1_000, memoryBytes: 1_000, slots: 1 };
+  const register = { agentId: 'liar', bootId: 'b', labels: { zone: 'production' }, capacity, credits: 1, protocolMin: 1, protocolMax: 2 };
+  const answers: unknown[] = [];
+  const said = (async function* () {
+    yield { messages: [{ register }] };
+  })();
+  await callBidi(client, 'session', said, { signal: never }, ({ messages }) => answers.push(...messages));
+  client.close();
+  expect(answers).toMatchObject([{ refused: { retry: false, reason: expect.stringContaining('claims zone=production') } }]);
+  expect((await audited({ act: 'register', outcome: 'refused' }))[0]).toMatchObject({ actor: 'c/p/liar', subject: 'liar' });
+  const step = { name: 'deploy', command: ['true'], zone: 'ZONE_PRODUCTION' as const };
+  const submitted = yard.build('fork').submit({ idempotencyKey: 'deploy-1', name: 'deploy', steps: [step] }, never);
+  await expect(submitted).rejects.toMatchObject({ code: 'FORBIDDEN', message: expect.stringContaining('production') });
+  const [record] = await audited({ act: 'call', outcome: 'refused', who: 'fork' });
+  expect(record).toMatchObject({
+    subject: 'switchyard.v1.Build/SubmitBuild',
+    actor: 'fork',
+    detail: expect.stringContaining('production'),
+  });
+});

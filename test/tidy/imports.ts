@@ -28,6 +28,7 @@ const NOT_GRPC = /^(?!@grpc\/|grpc-)/;
 /** Who may import whom. */
 const RULES: readonly Rule[] = [
   { of: /^base\/document\//, ours: [/^base\//], packages: [/^yaml$/] },
+  { of: /^base\/oidc\//, ours: [/^base\//], packages: [NODE, /^jose$/] },
   { of: /^base\/redis\//, ours: [/^base\//], packages: [NODE, /^ioredis$/] },
   { of: /^base\//, ours: [/^base\//], packages: [NODE, /^pino$/, /^picomatch$/, /^prom-client$/] },
   { of: TOPOLOGY_VALUES, ours: [TOPOLOGY_VALUES, PURE_BASE], packages: [] },
