@@ -44,6 +44,7 @@ export interface ServedCoordinator extends AsyncDisposable {
   readonly address: string;
   readonly shell: Shell;
   readonly archive: Archive;
+  readonly log: ReturnType<typeof memoryLogger>;
   client(token: TokenName): BuildClient;
 }
 
@@ -98,6 +99,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
     address: server.address,
     shell,
     archive,
+    log: env.log,
     client(token) {
       const client = dial(loadProto().switchyard.v1.Build, { address: server.address, token: tokenOf(token) }, 'control');
       clients.push(client);
