@@ -9,6 +9,7 @@ import type { Environment } from '../base/options.ts';
 import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
+import { ByteBudget } from '../cache/byte-budget.ts';
 import { openDirectFetcher, type DirectFetcher } from '../cache/direct/fetcher.ts';
 import { openDataPlane, type MovableDataPlane } from '../cache/rpc/client.ts';
 import type { Link } from '../proto/dial.ts';
@@ -144,6 +145,11 @@ function profileOf(config: AgentConfig, bootId: string, sandbox: Sandbox): Agent
   };
 }
 
+/**
+ * Of blobs on their way to the data plane and from it, over all attempts: one attempt alone may hold half as much. What is read from the
+ * bucket, and put there, has bounds of its own (`DirectSettings`, `UploadSettings`).
+ */
+const BLOBS_IN_MEMORY_BYTES = 64 * 1024 * 1024;
 /** How long an attempt waits for a data plane: longer than a coordinator takes to be replaced or to be started again. */
 const DATA_PATIENCE_MS = 5 * 60_000;
 
@@ -182,7 +188,8 @@ function openPlane({
     moveTo(address) {
       if (plane === undefined) {
         const guard = { breaker, whileOpen: 'wait' } as const;
-        plane = openDataPlane({ link: { ...link, address }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard, direct });
+        const room = new ByteBudget(BLOBS_IN_MEMORY_BYTES);
+        plane = openDataPlane({ link: { ...link, address }, instanceName: '', env, patienceMs: DATA_PATIENCE_MS, guard, direct, room });
       } else plane.moveTo(address);
     },
     store: (instanceName, attempt, onStaged) => {

@@ -70,12 +70,30 @@ export class ByteBudget {
   }
 }
 
+/** Takes of one's own budget, then of one that is shared: nobody holds what others want while waiting for room of his own. */
+export async function takeOfBoth(own: ByteBudget, shared: ByteBudget | undefined, bytes: number, signal: AbortSignal): Promise<Disposable> {
+  const room = await own.take(bytes, signal);
+  if (shared === undefined) return room;
+  try {
+    const more = await shared.take(bytes, signal);
+    return {
+      [Symbol.dispose]() {
+        more[Symbol.dispose]();
+        room[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    room[Symbol.dispose]();
+    throw error;
+  }
+}
+
 /** Items begun before other work of the process gets its turn: what is done with one may take no turn of its own. */
 const TURN_ITEMS = 128;
 
 /**
  * Runs `work` on each item, as many at once as their bytes allow; `costOf` says an item's. The first error stops the rest
- * and is thrown once everything under way has ended.
+ * and is thrown once everything under way has ended. `shared`: they have to fit into this budget of others too.
  */
 export async function forEachWithin<T>(
   items: Iterable<T>,
@@ -83,6 +101,7 @@ export async function forEachWithin<T>(
   costOf: (item: T) => number,
   work: (item: T, signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
+  shared?: ByteBudget,
 ): Promise<void> {
   const budget = new ByteBudget(limitBytes);
   const stop = new AbortController();
@@ -97,13 +116,14 @@ export async function forEachWithin<T>(
     using _ = room;
     await work(item, either);
   };
+  const roomFor = (bytes: number) => takeOfBoth(budget, shared, bytes, either);
   let begun = 0;
   for (const item of items) {
     let room: Disposable;
     try {
       begun += 1;
       if (begun % TURN_ITEMS === 0) await nextTurn();
-      room = await budget.take(costOf(item), either);
+      room = await roomFor(costOf(item));
     } catch (error) {
       fail(error);
       break;

@@ -2,6 +2,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { BULK_BLOB_BYTES_MAX, bulkSourceOf, type BulkBlob, type BulkSource, type PackedBlobs } from '../layer/bulk-source.ts';
 import { stretches, stretchesInOrder } from '../packs/stretches.ts';
+import { roomOf, withSharedRoom } from '../shared-room.ts';
 import { verified } from '../verify.ts';
 import { ahead } from './ahead.ts';
 import type { DirectFetcher, PieceCheck, StretchToRead } from './fetcher.ts';
@@ -36,7 +37,7 @@ export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: Direc
     if (found === undefined || frames === undefined) return undefined;
     return largeBlob({ digest, frames, worksUntil: found.worksUntil, pieces }, next, fetcher, signal);
   };
-  return {
+  const store: BlobStore & BulkSource = {
     traits: next.traits,
     async *get(digest, range, signal) {
       const pieces = range === undefined ? await largeOf(digest, 'verified', signal) : undefined;
@@ -75,6 +76,8 @@ export function withDirectReads(next: BlobStore, plan: PlanReads, fetcher: Direc
       if (left.size > 0) yield* bulkSourceOf(next).getMany([...left], signal);
     },
   };
+  const room = roomOf(next);
+  return room === undefined ? store : withSharedRoom(store, room);
 }
 
 type PlannedReads<T> = {

@@ -151,3 +151,25 @@ test('a caller that gives up gets its own reason, and the room is given back', a
   expect(room).toBeDefined();
   expect(rig.uploads.mayTry).toBe(true);
 });
+
+test('many that store at once all get on, with few packs open and few bytes read', async () => {
+  const reads = { bytes: 0, most: 0 };
+  await using rig = await openRig({ worthBytes: 1, packCount: 2, packBytes: MIB, packRawBytes: 8 * MIB, readBytes: MIB });
+  /** Bytes of files are under way from the reading until all that are read with them are in a pack. */
+  const watched = (blobs: ReadonlyMap<Digest, Uint8Array>): readonly SmallBlob[] =>
+    [...blobs].map(([digest, bytes]) => ({
+      digest,
+      async read() {
+        reads.bytes += bytes.byteLength;
+        reads.most = Math.max(reads.most, reads.bytes);
+        await new Promise((resolve) => setImmediate(resolve));
+        reads.bytes -= bytes.byteLength;
+        return bytes;
+      },
+    }));
+  const all = Array.from({ length: 12 }, () => blobsOf(100, 40_000));
+  const stored = await Promise.all(all.map((blobs) => rig.sink.putMany(watched(blobs), signal)));
+  expect(stored.map(({ size }) => size)).toEqual(all.map(() => 100));
+  expect(reads.most).toBeLessThanOrEqual(MIB);
+  using _rooms = await rig.uploads.reading.take(MIB, AbortSignal.timeout(10_000));
+});

@@ -3,7 +3,7 @@ import type { Logger } from '../../base/log.ts';
 import { digestOf, EMPTY_DIGEST, sizeOf, type Digest } from '../digest.ts';
 import { SINK_BLOB_BYTES_MAX, type BulkSink, type SmallBlob } from '../layer/bulk-sink.ts';
 import { PACK_SETTINGS } from '../packs/context.ts';
-import { encodeFooter } from '../packs/format.ts';
+import { encodeFooter, PACK_ROWS_MAX } from '../packs/format.ts';
 import { OpenPack } from '../packs/open-pack.ts';
 import type { PackMaker } from '../packs/pack-commit.ts';
 import type { DirectUploads, UploadTarget } from './uploads.ts';
@@ -23,8 +23,9 @@ export interface UploadPlanner {
   commit(upload: string, signal: AbortSignal): Promise<void>;
 }
 
-/** Files read at once. */
+/** Files read at once, and their bytes. */
 const READ_COUNT = 64;
+const READ_BYTES = 4 * 1024 * 1024;
 const NO_ROOM: Disposable = { [Symbol.dispose]() {} };
 
 /**
@@ -36,8 +37,7 @@ export function packSink(planner: UploadPlanner, uploads: DirectUploads, log: Lo
     async putMany(blobs, signal) {
       const stored = new Set<Digest>();
       const small = blobs.filter(({ digest }) => digest !== EMPTY_DIGEST && sizeOf(digest) <= SINK_BLOB_BYTES_MAX);
-      const bytes = small.reduce((sum, { digest }) => sum + sizeOf(digest), 0);
-      if (bytes < uploads.settings.worthBytes || !uploads.mayTry) return stored;
+      if (bytesOf(small) < uploads.settings.worthBytes || !uploads.mayTry) return stored;
       const claim = await planner.begin(signal);
       if (claim === undefined) return stored;
       try {
@@ -78,16 +78,12 @@ class Sending {
   async all(blobs: readonly SmallBlob[]): Promise<void> {
     let filling: Filling | undefined;
     try {
-      for (let start = 0; start < blobs.length; start += READ_COUNT) {
-        for (const { digest, bytes } of await readAll(blobs.slice(start, start + READ_COUNT))) {
-          this.#signal.throwIfAborted();
-          filling ??= await this.#begin();
-          filling.pack.add({ digest, kind: 'bytes', bytes, compressible: true }, NO_ROOM, () => {});
-          filling.rawBytes += bytes.byteLength;
-          if (!this.#isFull(filling)) continue;
-          this.#send(filling);
-          filling = undefined;
-        }
+      for (const some of readTogether(blobs, this.#readBytes)) {
+        filling ??= await this.#begin();
+        await this.#fill(filling, some);
+        if (!this.#isFull(filling)) continue;
+        this.#send(filling);
+        filling = undefined;
       }
       if (filling !== undefined) this.#send(filling);
       filling = undefined;
@@ -106,9 +102,26 @@ class Sending {
     return { pack: new OpenPack(PACK_SETTINGS.level), room, rawBytes: 0 };
   }
 
+  /** All of them go into this one pack: whoever waited for room for another while holding bytes would have others wait for these. */
+  async #fill(filling: Filling, some: readonly SmallBlob[]): Promise<void> {
+    using _ = await this.#parts.uploads.reading.take(bytesOf(some), this.#signal);
+    for (const { digest, bytes } of await readAll(some)) {
+      filling.pack.add({ digest, kind: 'bytes', bytes, compressible: true }, NO_ROOM, () => {});
+      filling.rawBytes += bytes.byteLength;
+    }
+    this.#signal.throwIfAborted();
+  }
+
+  /** Most bytes that are read at once. */
+  get #readBytes(): number {
+    return Math.min(READ_BYTES, this.#parts.uploads.settings.packRawBytes / 16);
+  }
+
+  /** Whether as many as are read at once may not fit any more. */
   #isFull({ pack, rawBytes }: Filling): boolean {
     const { packBytes, packRawBytes } = this.#parts.uploads.settings;
-    return pack.storedBytes >= packBytes || rawBytes >= packRawBytes || pack.isFull;
+    const hasRows = pack.rows.length + READ_COUNT <= PACK_ROWS_MAX;
+    return pack.storedBytes >= packBytes || rawBytes + this.#readBytes > packRawBytes || !hasRows;
   }
 
   #send({ pack, room }: Filling): void {
@@ -142,6 +155,26 @@ class Sending {
     uploads.counters.blobs += pack.rows.length;
     for (const { digest } of pack.rows) stored.add(digest);
   }
+}
+
+/** What is read at once each, in the same order. */
+function readTogether(blobs: readonly SmallBlob[], bytesMax: number): readonly (readonly SmallBlob[])[] {
+  const groups: SmallBlob[][] = [];
+  let bytes = 0;
+  for (const blob of blobs) {
+    const open = groups.at(-1);
+    bytes += sizeOf(blob.digest);
+    if (open !== undefined && open.length < READ_COUNT && bytes <= bytesMax) open.push(blob);
+    else {
+      groups.push([blob]);
+      bytes = sizeOf(blob.digest);
+    }
+  }
+  return groups;
+}
+
+function bytesOf(blobs: readonly SmallBlob[]): number {
+  return blobs.reduce((sum, { digest }) => sum + sizeOf(digest), 0);
 }
 
 /** Those that are what their digests say. Of the others the way that they then go says what is wrong. */

@@ -17,6 +17,8 @@ export type UploadSettings = Omit<UrlTuning, 'connectionsMax'> & {
   readonly packRawBytes: number;
   /** Packs under way at once, over all attempts: each takes up to `packBytes` and a part of `packRawBytes` of memory. */
   readonly packCount: number;
+  /** Most bytes of files that are read and not in a pack yet, over all attempts. */
+  readonly readBytes: number;
   /** For how long nothing is put after failures: the first time, and at most. */
   readonly awayMs: { readonly initial: number; readonly max: number };
 };
@@ -26,6 +28,7 @@ export const UPLOAD_SETTINGS: UploadSettings = {
   packBytes: 16 * MIB,
   packRawBytes: 64 * MIB,
   packCount: 3,
+  readBytes: 32 * MIB,
   connectMs: 3_000,
   answerMs: 30_000,
   stallMs: 10_000,
@@ -47,6 +50,8 @@ export interface DirectUploads extends AsyncDisposable {
   readonly counters: UploadCounters;
   /** Room for packs that are being made or put, counted in packs. */
   readonly room: ByteBudget;
+  /** For files that are read, taken by who has room for a pack only, and given back once they are in it. */
+  readonly reading: ByteBudget;
   readonly mayTry: boolean;
   /** Does all that brings some packs into the store; any failure of it counts. @throws whatever `work` throws; PEER_UNAVAILABLE */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
@@ -76,6 +81,7 @@ export function openDirectUploads(env: Env, changes: Partial<UploadSettings> = {
     settings,
     counters,
     room: new ByteBudget(settings.packCount),
+    reading: new ByteBudget(settings.readBytes),
     get mayTry() {
       return breaker.refusal() === undefined;
     },

@@ -1,7 +1,8 @@
 import type { BlobStore } from '../blob-store.ts';
-import { ByteBudget } from '../byte-budget.ts';
+import { ByteBudget, takeOfBoth } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
 import type { BlobInFrame, FrameIn } from '../packs/frame.ts';
+import { roomOf } from '../shared-room.ts';
 
 /** Blobs up to this size are asked for in bulk; larger ones are streamed. */
 export const BULK_BLOB_BYTES_MAX = 1024 * 1024;
@@ -72,7 +73,7 @@ async function* getEach(store: BlobStore, digests: readonly Digest[], signal: Ab
   // What is fetched keeps its room until it was taken.
   const fetchAll = async () => {
     for (const digest of digests) {
-      const room = await budget.take(sizeOf(digest) + OVERHEAD_BYTES, either);
+      const room = await takeOfBoth(budget, roomOf(store), sizeOf(digest) + OVERHEAD_BYTES, either);
       const task: Promise<void> = fetch(digest, room).finally(() => underWay.delete(task));
       underWay.add(task);
     }

@@ -3,6 +3,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
 import type { BlobInFrame } from '../packs/frame.ts';
+import { roomOf } from '../shared-room.ts';
 import type { FileToPlace } from '../tree/materialise.ts';
 import { FIXED_MTIME_S, placeBytes, placeFile } from '../tree/place.ts';
 import { BULK_BLOB_BYTES_MAX, bulkSourceOf, type BulkBlob } from './bulk-source.ts';
@@ -51,7 +52,8 @@ export async function fetchFiles(
   const threads = files.length >= THREADS_FROM_COUNT ? writers : undefined;
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const both = [forEachWithin(large, STREAMED_BYTES, budget, stream, either), fetchSmall(small, store, threads, either)] as const;
+  const streams = forEachWithin(large, STREAMED_BYTES, budget, stream, either, roomOf(store));
+  const both = [streams, fetchSmall(small, store, threads, either)] as const;
   const bytes = await Promise.all(both).catch(async (error: unknown) => {
     stop.abort(error);
     await Promise.allSettled(both);

@@ -13,10 +13,12 @@ import { loadProto } from '../../proto/load.ts';
 import { decodeStepResult, encodeStepResult } from '../action/action-result.ts';
 import type { StepResult } from '../action/result.ts';
 import type { BlobStore } from '../blob-store.ts';
+import type { ByteBudget } from '../byte-budget.ts';
 import type { Digest } from '../digest.ts';
 import { withDirectReads } from '../direct/direct-store.ts';
 import type { DirectFetcher } from '../direct/fetcher.ts';
 import { packSink } from '../direct/pack-sink.ts';
+import { withSharedRoom } from '../shared-room.ts';
 import { planClientClass, type PlanClient } from './plan-wire.ts';
 import { readPlanner } from './read-planner.ts';
 import { remoteStore } from './remote-store.ts';
@@ -57,6 +59,8 @@ export type DataPlaneOptions = {
   readonly idleMs?: number;
   /** Reads what lies in a bucket from there, and puts what is many there, for attempts with a grant. @default all through the data plane */
   readonly direct?: DirectFetcher;
+  /** What all views hold in memory of blobs on their way, together. @default each upload and download has a bound of its own only */
+  readonly room?: ByteBudget;
 };
 
 /** Results of steps by action, in the scope that the instance name says and, for reading, its ancestors. */
@@ -136,11 +140,12 @@ export function openDataPlane(options: DataPlaneOptions): MovableDataPlane {
     }
   };
   const tries = retrier({ prng, clock: env.clock, patienceMs: options.patienceMs ?? PATIENCE_MS, beforeRetry, guard: options.guard });
+  const roomed = (store: BlobStore) => (options.room === undefined ? store : withSharedRoom(store, options.room));
   // Kept, so that calls under one name gather into the same batches.
   const views = new Map<string, DataPlane>();
   const idleMs = options.idleMs ?? IDLE_MS;
   const view = (instanceName: string, metadata: ShownMetadata, dispose: () => void, onStaged?: () => void): DataPlane => ({
-    store: remoteStore({ clients, instanceName, metadata, onStaged, retrier: tries, closing: closing.signal, idleMs }),
+    store: roomed(remoteStore({ clients, instanceName, metadata, onStaged, retrier: tries, closing: closing.signal, idleMs })),
     actions: actionResults(clients, instanceName, metadata, tries, closing.signal),
     withInstance(name) {
       const kept = views.get(name) ?? view(name, NO_METADATA, () => {});

@@ -4,6 +4,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { forEachWithin } from '../byte-budget.ts';
 import { sizeOf, type Digest } from '../digest.ts';
 import { bulkSinkOf, SINK_BLOB_BYTES_MAX, type SmallBlob } from '../layer/bulk-sink.ts';
+import { roomOf } from '../shared-room.ts';
 import type { BlobSource } from './build.ts';
 
 /** What an upload sent, and what there was to send. */
@@ -13,8 +14,8 @@ export type Uploaded = { readonly sentBytes: number; readonly sentCount: number;
 const IN_FLIGHT_BYTES = 32 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 const LARGE_COST_BYTES = 4 * PIECE_BYTES;
-/** What a blob costs beyond its bytes, so that very many tiny ones are bounded too. */
-const OVERHEAD_BYTES = 2 * 1024;
+/** What a blob costs beyond its bytes: its call, and its place in a message. At most two thousand at once, who cost more the more there are. */
+const OVERHEAD_BYTES = 16 * 1024;
 /** Digests per question: what stays well below the largest message. */
 const ASKED_AT_ONCE = 10_000;
 
@@ -47,7 +48,7 @@ export async function uploadTree(
       sentBytes += sizeOf(digest);
       sentCount += 1;
     };
-    await forEachWithin(left, IN_FLIGHT_BYTES, costOf, send, signal);
+    await forEachWithin(left, IN_FLIGHT_BYTES, costOf, send, signal, roomOf(store));
   }
   return { sentBytes, sentCount, totalBytes };
 }
