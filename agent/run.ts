@@ -3,7 +3,7 @@ import { jsonLogger } from '../base/log.ts';
 import { renderHelp } from '../base/options-text.ts';
 import type { Environment } from '../base/options.ts';
 import { failed, onParentEnd, type ExitCode } from '../base/program.ts';
-import { countBuffersWithHeap } from '../cache/heap-flags.ts';
+import { boundAgentHeap } from '../cache/heap-flags.ts';
 import { AGENT_OPTIONS, parseAgentConfig, type AgentConfig } from './config.ts';
 import { startAgent, type RunningAgent } from './start.ts';
 
@@ -23,7 +23,7 @@ export async function runAgent(argv: readonly string[], variables: Environment):
   } catch (error) {
     return failed(error);
   }
-  countBuffersWithHeap();
+  boundAgentHeap();
   const wishes = listen(config.exitWithParent);
   try {
     await using agent = await startAgent(config, variables, { log: jsonLogger(config.logLevel), clock: systemClock }, wishes.early);

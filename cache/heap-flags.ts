@@ -9,9 +9,16 @@ export function countBuffersWithHeap(): void {
 }
 
 /**
- * For a process that does nothing but pass buffers through: the heap and its buffers may grow to three times what the last collection left,
- * which V8 itself allows up to four; with 64 uploads under way the process takes 450 MiB instead of 350.
+ * How much larger than what the last collection left the heap and its buffers may grow before the next one; V8 itself allows up to three
+ * hundred percent more, and waits the longer, the more there is. For the data plane 200: with 64 uploads under way it takes 450 MiB instead of
+ * 350. For an agent 40: 64 trees of 1,000 files made and taken at once take 453 MiB of it instead of 744, for 3 % more processor time.
  */
-export function growHeapFreely(): void {
-  setFlagsFromString('--heap-growing-percent=200');
+export function growHeapBy(percent: number): void {
+  setFlagsFromString(`--heap-growing-percent=${percent}`);
+}
+
+/** Both, as an agent's process has them. */
+export function boundAgentHeap(): void {
+  countBuffersWithHeap();
+  growHeapBy(40);
 }

@@ -7,7 +7,7 @@ import type { Environment } from '../base/options.ts';
 import { renderHelp } from '../base/options-text.ts';
 import { failed, untilStopped, type ExitCode } from '../base/program.ts';
 import { CACHE_OPTIONS, parseCacheConfig } from './config.ts';
-import { countBuffersWithHeap, growHeapFreely } from './heap-flags.ts';
+import { countBuffersWithHeap, growHeapBy } from './heap-flags.ts';
 import type { Ready } from './processes/messages.ts';
 import { startProcesses } from './processes/primary.ts';
 import { workerHere } from './processes/worker.ts';
@@ -25,7 +25,7 @@ export async function runCache(argv: readonly string[], environment: Environment
     return 0;
   }
   countBuffersWithHeap();
-  growHeapFreely();
+  growHeapBy(200);
   try {
     const config = parseCacheConfig(environment, argv);
     const log = jsonLogger(config.logLevel);

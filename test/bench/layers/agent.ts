@@ -10,7 +10,7 @@ import { openTier, type LocalTier } from '../../../agent/tier/tier.ts';
 import { openWorkspaces, type StoredAs, type Workspace } from '../../../agent/workspace/workspace.ts';
 import type { BlobStore } from '../../../cache/blob-store.ts';
 import { EMPTY_DIGEST, type Digest } from '../../../cache/digest.ts';
-import { countBuffersWithHeap } from '../../../cache/heap-flags.ts';
+import { boundAgentHeap } from '../../../cache/heap-flags.ts';
 import { never } from './rig.ts';
 
 /** Where placed trees lie in a workspace, unless said otherwise. */
@@ -25,7 +25,7 @@ export interface BenchAgent extends AsyncDisposable {
 
 /** Takes over what an earlier one left in `dir`. Without `overlays` trees are copied for each step. */
 export async function openAgent(dir: string, store: BlobStore, overlays: OverlayTools | undefined, env: Env): Promise<BenchAgent> {
-  countBuffersWithHeap(); // as the process of an agent does
+  boundAgentHeap(); // as the process of an agent does
   const tier = openTier({ dir: path.join(dir, 'tier'), maxBytes: 1e15, guarded: overlays !== undefined, env });
   const mounts = overlays === undefined ? undefined : openOverlays(overlays);
   const workspaces = await openWorkspaces({ dir: path.join(dir, 'workspaces'), tier, overlays: mounts, env });
