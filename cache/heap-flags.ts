@@ -10,8 +10,8 @@ export function countBuffersWithHeap(): void {
 
 /**
  * How much larger than what the last collection left the heap and its buffers may grow before the next one; V8 itself allows up to three
- * hundred percent more, and waits the longer, the more there is. For the data plane 200: with 64 uploads under way it takes 450 MiB instead of
- * 350. For an agent 40: 64 trees of 1,000 files made and taken at once take 453 MiB of it instead of 744, for 3 % more processor time.
+ * hundred percent more. For the data plane 200: with 64 uploads under way it takes 450 MiB instead of 350. For an agent 40: 64 trees of
+ * 1,000 files made and taken at once take 453 MiB of it instead of 744, for 3 % more processor time.
  */
 export function growHeapBy(percent: number): void {
   setFlagsFromString(`--heap-growing-percent=${percent}`);

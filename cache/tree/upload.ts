@@ -14,7 +14,7 @@ export type Uploaded = { readonly sentBytes: number; readonly sentCount: number;
 const IN_FLIGHT_BYTES = 32 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 const LARGE_COST_BYTES = 4 * PIECE_BYTES;
-/** What a blob costs beyond its bytes: its call, and its place in a message. At most two thousand at once, who cost more the more there are. */
+/** What a blob costs beyond its bytes: its call, and its place in a message. So at most two thousand are under way at once. */
 const OVERHEAD_BYTES = 16 * 1024;
 /** Digests per question: what stays well below the largest message. */
 const ASKED_AT_ONCE = 10_000;
