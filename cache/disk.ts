@@ -5,7 +5,7 @@ import { codeOf } from '../base/thrown.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EMPTY_DIGEST, sizeOf, type Digest } from './digest.ts';
 import type { HashedFiles } from './hashed-files.ts';
-import { BUFFER_BYTES, lend, takeBuffer } from './lent-buffers.ts';
+import { BUFFER_BYTES, giveBack, lend, takeBuffer } from './lent-buffers.ts';
 import { ioFault, type LruDir } from './lru-dir.ts';
 import { partitionOf } from './owner.ts';
 import { spanOf } from './range.ts';
@@ -18,10 +18,15 @@ const SMALL_BYTES = 256 * 1024;
 /** Files looked for before other work of the process gets its turn. */
 const TURN_FILES = 512;
 
-/** The blobs of all owners in a directory of files, a partition each. */
-export function diskStores(files: LruDir, durability: 'process' | 'power'): StoreOf {
-  return scopedStores({ durability, shared: true }, (owner) => diskStore(files, partitionOf(owner), durability));
+/** The blobs of all owners in a directory of files, a partition each. `options` as of `diskStore`. */
+export function diskStores(files: LruDir, durability: 'process' | 'power', options?: DiskStoreOptions): StoreOf {
+  return scopedStores({ durability, shared: true }, (owner) => diskStore(files, partitionOf(owner), durability, options));
 }
+
+export type DiskStoreOptions = {
+  /** Nobody else looks at what the store is given: pieces that were lent are given back once they are written. @default false */
+  readonly isLastReader?: boolean;
+};
 
 /**
  * The blobs of one partition (an owner) of a directory of files, named by digest. What is read is hashed: a whole blob on
@@ -29,7 +34,12 @@ export function diskStores(files: LruDir, durability: 'process' | 'power'): Stor
  * file that this process has hashed, on its way in or out, and that has not changed since, not again. A file that is damaged
  * or has the wrong size is removed.
  */
-export function diskStore(files: LruDir, partition: string, durability: 'process' | 'power'): BlobStore {
+export function diskStore(
+  files: LruDir,
+  partition: string,
+  durability: 'process' | 'power',
+  { isLastReader = false }: DiskStoreOptions = {},
+): BlobStore {
   /**
    * Whether the blob is there, by name and size; a file of another size (a crash can leave one) is removed. What was seen lately is
    * believed as of the last `catchUp`; a reader needs none, since opening the file tells.
@@ -69,12 +79,8 @@ export function diskStore(files: LruDir, partition: string, durability: 'process
       await files.write(partition, digest, sizeOf(digest), async (fd) => {
         if (source instanceof Uint8Array && source.byteLength <= SMALL_BYTES) writeSmall(fd, source);
         else if (source instanceof Uint8Array) await writePiece(fd, source);
-        else {
-          for await (const chunk of verified(digest, source, 'DIGEST_MISMATCH')) {
-            signal.throwIfAborted();
-            await writePiece(fd, chunk);
-          }
-        }
+        else await writePieces(fd, verified(digest, source, 'DIGEST_MISMATCH'), isLastReader, signal);
+        if (isLastReader && source instanceof Uint8Array) giveBack(source);
         signal.throwIfAborted();
         if (sizeOf(digest) > SMALL_BYTES) marked = files.hashed.mark(fd);
       });
@@ -218,6 +224,22 @@ function writeSmall(fd: number, bytes: Uint8Array): void {
     for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(fd, bytes, at);
   } catch (error) {
     throw ioFault(error, 'writing a blob');
+  }
+}
+
+/** A piece is written while the next one is awaited, and hashed. */
+async function writePieces(fd: number, pieces: AsyncIterable<Uint8Array>, isLastReader: boolean, signal: AbortSignal): Promise<void> {
+  let writing: Promise<void> | undefined;
+  try {
+    for await (const piece of pieces) {
+      await writing;
+      signal.throwIfAborted();
+      writing = writePiece(fd, piece).then(() => (isLastReader ? giveBack(piece) : undefined));
+      writing.catch(() => {}); // it is awaited next, unless the pieces end with an error
+    }
+    await writing;
+  } finally {
+    await writing?.catch(() => {}); // the descriptor is closed next, and its number may be another file's then
   }
 }
 

@@ -7,7 +7,7 @@
 export const BUFFER_BYTES = 256 * 1024;
 
 /** Buffers that wait to be used again, at most. */
-const IDLE_MAX = 64;
+const IDLE_MAX = 256;
 
 const idle: Buffer[] = [];
 /** By what was lent, the buffer that it is a part of. Who never gives back leaves it to the garbage collector. */
@@ -19,7 +19,7 @@ export function takeBuffer(): Buffer {
 }
 
 /** The first `length` bytes of a buffer that was taken, for somebody who may give them back. */
-export function lend(buffer: Buffer, length: number): Uint8Array {
+export function lend(buffer: Buffer, length: number): Buffer {
   const bytes = buffer.subarray(0, length);
   lent.set(bytes, buffer);
   return bytes;

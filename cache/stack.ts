@@ -58,7 +58,7 @@ export function openDiskStack(options: StackOptions, env: Env): DiskStack {
     return quota === undefined ? undefined : { bytes: quota.blobBytes, fileCount: Number.POSITIVE_INFINITY };
   };
   const blobs = openOwnedDir({ dir: join(options.dir, 'cas'), limitBytes, durability, keepMs, limitOf }, env);
-  const storeOf = diskStores(blobs.files, durability); // hashes what comes in and goes out
+  const storeOf = diskStores(blobs.files, durability, { isLastReader: true }); // hashes what comes in and goes out
   return withEntries(storeOf, blobs, () => blobs.holdings(), options, env);
 }
 

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
-import { Metadata } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import type { Sink } from './flow.ts';
+import { PREFIX_BYTES, RawCall, type CallStatus, type Taken } from './raw-call.ts';
 
 /** A message as it lies in memory: its bytes are sent from where they are. */
 export type RawForm<T> = {
@@ -13,8 +14,6 @@ export type RawForm<T> = {
 
 /** Messages that may wait in a connection at once: while one leaves, the next one is there. */
 const WAITING_MAX = 2;
-/** Not compressed, four bytes of length. */
-const PREFIX_BYTES = 5;
 
 /** The part of a call of grpc-js in which its HTTP/2 stream is; there is no public way to it. */
 type Internals = { readonly call?: { readonly stream?: Partial<ServerHttp2Stream> } };
@@ -26,7 +25,7 @@ type Responding = { sendMetadata(metadata: Metadata): void };
  * grpc-js in any case.
  */
 export function rawSink<T>(call: Responding, form: RawForm<T>): Sink<T> | undefined {
-  const { stream } = (call as Internals).call ?? {};
+  const { stream } = call instanceof RawCall ? call : ((call as Internals).call ?? {});
   return typeof stream?.write === 'function' && typeof stream.cork === 'function'
     ? new RawSink(call, stream as ServerHttp2Stream, form) // what is used of it is there
     : undefined;
@@ -67,5 +66,17 @@ class RawSink<T> extends EventEmitter implements Sink<T> {
     });
     stream.uncork();
     return this.#waiting < WAITING_MAX;
+  }
+}
+
+/** A call of one request and many answers, which go out by `rawSink`. */
+export class RawReadCall extends RawCall {
+  constructor(taken: Taken) {
+    super(taken);
+    this.on('error', (why: CallStatus) => this.end(why)); // how handlers of grpc-js end such a call
+  }
+
+  override end(why: CallStatus = { code: status.OK, details: 'OK' }): void {
+    super.end(why);
   }
 }

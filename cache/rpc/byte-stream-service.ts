@@ -14,6 +14,7 @@ import { PIECE_BYTES } from './limits.ts';
 import { parseResourceName } from './resource-name.ts';
 import type { DataPlaneParts } from './service.ts';
 import { Uploads } from './uploads.ts';
+import { WriteAssembler } from './write-assembler.ts';
 import { uploadKey, writeBlob } from './write-blob.ts';
 
 /** ByteStream over blobs. Disposal gives up the uploads that wait to be taken up again. */
@@ -42,7 +43,8 @@ export function byteStreamService(parts: DataPlaneParts): ServedService & Dispos
       return { committedSize: String(received), complete: false };
     }),
   };
-  return { definition: service, handlers, [Symbol.dispose]: () => uploads[Symbol.dispose]() };
+  const raw = { uploads: { Write: () => new WriteAssembler() }, reads: ['Read'] };
+  return { definition: service, handlers, raw, [Symbol.dispose]: () => uploads[Symbol.dispose]() };
 }
 
 /** Field 10, bytes: see bytestream.proto. */
@@ -79,7 +81,10 @@ async function* read(parts: DataPlaneParts, request: ReadRequest__Output, call: 
     throw new Fault('BAD_REQUEST', 'read_limit must be 0 for compressed blobs', { field: 'read_limit' });
   }
   const range = offset === 0 && limit === 0 ? undefined : { offset, ...(limit === 0 ? {} : { length: limit }) };
-  const plain = parts.storeOf(access.view).get(digest, range, call.signal);
+  const store = parts.storeOf(access.view);
+  const atHand = range === undefined && encoding === 'identity' ? store.atHand?.(digest) : undefined;
+  if (atHand !== undefined) return yield { data: atHand };
+  const plain = store.get(digest, range, call.signal);
   for await (const chunk of encoding === 'zstd' ? compressZstd(plain) : plain) {
     if (chunk.byteLength <= PIECE_BYTES) yield { data: chunk };
     else for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) yield { data: chunk.subarray(start, start + PIECE_BYTES) };

@@ -19,7 +19,7 @@ export function uploadKey(access: Access, name: ResourceName): string {
   return JSON.stringify([identity.kind, who, view.project, view.writes, name.uuid, name.encoding, name.digest]);
 }
 
-/** ByteStream.Write: one blob, from its beginning or from where an earlier call of the same upload broke. */
+/** ByteStream.Write: one blob, from its beginning or from where an earlier call of the same upload broke or ended without finishing it. */
 export async function writeBlob(
   parts: DataPlaneParts,
   uploads: Uploads,
@@ -33,7 +33,7 @@ export async function writeBlob(
     const name = parseResourceName(first.value.resourceName, 'write');
     const access = accessOf(parts, name.instance, call);
     requireUploads(access);
-    const write: Write = { parts, name, access, uploads, call, messages };
+    const write: Write = { parts, name, access, uploads, call, messages, endedEarly: false };
     const missing = await parts.storeOf(access.view).findMissing([name.digest], call.signal);
     const how = missing.length === 0 ? alreadyThere : name.encoding === 'zstd' ? writeCompressed : writeIdentity;
     const answer = await how(write, first.value);
@@ -51,6 +51,8 @@ type Write = {
   readonly uploads: Uploads;
   readonly call: Call;
   readonly messages: AsyncIterator<WriteRequest__Output>;
+  /** Whether the client ended its side before it had finished the write. */
+  endedEarly: boolean;
 };
 
 async function writeIdentity(write: Write, first: WriteRequest__Output): Promise<WriteResponse> {
@@ -79,7 +81,9 @@ async function writeIdentity(write: Write, first: WriteRequest__Output): Promise
     broken = false;
     return { committedSize: size };
   } catch (error) {
-    if (!call.signal.aborted || feeding.settled) {
+    // A client of Node that gives up ends its side first, and resets the stream in a packet that may come much later.
+    const isSuspended = call.signal.aborted || write.endedEarly;
+    if (!isSuspended || feeding.settled) {
       broken = false;
       feeding.fail(error);
     }
@@ -140,7 +144,13 @@ async function* dataOf(
       return;
     }
     const next = await write.messages.next();
-    if (next.done === true) throw new Fault('BAD_REQUEST', 'The write ended without finish_write', { field: 'finish_write' });
+    if (next.done === true) {
+      write.endedEarly = true;
+      throw new Fault('BAD_REQUEST', 'The write ended without finish_write', {
+        field: 'finish_write',
+        hint: 'Say it in the last message. What came is kept for a minute: QueryWriteStatus tells where to go on.',
+      });
+    }
     message = next.value;
   }
 }
