@@ -15,12 +15,17 @@ import { goawayBytes } from './goaway.ts';
 import { inFront } from './in-front.ts';
 import { loadDefinition } from './load.ts';
 import { openOpenCalls } from './open-calls.ts';
-import { RawUnary } from './raw-unary.ts';
+import { RawCalls, type RawStreams } from './raw-calls.ts';
 import { sparingWithStrangers } from './strangers.ts';
 import { serverCredentials } from './tls.ts';
 
 /** One service with its handlers: `{ definition: loadProto().switchyard.v1.Build.service, handlers }`. */
-export type ServedService = { readonly definition: ServiceDefinition; readonly handlers: UntypedServiceImplementation };
+export type ServedService = {
+  readonly definition: ServiceDefinition;
+  readonly handlers: UntypedServiceImplementation;
+  /** Streams of bytes whose messages go past grpc-js. @default none */
+  readonly raw?: RawStreams;
+};
 
 export type ServeOptions = {
   /** `host:port`; port 0 takes a free one. */
@@ -101,13 +106,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const peers = new Map<string, Evidence['tls']>();
   const tlsOf = (peer: string) => (tls === undefined ? undefined : (peers.get(peer) ?? { certificate: undefined }));
   const names = services.map(({ definition }) => serviceName(definition));
-  const raw = new RawUnary(RECEIVE_BYTES_MAX, env.clock);
-  const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation) => {
+  const raw = new RawCalls(RECEIVE_BYTES_MAX, env.clock);
+  const addService = (definition: ServiceDefinition, handlers: UntypedServiceImplementation, streams?: RawStreams) => {
     const guarded = withAdmission(definition, handlers, { authenticator, tlsOf, audit, openCalls });
     server.addService(definition, guarded);
-    raw.add(definition, guarded);
+    raw.add(definition, guarded, streams);
   };
-  for (const { definition, handlers } of services) addService(definition, handlers);
+  for (const { definition, handlers, raw: streams } of services) addService(definition, handlers, streams);
   const health = new HealthImplementation();
   const guarded = { addService } as Server; // all that the two below use of a server
   health.addToServer(guarded);
