@@ -1,6 +1,6 @@
 import { present, unreachable } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
-import { Fault } from '../../base/fault.ts';
+import { Fault, isFault } from '../../base/fault.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { buildOf, nameOf, type BuildId, type StepId } from '../core/ids.ts';
 import type { BuildEvent } from '../core/record.ts';
@@ -11,7 +11,7 @@ import { instanceOf } from './describe.ts';
 import type { Ear, HintFeed } from './hint-feed.ts';
 import { blobPieces, endOf, readStored, type LogPiece } from './log-reader.ts';
 import { logTarget, type LogTarget } from './log-target.ts';
-import type { StepLogPiece, StepLogRequest } from './step-log.ts';
+import { stagedOr, type StepLogPiece, type StepLogRequest } from './step-log.ts';
 
 export type LedgerLogOptions = {
   readonly ledger: Pick<SharedLedger, 'log' | 'events'>;
@@ -38,6 +38,16 @@ export async function* readLedgerLog(
   request: StepLogRequest,
   signal: AbortSignal,
 ): AsyncGenerator<StepLogPiece> {
+  try {
+    yield* piecesOf(options, request, signal);
+  } catch (error) {
+    if (!isFault(error, 'LOG_UNKNOWN')) throw error;
+    const { step } = request;
+    throw stagedOr(error, (await options.reader.readStep(step, signal))?.step(step)?.record);
+  }
+}
+
+async function* piecesOf(options: LedgerLogOptions, request: StepLogRequest, signal: AbortSignal): AsyncGenerator<StepLogPiece> {
   const { step, offset } = request;
   while (!signal.aborted) {
     const view = await options.reader.readStep(step, signal);

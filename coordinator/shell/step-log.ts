@@ -1,6 +1,9 @@
+import { Fault, isFault } from '../../base/fault.ts';
 import type { StepId } from '../core/ids.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import type { BuildId } from '../core/ids.ts';
+import type { StepRecord } from '../core/state.ts';
+import { isUnsealed } from '../core/step-record.ts';
 import type { CoreView } from './core-view.ts';
 import { blobPieces, type LogPiece } from './log-reader.ts';
 import { logTarget } from './log-target.ts';
@@ -9,8 +12,8 @@ import type { Watch } from './watch.ts';
 
 export type StepLogOptions = {
   readonly core: CoreView;
-  readonly logs: LogStore;
-  readonly watch: Watch;
+  readonly logs: Pick<LogStore, 'read'>;
+  readonly watch: Pick<Watch, 'changed'>;
   readonly storeOf: (build: BuildId) => BlobStore;
 };
 
@@ -28,9 +31,31 @@ export type StepLogPiece = LogPiece & { readonly attempt: number };
 
 /**
  * A step's log from an offset on, wherever its bytes are; it ends where the log of that one attempt ends.
- * @throws {Fault} STEP_UNKNOWN, LOG_UNKNOWN, OUT_OF_RANGE, STORE_UNAVAILABLE, LEDGER_UNAVAILABLE
+ * @throws {Fault} STEP_UNKNOWN, LOG_UNKNOWN, OUT_OF_RANGE, STORE_UNAVAILABLE (also of a log that the store is still to get from the
+ * data plane of another host), LEDGER_UNAVAILABLE
  */
 export async function* readStepLog(options: StepLogOptions, request: StepLogRequest, signal: AbortSignal): AsyncGenerator<StepLogPiece> {
+  try {
+    yield* piecesOf(options, request, signal);
+  } catch (error) {
+    throw stagedOr(error, options.core.step(request.step)?.record);
+  }
+}
+
+/** What a reader is told of a log that was not found: it may wait for the store on the disk of a data plane that is not ours. */
+export function stagedOr(error: unknown, record: StepRecord | undefined): unknown {
+  if (!isFault(error, 'LOG_UNKNOWN') || record === undefined || !isUnsealed(record)) return error;
+  return new Fault('STORE_UNAVAILABLE', 'The log waits on the disk of another host for the store, which was away when the step ended', {
+    retryAfterMs: STAGED_AGAIN_MS,
+    hint: 'Read it again once the store is back.',
+    cause: error,
+  });
+}
+
+/** When a log that waits for the store is worth another look. */
+const STAGED_AGAIN_MS = 5_000;
+
+async function* piecesOf(options: StepLogOptions, request: StepLogRequest, signal: AbortSignal): AsyncGenerator<StepLogPiece> {
   const { step, attempt, offset, follow } = request;
   while (!signal.aborted) {
     const target = logTarget(options.core, step, attempt);
@@ -51,7 +76,7 @@ export async function* readStepLog(options: StepLogOptions, request: StepLogRequ
 }
 
 /** Returns at the next event of any of the builds. */
-async function anyChange(builds: readonly BuildId[], watch: Watch, signal: AbortSignal): Promise<void> {
+async function anyChange(builds: readonly BuildId[], watch: Pick<Watch, 'changed'>, signal: AbortSignal): Promise<void> {
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
   await Promise.race([...new Set(builds)].map((build) => watch.changed(build, either)));
