@@ -28,7 +28,7 @@ export type LruDirOptions = {
    * too (fdatasync of the file, fsync of its directory), at the price of two disk flushes each.
    */
   readonly durability: 'process' | 'power';
-  /** Whether a file that was seen is believed to be there for half a minute: see `believed`. @default true */
+  /** Whether a file that was seen is believed to be there for half a minute: see `believed`. All who share the directory say the same. @default true */
   readonly believing?: boolean;
   readonly env: Env;
   /** Name of this host, or container: process ids mean nothing beyond it. @default the system's */
@@ -70,7 +70,8 @@ export class LruDir implements AsyncDisposable {
   /** Absolute, without a slash at its end. */
   readonly #dir: string;
   readonly #index: LruIndex;
-  readonly #marks: RemovalMarks;
+  /** Undefined where nothing is believed. */
+  readonly #marks: RemovalMarks | undefined;
   #isCaughtUp = false;
   readonly #turnEnds = () => {
     this.#isCaughtUp = false;
@@ -87,7 +88,7 @@ export class LruDir implements AsyncDisposable {
     this.#dir = path.resolve(options.dir);
     this.hashed = new HashedFiles(options.env.clock);
     this.#index = new LruIndex(options.groupsOf);
-    this.#marks = new RemovalMarks(path.join(this.#dir, REMOVALS), () => this.#temporary(), options.env);
+    if (options.believing !== false) this.#marks = new RemovalMarks(path.join(this.#dir, REMOVALS), () => this.#temporary(), options.env);
     this.#scan = this.#rescan();
   }
 
@@ -115,7 +116,7 @@ export class LruDir implements AsyncDisposable {
     if (this.#isCaughtUp) return;
     this.#isCaughtUp = true;
     queueMicrotask(this.#turnEnds);
-    this.#marks.catchUp();
+    this.#marks?.catchUp();
   }
 
   /**
@@ -124,7 +125,7 @@ export class LruDir implements AsyncDisposable {
    */
   believed(partition: string, name: string): number | undefined {
     const known = this.#index.find(partition, name);
-    if (this.#options.believing === false || known?.seen === undefined || known.seen.epoch !== this.#marks.epochOf(name)) return undefined;
+    if (known?.seen === undefined || known.seen.epoch !== this.#marks?.epochOf(name)) return undefined;
     const now = this.#options.env.clock.now();
     const ageMs = now - known.seen.atMs;
     if (ageMs < 0 || ageMs > TOUCH_MS) return undefined; // less than nothing: the clock was set
@@ -134,18 +135,18 @@ export class LruDir implements AsyncDisposable {
 
   /** Which reading of a file holds: one of another epoch, made before, may be of what is gone. Undefined where none does. */
   epochOf(name: string): number | undefined {
-    return this.#marks.epochOf(name);
+    return this.#marks?.epochOf(name);
   }
 
   /** The file of that name is about to be replaced, and once more: has been. For those who keep what they read: see `epochOf`. */
   replaced(name: string): void {
-    this.#marks.change(name);
+    this.#marks?.change(name);
   }
 
   /** Somebody found no file under that name, whatever was believed: nobody else believes in it from now on. */
   notThere(partition: string, name: string): void {
     this.#index.remove(partition, name);
-    this.#marks.change(name);
+    this.#marks?.change(name);
   }
 
   /** The file's size, and it counts as used just now; undefined where there is none. */
@@ -160,7 +161,7 @@ export class LruDir implements AsyncDisposable {
       const now = this.#options.env.clock.now();
       const isStale = now - stat.mtimeMs > TOUCH_MS;
       if (isStale) fs.utimesSync(file, now / 1_000, now / 1_000);
-      const epoch = this.#marks.epochOf(name);
+      const epoch = this.#marks?.epochOf(name);
       const seen = epoch === undefined ? undefined : { atMs: isStale ? now : Math.min(now, stat.mtimeMs), epoch };
       this.#index.use(partition, name, stat.size, now + 1, true, seen);
       return stat.size;
@@ -171,7 +172,7 @@ export class LruDir implements AsyncDisposable {
   }
 
   remove(partition: string, name: string): void {
-    this.#marks.change(name);
+    this.#marks?.change(name);
     fs.rmSync(this.pathOf(partition, name), { force: true });
     this.notThere(partition, name);
   }
@@ -267,7 +268,7 @@ export class LruDir implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#scan;
-    this.#marks[Symbol.dispose]();
+    this.#marks?.[Symbol.dispose]();
   }
 
   /** A free name for a file that is being written by this process. */
@@ -326,7 +327,7 @@ export class LruDir implements AsyncDisposable {
         this.#index.use(partition, name, stat.size, stat.mtimeMs, false);
         return false;
       }
-      this.#marks.change(name);
+      this.#marks?.change(name);
       fs.rmSync(file, { force: true });
       removed = stat !== undefined;
     } catch (error) {
