@@ -16,6 +16,8 @@ export interface GrpcLoad extends Disposable {
 
 /** What a server may send ahead on a stream and on a connection, so that a long way does not slow it. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
+/** Most that a connection of the load keeps in memory, in MiB. */
+const SESSION_MIB = 1_024;
 const HEADERS = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
 
 /** A gRPC message with its prefix: not compressed, four bytes of length. */
@@ -31,7 +33,10 @@ export function grpcFrame(message: Uint8Array): Buffer {
 export async function openGrpcLoad(address: string, connections: number): Promise<GrpcLoad> {
   const sessions: ClientHttp2Session[] = [];
   for (let index = 0; index < connections; index += 1) {
-    const session = connect(`http://${address}`, { settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } });
+    const session = connect(`http://${address}`, {
+      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+      maxSessionMemory: SESSION_MIB, // what hundreds of calls have on their way is more than the default of 10
+    });
     session.setMaxListeners(0);
     await once(session, 'connect');
     session.setLocalWindowSize(WINDOW_BYTES);
