@@ -150,6 +150,15 @@ test('every test file is one that vitest finds', () => {
   expect(isTest('cache/digest.test.ts')).toBe(true);
 });
 
+test('the steps of our own pipeline have every folder that they read', () => {
+  const steps = readFileSync(join(ROOT, 'switchyard.yaml'), 'utf8');
+  const [all, packaged] = [...steps.matchAll(/^ +- '\{([^}]+)\}\/\*\*'$/gm)].map(([, names = '']) => names.split(','));
+  const folders = new Set(repositoryFiles().flatMap((path) => (path.includes('/') ? [path.slice(0, path.indexOf('/'))] : [])));
+  expect(all?.toSorted()).toEqual([...folders].toSorted());
+  const parts = /^const PARTS = \[(.*)\];$/m.exec(readFileSync(join(ROOT, 'scripts/package.ts'), 'utf8'))?.[1] ?? '';
+  expect(packaged?.toSorted()).toEqual(['bin', ...[...parts.matchAll(/'(\w+)'/g)].map(([, part = '']) => part)].toSorted());
+});
+
 test('the errors page says what the code says', () => {
   expect(readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')).toBe(renderErrorsPage());
 });
