@@ -106,7 +106,13 @@ test('all problems are reported at once, each with its fix', () => {
 });
 
 test('variables of other parts and of the command line are left alone', () => {
-  const env = { SWITCHYARD_COORDINATOR_LISTEN: 'x', SWITCHYARD_SERVER: 'y', SWITCHYARD_REQUIRE: 'z', PATH: '/bin' };
+  const env = {
+    SWITCHYARD_COORDINATOR_LISTEN: 'x',
+    SWITCHYARD_SERVER: 'y',
+    SWITCHYARD_REQUIRE: 'z',
+    SWITCHYARD_TEST_REDIS: 'none',
+    PATH: '/bin',
+  };
   expect(problemsOf(['--name', 'a'], env)).toBe('');
 });
 

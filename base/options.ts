@@ -57,8 +57,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = 'SWITCHYARD_';
 
-/** Parts whose variables are checked by the part that owns them. */
-const PARTS = ['COORDINATOR', 'AGENT', 'CACHE', 'CLI'] as const;
+/** Parts whose variables are checked by the part that owns them; the tests are one. */
+const PARTS = ['COORDINATOR', 'AGENT', 'CACHE', 'CLI', 'TEST'] as const;
 
 /** Variables that belong to no table: the command line's server, token and certificates, and what the tests read. */
 const SHARED = [
