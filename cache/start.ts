@@ -47,7 +47,7 @@ const DRAIN_MS = 3_000;
 export async function startCache(config: CacheConfig, env: Env, others?: Others): Promise<RunningCache> {
   await using stack = new AsyncDisposableStack();
   const denials = keptDenials(config, env, stack);
-  const authenticator = keptAuthenticator(config, denials, env, stack);
+  const authenticator = keptAuthenticator(config, env, stack);
   const { keys, grantKey } = keptSigningKeys(config, env, stack);
   const measured = stack.use(openDataMetrics(others?.name));
   const removed = removeOldResults(config.dir, env);
@@ -92,7 +92,9 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
   const common = { authenticator, tls, drainMs: DRAIN_MS };
   const connections = measured.connections.grpc;
   const server = stack.use(await serve({ ...common, listen, services: served.services, denials, env, connections }));
-  const tools = { ...common, ...toolsOf(config, measured), store: { ...disk, storeOf } };
+  // `serve` asks for denials itself.
+  const admitted = denials === undefined ? authenticator : withDenials(authenticator, denials);
+  const tools = { ...common, ...toolsOf(config, measured), authenticator: admitted, store: { ...disk, storeOf } };
   const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, listen: httpListen }, env));
   const numbers = { measured, storeOf, others };
   const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers({ listen: metricsListen, tls }, numbers, env));
@@ -138,7 +140,7 @@ function keptSigningKeys(
 }
 
 /** Who calls, by the file as it is. @throws {Fault} CONFIG_INVALID */
-function keptAuthenticator(config: CacheConfig, denials: Denials | undefined, env: Env, stack: AsyncDisposableStack): Authenticator {
+function keptAuthenticator(config: CacheConfig, env: Env, stack: AsyncDisposableStack): Authenticator {
   const authenticator = exchangeable(authenticatorOf(config));
   const { tokensFile: path } = config;
   if (path !== undefined) {
@@ -153,8 +155,7 @@ function keptAuthenticator(config: CacheConfig, denials: Denials | undefined, en
     stack.use(watchForChange(path, reread));
   }
   const verifier = config.issuersFile === undefined ? undefined : stack.use(openTokenVerifier(config.issuersFile, env));
-  const all = verifier === undefined ? authenticator : withIssuedTokens(authenticator, verifier);
-  return denials === undefined ? all : withDenials(all, denials);
+  return verifier === undefined ? authenticator : withIssuedTokens(authenticator, verifier);
 }
 
 /** Who is refused, by the file as it is. */

@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util';
-import { Fault } from '../../base/fault.ts';
-import { parseDurationMs } from '../../base/quantity.ts';
 import { probe } from '../fixtures/host.ts';
 import { ALL_FAULTS, FAULT_KINDS, type FaultKind } from './fault.ts';
+import { badOption, countOf, durationOf } from './option-values.ts';
 
 export type ChaosOptions = {
   readonly seed: number;
@@ -25,6 +24,9 @@ export type ChaosOptions = {
   /** Where the report is written as JSON. */
   readonly report: string | undefined;
 };
+
+/** Shortest time that an option takes. */
+const DURATION_MS_MIN = 100;
 
 const REMARKS: Readonly<Record<string, string>> = { asking: ' (only if named)', net: ' (only with --net)' };
 
@@ -72,20 +74,20 @@ export function parseChaosOptions(argv: readonly string[]): ChaosOptions {
     },
   });
   const ledger = values.ledger;
-  if (ledger !== 'redis' && ledger !== 'sqlite') throw bad('--ledger', `"${ledger}" must be redis or sqlite`);
+  if (ledger !== 'redis' && ledger !== 'sqlite') throw badOption('--ledger', `"${ledger}" must be redis or sqlite`);
   const coordinators = countOf('--coordinators', values.coordinators ?? (ledger === 'sqlite' ? '1' : '2'), 1, 9);
-  if (ledger === 'sqlite' && coordinators > 1) throw bad('--coordinators', 'must be 1 with --ledger sqlite');
+  if (ledger === 'sqlite' && coordinators > 1) throw badOption('--coordinators', 'must be 1 with --ledger sqlite');
   return {
     seed: countOf('--seed', values.seed, 0, 2 ** 31),
-    durationMs: durationOf('--duration', values.duration),
+    durationMs: durationOf('--duration', values.duration, DURATION_MS_MIN),
     agents: countOf('--agents', values.agents, 1, 64),
     coordinators,
     ledger,
     rate: countOf('--rate', values.rate, 1, 1_000),
     kinds: kindsOf(values.faults, values.net),
-    everyMs: durationOf('--every', values.every),
-    leaseTtlMs: durationOf('--lease-ttl', values['lease-ttl']),
-    termTtlMs: durationOf('--term-ttl', values['term-ttl']),
+    everyMs: durationOf('--every', values.every, DURATION_MS_MIN),
+    leaseTtlMs: durationOf('--lease-ttl', values['lease-ttl'], DURATION_MS_MIN),
+    termTtlMs: durationOf('--term-ttl', values['term-ttl'], DURATION_MS_MIN),
     net: netOf(values.net),
     keep: values.keep,
     report: values.report,
@@ -94,7 +96,7 @@ export function parseChaosOptions(argv: readonly string[]): ChaosOptions {
 
 function netOf(wanted: boolean): boolean {
   const answer = wanted ? probe('netns') : undefined;
-  if (answer?.kind === 'no') throw bad('--net', `cannot be had here (${answer.why})`);
+  if (answer?.kind === 'no') throw badOption('--net', `cannot be had here (${answer.why})`);
   return wanted;
 }
 
@@ -104,25 +106,8 @@ function kindsOf(text: string, net: boolean): readonly FaultKind[] {
   if (text === 'none') return [];
   return text.split(',').map((word) => {
     const kind = ALL_FAULTS.find((known) => known === word);
-    if (kind === undefined) throw bad('--faults', `"${word}" is no fault; "--help" lists them`);
-    if (FAULT_KINDS[kind].needs === 'net' && !net) throw bad('--faults', `"${word}" needs --net`);
+    if (kind === undefined) throw badOption('--faults', `"${word}" is no fault; "--help" lists them`);
+    if (FAULT_KINDS[kind].needs === 'net' && !net) throw badOption('--faults', `"${word}" needs --net`);
     return kind;
   });
-}
-
-function countOf(option: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!/^[0-9]{1,15}$/.test(text) || value < min || value > max)
-    throw bad(option, `"${text}" must be a whole number from ${min} to ${max}`);
-  return value;
-}
-
-function durationOf(option: string, text: string): number {
-  const durationMs = parseDurationMs(text);
-  if (durationMs === undefined || durationMs < 100) throw bad(option, `"${text}" must be a duration such as 60s or 1h`);
-  return durationMs;
-}
-
-function bad(field: string, fix: string): Fault {
-  return new Fault('CONFIG_INVALID', `${field}: ${fix}`, { field });
 }

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { Fault } from '../../base/fault.ts';
-import { parseDurationMs } from '../../base/quantity.ts';
 import { probe } from '../fixtures/host.ts';
 import { aboutFault, LAB_FAULTS, type LabFault } from './faults.ts';
+import { badOption, countOf, durationOf } from '../chaos/option-values.ts';
 
 export type LabOptions = {
   readonly seed: number;
@@ -64,7 +64,7 @@ export function parseLabOptions(argv: readonly string[]): LabOptions {
       json: { type: 'boolean', default: false },
     },
   });
-  if (values.s3 !== 'real' && values.s3 !== 'fake') throw bad('--s3', `"${values.s3}" must be real or fake`);
+  if (values.s3 !== 'real' && values.s3 !== 'fake') throw badOption('--s3', `"${values.s3}" must be real or fake`);
   return {
     seed: countOf('--seed', values.seed, 0, 2 ** 31),
     durationMs: durationOf('--duration', values.duration, 1_000),
@@ -93,25 +93,7 @@ function kindsOf(text: string): readonly LabFault[] {
   if (text === 'none') return [];
   return text.split(',').map((word) => {
     const kind = LAB_FAULTS.find((known) => known === word);
-    if (kind === undefined) throw bad('--faults', `"${word}" is no fault; "--help" lists them`);
+    if (kind === undefined) throw badOption('--faults', `"${word}" is no fault; "--help" lists them`);
     return kind;
   });
-}
-
-function countOf(option: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!/^[0-9]{1,15}$/.test(text) || value < min || value > max)
-    throw bad(option, `"${text}" must be a whole number from ${min} to ${max}`);
-  return value;
-}
-
-function durationOf(option: string, text: string, minMs: number): number {
-  const durationMs = parseDurationMs(text);
-  if (durationMs === undefined || durationMs < minMs)
-    throw bad(option, `"${text}" must be a duration of at least ${minMs} ms, such as 60s`);
-  return durationMs;
-}
-
-function bad(field: string, fix: string): Fault {
-  return new Fault('CONFIG_INVALID', `${field}: ${fix}`, { field });
 }
