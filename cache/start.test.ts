@@ -39,6 +39,33 @@ test('a token that comes into the file is let in, one that left is not, and a br
   await asks('new');
 });
 
+test('whoever the file of denials names is refused on every port, from the file on and until it is taken out', async () => {
+  await using dir = await tempDir();
+  const [tokens, denials] = [join(dir.path, 'tokens.json'), join(dir.path, 'denials.json')];
+  const caller = { kind: 'caller', role: 'viewer', project: 'web', scope: 'main', zoneCeiling: 'trusted' };
+  await writeFile(tokens, JSON.stringify(['ann', 'bob'].map((name) => ({ name, sha256: hashToken(name), ...caller }))));
+  const env = { log: memoryLogger(), clock: systemClock };
+  const ports = ['--listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0'];
+  const argv = [...ports, '--dir', join(dir.path, 'blobs'), '--tokens-file', tokens, '--denials-file', denials];
+  await using cache = await startCache(parseCacheConfig({}, argv), env);
+  const asks = async (token: string) => {
+    await using data = openDataPlane({ link: { address: cache.address, token: new Secret(token) }, instanceName: 'web/main', env });
+    return await data.store.findMissing([digestOf(Buffer.from('x'))], signal);
+  };
+  const gets = async (token: string) => {
+    const url = `http://${cache.httpAddress ?? ''}/ac/${digestOf(Buffer.from('x')).slice(0, 64)}`;
+    return (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status;
+  };
+  const letsIn = async (token: string) => (await asks(token), (await gets(token)) === 404);
+  expect(await letsIn('ann')).toBe(true);
+  await writeFile(denials, JSON.stringify([{ subject: 'token:ann', reason: 'left', by: 'bob', at: 1 }]));
+  await until('it is refused over HTTP', async () => (await gets('ann')) === 401);
+  await expect(asks('ann')).rejects.toMatchObject({ code: 'UNAUTHENTICATED', message: 'token:ann was revoked by bob: left' });
+  expect(await letsIn('bob')).toBe(true);
+  await writeFile(denials, '[]');
+  await until('it is let in again', () => letsIn('ann').catch(() => false));
+});
+
 test('while the signing key is exchanged, grants by the old key and by the new one both hold', async () => {
   await using dir = await tempDir();
   const [tokens, file] = [join(dir.path, 'tokens.json'), join(dir.path, 'keys.pem')];
