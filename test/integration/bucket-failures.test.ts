@@ -19,9 +19,9 @@ function resultOf(digest: Digest): StepResult {
   return { exitCode: 0, outputs, log: undefined, usage: NO_USAGE, agent: 'edge-1', startedAt: 1, endedAt: 2 };
 }
 
-/** From now on the bucket does every put below the prefix, and its writer never hears of it. */
+/** From now on the bucket does every put below the prefix, and its writer waits for the answer: it cannot ask again whether it was done. */
 function keepAnswersOf(s3: FakeS3, prefix: string): void {
-  s3.decide = ({ method, key }) => (method === 'PUT' && key.startsWith(prefix) ? { kind: 'do-and-drop' } : undefined);
+  s3.decide = ({ method, key }) => (method === 'PUT' && key.startsWith(prefix) ? { kind: 'do-and-hang' } : undefined);
 }
 
 const keysBelow = (s3: FakeS3, prefix: string) => [...s3.objects.keys()].filter((key) => key.startsWith(prefix));
