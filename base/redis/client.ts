@@ -40,18 +40,21 @@ export function clientOf(config: RedisConfig, role: string, answerMs: number): R
     case 'socket':
       return new Redis({ ...common, ...offline, path: target.at.path, db: target.database, retryStrategy });
     case 'sentinel':
-      return new Redis({
-        ...common,
-        ...offline,
-        sentinels: target.at.hosts.map(({ host, port }) => ({ host, port })),
-        name: target.at.master,
-        db: target.database,
-        retryStrategy,
-        sentinelRetryStrategy: retryStrategy,
-        failoverDetector: true,
-        ...(sentinelPassword === undefined ? {} : { sentinelPassword: sentinelPassword.reveal() }),
-        ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-      });
+      return new LastingRedis(
+        {
+          ...common,
+          ...offline,
+          sentinels: target.at.hosts.map(({ host, port }) => ({ host, port })),
+          name: target.at.master,
+          db: target.database,
+          retryStrategy,
+          sentinelRetryStrategy: retryStrategy,
+          failoverDetector: true,
+          ...(sentinelPassword === undefined ? {} : { sentinelPassword: sentinelPassword.reveal() }),
+          ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+        },
+        () => retryStrategy(1),
+      );
     case 'cluster':
       return new Cluster(
         target.at.hosts.map(({ host, port }) => ({ host, port })),
@@ -68,6 +71,31 @@ export function clientOf(config: RedisConfig, role: string, answerMs: number): R
           ...(tls === undefined ? {} : { dnsLookup: (address, done) => done(null, address) }),
         },
       );
+  }
+}
+
+/**
+ * One that connects again until it is told to disconnect. ioredis 6.0 itself gives up for good where it hears of a failover while it
+ * asks a sentinel for the master: its `failoverDetector`, still there from the connection before, ends the attempt.
+ */
+class LastingRedis extends Redis {
+  #closed = false;
+
+  constructor(options: Common, delayMs: () => number) {
+    super(options);
+    this.on('end', () => {
+      if (!this.#closed) setTimeout(() => this.#again(), delayMs());
+    });
+  }
+
+  override disconnect(reconnect = false): void {
+    if (!reconnect) this.#closed = true;
+    super.disconnect(reconnect);
+  }
+
+  #again(): void {
+    // Its errors are told of as those of any attempt.
+    if (!this.#closed) this.connect().catch(() => {});
   }
 }
 
