@@ -127,6 +127,15 @@ test.for([
   expect(Response.deserialize(raw.body.subarray(5))).toMatchObject({ committedSize: String(resourceName.length), complete: asked });
 });
 
+test('a request is answered as soon as it is there, without the word that no other will come', async () => {
+  const stream = begin({});
+  const trailers = new Promise<IncomingHttpHeaders>((resolve) => stream.on('trailers', resolve));
+  stream.on('data', () => {});
+  stream.write(asking('x'));
+  expect((await trailers)['grpc-status']).toBe('0');
+  stream.end();
+});
+
 test('a call that comes byte by byte is put together', async () => {
   const { raw, usual } = await both([...asking('bytes')].map((byte) => Buffer.from([byte])));
   expect(told(raw)).toEqual(told(usual));
@@ -136,7 +145,7 @@ test('a call that comes byte by byte is put together', async () => {
 test.for([
   ['no message', [], status.UNIMPLEMENTED],
   ['half a message', [asking('half').subarray(0, 7)], status.UNIMPLEMENTED],
-  ['two messages', [asking('one'), asking('two')], status.UNIMPLEMENTED],
+  ['two messages', [Buffer.concat([asking('one'), asking('two')])], status.UNIMPLEMENTED],
   ['bytes that are no message', [frameOf(Buffer.alloc(12, 0xff))], status.INTERNAL],
   ['a message that is too large', [frameOf(Buffer.alloc(10), 2 ** 31)], status.RESOURCE_EXHAUSTED],
 ] as const)('%s is refused with the status of grpc-js', async ([, pieces, code]) => {

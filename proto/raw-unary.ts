@@ -1,7 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import { NO_MESSAGE_OF_ITS_KIND, PREFIX_BYTES, tooLarge, type CallStatus, type RawCall, type Taken } from './raw-call.ts';
 
-/** Puts the one request of a call together and hands it to `handle` once the client has sent all. */
+/**
+ * Puts the one request of a call together and hands it to `handle` as soon as it is there: that the client will send no more often comes
+ * in a packet of its own, and nobody needs it.
+ */
 export function receiveOne(call: RawCall, { stream, definition, bytesMax }: Taken, handle: () => void): void {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -12,18 +15,18 @@ export function receiveOne(call: RawCall, { stream, definition, bytesMax }: Take
     chunks.push(chunk);
     length += chunk.byteLength;
     if (size === Infinity && length >= PREFIX_BYTES) size = PREFIX_BYTES + joined(chunks).readUInt32BE(1);
-    if (size !== Infinity && size - PREFIX_BYTES > bytesMax) call.cut(tooLarge(size - PREFIX_BYTES, bytesMax));
-    else if (length > size) call.cut(secondMessage(definition.path));
-  });
-  stream.on('end', () => {
-    if (call.isOver) return;
-    if (length < size) return call.end(noMessage(definition.path));
+    if (size !== Infinity && size - PREFIX_BYTES > bytesMax) return call.cut(tooLarge(size - PREFIX_BYTES, bytesMax));
+    if (length > size) return call.cut(secondMessage(definition.path));
+    if (length < size) return;
     try {
       call.request = definition.requestDeserialize(joined(chunks).subarray(PREFIX_BYTES));
     } catch {
       return call.end(NO_MESSAGE_OF_ITS_KIND);
     }
     handle();
+  });
+  stream.on('end', () => {
+    if (!call.isOver && length < size) call.end(noMessage(definition.path));
   });
 }
 
