@@ -42,7 +42,7 @@ async function openRig(plane: TestDataPlane) {
   };
   const registered = await apply({ kind: 'agent-registered', facts: { ...facts, capacity }, credits: 4, held: [], draining: false });
   const session = registered.reply?.kind === 'session' ? registered.reply.session : undefined;
-  await apply({ kind: 'build-submitted', id, spec, idempotencyKey: 'k', requestDigest: 'r' });
+  await apply({ kind: 'build-submitted', id, spec, idempotencyKey: 'k' });
   const action = { action: PLAIN_STEP.inputRoot, inputRoot: PLAIN_STEP.inputRoot, inputBytes: 0, parts: [] };
   await apply({ kind: 'step-resolved', step: stepIdOf(id, 'one'), resolution: { kind: 'ready', action } });
   const lease = { session: present(session, 'registered'), token: present(token, 'offered') };

@@ -1,3 +1,4 @@
+import { sameValue } from '../../base/same.ts';
 import { projectRules, type Topology } from '../../topology/model.ts';
 import { breaksRule } from '../../topology/submission.ts';
 import { checkBuild, type Refusal } from './admission.ts';
@@ -21,8 +22,7 @@ export function submit(turn: Turn, event: Submitted): void {
   const { spec, id } = event;
   const existing = turn.yard.byKey.get(keyOf(spec, event.idempotencyKey));
   if (existing !== undefined) {
-    if (existing.record.requestDigest === event.requestDigest)
-      return void (turn.reply = { kind: 'build', id: existing.id, existing: true });
+    if (isOf(existing, spec)) return void (turn.reply = { kind: 'build', id: existing.id, existing: true });
     const message = `The idempotency key "${event.idempotencyKey}" belongs to build ${existing.id}, which is another request`;
     return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
   }
@@ -40,6 +40,17 @@ export function submit(turn: Turn, event: Submitted): void {
   turn.reply = { kind: 'build', id, existing: false };
 }
 
+/** Whether a submission like this one made the build. */
+function isOf(build: BuildNode, { steps, ...rest }: BuildSpec): boolean {
+  return (
+    sameValue(build.record.spec, rest) &&
+    sameValue(
+      build.steps.map(({ spec }) => spec),
+      steps,
+    )
+  );
+}
+
 /** What the topology asks of builds; an action of a build tool can say nothing of itself. */
 function checkRules({ builds }: Topology, spec: BuildSpec): Refusal | undefined {
   const broken = isActionSpec(spec) ? undefined : breaksRule(builds, spec);
@@ -52,9 +63,9 @@ function checkRules({ builds }: Topology, spec: BuildSpec): Refusal | undefined 
  */
 function writeBuild(turn: Turn, event: Submitted): void {
   const { steps: specs, ...spec } = event.spec;
-  const { id, idempotencyKey, requestDigest } = event;
+  const { id, idempotencyKey } = event;
   const at = turn.now;
-  const record = { id, spec, stepNames: specs.map((step) => step.name), acceptedAt: at, idempotencyKey, requestDigest };
+  const record = { id, spec, stepNames: specs.map((step) => step.name), acceptedAt: at, idempotencyKey };
   const { steps } = turn.yard.accept(record, specs);
   turn.keep({ kind: 'event', build: id, event: { seq: 1, at, kind: 'build-accepted' } });
   for (const step of steps) turn.keep({ kind: 'step-spec', id: step.id, spec: step.spec });
@@ -67,7 +78,7 @@ function writeBuild(turn: Turn, event: Submitted): void {
     seq += 1;
     turn.keep({ kind: 'event', build: id, event: { seq, at, kind: 'step-ready', step: step.spec.name } });
     turn.put({ kind: 'step', id: step.id, step: { ...step.record, state: { kind: 'resolving' }, readyAt: at, lastEventSeq: seq } });
-    turn.send({ kind: 'resolve', step: step.id });
+    turn.resolving.push(step);
   }
   turn.keep({ kind: 'build', build: record });
   for (const step of steps) if (step.waiting === 0 && step.record.state.kind === 'blocked') turn.yard.index.unblocked.push(step);

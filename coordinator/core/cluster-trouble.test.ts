@@ -58,6 +58,11 @@ describe('the breaker of a cluster', () => {
     expect(why).toMatch(/^cluster a is held back: 8 errors of \d agents in .*: sandbox-error on a\d+: no network; next probe in/);
     expect(stage.scheduler.pools().every(({ name, breaker }) => name === 'b/p' || breaker.kind === 'closed')).toBe(true);
     expect(stage.scheduler.pools().find(({ name }) => name === 'a/p0')?.why).toBe(why);
+    expect(stage.scheduler.tally.clusterBreakersOpened).toBe(1);
+    expect(stage.scheduler.clusters()).toMatchObject([
+      { name: 'a', breaker: { kind: 'open', errors: 8, lastError: expect.stringContaining('no network') } },
+      { name: 'b', breaker: { kind: 'closed', errors: 0 } },
+    ]);
     // What may go elsewhere does.
     stage.submit('b2', [{ name: 's0' }]);
     stage.readyAll();
@@ -73,8 +78,10 @@ describe('the breaker of a cluster', () => {
       steps(12).find(({ name }) => stage.placeOf(`b1/${name}`) !== undefined),
       'one probes',
     );
+    expect(stage.scheduler.clusters()[0]?.breaker.kind).toBe('half-open');
     stage.run(`b1/${probe.name}`);
     stage.advance(1);
+    expect(stage.scheduler.clusters()[0]?.breaker.kind).toBe('closed');
     expect(on(stage, 'a', 'b1', 12)).toBeGreaterThan(1);
   });
 

@@ -36,8 +36,8 @@ export type Event =
       readonly kind: 'build-submitted';
       readonly id: BuildId;
       readonly spec: BuildSpec;
+      /** A repeat of the submission names the same one. */
       readonly idempotencyKey: string;
-      readonly requestDigest: string;
     }
   | { readonly kind: 'build-cancelled'; readonly id: BuildId; readonly by: string; readonly reason: string }
   | { readonly kind: 'step-cancelled'; readonly step: StepId; readonly by: string; readonly reason: string }

@@ -209,7 +209,7 @@ function cacheOf(step: StepNode): readonly string[] {
   if (!step.spec.cacheable) return ['the step is not cacheable'];
   const { state, action } = step.record;
   if (state.kind === 'ended' && state.outcome.kind === 'succeeded' && state.outcome.from === 'cache') return [];
-  if (action === undefined) return [];
+  if (action?.action === undefined) return [];
   return step.cacheNotes !== undefined && step.cacheNotes.length > 0
     ? step.cacheNotes
     : [`no usable result of action ${action.action} was found`];

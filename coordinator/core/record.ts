@@ -10,8 +10,6 @@ export type BuildRecord = {
   readonly stepNames: readonly string[];
   readonly acceptedAt: TimeMs;
   readonly idempotencyKey: string;
-  /** Digest of the request, to tell a repeat from another request under the same key. */
-  readonly requestDigest: string;
 };
 
 /** What a watcher of a build is told. `seq` counts from 1 within the build and has no gaps. */

@@ -3,6 +3,7 @@ import { backoffMs } from '../../base/backoff.ts';
 import type { Resolution } from './event.ts';
 import { follow } from './merge.ts';
 import type { StepNode } from './nodes.ts';
+import type { StepSpec } from './spec.ts';
 import type { ResolvedAction } from './state.ts';
 import { end, queue } from './step-moves.ts';
 import { mergeKeyOf } from './step-index.ts';
@@ -11,6 +12,34 @@ import { rerunProducers } from './unsealed.ts';
 
 /** Waits between two tries to work out an action while the cache cannot be asked. */
 const TRY_AGAIN = { initialMs: 500, maxMs: 15_000 };
+
+/** Steps that are resolved here in one turn: those of a large build go through the shell, which takes turns with other work. */
+const AT_ONCE_MAX = 128;
+
+/** Has the actions of steps worked out: by the shell, but for those that ask for nothing from anywhere. */
+export function resolveSteps(turn: Turn): void {
+  if (turn.resolving.length === 0) return;
+  let left = AT_ONCE_MAX;
+  for (const step of turn.resolving.splice(0)) {
+    if (step.record.state.kind !== 'resolving') continue;
+    if (left === 0 || !standsAlone(step.spec)) turn.send({ kind: 'resolve', step: step.id });
+    else {
+      left -= 1;
+      takeResolution(turn, step, { kind: 'ready', action: ownAction(step.spec) });
+    }
+  }
+}
+
+/** Whether nothing is grafted into its inputs, nothing placed beside them and no result looked up. */
+function standsAlone({ cacheable, needs, dependencyCaches = [] }: StepSpec): boolean {
+  return !cacheable && dependencyCaches.length === 0 && !needs.some((need) => need.outputs);
+}
+
+/** The action of such a step. */
+export function ownAction({ given, inputRoot, inputBytes }: StepSpec): ResolvedAction {
+  const parts = inputBytes > 0 ? [{ root: inputRoot, bytes: inputBytes }] : [];
+  return { ...(given === undefined ? {} : { action: given.action }), inputRoot, inputBytes, parts };
+}
 
 /** The shell has worked out a step's action, or could not. */
 export function takeResolution(turn: Turn, step: StepNode, resolution: Resolution): void {

@@ -70,7 +70,7 @@ function reviveStep(turn: Turn, step: StepNode): void {
   const { state } = step.record;
   for (const { token } of step.record.attempts) turn.sawToken(token);
   if (state.kind === 'blocked' && step.waiting === 0) turn.yard.index.unblocked.push(step);
-  if (state.kind === 'resolving') turn.send({ kind: 'resolve', step: step.id });
+  if (state.kind === 'resolving') turn.resolving.push(step);
   if (state.kind === 'merged') {
     const primary = turn.yard.steps.get(state.into);
     if (primary !== undefined) settleFollowers(turn, primary);

@@ -23,15 +23,20 @@ test('the build record is the last of a submission, and the reply names the buil
 
 test('the same request under the same key is the same build; another one is refused', () => {
   const stage = new Stage();
-  stage.submit('b1', [{ name: 'x' }], { key: 'k', digest: 'one' });
-  expect(stage.submit('b2', [{ name: 'x' }], { key: 'k', digest: 'one' })).toMatchObject({
-    writes: [],
-    reply: { id: buildId('b1'), existing: true },
-  });
-  expect(stage.submit('b2', [{ name: 'y' }], { key: 'k', digest: 'two' }).reply).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+  const one = { key: 'k', name: 'one' };
+  stage.submit('b1', [{ name: 'x' }], one);
+  const repeated = { writes: [], reply: { id: buildId('b1'), existing: true } };
+  expect(stage.submit('b2', [{ name: 'x' }], one)).toMatchObject(repeated);
+  stage.crash();
+  expect(stage.submit('b2', [{ name: 'x' }], one)).toMatchObject(repeated);
+  const refused = { code: 'IDEMPOTENCY_CONFLICT' };
+  expect(stage.submit('b2', [{ name: 'y' }], one).reply).toMatchObject(refused);
+  expect(stage.submit('b2', [{ name: 'x', env: { A: '1' } }], one).reply).toMatchObject(refused);
+  expect(stage.submit('b2', [{ name: 'x' }, { name: 'y' }], one).reply).toMatchObject(refused);
+  expect(stage.submit('b2', [{ name: 'x' }], { ...one, weight: 2 }).reply).toMatchObject(refused);
   // Keys are often the name of a branch or commit: another project or scope cannot be in the way.
   for (const [name, owner] of [['b3', { project: 'q' }] as const, ['b4', { scope: 'main/pr-7' }] as const]) {
-    const { reply } = stage.submit(name, [{ name: 'y' }], { key: 'k', digest: 'two', ...owner });
+    const { reply } = stage.submit(name, [{ name: 'y' }], { ...one, ...owner });
     expect(reply).toMatchObject({ kind: 'build', existing: false });
   }
 });

@@ -13,7 +13,7 @@ import { takeKept } from './leases.ts';
 import { DEFAULT_TIMINGS, LIMITS, type Limits, type Timings } from './limits.ts';
 import type { Outcome } from './outcome.ts';
 import type { LedgerRecord } from './record.ts';
-import { takeResolution } from './resolutions.ts';
+import { resolveSteps, takeResolution } from './resolutions.ts';
 import { forgiveStall, resume } from './resume.ts';
 import { agentOf, disconnect, hear, register } from './sessions.ts';
 import { scaleInOrder, type ScaleInCandidate } from './scale-in.ts';
@@ -26,8 +26,8 @@ import { applyTopology, effectsOf, type TopologyEffects } from './topology.ts';
 import { Turn } from './turn.ts';
 import { takeSealed } from './unsealed.ts';
 import { waitingOf, type Waiting } from './waiting.ts';
-import { agentView, buildView, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
-import type { AgentView, BuildFilter, BuildView, Explanation, LeaseView, PoolView, StepView, YardCounts } from './view.ts';
+import { agentView, buildView, clusterViews, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
+import type { AgentView, BuildFilter, BuildView, ClusterView, Explanation, LeaseView, PoolView, StepView, YardCounts } from './view.ts';
 import { keyOf, Yard } from './yard.ts';
 
 export type SchedulerOptions = {
@@ -45,8 +45,8 @@ export type SchedulerOptions = {
  * The whole of scheduling as a value machine: an event and the time in, `{writes, sends, wakeAt}` out. No clock, I/O,
  * logging or randomness of its own; the same events at the same times give the same outcomes.
  *
- * Each application rings what is due, handles the event, settles what follows from steps that ended, then hands free room
- * to queued steps. All durable state changes through `Yard.evolve`, here and in `restore`.
+ * Each application rings what is due, handles the event, settles what follows from steps that ended, sees to steps that are
+ * to be resolved, then hands free room to queued steps. All durable state changes through `Yard.evolve`, here and in `restore`.
  */
 export class Scheduler {
   readonly #yard: Yard;
@@ -67,6 +67,7 @@ export class Scheduler {
     this.#ringDue();
     this.#on(event);
     settle(turn);
+    resolveSteps(turn);
     dispatch(turn);
     return turn.finish();
   }
@@ -88,6 +89,7 @@ export class Scheduler {
     resume(turn);
     settle(turn);
     this.#ringDue();
+    resolveSteps(turn);
     dispatch(turn);
     return turn.finish();
   }
@@ -147,6 +149,11 @@ export class Scheduler {
   /** Pools with agents, by name. */
   pools(): readonly PoolView[] {
     return poolViews(this.#yard, this.#turn.now);
+  }
+
+  /** Clusters with agents, and those whose breaker is open; by name. */
+  clusters(): readonly ClusterView[] {
+    return clusterViews(this.#yard);
   }
 
   /** What a pool of such agents is wanted for. */

@@ -22,8 +22,8 @@ export type Lease = {
 
 /** What a step became once its inputs were known: a REAPI Action. */
 export type ResolvedAction = {
-  /** Digest of the Action: the cache key within a scope. */
-  readonly action: Digest;
+  /** Digest of the Action: the cache key within a scope. Absent where nobody looks for it there: the step is not cacheable. */
+  readonly action?: Digest;
   /** Root of the whole input tree: the step's own inputs and the outputs that it needs. */
   readonly inputRoot: Digest;
   readonly inputBytes: number;

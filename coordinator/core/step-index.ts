@@ -246,7 +246,7 @@ function remembers(attempts: StepRecord['attempts'], token: LeaseToken): boolean
  * nobody.
  */
 export function mergeKeyOf(step: StepNode, action: ResolvedAction | undefined): string | undefined {
-  if (action === undefined || !step.spec.cacheable || step.spec.sideEffects || step.spec.given?.lookUp === false) return undefined;
+  if (action?.action === undefined || !step.spec.cacheable || step.spec.sideEffects || step.spec.given?.lookUp === false) return undefined;
   const { project, scope, zoneCeiling } = step.build.record.spec;
   // The resources are no part of the action, but of the lease that a follower may have to take over.
   return `${project}\n${scope}\n${zoneCeiling}\n${step.spec.zone}\n${resourcesKey(step.spec.resources)}\n${action.action}`;

@@ -33,7 +33,7 @@ export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
   step.resolveTries = 0;
   step.unresolvedSince = undefined;
   step.resolveAt = undefined;
-  turn.send({ kind: 'resolve', step: step.id });
+  turn.resolving.push(step);
 }
 
 /** It waits for an agent, not before `notBefore`. */

@@ -77,7 +77,7 @@ function ringState(turn: Turn, step: StepNode): void {
     case 'resolving':
       if (step.resolveAt === undefined || turn.now < step.resolveAt) return;
       step.resolveAt = undefined;
-      return turn.send({ kind: 'resolve', step: step.id });
+      return void turn.resolving.push(step);
     case 'queued':
       if (step.delayed && turn.now >= (state.notBefore ?? 0)) {
         step.delayed = false;

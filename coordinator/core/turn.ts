@@ -21,6 +21,8 @@ export class Turn {
   reply: Reply | undefined;
   /** Steps that have ended in this turn and whose dependents and followers have not been told. */
   readonly ended: StepNode[] = [];
+  /** Steps whose action is to be worked out. */
+  readonly resolving: StepNode[] = [];
   readonly #nonce: string;
   #tokens = 0;
   #number = 0;

@@ -25,7 +25,7 @@ export function publishResult(turn: Turn, step: StepNode): void {
   const { state, action, kept } = step.record;
   if (state.kind !== 'ended' || state.outcome.kind !== 'succeeded' || state.outcome.from !== 'run') return;
   const { result } = state.outcome;
-  if (step.spec.cacheable && action !== undefined && result.exitCode === 0) {
+  if (step.spec.cacheable && action?.action !== undefined && result.exitCode === 0) {
     turn.send({ kind: 'publish', step: step.id, action: action.action, result });
   }
   const saves = savesOf(kept);

@@ -80,7 +80,7 @@ function stepToProto(view: StepView): Step {
     endedAtMs: state.kind === 'ended' ? state.at : 0,
     needs: spec.needs.map((need) => need.step),
     critical: spec.critical,
-    action: record.action === undefined ? null : digestToProto(record.action.action),
+    action: record.action?.action === undefined ? null : digestToProto(record.action.action),
     mergedInto: state.kind === 'merged' ? state.into : '',
     missingOutputs: [...missingOutputs(view)],
     dependencyCaches: dependencyCachesToProto(view),

@@ -9,8 +9,8 @@ import type { BuildSpec, StepSpec } from '../core/spec.ts';
 import { bad, brief, durationField, labelsField, textField } from './fields.ts';
 import { stepSpecFromProto } from './step-spec.ts';
 
-/** A build as the core takes it, with what tells a repeat of the request from another one. */
-export type Submission = { readonly spec: BuildSpec; readonly idempotencyKey: string; readonly requestDigest: string };
+/** A build as the core takes it. */
+export type Submission = { readonly spec: BuildSpec; readonly idempotencyKey: string };
 
 const WEIGHT_MIN = 0.01;
 const WEIGHT_MAX = 100;
@@ -43,8 +43,7 @@ export function submissionFromProto(request: SubmitBuildRequest__Output, caller:
     steps: steps.map((step, index) => withinFloor(floorOf, place, stepSpecFromProto(step, `steps[${index}]`, zoneCeiling))),
   };
   refuseRepeatedNames(spec);
-  const idempotencyKey = textField(request.idempotencyKey, 'idempotency_key', 1, 128);
-  return { spec, idempotencyKey, requestDigest: hashOf(digestOf(Buffer.from(JSON.stringify(spec)))) };
+  return { spec, idempotencyKey: textField(request.idempotencyKey, 'idempotency_key', 1, 128) };
 }
 
 /** Where the build belongs: at the caller's own place or below. Nothing that a request says leads up or sideways. */

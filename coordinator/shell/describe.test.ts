@@ -13,7 +13,7 @@ test('what many steps between have used is consumed once', () => {
   const steps = [step('lib', true, []), step('a', false, ['lib']), step('b', false, ['lib', 'a']), step('app', true, ['a', 'b', 'lib'])];
   const owner = { name: 'b1', project: 'p', scope: 'main', submittedBy: 'someone' };
   const spec = { ...owner, zoneCeiling: 'production', labels: {}, weight: 1, timeoutMs: undefined, failFast: false, steps } as const;
-  stage.apply({ kind: 'build-submitted', id: buildId('b1'), spec, idempotencyKey: 'b1', requestDigest: 'b1' });
+  stage.apply({ kind: 'build-submitted', id: buildId('b1'), spec, idempotencyKey: 'b1' });
   for (const { name } of steps) {
     stage.ready(`b1/${name}`, name);
     stage.run(`b1/${name}`);

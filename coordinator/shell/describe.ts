@@ -8,7 +8,7 @@ import { instanceNameOf } from './instance-name.ts';
 import { NO_PROVENANCE, type Consumed } from '../../cache/entries/entry-store.ts';
 import type { Keepable } from './dependency-keeper.ts';
 import type { DependencyPlace } from './dependency-lookup.ts';
-import { isWhole, type BuildCache, type NeededOutputs, type Resolvable } from './resolver.ts';
+import { encodedAction, isWhole, type BuildCache, type NeededOutputs, type Resolvable } from './resolver.ts';
 import type { FullOffer, OfferedDependency } from './sessions.ts';
 
 /** The instance name under which a build's blobs and results are kept; undefined where the build has gone. */
@@ -129,7 +129,8 @@ export function consumedBy(core: CoreView, view: StepView, scope: string): reado
       if (action === undefined || seen.has(needed.id)) continue;
       seen.add(needed.id);
       const build = attempts.length > 0 ? buildOf(needed.id) : '';
-      consumed.push({ kind: 'action', scope, key: action.action, build, agent: result.agent });
+      const key = action.action ?? encodedAction(needed.spec, action.inputRoot).action;
+      consumed.push({ kind: 'action', scope, key, build, agent: result.agent });
       if (!needed.spec.cacheable) left.push(needed);
     }
   }

@@ -131,7 +131,8 @@ test('after a miss the action and its input tree are in the store, and the miss 
     cache: cacheOn(store),
   });
   if (resolution.kind !== 'ready') throw new Error(resolution.kind);
-  expect(await store.findMissing([resolution.action.action, resolution.action.inputRoot], never)).toEqual([]);
+  const { action, inputRoot } = resolution.action;
+  expect(await store.findMissing([present(action, 'it is looked up'), inputRoot], never)).toEqual([]);
   expect(resolution.cache?.join()).toContain('main/pr-7, main');
 });
 
@@ -144,7 +145,7 @@ test('dependency caches are looked up after a miss: what is found goes with the 
   const cacheOf = (key: string) => ({ name: 'npm', paths: ['.npm'], key, parts: [], fallback: ['k'], pulls: true, pushes: true });
   const withKey = async (key: string, entries: DependencyPlace['entries']) => {
     const { resolution } = await resolve({
-      spec: specOf({ dependencyCaches: [cacheOf(key)] }),
+      spec: specOf({ cacheable: true, dependencyCaches: [cacheOf(key)] }),
       dependencies: { entries, project: 'shop', scope: 'main/pr-7', zone: 'untrusted' },
     });
     if (resolution.kind !== 'ready') throw new Error(resolution.kind);

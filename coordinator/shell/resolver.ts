@@ -17,6 +17,7 @@ import { graftOutputs } from '../../cache/tree/graft.ts';
 import type { DependencyLookup } from '../core/dependency.ts';
 import type { Event, Resolution } from '../core/event.ts';
 import type { StepId } from '../core/ids.ts';
+import { ownAction } from '../core/resolutions.ts';
 import type { StepSpec } from '../core/spec.ts';
 import type { ResolvedAction } from '../core/state.ts';
 import { saltOf } from './dependency-key.ts';
@@ -83,7 +84,7 @@ export function openResolver(options: ResolverOptions): Resolver {
     const batch = local.slice(0, LOCAL_BATCH);
     local = local.slice(LOCAL_BATCH);
     if (local.length > 0 && !closing.signal.aborted) turn = setImmediate(runLocal);
-    for (const { step, resolvable } of batch) answer(step, { kind: 'ready', action: ungrafted(resolvable.spec) });
+    for (const { step, resolvable } of batch) answer(step, { kind: 'ready', action: ownAction(resolvable.spec) });
   };
   const runRemote = async (step: StepId, resolvable: Resolvable): Promise<void> => {
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(options.deadlineMs)]);
@@ -149,12 +150,13 @@ async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise
   if ('lost' in grafted) return { kind: 'inputs-lost', ...grafted.lost };
   const parts = [{ root: spec.inputRoot, bytes: spec.inputBytes }, ...resolvable.needed.flatMap((needed) => partsOf(needed.result))];
   const inputBytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  const { action, blobs } = encodedAction(spec, grafted.root);
-  const resolved: ResolvedAction = { action, inputRoot: grafted.root, inputBytes, parts: parts.filter((part) => part.bytes > 0) };
+  const inputs: ResolvedAction = { inputRoot: grafted.root, inputBytes, parts: parts.filter((part) => part.bytes > 0) };
   if (!spec.cacheable) {
     await putAll(grafted.added, cache.store, signal);
-    return { kind: 'ready', action: await withDependencies(resolved, resolvable, signal) };
+    return { kind: 'ready', action: await withDependencies({ ...ownAction(spec), ...inputs }, resolvable, signal) };
   }
+  const { action, blobs } = encodedAction(spec, grafted.root);
+  const resolved: ResolvedAction = { action, ...inputs };
   const result = spec.given?.lookUp === false ? undefined : await cache.actions.get(action, signal);
   if (result !== undefined && result.exitCode === 0) return { kind: 'hit', action: resolved, result };
   await putAll(new Map([...grafted.added, ...blobs]), cache.store, signal);
@@ -170,7 +172,7 @@ async function resolveStep(resolvable: Resolvable, signal: AbortSignal): Promise
 }
 
 /** The step's action, and the blobs of it that the store may lack: a caller that brings its action has stored it. */
-function encodedAction(spec: StepSpec, inputRoot: Digest): Pick<EncodedAction, 'action' | 'blobs'> {
+export function encodedAction(spec: StepSpec, inputRoot: Digest): Pick<EncodedAction, 'action' | 'blobs'> {
   if (spec.given !== undefined) return { action: spec.given.action, blobs: new Map() };
   return actionOf({ ...spec, salt: saltOf(spec), inputRoot });
 }
@@ -190,12 +192,6 @@ async function withDependencies(action: ResolvedAction, { spec, dependencies }: 
 
 function treesOf({ found }: DependencyLookup) {
   return found.kind === 'exact' || found.kind === 'fallback' ? found.trees : [];
-}
-
-/** The action of a step that nothing is grafted into and nothing looked up for: it needs no store. */
-function ungrafted(spec: StepSpec): ResolvedAction {
-  const parts = spec.inputBytes > 0 ? [{ root: spec.inputRoot, bytes: spec.inputBytes }] : [];
-  return { action: spec.given?.action ?? actionOf(spec).action, inputRoot: spec.inputRoot, inputBytes: spec.inputBytes, parts };
 }
 
 type Grafted = { readonly root: Digest; readonly added: ReadonlyMap<Digest, Uint8Array> };

@@ -51,7 +51,7 @@ async function openRig(bounds: Partial<Pick<RetentionOptions, 'keepMs' | 'keepCo
     const owner = { project: 'p', scope: 'main', zoneCeiling: 'trusted', submittedBy: 'me' } as const;
     const names = Array.from({ length: steps }, (_, index) => ({ ...PLAIN_STEP, name: `s-${index}`, cacheable: false }));
     const spec = { ...owner, name: key, labels: {}, weight: 1, timeoutMs: undefined, failFast: false, steps: names };
-    await driver.submit({ kind: 'build-submitted', id, spec, idempotencyKey: key, requestDigest: key });
+    await driver.submit({ kind: 'build-submitted', id, spec, idempotencyKey: key });
     if (end) await driver.submit({ kind: 'build-cancelled', id, by: 'me', reason: 'done' });
     time += 1_000;
     return id;

@@ -24,7 +24,6 @@ const record = (build: BuildId): LedgerRecord => ({
     stepNames: [],
     acceptedAt: 1,
     idempotencyKey: 'k',
-    requestDigest: 'd',
   },
 });
 

@@ -167,7 +167,7 @@ function submission(index: number, count: number): Extract<Event, { kind: 'build
     failFast: false,
     steps: Array.from({ length: count }, (_, step) => stepSpec(step)),
   };
-  return { kind: 'build-submitted', id, spec, idempotencyKey: id, requestDigest: id };
+  return { kind: 'build-submitted', id, spec, idempotencyKey: id };
 }
 
 function stepSpec(index: number): StepSpec {

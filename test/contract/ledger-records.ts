@@ -31,7 +31,7 @@ export function buildRecord(id: BuildId, stepNames: readonly string[], name = 'n
     timeoutMs: undefined,
     failFast: false,
   } as const;
-  return { kind: 'build', build: { id, spec, stepNames, acceptedAt: 1_000, idempotencyKey: `key of ${id}`, requestDigest: 'r' } };
+  return { kind: 'build', build: { id, spec, stepNames, acceptedAt: 1_000, idempotencyKey: `key of ${id}` } };
 }
 
 export function specRecord(id: StepId, name: string, command: readonly string[] = ['true']): LedgerRecord {

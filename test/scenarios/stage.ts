@@ -32,7 +32,7 @@ export type AgentSketch = {
   readonly draining?: boolean;
 };
 
-export type BuildSketch = Partial<Omit<BuildSpec, 'steps'>> & { readonly key?: string; readonly digest?: string };
+export type BuildSketch = Partial<Omit<BuildSpec, 'steps'>> & { readonly key?: string };
 
 const NONCES = ['a', 'b', 'c', 'd', 'e', 'f'];
 
@@ -76,7 +76,7 @@ export class Stage {
   }
 
   submit(name: string, steps: readonly StepSketch[], build: BuildSketch = {}): Outcome {
-    const { key = name, digest = `digest of ${name}`, ...rest } = build;
+    const { key = name, ...rest } = build;
     const spec: BuildSpec = {
       name,
       project: 'p',
@@ -90,7 +90,7 @@ export class Stage {
       ...rest,
       steps: steps.map(stepOf),
     };
-    return this.apply({ kind: 'build-submitted', id: buildId(name), spec, idempotencyKey: key, requestDigest: digest });
+    return this.apply({ kind: 'build-submitted', id: buildId(name), spec, idempotencyKey: key });
   }
 
   agent(name: string, sketch: AgentSketch = {}): Outcome {

@@ -60,7 +60,7 @@ export class Client {
     const id = present(parseBuildId(`b-${String(this.#ids).padStart(26, '0')}`), 'a build id');
     this.#options.named(id, plan);
     const { spec, idempotencyKey } = plan;
-    this.#call({ kind: 'build-submitted', id, spec, idempotencyKey, requestDigest: idempotencyKey }, (reply) => {
+    this.#call({ kind: 'build-submitted', id, spec, idempotencyKey }, (reply) => {
       if (reply?.kind !== 'build') {
         if (reply?.kind === 'refused' && reply.code !== 'LIMIT_EXCEEDED') {
           this.#options.failed(new Violation('admission', `a good build was refused: ${reply.message}`));
@@ -82,7 +82,7 @@ export class Client {
     const id = present(parseBuildId(`b-${String(this.#ids).padStart(26, '0')}`), 'a build id');
     this.#options.named(id, plan);
     const { spec, idempotencyKey } = plan;
-    this.#call({ kind: 'build-submitted', id, spec, idempotencyKey, requestDigest: idempotencyKey }, (reply) => {
+    this.#call({ kind: 'build-submitted', id, spec, idempotencyKey }, (reply) => {
       const gone = this.#options.durable().forgotten.has(known) || !this.#options.durable().builds.has(known);
       if (reply?.kind === 'build' && reply.id !== known && !gone) {
         this.#options.failed(new Violation('idempotency', `${idempotencyKey} is ${known} and ${reply.id}`));

@@ -3,7 +3,7 @@ import { isCode, isTest, withoutComments, type Check } from './source.ts';
 
 /** Files of base/ that are pure: no I/O, no clock, no process. */
 const PURE_BASE =
-  /^base\/(assert|prng|backoff|selector|labels|resources|zone|failure|fault|clock|caller|sandbox-trait|quantity|suggest|glob)\.ts$/;
+  /^base\/(assert|prng|backoff|selector|labels|resources|zone|failure|fault|clock|caller|sandbox-trait|quantity|suggest|glob|same)\.ts$/;
 
 /** What the action cache keeps and digests: values that the whole house shares. */
 const CACHE_VALUES = /^cache\/(digest|action\/result)\.ts$/;

@@ -1,4 +1,3 @@
-import { hashOf } from '../../../cache/digest.ts';
 import { accessOf, requireUploads } from '../../../cache/rpc/access.ts';
 import { checkDigestFunction } from '../../../cache/rpc/service.ts';
 import { digestFromProto } from '../../../proto/convert.ts';
@@ -74,8 +73,7 @@ async function* execute(
 
 async function submit({ driver, env }: Watching, id: BuildId, spec: ReturnType<typeof buildOfAction>): Promise<void> {
   const [action] = spec.steps.flatMap(({ given }) => given?.action ?? []);
-  const requestDigest = action === undefined ? '' : hashOf(action);
-  const reply = await confirmed(driver, () => driver.submit({ kind: 'build-submitted', id, spec, idempotencyKey: id, requestDigest }));
+  const reply = await confirmed(driver, () => driver.submit({ kind: 'build-submitted', id, spec, idempotencyKey: id }));
   if (reply.kind === 'refused') {
     const { field, retryAfterMs } = reply;
     throw new Fault(reply.code, reply.message, {

@@ -35,10 +35,10 @@ export const sharing: CheckerFactory = ({ durable, stepPlan, buildPlan }) => {
       if (state.outcome.from === 'run') return;
       if (!spec.cacheable || spec.sideEffects)
         throw new Violation('sharing', `${id} may not be cached and took a result from the ${state.outcome.from}`);
-      if (!ranFor.has(keyOf(id, action.action))) {
+      if (!ranFor.has(keyOf(id, action.action ?? ''))) {
         throw new Violation(
           'sharing',
-          `${id} took a result from the ${state.outcome.from} that nobody made in ${keyOf(id, action.action)}`,
+          `${id} took a result from the ${state.outcome.from} that nobody made in ${keyOf(id, action.action ?? '')}`,
         );
       }
     },
