@@ -56,6 +56,14 @@ export const ALERTS: readonly Alert[] = [
     meaning: 'Agents of the pool err one after the other: `switchyard agents` has the newest error.',
   },
   {
+    name: 'Cluster held back',
+    severity: 'page',
+    expression: 'switchyard_cluster_breaker_state{state="open"} == 1',
+    lasts: '1m',
+    meaning:
+      'Several pools of the cluster err one after the other, and nothing goes there: its network, its image or its cache. `switchyard agents` has the newest errors.',
+  },
+  {
     name: 'Agents held back',
     severity: 'ticket',
     expression: 'switchyard_agent_breakers{state="open"} > 0',

@@ -47,7 +47,7 @@ function isTooMuch({ yard: { limits } }: Turn, pool: PoolNode): boolean {
 
 function open(turn: Turn, pool: PoolNode): void {
   const until = turn.now + openTimeMs(turn, pool.trips, OPEN);
-  if (pool.breaker.kind === 'closed' && pool.scope === 'pool') turn.yard.tally.poolBreakersOpened += 1;
+  if (pool.breaker.kind === 'closed') turn.yard.tally[pool.scope === 'pool' ? 'poolBreakersOpened' : 'clusterBreakersOpened'] += 1;
   pool.trips += 1;
   pool.probe = undefined;
   pool.breaker = { kind: 'open', until };

@@ -5,7 +5,7 @@ import type { AgentNode, BreakerState, BuildNode, PoolNode, StepNode } from './n
 import { budgetLeft } from './retry.ts';
 import { isAction } from './spec.ts';
 import { leaseOf } from './step-record.ts';
-import type { AgentView, BreakerPicture, BuildFilter, BuildView, LeaseView, PoolView, YardCounts } from './view.ts';
+import type { AgentView, BreakerPicture, BuildFilter, BuildView, ClusterView, LeaseView, PoolView, YardCounts } from './view.ts';
 import { poolText, whyKept } from './why-kept.ts';
 import type { Yard } from './yard.ts';
 
@@ -137,6 +137,15 @@ function poolView(yard: Yard, pool: PoolNode, now: TimeMs): PoolView {
     why: whyHeld(pool, now),
     retriesLeft: Math.floor(budgetLeft(pool.retries, poolRetryBurst, poolRetryPerSecond, now)),
   };
+}
+
+/** Clusters by name. */
+export function clusterViews(yard: Yard): readonly ClusterView[] {
+  const clusters = [...yard.fleet.clusters.values()].toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  return clusters.map(({ name, breaker, errorCount, errorsSince, lastError }) => ({
+    name,
+    breaker: breakerView(breaker, errorCount, errorsSince, lastError),
+  }));
 }
 
 /** The pool's own breaker, or that of its cluster. */

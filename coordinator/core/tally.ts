@@ -29,6 +29,7 @@ export type Tally = {
   /** Openings of breakers. */
   agentBreakersOpened: number;
   poolBreakersOpened: number;
+  clusterBreakersOpened: number;
   /** Times that a step's action could not be worked out because the cache could not be asked. */
   cacheUnavailable: number;
   /** Steps that ended while what they left was staged only; and runs of steps because what they left was gone. */
@@ -53,6 +54,7 @@ export function newTally(): Tally {
     quarantined: 0,
     agentBreakersOpened: 0,
     poolBreakersOpened: 0,
+    clusterBreakersOpened: 0,
     cacheUnavailable: 0,
     unsealed: 0,
     reruns: 0,

@@ -92,6 +92,9 @@ export type PoolView = {
   readonly retriesLeft: number;
 };
 
+/** The agents of one cluster together. */
+export type ClusterView = { readonly name: string; readonly breaker: BreakerPicture };
+
 /** Numbers about everything, for metrics. */
 export type YardCounts = {
   readonly steps: Readonly<Record<StepRecord['state']['kind'], number>>;

@@ -6,6 +6,8 @@ import type { Shell } from '../shell/shell.ts';
 const QUEUES_MAX = 10;
 /** Pools that get lines of their own, by name; a yard with more has its numbers in `switchyard agents`. */
 const POOLS_MAX = 50;
+/** The same of clusters. */
+const CLUSTERS_MAX = 50;
 const KINDS = ['closed', 'half-open', 'open'] as const;
 
 type ShellOf = () => Shell | undefined;
@@ -15,6 +17,7 @@ export function schedulerMetrics(metrics: Metrics, shell: ShellOf): void {
   stepMetrics(metrics, shell);
   agentMetrics(metrics, shell);
   poolMetrics(metrics, shell);
+  clusterMetrics(metrics, shell);
   tallyMetrics(metrics, shell);
 }
 
@@ -160,6 +163,23 @@ function poolMetrics(metrics: Metrics, shell: ShellOf): void {
   });
 }
 
+function clusterMetrics(metrics: Metrics, shell: ShellOf): void {
+  metrics.read({
+    name: 'switchyard_cluster_breaker_state',
+    help: "State of each cluster's breaker, as for dependencies. Open: several pools of the cluster erred one after the other, nothing goes there.",
+    kind: 'gauge',
+    labels: ['cluster', 'state'],
+    values: led(shell, ({ core }) =>
+      core
+        .clusters()
+        .slice(0, CLUSTERS_MAX)
+        .flatMap(({ name, breaker }) =>
+          KINDS.map((state): Reading<'cluster' | 'state'> => ({ value: breaker.kind === state ? 1 : 0, labels: { cluster: name, state } })),
+        ),
+    ),
+  });
+}
+
 function labelled<L extends string>(value: number, labels: LabelValues<L>): Reading<L> {
   return { value, labels };
 }
@@ -189,6 +209,7 @@ const SUMS: Readonly<Record<Sum, { readonly name: string; readonly help: string 
   quarantined: { name: 'switchyard_steps_quarantined_total', help: 'Steps that were given up because their attempts took agents down.' },
   agentBreakersOpened: { name: 'switchyard_agent_breakers_opened_total', help: 'Times that the breaker of an agent opened.' },
   poolBreakersOpened: { name: 'switchyard_pool_breakers_opened_total', help: 'Times that the breaker of a pool opened.' },
+  clusterBreakersOpened: { name: 'switchyard_cluster_breakers_opened_total', help: 'Times that the breaker of a cluster opened.' },
   cacheUnavailable: {
     name: 'switchyard_steps_not_resolved_total',
     help: 'Times that the inputs of a step could not be put together because the store did not answer; it is tried again.',

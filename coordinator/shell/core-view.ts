@@ -8,7 +8,18 @@ import type { TopologyEffects } from '../core/topology.ts';
 import type { Topology } from '../../topology/model.ts';
 import type { Tally } from '../core/tally.ts';
 import type { Waiting } from '../core/waiting.ts';
-import type { AgentView, BuildFilter, BuildView, Explanation, HoldView, LeaseView, PoolView, StepView, YardCounts } from '../core/view.ts';
+import type {
+  AgentView,
+  BuildFilter,
+  BuildView,
+  ClusterView,
+  Explanation,
+  HoldView,
+  LeaseView,
+  PoolView,
+  StepView,
+  YardCounts,
+} from '../core/view.ts';
 
 /** What the scheduler shows of itself; it may be ahead of what is durable until the driver has settled. */
 export interface CoreView {
@@ -30,6 +41,8 @@ export interface CoreView {
   explain(step: StepId, now: TimeMs): Explanation | undefined;
   /** Pools with agents, by name. */
   pools(): readonly PoolView[];
+  /** Clusters with agents, and those whose breaker is open; by name. */
+  clusters(): readonly ClusterView[];
   /** What a pool of such agents is wanted for. */
   demandOf(shape: PoolShape): PoolDemand;
   /** Agents of the pool `<cluster>/<pool>` that serve, in the order in which to do without them. */

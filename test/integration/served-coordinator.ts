@@ -31,6 +31,7 @@ export const IDENTITIES = {
   stranger: caller('stranger', { project: 'other', role: 'admin' }),
   fork: caller('fork', { scope: 'main/pr-7', zoneCeiling: 'untrusted' }),
   agent: { kind: 'agent', name: 'agent', cluster: 'c1', pool: 'edge', zone: 'trusted' },
+  centralAgent: { kind: 'agent', name: 'central-agent', cluster: 'c1', pool: 'central', zone: 'trusted' },
   forkAgent: { kind: 'agent', name: 'fork-agent', cluster: 'c1', pool: 'edge', zone: 'untrusted' },
   service: { kind: 'service', name: 'service' },
 } as const satisfies Record<string, Identity>;
