@@ -133,7 +133,8 @@ export function parseAgentConfig(env: Environment, argv: readonly string[]): Age
   const [problem] = [
     ...enrolProblems(options),
     ...(enrols ? [] : dialTlsProblems(options, { '--coordinator': coordinator })), // the token says how the coordinator is known
-    ...serveTlsProblems({ ...options, zoneCa: [] }, { '--metrics-listen': options.metricsListen }),
+    // An agent that enrols has a certificate by then, and shows it there.
+    ...serveTlsProblems({ ...options, zoneCa: [], callerCa: [] }, enrols ? {} : { '--metrics-listen': options.metricsListen }),
   ];
   if (problem !== undefined) throw new Fault('CONFIG_INVALID', problem);
   return {

@@ -9,6 +9,7 @@ import type { Environment } from '../base/options.ts';
 import { prngFrom } from '../base/prng.ts';
 import { Secret } from '../base/secret.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
+import { withoutAuthorities } from '../base/tls-source.ts';
 import { ByteBudget } from '../cache/byte-budget.ts';
 import { openDirectFetcher, type DirectFetcher } from '../cache/direct/fetcher.ts';
 import { openDataPlane, type MovableDataPlane } from '../cache/rpc/client.ts';
@@ -117,7 +118,7 @@ export async function startAgent(
     }),
   );
   watchNumbers(config, { measured, spool, breaker, tier, direct });
-  await serveNumbers(config, measured, session, stack, env);
+  await serveNumbers(config, link, measured, session, stack, env);
   const parts = stack.move();
   return { id: config.id, session, sandbox, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
@@ -220,9 +221,19 @@ function watchNumbers(config: AgentConfig, { measured, spool, breaker, tier, dir
   });
 }
 
-async function serveNumbers(config: AgentConfig, measured: AgentMetrics, session: Session, stack: AsyncDisposableStack, env: Env) {
+/** Over TLS by the certificate of the options, or by the one that the agent enrolled for. */
+async function serveNumbers(
+  config: AgentConfig,
+  link: Link,
+  measured: AgentMetrics,
+  session: Session,
+  stack: AsyncDisposableStack,
+  env: Env,
+) {
   if (config.metricsListen === undefined) return;
-  const tls = stack.use(openServeTls({ ...config, zoneCa: [] }, env.log));
+  const tls = enrols(config)
+    ? link.tls && { source: withoutAuthorities(link.tls.source) }
+    : stack.use(openServeTls({ ...config, zoneCa: [], callerCa: [] }, env.log));
   stack.use(await serveAgentHealth({ listen: config.metricsListen, tls }, measured, session, env));
 }
 
@@ -236,7 +247,7 @@ async function linkOf(
   env: Env,
 ): Promise<Link> {
   const { coordinator: address, enroll, enrollFile, tlsServerName: serverName, tlsCa } = config;
-  if (enroll === undefined && enrollFile === undefined) {
+  if (!enrols(config)) {
     const source = stack.use(openDialTls(config, env.log));
     return { address, token: tokenOf(config), tls: source && { source, serverName } };
   }
@@ -252,6 +263,10 @@ async function linkOf(
   };
   const { source } = stack.use(await keepCertificate(kept, early));
   return { address, token: undefined, tls: { source, serverName } };
+}
+
+function enrols({ enroll, enrollFile }: AgentConfig): boolean {
+  return enroll !== undefined || enrollFile !== undefined;
 }
 
 function tokenOf(config: AgentConfig): Secret | undefined {

@@ -71,6 +71,12 @@ export function exchangeableTls(first: TlsMaterial): TlsSource & { exchange(next
   };
 }
 
+/** What a server shows of the source that asks no client for a certificate. */
+export function withoutAuthorities(source: TlsSource): TlsSource {
+  const own = (material: TlsMaterial): TlsMaterial => ({ ...material, ca: undefined });
+  return { current: () => own(source.current()), onChange: (run) => source.onChange((material) => run(own(material))) };
+}
+
 /** The first name or address that a certificate is for, as others may dial it. @throws {Fault} CONFIG_INVALID where it has none */
 export function hostNamed(cert: Buffer): string {
   const names = new X509Certificate(cert).subjectAltName ?? '';

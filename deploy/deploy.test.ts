@@ -2,67 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { parseAgentConfig } from '../agent/config.ts';
 import { present } from '../base/assert.ts';
 import { parseCoordinatorConfig } from '../coordinator/config.ts';
 import { triggerFrom } from '../coordinator/rpc/scaler/trigger.ts';
 import { needs } from '../test/fixtures/host.ts';
+import { environmentOf, podsOf, render, type Rendered } from '../test/fixtures/rendered.ts';
 import { ROOT } from '../test/fixtures/root.ts';
 import { tempDir } from '../test/fixtures/temp-dir.ts';
 
 const OVERLAYS = readdirSync(join(ROOT, 'deploy/overlays'));
-
-type Variable = { readonly name: string; readonly value?: string };
-type Container = {
-  readonly name: string;
-  readonly image: string;
-  readonly args: readonly string[];
-  readonly env: readonly Variable[];
-  readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
-  readonly resources: Readonly<Record<'requests' | 'limits', Readonly<Record<string, string>> | undefined>>;
-  readonly livenessProbe?: object;
-  readonly readinessProbe?: object;
-  readonly securityContext: Readonly<Record<string, unknown>>;
-};
-type PodSpec = {
-  readonly automountServiceAccountToken?: boolean;
-  readonly terminationGracePeriodSeconds: number;
-  readonly hostUsers?: boolean;
-  readonly securityContext: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: { readonly type: string } };
-  readonly containers: readonly Container[];
-  readonly volumes: readonly { readonly name: string; readonly hostPath?: object; readonly projected?: object }[];
-  readonly hostNetwork?: boolean;
-  readonly hostPID?: boolean;
-};
-/** What is read of an object; the compiler checks all of it. */
-type Rendered = {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
-  readonly spec?: {
-    readonly template?: {
-      readonly metadata: { readonly labels: Readonly<Record<string, string>>; readonly annotations?: Readonly<Record<string, string>> };
-      readonly spec: PodSpec;
-    };
-    readonly replicas?: number;
-    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
-    readonly podSelector?: { readonly matchLabels?: Readonly<Record<string, string>> };
-    readonly policyTypes?: readonly string[];
-    readonly scaleTargetRef?: { readonly name: string };
-    readonly triggers?: readonly {
-      readonly metadata: Readonly<Record<string, string>>;
-      readonly authenticationRef?: { readonly name: string };
-    }[];
-    readonly secretTargetRef?: readonly { readonly parameter: string }[];
-  };
-  readonly data?: Readonly<Record<string, string>>;
-};
-
-function render(directory: string): readonly Rendered[] {
-  const text = execFileSync('kubectl', ['kustomize', directory], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  return parseAllDocuments(text).map((document) => document.toJS() as Rendered); // the compiler says whether it is
-}
 
 /** Where kubernetes-types has the types of a group, by apiVersion. */
 const TYPES: Readonly<Record<string, string>> = {
@@ -109,21 +58,6 @@ async function compile(objects: readonly Rendered[]): Promise<string> {
   }
 }
 
-const podsOf = (objects: readonly Rendered[]) => objects.filter((object) => object.spec?.template !== undefined);
-
-/** What a container's process finds in its environment, as Kubernetes puts it together. */
-function environmentOf(container: Container, objects: readonly Rendered[]): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const { configMapRef } of container.envFrom ?? []) {
-    const map = objects.find((object) => object.kind === 'ConfigMap' && object.metadata.name === configMapRef?.name);
-    if (configMapRef !== undefined) Object.assign(environment, present(map?.data, `the ConfigMap ${configMapRef.name}`));
-  }
-  for (const { name, value = 'of-the-pod' } of container.env) {
-    environment[name] = value.replaceAll(/\$\(([A-Z_]+)\)/g, (_, known: string) => present(environment[known], known));
-  }
-  return environment;
-}
-
 /** The rules of the restricted profile that a pod breaks (Pod Security Standards), and ours. */
 function faultsOf({ kind, metadata, spec }: Rendered): readonly string[] {
   const template = present(spec?.template, 'a pod');
@@ -145,10 +79,7 @@ function faultsOf({ kind, metadata, spec }: Rendered): readonly string[] {
   const own: readonly (readonly [string, boolean])[] = [
     ['says no reason for its exception', broken.length > 0 && exception === undefined],
     ['makes namespaces without one of its own', broken.includes('may make any system call') && pod.hostUsers !== false],
-    [
-      'has a token of the cluster',
-      pod.automountServiceAccountToken !== false || pod.volumes.some(({ projected }) => projected !== undefined),
-    ],
+    ['has a token of the cluster', pod.automountServiceAccountToken !== false],
     ['has an image without a fixed tag', !/:[0-9][^:]*$/.test(container.image)],
     ['asks for no processor or memory', container.resources.requests?.['cpu'] === undefined || !container.resources.requests['memory']],
     ['may take all memory', container.resources.limits?.['memory'] === undefined],
