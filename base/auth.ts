@@ -8,7 +8,12 @@ import { parseZone, type Zone } from './zone.ts';
 
 /** Who is at the other end of a connection, as verified. */
 export type Identity =
-  | { readonly kind: 'caller'; readonly caller: Caller }
+  | {
+      readonly kind: 'caller';
+      readonly caller: Caller;
+      /** The certificate that it showed. @default a token did */
+      readonly certificate?: { readonly serial: string; readonly uri?: string };
+    }
   /** An agent: its labels of trust come from here, whatever it says of itself. */
   | {
       readonly kind: 'agent';
@@ -46,7 +51,21 @@ export type PeerCertificate =
       readonly serial: string;
       readonly validTo: TimeMs;
     }
+  /** Of a caller: signed by the authority of that name, for those names. What it may do is in the rules for that authority. */
+  | CallerCertificate
   | { readonly kind: 'refused'; readonly why: string };
+
+export type CallerCertificate = {
+  readonly kind: 'caller';
+  readonly authority: string;
+  readonly names: CertifiedNames;
+  /** Upper-case hex. */
+  readonly serial: string;
+  readonly validTo: TimeMs;
+};
+
+/** What a certificate says that it is for; `subject` has its attributes, such as `CN=runner-7`. */
+export type CertifiedNames = Readonly<Record<'uri' | 'dns' | 'email' | 'subject', readonly string[]>>;
 
 export interface Authenticator {
   /** @throws {Fault} UNAUTHENTICATED, with what is missing. */
@@ -93,7 +112,7 @@ export function tokenAuthenticator(
   const byHash = new Map(entries.map((entry) => [entry.sha256, entry]));
   return {
     identify({ authorization, loopback, tls }) {
-      const shown = tls?.certificate === undefined ? undefined : certified(tls.certificate, now());
+      const shown = tls?.certificate === undefined ? undefined : certified(tls.certificate, now(), authorization !== undefined);
       if (authorization === undefined) {
         if (shown !== undefined) return shown;
         if (loopback && local !== undefined) return local;
@@ -129,9 +148,13 @@ export function tokenAuthenticator(
  * The agent or autoscaler that a certificate is for. Its zone is that of the authority that signed it, and must be the one it names.
  * @throws {Fault} UNAUTHENTICATED saying what is wrong with it
  */
-function certified(certificate: PeerCertificate, now: TimeMs): Identity {
+function certified(certificate: PeerCertificate, now: TimeMs, hasToken: boolean): Identity | undefined {
   const refused = (why: string) => new Fault('UNAUTHENTICATED', `The client's certificate counts for nothing here: ${why}`);
   if (certificate.kind === 'refused') throw refused(certificate.why);
+  if (certificate.kind === 'caller') {
+    if (hasToken) return undefined;
+    throw refused('there are no rules for callers with certificates'); // those who have rules look before
+  }
   const { uri, zone, serial, validTo } = certificate;
   if (now >= validTo) throw refused(`it expired at ${new Date(validTo).toISOString()}`);
   const agent = parseAgentUri(uri);

@@ -75,7 +75,11 @@ export function withDenials(next: Authenticator, denials: Denials): Authenticato
 
 /** Everything by which the identity may be refused. */
 function subjectsOf(identity: Identity, id: string | undefined): readonly string[] {
-  if (identity.kind === 'caller') return [`token:${identity.caller.name}`];
+  if (identity.kind === 'caller') {
+    const { uri, serial } = identity.certificate ?? {};
+    const shown = serial === undefined ? [] : [`serial:${serial.toUpperCase()}`];
+    return [`token:${identity.caller.name}`, ...shown, ...(uri === undefined ? [] : [uri])];
+  }
   if (identity.kind === 'service') return [`token:${identity.name}`];
   if (identity.kind === 'scaler') return [`cluster:${identity.cluster}`, `token:${identity.name}`];
   const { cluster, pool, certificate } = identity;

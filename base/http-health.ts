@@ -16,7 +16,7 @@ export type HttpHealthOptions = {
   readonly listen: string;
   readonly routes: HttpRoutes;
   /** Used off loopback only: probes and collectors of the host itself have no use for it. @default in clear */
-  readonly tls?: ServerTls | undefined;
+  readonly tls?: Pick<ServerTls, 'source'> | undefined;
   readonly log: Logger;
 };
 

@@ -4,7 +4,7 @@ import type { ServerTls } from './server-tls.ts';
 import type { TlsMaterial } from './tls-source.ts';
 
 /** An HTTP server, over TLS where that is given: clients are asked for a certificate, and taken without one. */
-export function openHttpServer(limits: ServerOptions, tls: ServerTls | undefined, answer: RequestListener): Server {
+export function openHttpServer(limits: ServerOptions, tls: Pick<ServerTls, 'source'> | undefined, answer: RequestListener): Server {
   if (tls === undefined) return createServer(limits, answer);
   const contextOf = ({ ca, own }: TlsMaterial) => ({ ca, ...own });
   const first = tls.source.current();

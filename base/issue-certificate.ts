@@ -9,7 +9,12 @@ import { Fault } from './fault.ts';
 export type KeyedCertificate = { readonly cert: string; readonly key: string };
 
 /** Names for which a certificate stands; one at least. */
-export type CertificateNames = { readonly uri?: string; readonly hosts?: readonly string[] };
+export type CertificateNames = {
+  readonly uri?: string;
+  readonly hosts?: readonly string[];
+  /** Common name of the subject. @default none */
+  readonly subject?: string;
+};
 
 export type Validity = { readonly from: TimeMs; readonly to: TimeMs };
 
@@ -51,14 +56,14 @@ export function issueCertificate(authority: KeyedCertificate, publicKey: KeyObje
   const issuer = /(?:^|\n)CN=(.+)/.exec(own.subject)?.[1];
   assert(issuer !== undefined, 'an authority of ours has a common name');
   const extensions = [
-    extension('2.5.29.17', true, alternativeNames(names)), // critical, as the subject is empty
+    extension('2.5.29.17', true, alternativeNames(names)), // critical, as it must be where the subject is empty
     extension('2.5.29.19', true, sequence()),
     extension('2.5.29.15', true, bits(Buffer.from([0b1000_0000]), 7)), // signs handshakes
     extension('2.5.29.37', false, sequence(identifier('1.3.6.1.5.5.7.3.1'), identifier('1.3.6.1.5.5.7.3.2'))),
     extension('2.5.29.35', false, sequence(implicit(0, keyIdOf(own.publicKey)))),
   ];
   const to = Math.min(validity.to, own.validToDate.getTime());
-  return signed({ issuer, subject: undefined, validity: { from: validity.from, to }, publicKey, extensions }, key);
+  return signed({ issuer, subject: names.subject, validity: { from: validity.from, to }, publicKey, extensions }, key);
 }
 
 type Unsigned = {

@@ -43,10 +43,15 @@ export function parseScalerUri(uri: string): ScalerName | undefined {
 /** Names of a certificate as Node writes them; whatever is written otherwise, in quotes for one, is not taken. */
 const NAME = /^(DNS|IP Address|URI|email):([\x21\x23-\x2b\x2d-\x7e]+)$/;
 
+/** Each name by its kind, as Node writes the kinds; undefined where one is not plain. */
+export function namesAmong(subjectAltName: string | undefined): readonly (readonly [kind: string, name: string])[] | undefined {
+  if (subjectAltName === undefined) return [];
+  const names = subjectAltName.split(', ').map((name) => NAME.exec(name));
+  return names.includes(null) ? undefined : names.map((name) => [name?.[1] ?? '', name?.[2] ?? ''] as const);
+}
+
 /** The one URI among the names of a certificate; undefined where there is none, several, or a name that is not plain. */
 export function uriAmong(subjectAltName: string | undefined): string | undefined {
-  const names = (subjectAltName ?? '').split(', ').map((name) => NAME.exec(name));
-  if (names.includes(null)) return undefined;
-  const uris = names.flatMap((name) => (name?.[1] === 'URI' && name[2] !== undefined ? [name[2]] : []));
+  const uris = (namesAmong(subjectAltName) ?? []).flatMap(([kind, name]) => (kind === 'URI' ? [name] : []));
   return uris.length === 1 ? uris[0] : undefined;
 }

@@ -1,6 +1,6 @@
 import { hostOf, isLoopback } from './address.ts';
 import type { Logger } from './log.ts';
-import { openServerTls, parseZoneCas, type ServerTls } from './server-tls.ts';
+import { openServerTls, parseCallerCas, parseZoneCas, type ServerTls } from './server-tls.ts';
 import { openTlsFiles, type TlsSource } from './tls-source.ts';
 
 /** How a process makes sure of the servers that it dials. */
@@ -32,6 +32,12 @@ export const SERVE_TLS_OPTIONS = {
       'The authority of a zone, as ZONE=FILE of PEM, such as trusted=trusted-ca.pem; may be repeated. A certificate that it signed is the ' +
       'credential of an agent of that zone. Without any, clients show tokens only.',
   },
+  callerCa: {
+    type: 'list',
+    help:
+      'An authority that signs certificates of callers, as NAME=FILE of PEM, such as ci=ci-ca.pem; may be repeated. What they may do is in ' +
+      '--issuers-file, under that name.',
+  },
   agentTokens: {
     type: 'boolean',
     default: 'false',
@@ -41,7 +47,7 @@ export const SERVE_TLS_OPTIONS = {
     type: 'path',
     help:
       'JSON file of those whose tokens count, such as a CI system (OIDC) or a Kubernetes cluster, and of what the bearers of their tokens may ' +
-      'do. Read again when it changes.',
+      'do. Read again when it changes, or a file of keys that it names.',
   },
   insecure: {
     type: 'boolean',
@@ -51,14 +57,15 @@ export const SERVE_TLS_OPTIONS = {
 } as const;
 
 type Own = { readonly tlsCert: string | undefined; readonly tlsKey: string | undefined };
+type Authorities = { readonly zoneCa: readonly string[]; readonly callerCa: readonly string[] };
 type Dial = { readonly tlsCa: string | undefined };
 
 /** What is wrong with the options as a whole: a flag and its address for each address that is listened on. */
 export function serveTlsProblems(
-  config: Own & { readonly zoneCa: readonly string[]; readonly insecure: boolean },
+  config: Own & { readonly insecure: boolean } & Authorities & { readonly issuersFile?: string | undefined },
   listens: Readonly<Record<string, string | undefined>>,
 ): readonly string[] {
-  const problems = [...ownProblems(config), ...zoneProblems(config)];
+  const problems = [...ownProblems(config), ...authorityProblems(config)];
   if (config.tlsCert !== undefined || config.insecure) return problems;
   for (const [flag, address] of Object.entries(listens)) {
     if (address === undefined || hostOf(address) === undefined || isLoopback(address)) continue;
@@ -86,16 +93,19 @@ function ownProblems({ tlsCert, tlsKey }: Own): readonly string[] {
   return (tlsCert === undefined) === (tlsKey === undefined) ? [] : ['--tls-cert and --tls-key go together'];
 }
 
-function zoneProblems({
+function authorityProblems({
   zoneCa,
+  callerCa,
   tlsCert,
-}: {
-  readonly zoneCa: readonly string[];
-  readonly tlsCert: string | undefined;
-}): readonly string[] {
+  issuersFile,
+}: Authorities & { readonly tlsCert: string | undefined; readonly issuersFile?: string | undefined }): readonly string[] {
   const problems = zoneCa.length > 0 && tlsCert === undefined ? ['--zone-ca is for TLS: give --tls-cert and --tls-key'] : [];
+  if (callerCa.length > 0 && tlsCert === undefined) problems.push('--caller-ca is for TLS: give --tls-cert and --tls-key');
+  if (callerCa.length > 0 && issuersFile === undefined)
+    problems.push('--caller-ca says who signs, and not what callers may do: give --issuers-file with their rules under "certificates"');
   try {
     parseZoneCas(zoneCa);
+    parseCallerCas(callerCa);
     return problems;
   } catch (error) {
     return [...problems, error instanceof Error ? error.message : String(error)];
@@ -103,11 +113,8 @@ function zoneProblems({
 }
 
 /** @throws {Fault} CONFIG_INVALID naming the file; undefined where connections are in clear */
-export function openServeTls(
-  { tlsCert, tlsKey, zoneCa }: Own & { readonly zoneCa: readonly string[] },
-  log: Logger,
-): ServerTls | undefined {
-  return tlsCert === undefined || tlsKey === undefined ? undefined : openServerTls({ tlsCert, tlsKey, zoneCa }, log);
+export function openServeTls({ tlsCert, tlsKey, zoneCa, callerCa }: Own & Authorities, log: Logger): ServerTls | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : openServerTls({ tlsCert, tlsKey, zoneCa, callerCa }, log);
 }
 
 /** @throws {Fault} CONFIG_INVALID naming the file; undefined where connections are in clear */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { tokenAuthenticator } from './auth.ts';
 import { freshKeyring } from './signing.ts';
-import { vouchingBy } from './vouch.ts';
+import { vouchingBy, wordFor } from './vouch.ts';
 
 const keyring = freshKeyring();
 const vouching = vouchingBy(keyring);
@@ -13,6 +13,20 @@ test('a coordinator’s word for an autoscaler is believed by those with the sam
   expect(vouching.open(text, 1_000)).toBeUndefined();
   const other = freshKeyring();
   expect(vouchingBy(other).open(text, 0)).toBeUndefined();
+});
+
+test('a caller with a certificate is vouched for with all that it may do, one with a token never', () => {
+  const caller = { name: 'ci:x', role: 'submitter', project: 'shop', scope: 'main', zoneCeiling: 'trusted' } as const;
+  const shown = { kind: 'caller', caller, certificate: { serial: 'A1', uri: 'spiffe://ci/x' } } as const;
+  const word = wordFor(shown, vouching, 1_000);
+  expect(vouching.open(word?.slice('Vouched '.length) ?? '', 30_999)).toEqual(shown);
+  expect(vouching.open(word?.slice('Vouched '.length) ?? '', 31_000)).toBeUndefined();
+  expect(wordFor({ kind: 'caller', caller }, vouching, 0)).toBeUndefined();
+  expect(wordFor({ kind: 'service', name: 's' }, vouching, 0)).toBeUndefined();
+  for (const wrong of [{ role: 'root' }, { zoneCeiling: 'all' }, { project: '../x' }, { scope: '.hidden' }]) {
+    const sealed = vouching.seal({ ...shown, caller: { ...caller, ...wrong } as typeof caller }, 1_000); // what another version might write
+    expect(vouching.open(sealed, 0), JSON.stringify(wrong)).toBeUndefined();
+  }
 });
 
 test('nothing else that the key signed, and no word that was changed, counts', () => {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hashToken } from '../base/auth.ts';
@@ -64,6 +64,35 @@ test('whoever the file of denials names is refused on every port, from the file 
   expect(await letsIn('bob')).toBe(true);
   await writeFile(denials, '[]');
   await until('it is let in again', () => letsIn('ann').catch(() => false));
+  await writeFile(denials, JSON.stringify([{ subject: 'token:bob', reason: 'left', by: 'ann', at: 2 }]));
+  await until('the other one is refused', async () => (await gets('bob')) === 401);
+  const missed = (why: string) =>
+    env.log.entries.some(({ event, fields }) => event === 'denials-not-reread' && String(fields['error']).includes(why));
+  await writeFile(`${denials}.new`, '[{');
+  await rename(`${denials}.new`, denials);
+  await until('that it is damaged is noticed', () => missed('JSON array'));
+  await rm(denials);
+  await until('that it is gone is noticed', () => missed('ENOENT'));
+  expect(await gets('bob')).toBe(401); // what was read last holds
+});
+
+test.for([
+  ['cut off', '[{"subject": "agent:a-1", "rea'],
+  ['no list', '{"subject": "agent:a-1"}'],
+  ['with an entry that says not whom', '[{"reason": "stolen", "by": "ann", "at": 1}]'],
+  ['empty', ''],
+])('a data plane does not start with a file of denials that is %s: those who are revoked would be let in', async ([, text]) => {
+  await using dir = await tempDir();
+  const denials = join(dir.path, 'denials.json');
+  await writeFile(denials, text ?? '');
+  const env = { log: memoryLogger(), clock: systemClock };
+  const argv = ['--listen', '127.0.0.1:0', '--dir', join(dir.path, 'blobs'), '--allow-local', '--denials-file', denials];
+  await expect(startCache(parseCacheConfig({}, argv), env)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    field: 'denialsFile',
+    message: expect.stringContaining(`The file of denials ${denials} cannot be used: The file of denials must be a JSON array`),
+    hint: expect.stringContaining('Remove it'),
+  });
 });
 
 test('while the signing key is exchanged, grants by the old key and by the new one both hold', async () => {

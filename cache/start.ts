@@ -2,13 +2,15 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isLoopback } from '../base/address.ts';
 import { exchangeable, parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
-import { exchangeableDenials, parseDenials, withDenials, type Denials } from '../base/denials.ts';
+import { exchangeableDenials, parseDenials, withDenials, type Denial, type Denials } from '../base/denials.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { openTokenVerifier, withIssuedTokens } from '../base/oidc/verifier.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
+import { reasonOf } from '../base/thrown.ts';
+import { vouchingBy } from '../base/vouch.ts';
 import { watchForChange } from '../base/watch-file.ts';
 import { serve } from '../proto/serve.ts';
 import type { CacheConfig } from './config.ts';
@@ -74,7 +76,7 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
   const tls = stack.use(openServeTls(config, env.log));
   const dialled = stack.use(openDialTls({ tlsCa: config.tlsCa, tlsCert: undefined, tlsKey: undefined }, env.log));
   const dialTls = dialled && { source: dialled, serverName: config.tlsServerName };
-  const execution = stack.use(openExecutionRelay(config.coordinator, env, dialTls));
+  const execution = stack.use(openExecutionRelay(config.coordinator, env, dialTls, vouchingBy(keys)));
   const served = stack.use(
     dataPlaneServices({
       grants,
@@ -158,20 +160,39 @@ function keptAuthenticator(config: CacheConfig, env: Env, stack: AsyncDisposable
   return verifier === undefined ? authenticator : withIssuedTokens(authenticator, verifier);
 }
 
-/** Who is refused, by the file as it is. */
+/**
+ * Who is refused, by the file as it is. Nobody where it does not exist at the start: the first coordinator has yet to write it. A file that
+ * is damaged or gone later changes nothing. @throws {Fault} CONFIG_INVALID where it cannot be used at the start
+ */
 function keptDenials({ denialsFile: path }: CacheConfig, env: Env, stack: AsyncDisposableStack): Denials | undefined {
   if (path === undefined) return undefined;
   const denials = exchangeableDenials(() => env.clock.now());
-  const read = () => {
+  let isThere = existsSync(path);
+  if (isThere) denials.exchange(readDenials(path));
+  const reread = () => {
+    if (!isThere && !existsSync(path)) return; // that it is not there yet is told once, too
     try {
-      denials.exchange(existsSync(path) ? parseDenials(readFileSync(path, 'utf8')) : []);
+      denials.exchange(readDenials(path));
+      isThere = true;
     } catch (error) {
       env.log.error('denials-not-reread', { path, error });
     }
   };
-  read();
-  stack.use(watchForChange(path, read));
+  stack.use(watchForChange(path, reread));
   return denials;
+}
+
+/** @throws {Fault} CONFIG_INVALID saying what to do: without the list, those who were revoked would be let in */
+function readDenials(path: string): readonly Denial[] {
+  try {
+    return parseDenials(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Fault('CONFIG_INVALID', `The file of denials ${path} cannot be used: ${reasonOf(error)}`, {
+      cause: error,
+      field: 'denialsFile',
+      hint: 'Without it, revoked agents would be let in. Remove it where a coordinator on the same ledger starts with it and writes it anew.',
+    });
+  }
 }
 
 function authenticatorOf(config: CacheConfig): Authenticator {

@@ -110,16 +110,16 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
   const now = () => env.clock.now();
   const redisNow = () => (redis === undefined ? undefined : redisDependency(redis(), now()));
   const dependencies = () => [...breakers(), ...[redisNow() ?? []].flat()];
-  const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow()), ground.peers));
+  const forwarder = stack.use(openForwarder(now, () => whyAway(redisNow()), ground.peers, vouching));
   const floorOf = parseFloors(config.scopeZone);
   const common = { role: roles, dataAddress: () => dataAddress, storeFor, floorOf, verifier: ground.verifier, ...ground.identity, env };
   let address = config.address ?? config.listen;
   const services = [
     buildService({ ...common, dependencies, reads, forwarder, archive, address: () => address, version }),
     agentService({ ...common, logLimits, grants: ground.grants }),
-    scalerService({ role: roles, relay: stack.use(new Relay(now, ground.peers)), vouching, env }),
+    scalerService({ role: roles, relay: stack.use(new Relay(now, ground.peers, vouching)), env }),
     identityService(common),
-    ...toolServices(config, { ...common, interest }, ground.peers, stack),
+    ...toolServices(config, { ...common, interest }, vouching, ground.peers, stack),
   ];
   const server = stack.use(await serve({ ...servingOf(config, measured), ...common, services, authenticator, tls }));
   address = config.address ?? server.address;
@@ -151,6 +151,7 @@ export async function startCoordinator(config: CoordinatorConfig, env: Env): Pro
 function toolServices(
   config: CoordinatorConfig,
   common: Pick<Parameters<typeof reapiServices>[0], 'role' | 'env' | 'storeFor' | 'interest'>,
+  vouching: Vouching,
   peers: DialTls | undefined,
   stack: AsyncDisposableStack,
 ) {
@@ -158,7 +159,7 @@ function toolServices(
   const reapi = {
     ...common,
     grants: openGrants(undefined, clock), // agents run actions, and send none
-    relay: stack.use(new Relay(() => clock.now(), peers)),
+    relay: stack.use(new Relay(() => clock.now(), peers, vouching)),
     floorOf: parseFloors(config.scopeZone),
     ignored: new Set(config.ignoreProperty),
     noAgentMs: config.noAgentAfter,
@@ -460,6 +461,7 @@ function tlsArgs(config: CoordinatorConfig, serverName: string | undefined): rea
     ...[...given('--tls-cert', config.tlsCert), ...given('--tls-key', config.tlsKey), ...given('--tls-ca', config.tlsCa)],
     ...given('--tls-server-name', serverName),
     ...config.zoneCa.flatMap((word) => ['--zone-ca', word]),
+    ...config.callerCa.flatMap((word) => ['--caller-ca', word]),
     ...(config.agentTokens ? ['--agent-tokens'] : []),
     ...given('--issuers-file', config.issuersFile),
     ...(config.insecure ? ['--insecure'] : []),

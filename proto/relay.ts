@@ -1,3 +1,5 @@
+import type { TimeMs } from '../base/clock.ts';
+import { wordFor, type Vouching } from '../base/vouch.ts';
 import type { ChannelCredentials, Client, ClientOptions } from '@grpc/grpc-js';
 import { Fault } from '../base/fault.ts';
 import { dial, type CallerOptions } from './dial.ts';
@@ -7,8 +9,8 @@ import type { DialTls } from './tls.ts';
 /** Marks a call that one of our processes has handed on to another. */
 const MARK = 'switchyard-relayed';
 
-/** What goes along with a call that is handed on: who calls, and what the call is part of. */
-const KEPT = ['authorization', 'build.bazel.remote.execution.v2.requestmetadata-bin'] as const;
+/** What goes along with a call that is handed on: what the call is part of. */
+const KEPT = ['build.bazel.remote.execution.v2.requestmetadata-bin'] as const;
 
 type Make<C extends Client> = new (address: string, creds: ChannelCredentials, options?: ClientOptions) => C;
 
@@ -19,12 +21,14 @@ type Make<C extends Client> = new (address: string, creds: ChannelCredentials, o
 export class Relay implements Disposable {
   readonly #now: () => number;
   readonly #tls: DialTls | undefined;
+  readonly #vouching: Vouching | undefined;
   /** The newest connection of each service. */
   readonly #clients = new Map<unknown, { readonly address: string; readonly client: Client }>();
 
-  constructor(now: () => number, tls?: DialTls) {
+  constructor(now: () => number, tls?: DialTls, vouching?: Vouching) {
     this.#now = now;
     this.#tls = tls;
+    this.#vouching = vouching;
   }
 
   /** A client of the service at `address`; calls under way at an earlier address go on. */
@@ -46,6 +50,8 @@ export class Relay implements Disposable {
       const [value] = call.metadata.get(key);
       if (value !== undefined) metadata[key] = value;
     }
+    const authorization = handedOn(call, this.#vouching, this.#now());
+    if (authorization !== undefined) metadata['authorization'] = authorization;
     const left = call.deadlineAt - this.#now();
     return { signal: call.signal, metadata, ...(Number.isFinite(left) ? { deadlineMs: Math.max(1, left) } : {}) };
   }
@@ -53,6 +59,13 @@ export class Relay implements Disposable {
   [Symbol.dispose](): void {
     for (const { client } of this.#clients.values()) client.close();
   }
+}
+
+/** What tells the next process who calls: the credential that came with the call, or our word for the certificate that was shown. */
+export function handedOn(call: Call, vouching: Vouching | undefined, now: TimeMs): string | undefined {
+  const [shown] = call.metadata.get('authorization');
+  if (shown !== undefined) return typeof shown === 'string' ? shown : undefined;
+  return vouching === undefined ? undefined : wordFor(call.identity, vouching, now);
 }
 
 /** How often the call was handed on. */

@@ -45,7 +45,7 @@ async function start(options: { readonly agentTokens?: boolean } = {}): Promise<
   const env = { log, clock: systemClock };
   const files = writeCertificate(dir.path, 'server', certificateBy(trusted, { hosts: ['127.0.0.1'] }));
   const zoneCa = [`trusted=${trusted.file}`, `untrusted=${untrusted.file}`];
-  const tls = stack.use(openServerTls({ tlsCert: files.cert, tlsKey: files.key, zoneCa }, log));
+  const tls = stack.use(openServerTls({ tlsCert: files.cert, tlsKey: files.key, zoneCa, callerCa: [] }, log));
   const handlers = {
     QueryWriteStatus: unary<unknown, object>(env, 'QueryWriteStatus', async (_, { identity }) => {
       seen.push(identity);

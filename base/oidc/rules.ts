@@ -1,3 +1,4 @@
+import type { CertifiedNames } from '../auth.ts';
 import { isOpenScope, isProject, ROLES, type Caller, type Role } from '../caller.ts';
 import { Fault } from '../fault.ts';
 import { parseZone, type Zone } from '../zone.ts';
@@ -38,37 +39,60 @@ export type IssuerRules = {
   readonly agents: readonly AgentRule[];
 };
 
+/** Callers with certificates of one authority. */
+export type CertificateRules = {
+  /** As `--caller-ca` names it. */
+  readonly authority: string;
+  readonly callers: readonly CallerRule[];
+};
+
+/** What the file says of whom. */
+export type IssuersFile = { readonly issuers: readonly IssuerRules[]; readonly certificates: readonly CertificateRules[] };
+
 /** Claims of which each rule must name one: names of repositories and organisations can be given up and taken by others. */
-const IDS: Readonly<Record<IssuerKind, readonly string[]>> = {
+const IDS: Readonly<Record<IssuerKind | 'certificate', readonly string[]>> = {
   github: ['repository_id', 'repository_owner_id'],
   gitlab: ['project_id', 'namespace_id'],
   buildkite: ['organization_id'],
   kubernetes: ['sub'],
   oidc: ['sub'],
+  certificate: ['uri', 'dns', 'email', 'subject'],
 };
 
 /** The claim that says why a pipeline runs, and whether that is a change that somebody only proposes. */
-const EVENTS: Partial<Record<IssuerKind, { readonly claim: string; readonly isProposal: (value: string) => boolean }>> = {
+const EVENTS: Partial<Record<IssuerKind | 'certificate', { readonly claim: string; readonly isProposal: (value: string) => boolean }>> = {
   github: { claim: 'event_name', isProposal: (value) => /^(pull_request|issue_comment|workflow_run)/.test(value) },
   gitlab: { claim: 'pipeline_source', isProposal: (value) => /merge_request/.test(value) },
 };
 
 /**
- * A file of issuers: a JSON object `{"issuers": [{"name", "kind", "issuer", "audience", "keys", "callers", "agents"}]}`; docs/security.md
+ * A file of issuers: a JSON object `{"issuers": [{"name", "kind", "issuer", "audience", "keys", "callers", "agents"}],
+ * "certificates": [{"authority", "callers"}]}`; docs/security.md
  * says what each part means. @throws {Fault} CONFIG_INVALID naming the place
  */
-export function parseIssuers(text: string): readonly IssuerRules[] {
+export function parseIssuers(text: string): IssuersFile {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
     throw new Fault('CONFIG_INVALID', 'Issuers file: not JSON', { cause: error });
   }
-  const file = partsOf(json, 'the file', ['issuers']);
+  const file = partsOf(json, 'the file', ['issuers', 'certificates']);
   const issuers = listOf(file, 'issuers', 'the file').map((raw, index) => issuerFrom(raw, `issuers[${index}]`));
   const names = new Set(issuers.map(({ issuer, audience }) => `${issuer} ${audience}`));
   if (names.size !== issuers.length) throw bad('issuers', 'has one issuer twice with the same audience: put its rules together');
-  return issuers;
+  const certificates = listOf(file, 'certificates', 'the file').map((raw, index) => certificatesFrom(raw, `certificates[${index}]`));
+  if (new Set(certificates.map(({ authority }) => authority)).size !== certificates.length)
+    throw bad('certificates', 'has one authority twice: put its rules together');
+  return { issuers, certificates };
+}
+
+function certificatesFrom(raw: unknown, at: string): CertificateRules {
+  const parts = partsOf(raw, at, ['authority', 'callers']);
+  const authority = textOf(parts, 'authority', at, isProject, 'the name that --caller-ca gives the authority');
+  const callers = listOf(parts, 'callers', at).map((rule, index) => callerRuleFrom(rule, 'certificate', `${at}.callers[${index}]`));
+  if (callers.length === 0) throw bad(`${at}.callers`, 'must have a rule: without, its certificates are for nobody');
+  return { authority, callers };
 }
 
 function issuerFrom(raw: unknown, at: string): IssuerRules {
@@ -92,13 +116,20 @@ function keysFrom(raw: unknown, at: string): IssuerRules['keys'] {
   throw bad(at, 'must be {"file": PATH} of a JWKS, or {"url": URL} of one over https');
 }
 
-function callerRuleFrom(raw: unknown, kind: IssuerKind, at: string): CallerRule {
+function callerRuleFrom(raw: unknown, kind: IssuerKind | 'certificate', at: string): CallerRule {
   const parts = partsOf(raw, at, ['when', 'role', 'project', 'scope', 'zoneCeiling']);
   const when = whenFrom(parts.get('when'), kind, `${at}.when`);
   const role = ROLES.find((known) => known === parts.get('role'));
   if (role === undefined) throw bad(`${at}.role`, `must be one of ${ROLES.join(', ')}`);
   const project = textOf(parts, 'project', at, isProject, 'the name of a project');
-  const scope = textOf(parts, 'scope', at, (value) => isOpenScope(value.replace('{pull}', '7')), 'a path such as main or main/pr-{pull}');
+  const isScope = (value: string) => isOpenScope(kind === 'certificate' ? value : value.replace('{pull}', '7'));
+  const scope = textOf(
+    parts,
+    'scope',
+    at,
+    isScope,
+    kind === 'certificate' ? 'a path such as main' : 'a path such as main or main/pr-{pull}',
+  );
   const zoneCeiling = zoneFrom(parts, 'zoneCeiling', at);
   const events = EVENTS[kind];
   if (events !== undefined && zoneCeiling !== 'untrusted' && when[events.claim]?.some(events.isProposal) === true)
@@ -117,7 +148,7 @@ function agentRuleFrom(raw: unknown, kind: IssuerKind, at: string): AgentRule {
   };
 }
 
-function whenFrom(raw: unknown, kind: IssuerKind, at: string): Conditions {
+function whenFrom(raw: unknown, kind: IssuerKind | 'certificate', at: string): Conditions {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw bad(at, 'must say which claims have which values');
   const when: Record<string, readonly string[]> = {};
   for (const [claim, value] of Object.entries(raw)) {
@@ -126,10 +157,54 @@ function whenFrom(raw: unknown, kind: IssuerKind, at: string): Conditions {
     if (texts.length === 0 || texts.length < values.length) throw bad(`${at}["${claim}"]`, 'must be a text, or some of them');
     when[claim] = texts;
   }
+  if (kind === 'certificate') checkPatterns(when, at);
   if (!IDS[kind].some((claim) => when[claim] !== undefined)) {
     throw bad(at, `must name ${IDS[kind].join(' or ')}: other claims can come to be those of somebody else`);
   }
   return when;
+}
+
+/** @throws {Fault} CONFIG_INVALID */
+function checkPatterns(when: Conditions, at: string): void {
+  for (const [kind, patterns] of Object.entries(when)) {
+    if (!IDS.certificate.includes(kind)) throw bad(`${at}.${kind}`, `is not known; there are ${IDS.certificate.join(', ')}`);
+    for (const pattern of patterns) {
+      const isGood = pattern.length <= PATTERN_MAX && /[^*]/.test(pattern) && (kind !== 'subject' || /^[A-Za-z0-9.]+=./.test(pattern));
+      if (!isGood) throw bad(`${at}.${kind}`, `cannot be "${pattern.slice(0, 64)}": name something, such as ${EXAMPLES[kind]}`);
+    }
+  }
+}
+
+const PATTERN_MAX = 512;
+const EXAMPLES: Readonly<Record<string, string>> = {
+  uri: 'spiffe://ci.example/shop/*',
+  dns: '*.ci.example',
+  email: 'release@example.com',
+  subject: 'CN=release-*',
+};
+
+/** The caller whose certificate has these names; the first rule that fits is the one. */
+export function callerByCertificate({ authority, callers }: CertificateRules, names: CertifiedNames): Caller | undefined {
+  const fitsName = (kind: keyof CertifiedNames, pattern: string) => names[kind].some((name) => matcherOf(kind, pattern).test(name));
+  const rule = callers.find(({ when }) =>
+    KINDS.every((kind) => when[kind] === undefined || when[kind].some((pattern) => fitsName(kind, pattern))),
+  );
+  if (rule === undefined) return undefined;
+  const { role, project, scope, zoneCeiling } = rule;
+  return { name: `${authority}:${firstName(names)}`.slice(0, 256), role, project, scope, zoneCeiling };
+}
+
+const KINDS = ['uri', 'dns', 'email', 'subject'] as const;
+
+/** By what a certificate is called in records. */
+export function firstName(names: CertifiedNames): string {
+  return KINDS.flatMap((kind) => names[kind])[0] ?? 'nobody';
+}
+
+/** A `*` stands for anything within one part: of a URI's path, of a host's name, of an attribute. */
+function matcherOf(kind: keyof CertifiedNames, pattern: string): RegExp {
+  const part = { uri: '[^/]*', dns: '[^.]*', email: '[^@]*', subject: '.*' }[kind];
+  return new RegExp(`^${pattern.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll(/\*+/g, part)}$`, kind === 'dns' ? 'i' : '');
 }
 
 /** The caller that the claims are of; the first rule that fits is the one. */

@@ -1,14 +1,15 @@
 import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { exportJWK, SignJWT, type JWK } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tempDir, type TempDir } from '../../test/fixtures/temp-dir.ts';
+import { until } from '../../test/fixtures/until.ts';
 import { tokenAuthenticator } from '../auth.ts';
 import { systemClock } from '../clock.ts';
-import { silentLogger } from '../log.ts';
+import { memoryLogger, silentLogger } from '../log.ts';
 import { openTokenVerifier, withIssuedTokens, type TokenVerifier } from './verifier.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
@@ -174,6 +175,37 @@ test('a service account of a cluster is the agent that its rule names, by keys t
   const other = { ...account, sub: 'system:serviceaccount:other:agent' };
   await expect(verifier.agent(await signed(other, { key: cluster }))).rejects.toMatchObject({ code: 'FORBIDDEN' });
   await expect(verifier.caller(await signed(account, { key: cluster }))).rejects.toMatchObject({ code: 'FORBIDDEN' });
+});
+
+test('keys that are pinned may be exchanged in their file alone, and a damaged one changes nothing', async () => {
+  const [file, pinned] = [join(dir.path, 'rotated.json'), join(dir.path, 'rotated-keys.json')];
+  const put = (text: string) => {
+    writeFileSync(`${pinned}.new`, text);
+    renameSync(`${pinned}.new`, pinned);
+  };
+  put(JSON.stringify({ keys: [cluster.jwk] }));
+  const agents = [{ when: { sub: 'a' }, zone: 'trusted', cluster: 'c', pool: 'p' }];
+  const issuer = { name: 'c', kind: 'kubernetes', issuer: CLUSTER, audience: 'switchyard', keys: { file: pinned }, agents };
+  writeFileSync(file, JSON.stringify({ issuers: [issuer] }));
+  const log = memoryLogger();
+  using rotating = openTokenVerifier(file, { log, clock: systemClock });
+  const by = async (key: Key) => rotating.agent(await signed({ iss: CLUSTER, aud: ['switchyard'], sub: 'a', jti: 'j' }, { key }));
+  const next = await newKey('next');
+  expect(await by(cluster)).toMatchObject({ pool: 'p' });
+  await expect(by(next)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  put(JSON.stringify({ keys: [cluster.jwk, next.jwk] }));
+  await until('the new key counts', () => by(next));
+  expect(await by(cluster)).toMatchObject({ pool: 'p' });
+  put('{');
+  await until('the damaged file is noticed', () => log.entries.some(({ event }) => event === 'issuers-not-reread'));
+  expect(await by(next)).toMatchObject({ pool: 'p' });
+  put(JSON.stringify({ keys: [next.jwk] }));
+  await until('the old key counts no more', () =>
+    by(cluster).then(
+      () => false,
+      () => true,
+    ),
+  );
 });
 
 test('a server takes such a token beside its own', async () => {

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
-import type { Authenticator, Evidence, Identity } from '../auth.ts';
+import type { Authenticator, CallerCertificate, Evidence, Identity } from '../auth.ts';
 import type { TimeMs } from '../clock.ts';
 import type { Env } from '../env.ts';
 import { Fault } from '../fault.ts';
 import { codeOf, reasonOf } from '../thrown.ts';
 import { watchForChange } from '../watch-file.ts';
-import { agentOf, callerOf, claimsOf, parseIssuers, type AgentRule, type Claims, type IssuerRules } from './rules.ts';
+import { agentOf, callerByCertificate, callerOf, claimsOf, firstName, parseIssuers } from './rules.ts';
+import type { AgentRule, CertificateRules, Claims, IssuerRules } from './rules.ts';
 
 /** What a platform says of an agent. */
 export type AttestedAgent = Omit<AgentRule, 'when'> & {
@@ -24,6 +25,8 @@ export type AttestedAgent = Omit<AgentRule, 'when'> & {
 export interface TokenVerifier extends Disposable {
   /** @throws {Fault} UNAUTHENTICATED where it is not good, FORBIDDEN where no rule is for it, PEER_UNAVAILABLE where keys cannot be had */
   caller(token: string): Promise<Identity>;
+  /** Who shows the certificate. @throws {Fault} UNAUTHENTICATED where it has expired, FORBIDDEN where no rule is for it */
+  certified(certificate: CallerCertificate): Identity;
   /** @throws {Fault} as `caller` */
   agent(token: string): Promise<AttestedAgent>;
 }
@@ -39,19 +42,27 @@ const TOKEN_MAX = 16_384;
 const REMEMBERED_MAX = 2_000;
 const FETCH_MS = 5_000;
 
-/** Reads the file, and again when it changes. @throws {Fault} CONFIG_INVALID naming the place */
+/** Reads the file and those of pinned keys, and again when one of them changes. @throws {Fault} CONFIG_INVALID naming the place */
 export function openTokenVerifier(path: string, env: Env): TokenVerifier {
-  let issuers = readIssuers(path);
+  let { issuers, certificates } = readIssuers(path);
   const known = new Map<string, { readonly identity: Identity; readonly until: TimeMs }>();
-  const watch = watchForChange(path, () => {
+  let watches: readonly Disposable[] = [];
+  const watch = () => {
+    for (const one of watches) one[Symbol.dispose]();
+    const files = issuers.flatMap(({ keys }) => ('file' in keys ? [keys.file] : []));
+    watches = [path, ...new Set(files)].map((file) => watchForChange(file, reread));
+  };
+  const reread = () => {
     try {
-      issuers = readIssuers(path);
+      ({ issuers, certificates } = readIssuers(path));
       known.clear();
+      watch();
       env.log.info('issuers-reread', { path, issuers: issuers.length });
     } catch (error) {
       env.log.error('issuers-not-reread', { path, error });
     }
-  });
+  };
+  watch();
   const verify = (token: string) => verified(token, issuers, env.clock.now());
   return {
     async caller(token) {
@@ -66,6 +77,19 @@ export function openTokenVerifier(path: string, env: Env): TokenVerifier {
       known.set(hash, { identity, until: expiresAt });
       return identity;
     },
+    certified({ authority, names, serial, validTo }) {
+      if (env.clock.now() >= validTo)
+        throw new Fault('UNAUTHENTICATED', `The client's certificate expired at ${new Date(validTo).toISOString()}`);
+      const rules = certificates.find((one) => one.authority === authority);
+      const caller = rules && callerByCertificate(rules, names);
+      if (caller === undefined) {
+        throw new Fault('FORBIDDEN', `No rule of "certificates" of the authority ${authority} is for ${firstName(names).slice(0, 200)}`, {
+          hint: 'The issuers file says which names a certificate must have.',
+        });
+      }
+      const [uri] = names.uri;
+      return { kind: 'caller', caller, certificate: { serial, ...(uri === undefined ? {} : { uri }) } };
+    },
     async agent(token) {
       const { rules, claims, expiresAt } = await verify(token);
       const agent = agentOf(rules, claims);
@@ -76,14 +100,18 @@ export function openTokenVerifier(path: string, env: Env): TokenVerifier {
         .digest('hex');
       return { ...agent, expiresAt, names, tokenId: `${rules.name}:${tokenId}`, subject: `${rules.name}:${claims.get('sub')}` };
     },
-    [Symbol.dispose]: () => watch[Symbol.dispose](),
+    [Symbol.dispose]() {
+      for (const one of watches) one[Symbol.dispose]();
+    },
   };
 }
 
-/** The authenticator, which also takes such tokens of callers as bearer tokens. */
+/** The authenticator, which also takes such tokens of callers as bearer tokens, and certificates of callers where there is no token. */
 export function withIssuedTokens(next: Authenticator, verifier: TokenVerifier): Authenticator {
   return {
     identify(evidence: Evidence) {
+      const certificate = evidence.tls?.certificate;
+      if (evidence.authorization === undefined && certificate?.kind === 'caller') return verifier.certified(certificate);
       const token = /^Bearer (eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)$/i.exec(evidence.authorization ?? '')?.[1];
       return token === undefined ? next.identify(evidence) : verifier.caller(token);
     },
@@ -92,8 +120,9 @@ export function withIssuedTokens(next: Authenticator, verifier: TokenVerifier): 
 
 type Issuer = IssuerRules & { readonly key: JWTVerifyGetKey };
 
-function readIssuers(path: string): readonly Issuer[] {
-  return parseIssuers(read(path)).map((rules) => ({ ...rules, key: keyOf(rules) }));
+function readIssuers(path: string): { readonly issuers: readonly Issuer[]; readonly certificates: readonly CertificateRules[] } {
+  const { issuers, certificates } = parseIssuers(read(path));
+  return { issuers: issuers.map((rules) => ({ ...rules, key: keyOf(rules) })), certificates };
 }
 
 function keyOf({ keys }: IssuerRules): JWTVerifyGetKey {

@@ -1,3 +1,4 @@
+import type { Vouching } from '../../base/vouch.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
 import { callServerStream } from '../../proto/dial.ts';
@@ -25,8 +26,8 @@ export interface ExecutionRelay extends Disposable {
   readLog(request: ReadRequest__Output, call: Call): AsyncIterable<ReadResponse>;
 }
 
-export function openExecutionRelay(coordinator: string | undefined, env: Env, tls?: DialTls): ExecutionRelay {
-  const relay = new Relay(() => env.clock.now(), tls);
+export function openExecutionRelay(coordinator: string | undefined, env: Env, tls?: DialTls, vouching?: Vouching): ExecutionRelay {
+  const relay = new Relay(() => env.clock.now(), tls, vouching);
   let address = coordinator;
   const at = (): string => {
     if (address !== undefined) return address;

@@ -3,7 +3,9 @@ import { callUnary, dial } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import type { Call } from '../../proto/handlers.ts';
 import { loadProto } from '../../proto/load.ts';
+import { handedOn } from '../../proto/relay.ts';
 import type { DialTls } from '../../proto/tls.ts';
+import type { Vouching } from '../../base/vouch.ts';
 import type { Leader } from '../ledger/ledger.ts';
 
 /** The unary calls that only the leader can answer, or can answer best. */
@@ -22,7 +24,10 @@ export type ForwardedMethod =
   | 'planTopology'
   | 'applyTopology';
 
-/** Hands calls on to the coordinator that leads, as the caller's own: with its credential and deadline, ended when it gives up. */
+/**
+ * Hands calls on to the coordinator that leads, as the caller's own: with its credential, or our word for its certificate, and its
+ * deadline, ended when it gives up.
+ */
 export interface Forwarder extends Disposable {
   /**
    * What the leader answers. @throws {Fault} what it refuses with; NO_LEADER where nobody is known to lead, or where the call
@@ -38,7 +43,12 @@ const RETRY_MS = 500;
 const DEADLINE_MS = 120_000;
 
 /** `whyNoLeader` tells what keeps all coordinators from leading, as far as this one knows. */
-export function openForwarder(now: () => number, whyNoLeader: () => string | undefined = () => undefined, tls?: DialTls): Forwarder {
+export function openForwarder(
+  now: () => number,
+  whyNoLeader: () => string | undefined = () => undefined,
+  tls?: DialTls,
+  vouching?: Vouching,
+): Forwarder {
   let connection: { readonly address: string; readonly client: BuildClient } | undefined;
   const clientOf = (address: string): BuildClient => {
     if (connection?.address === address) return connection.client;
@@ -49,7 +59,7 @@ export function openForwarder(now: () => number, whyNoLeader: () => string | und
   return {
     async unary(leader, method, request, call, longestMs = DEADLINE_MS) {
       if (leader === undefined || wasForwarded(call)) throw noLeader(whyNoLeader());
-      const [authorization] = call.metadata.get('authorization');
+      const authorization = handedOn(call, vouching, now());
       const metadata = { [MARK]: '1', ...(authorization === undefined ? {} : { authorization }) };
       const deadlineMs = Math.min(longestMs, Math.max(1, call.deadlineAt - now()));
       try {

@@ -135,7 +135,9 @@ test('over TLS a connection that never begins the handshake ends, and one that w
   const dir = stack.use(await tempDir());
   const authority = authorityIn(dir.path, 'trusted');
   const files = writeCertificate(dir.path, 'server', certificateBy(authority, { hosts: ['127.0.0.1'] }));
-  const tls = stack.use(openServerTls({ tlsCert: files.cert, tlsKey: files.key, zoneCa: [`trusted=${authority.file}`] }, memoryLogger()));
+  const tls = stack.use(
+    openServerTls({ tlsCert: files.cert, tlsKey: files.key, zoneCa: [`trusted=${authority.file}`], callerCa: [] }, memoryLogger()),
+  );
   const { address, port, connections } = await start({ silentMs: 3_000, perAddress: 5 }, tls);
   const createConnection = () => connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] });
   const session = connectHttp2(`https://${address}`, { createConnection });

@@ -73,8 +73,8 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
     undefined,
     { agentTokens: true, vouching },
   );
-  const forwarder = stack.use(openForwarder(() => clock.now(), undefined, tls?.dial));
-  const relay = stack.use(new Relay(() => clock.now(), tls?.dial));
+  const forwarder = stack.use(openForwarder(() => clock.now(), undefined, tls?.dial, vouching));
+  const relay = stack.use(new Relay(() => clock.now(), tls?.dial, vouching));
   const storeFor = (instanceName: string) => data.withInstance(instanceName).store;
   const reader = openBuildReader(ledger, () => clock.monotonic());
   const reads = { ledger, reader, hints, storeFor, signOfLifeMs: 20_000, clock };
@@ -84,7 +84,7 @@ export async function startNode(id: string, options: NodeOptions): Promise<Coord
   const services = [
     buildService({ ...common, reads, forwarder, archive, storeFor, address: () => server.address, version: '0.0.0' }),
     agentService({ ...common, logLimits: DEFAULT_LOG_LIMITS }),
-    scalerService({ role: roles, relay, vouching, env, lookEveryMs: 50 }),
+    scalerService({ role: roles, relay, env, lookEveryMs: 50 }),
     ...reapiServices({ ...common, ...forTools, relay, storeFor, interest: openInterest(clock) }),
   ];
   const server: Awaited<ReturnType<typeof serve>> = stack.use(

@@ -6,12 +6,14 @@ import { hashToken, type Identity } from '../../base/auth.ts';
 import { hasRole, ROLES } from '../../base/caller.ts';
 import { systemClock } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
+import type { KeyedCertificate } from '../../base/issue-certificate.ts';
 import { keptKeyring } from '../../base/signing.ts';
 import { vouchingBy } from '../../base/vouch.ts';
 import { parseCoordinatorConfig } from '../../coordinator/config.ts';
 import { startCoordinator } from '../../coordinator/start.ts';
 import { formatTokens } from '../../coordinator/tokens.ts';
 import { PERMISSIONS, type Permission } from '../../proto/permissions.ts';
+import { authorityIn, certificateBy, writeCertificate, type TestAuthority } from '../fixtures/certificates.ts';
 import { tempDir } from '../fixtures/temp-dir.ts';
 
 const DAY = 86_400_000;
@@ -28,6 +30,62 @@ const IDENTITIES: Readonly<Record<string, Identity>> = {
 /** Shows a certificate, or the word of another coordinator as here: to data planes it is nobody. */
 const SCALER = { kind: 'scaler', name: 'c/keda', cluster: 'c' } as const;
 const TOKENS = [...Object.keys(IDENTITIES), 'expired', 'made-up', undefined];
+
+/** Which roles the certificates of an authority have, by a name that each kind of name and pattern is used for. */
+const CERTIFICATE_RULES = {
+  certificates: [
+    {
+      authority: 'ci',
+      callers: [
+        ['viewer', { uri: 'spiffe://ci.example/*/viewer' }],
+        ['submitter', { uri: ['spiffe://ci.example/shop/submitter', 'spiffe://ci.example/shop/other'] }],
+        ['approver', { dns: '*.approvers.example' }],
+        ['operator', { subject: 'CN=operator-*' }],
+        ['admin', { uri: 'spiffe://ci.example/shop/admin', dns: 'admin.example' }],
+      ].map(([role, when]) => ({ when, role, project: 'p', scope: 'main', zoneCeiling: 'trusted' })),
+    },
+  ],
+};
+
+/** A yard over TLS that knows callers by their certificates, and what clients show there. */
+async function startTlsYard() {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.use(await tempDir()).path;
+  const [trusted, ci, foreign] = ['trusted', 'ci', 'foreign'].map((name) => authorityIn(dir, name)) as [
+    TestAuthority,
+    TestAuthority,
+    TestAuthority,
+  ];
+  const server = writeCertificate(dir, 'server', certificateBy(trusted, { hosts: ['127.0.0.1'] }));
+  await writeFile(join(dir, 'issuers.json'), JSON.stringify(CERTIFICATE_RULES));
+  await writeFile(join(dir, 'tokens.json'), formatTokens([{ sha256: hashToken('t'), identity: callerOf('t', 'viewer') }]));
+  const by = (role: string, authority = ci, lifeMs?: number) =>
+    certificateBy(authority, { uri: `spiffe://ci.example/shop/${role}`, ...(lifeMs === undefined ? {} : { lifeMs }) });
+  const shown: Readonly<Record<string, KeyedCertificate | undefined>> = {
+    viewer: by('viewer'),
+    submitter: by('submitter'),
+    approver: certificateBy(ci, { hosts: ['One.approvers.example'] }),
+    operator: certificateBy(ci, { subject: 'operator-7', hosts: ['nowhere.example'] }),
+    admin: certificateBy(ci, { uri: 'spiffe://ci.example/shop/admin', hosts: ['admin.example'] }),
+    'half of the names': by('admin'),
+    'deeper than the pattern': certificateBy(ci, { uri: 'spiffe://ci.example/a/b/viewer' }),
+    'of a foreign authority': by('admin', foreign),
+    'of the authority of a zone': by('admin', trusted),
+    expired: by('submitter', ci, -DAY),
+    nothing: undefined,
+  };
+  const files = ['--tls-cert', server.cert, '--tls-key', server.key, '--tls-ca', trusted.file, '--issuers-file', join(dir, 'issuers.json')];
+  const authorities = ['--zone-ca', `trusted=${trusted.file}`, '--caller-ca', `ci=${ci.file}`, '--tokens-file', join(dir, 'tokens.json')];
+  const listen = ['--listen', '127.0.0.1:0', '--data-listen', '127.0.0.1:0', '--no-allow-local', '--ledger', 'memory'];
+  const config = parseCoordinatorConfig({}, [...listen, ...files, ...authorities, '--state-dir', join(dir, 'state')]);
+  const yard = stack.use(await startCoordinator(config, { log: silentLogger, clock: systemClock }));
+  const parts = stack.move();
+  const clientFor = (address: string, own: KeyedCertificate | undefined) => {
+    const pem = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
+    return new Client(address, credentials.createSsl(Buffer.from(trusted.cert), pem(own?.key), pem(own?.cert)));
+  };
+  return { addresses: [yard.address, yard.dataAddress], shown, clientFor, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
 
 /** A coordinator and its data plane as processes of a yard have them, for the tokens above and one that has expired. */
 async function startYard() {
@@ -112,4 +170,40 @@ test('each rpc of each server is open to whom its permission names, and closed t
   expect(wrong).toEqual([]);
   const declared = Object.entries(PERMISSIONS).flatMap(([service, rpcs]) => Object.keys(rpcs).map((rpc) => `/${service}/${rpc}`));
   expect([...served].toSorted(), 'every rpc is served by one of the two').toEqual(declared.toSorted());
+});
+
+test('each rpc is open to certificates of callers by the role that their names have, and to no others', { timeout: 120_000 }, async () => {
+  await using yard = await startTlsYard();
+  const wrong: unknown[] = [];
+  let asked = 0;
+  for (const address of yard.addresses) {
+    for (const [what, own] of Object.entries(yard.shown)) {
+      const client = yard.clientFor(address, own);
+      for (const [service, rpcs] of Object.entries(PERMISSIONS)) {
+        for (const [rpc, permission] of Object.entries(rpcs)) {
+          const answer = await call(client, `/${service}/${rpc}`, undefined);
+          const verdict = verdictOf(rpc, answer);
+          if (verdict === 'not served') break;
+          asked += 1;
+          const role = ROLES.find((known) => known === what);
+          const isRefusedByRule =
+            answer.code === status.PERMISSION_DENIED && answer.details.startsWith('No rule of "certificates" of the authority ci is for');
+          const isMapped = role !== undefined;
+          const mayCall = permission === 'open' || (isMapped && permission.role !== undefined && hasRole({ role }, permission.role));
+          const expected = mayCall
+            ? 'admitted'
+            : isMapped
+              ? 'refused'
+              : what.includes('the names') || what.includes('pattern')
+                ? 'no rule'
+                : 'unknown';
+          const seen = isRefusedByRule ? 'no rule' : verdict;
+          if (seen !== expected) wrong.push({ service, rpc, address, what, expected, seen, ...answer });
+        }
+      }
+      client.close();
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(asked).toBeGreaterThan(Object.keys(yard.shown).length * 50);
 });

@@ -36,7 +36,7 @@ beforeEach(async () => {
   dial = { source: clientOf(authority.file) };
   const files = writeCertificate(dir.path, 'server', certificateBy(authority, { hosts: ['127.0.0.1', 'localhost'] }));
   const server = stack.use(
-    openServerTls({ tlsCert: files.cert, tlsKey: files.key, zoneCa: [`trusted=${authority.file}`] }, memoryLogger()),
+    openServerTls({ tlsCert: files.cert, tlsKey: files.key, zoneCa: [`trusted=${authority.file}`], callerCa: [] }, memoryLogger()),
   );
   const options = { ledger, data: memoryDataPlane(), tls: { server, dial }, keyring };
   leader = stack.use(await startNode('first', options));

@@ -1,8 +1,7 @@
 import type { Identity } from '../../../base/auth.ts';
 import type { Env } from '../../../base/env.ts';
 import { Fault, isFault } from '../../../base/fault.ts';
-import type { Vouching } from '../../../base/vouch.ts';
-import { callUnary, type CallerOptions } from '../../../proto/dial.ts';
+import { callUnary } from '../../../proto/dial.ts';
 import type { ExternalScalerHandlers } from '../../../proto/gen/externalscaler/ExternalScaler.ts';
 import type { GetMetricSpecResponse } from '../../../proto/gen/externalscaler/GetMetricSpecResponse.ts';
 import type { GetMetricsRequest__Output } from '../../../proto/gen/externalscaler/GetMetricsRequest.ts';
@@ -24,8 +23,6 @@ import { triggerFrom, type Trigger } from './trigger.ts';
 export type ScalerServiceOptions = {
   readonly role: RoleSource;
   readonly relay: Relay;
-  /** How an autoscaler is handed on that showed a certificate here. */
-  readonly vouching: Vouching;
   readonly env: Env;
   /** How often streams look. @default 1 s */
   readonly lookEveryMs?: number;
@@ -38,7 +35,6 @@ const LEADER_MS = 2_000;
 const LOOK_EVERY_MS = 1_000;
 /** Looks without an answer after which a stream ends: KEDA opens another one, perhaps to a coordinator that knows more. */
 const LOOKS_FAILED_MAX = 10;
-const VOUCHED_MS = 30_000;
 
 /** What a pool is wanted for, in slots of its agents. */
 type Wanted = { readonly trigger: Trigger; readonly slots: number };
@@ -108,16 +104,8 @@ async function wantedNow(options: ScalerServiceOptions, ref: ScaledObjectRef__Ou
   if (role.leader === undefined) throw noLeader();
   const client = options.relay.client(loadProto().externalscaler.ExternalScaler, role.leader.address);
   const request = { scaledObjectRef: ref, metricName: METRIC };
-  const answer: GetMetricsResponse__Output = await callUnary(client, 'getMetrics', request, relayed(options, call));
+  const answer: GetMetricsResponse__Output = await callUnary(client, 'getMetrics', request, options.relay.options(call, 1));
   return { trigger, slots: answer.metricValues[0]?.metricValueFloat ?? 0 };
-}
-
-function relayed({ relay, vouching, env }: ScalerServiceOptions, call: Call): CallerOptions {
-  const kept = relay.options(call, 1);
-  const { identity } = call;
-  if (identity.kind !== 'scaler') return kept;
-  const authorization = `Vouched ${vouching.seal(identity, env.clock.now() + VOUCHED_MS)}`;
-  return { ...kept, metadata: { ...kept.metadata, authorization } };
 }
 
 /** @throws {Fault} BAD_REQUEST where the topology has no such pool, or no zone for it */
