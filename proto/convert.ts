@@ -227,10 +227,13 @@ export function outputToProto(entry: OutputEntry): OutputEntryMessage {
 export function stepResultFromProto(message: StepResult__Output | Absent, field: string): StepResult {
   if (message === null || message === undefined) throw bad(field, 'is missing');
   const log = optionalDigestFromProto(message.log, `${field}.log`);
+  const stdout = optionalDigestFromProto(message.stdout, `${field}.stdout`);
+  const stderr = optionalDigestFromProto(message.stderr, `${field}.stderr`);
   return {
     exitCode: message.exitCode,
     outputs: message.outputs.map((entry, index) => outputFromProto(entry, `${field}.outputs[${index}]`)),
     log: log === undefined ? undefined : { digest: log, truncated: message.logTruncated },
+    ...(log === undefined || stderr === undefined ? {} : { streams: { ...(stdout === undefined ? {} : { stdout }), stderr } }),
     usage: usageFromProto(message.usage, `${field}.usage`),
     agent: message.agent,
     startedAt: countFromProto(message.startedAtMs, `${field}.started_at_ms`),
@@ -243,6 +246,8 @@ export function stepResultToProto(result: StepResult): StepResultMessage {
     exitCode: result.exitCode,
     outputs: result.outputs.map(outputToProto),
     ...(result.log === undefined ? {} : { log: digestToProto(result.log.digest), logTruncated: result.log.truncated }),
+    ...(result.streams?.stdout === undefined ? {} : { stdout: digestToProto(result.streams.stdout) }),
+    ...(result.streams === undefined ? {} : { stderr: digestToProto(result.streams.stderr) }),
     usage: usageToProto(result.usage),
     agent: result.agent,
     startedAtMs: String(result.startedAt),

@@ -1,6 +1,6 @@
 import { unreachable } from '../../base/assert.ts';
 import type { Env } from '../../base/env.ts';
-import type { AttemptReport, OutputEntry, SealedLog, StepResult, Usage } from '../../cache/action/result.ts';
+import type { AttemptReport, OutputEntry, StepResult, Usage } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import type { Sandbox, SandboxExit } from '../sandbox/sandbox.ts';
 import type { AttemptListener } from '../session/executor.ts';
@@ -10,6 +10,7 @@ import type { AttemptLog } from '../spool/attempt-log.ts';
 import { collectOutputs } from '../workspace/outputs.ts';
 import type { Workspace, Workspaces } from '../workspace/workspace.ts';
 import { prepareWorkspace, saveDependencies, unsaved, type Placed } from './dependencies.ts';
+import { LogParts, type LogStream } from './log-parts.ts';
 import type { LogPipe, LogPipes } from './log-pipe.ts';
 import { fullDisk, reportOf, type Stage } from './report.ts';
 
@@ -55,10 +56,20 @@ const NOT_RENEWED: AttemptReport = {
   result: undefined,
 };
 
+/** What an attempt has before its command starts. */
+type Prepared = {
+  readonly workspace: Workspace;
+  readonly pipe: LogPipe;
+  /** For standard error, where it is to be told apart. */
+  readonly errorPipe: LogPipe | undefined;
+};
+
 /** How far the attempt came, for a report from any point of it. */
 type Progress = {
   /** Of dependency caches, by name. */
   placed: Placed;
+  /** Which bytes of the log are which stream's; undefined where nobody asks. */
+  readonly parts: LogParts | undefined;
   stage: Stage;
   bytesIn: number;
   begunAt: number;
@@ -80,6 +91,7 @@ async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readon
   const now = host.env.clock.monotonic();
   const progress: Progress = {
     placed: new Map(),
+    parts: scope.offer.streamsApart ? new LogParts() : undefined,
     stage: 'prepare',
     bytesIn: 0,
     begunAt: now,
@@ -89,16 +101,16 @@ async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readon
     endedWallMs: 0,
   };
   try {
-    const { workspace, pipe } = await prepare(host, scope, progress);
+    const prepared = await prepare(host, scope, progress);
     scope.listener.prepared();
     const deadline = await settledOrAborted(scope.go, scope.signal);
-    const exit = await runCommand(host, scope, { workspace, pipe, deadline }, progress);
+    const exit = await runCommand(host, scope, { ...prepared, deadline }, progress);
     if (exit.kind === 'cancelled') throw scope.signal.reason;
     if (exit.kind === 'overdue') {
       host.env.log.warn('attempt-overdue', { token: scope.offer.token });
       return { report: NOT_RENEWED, placed: progress.placed };
     }
-    return { report: await store(host, scope, workspace, exit, progress), placed: progress.placed };
+    return { report: await store(host, scope, prepared.workspace, exit, progress), placed: progress.placed };
   } catch (error) {
     if (!scope.signal.aborted) {
       host.env.log.warn('attempt-error', { token: scope.offer.token, stage: progress.stage, error });
@@ -108,23 +120,35 @@ async function carried(host: AttemptHost, scope: AttemptScope): Promise<{ readon
   }
 }
 
-async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progress): Promise<{ workspace: Workspace; pipe: LogPipe }> {
+async function prepare(host: AttemptHost, scope: AttemptScope, progress: Progress): Promise<Prepared> {
   const { offer, signal, leftovers } = scope;
-  const opening = host.pipes.open((bytes) => {
-    scope.log.append(bytes);
-    scope.logged();
-  });
-  const [workspace, pipe] = await Promise.allSettled([
+  const { parts } = progress;
+  const open = (stream: LogStream) =>
+    host.pipes.open((bytes) => {
+      const taken = appended(scope.log, bytes);
+      parts?.took(stream, taken);
+      scope.logged();
+    });
+  const [workspace, pipe, errorPipe] = await Promise.allSettled([
     prepareWorkspace(host.workspaces, offer, scope.store, host.env.log, signal),
-    opening,
+    open('stdout'),
+    parts === undefined ? undefined : open('stderr'),
   ]);
   if (workspace.status === 'fulfilled') leftovers.use(workspace.value.workspace);
-  if (pipe.status === 'fulfilled') leftovers.use(pipe.value);
+  for (const opened of [pipe, errorPipe]) if (opened.status === 'fulfilled') leftovers.use(opened.value);
   if (workspace.status === 'rejected') throw workspace.reason;
   if (pipe.status === 'rejected') throw pipe.reason;
+  if (errorPipe.status === 'rejected') throw errorPipe.reason;
   progress.placed = workspace.value.placed;
   progress.bytesIn = workspace.value.workspace.bytesIn;
-  return { workspace: workspace.value.workspace, pipe: pipe.value };
+  return { workspace: workspace.value.workspace, pipe: pipe.value, errorPipe: errorPipe.value };
+}
+
+/** Appends to the log, and returns what that took: all of it, or what was left of room for it and the mark of the cut. */
+function appended(log: AttemptLog, bytes: Uint8Array): Uint8Array {
+  const before = log.size;
+  log.append(bytes);
+  return log.truncated ? log.read(before, log.size - before) : bytes;
 }
 
 /** @throws {AttemptStopped} as soon as `signal` aborts. */
@@ -143,7 +167,7 @@ async function settledOrAborted<T>(promise: Promise<T>, signal: AbortSignal): Pr
 async function runCommand(
   host: AttemptHost,
   scope: AttemptScope,
-  { workspace, pipe, deadline }: { readonly workspace: Workspace; readonly pipe: LogPipe; readonly deadline: Deadline | undefined },
+  { workspace, pipe, errorPipe, deadline }: Prepared & { readonly deadline: Deadline | undefined },
   progress: Progress,
 ): Promise<SandboxExit> {
   const { offer, signal, listener } = scope;
@@ -162,6 +186,7 @@ async function runCommand(
         network: offer.network,
         resources: offer.resources,
         logFd: pipe.writeFd,
+        errorFd: errorPipe?.writeFd,
         runTimeoutMs: offer.runTimeoutMs,
         graceMs: offer.graceMs,
         binds: workspace.binds,
@@ -170,7 +195,7 @@ async function runCommand(
       signal,
     );
   } finally {
-    await pipe.drained();
+    await Promise.all([pipe.drained(), errorPipe?.drained()]);
     progress.exitedAt = clock.monotonic();
     progress.endedWallMs = clock.now();
     listener.exited();
@@ -200,7 +225,7 @@ async function store(
   const { signal } = scope;
   const [collected, log, saved] = await Promise.allSettled([
     collect(host, scope, workspace, exit, signal),
-    storeLog(host, scope, signal),
+    storeLog(host, scope, progress, signal),
     verdict === undefined ? save(host, scope, workspace, progress) : undefined,
   ]);
   signal.throwIfAborted();
@@ -210,7 +235,7 @@ async function store(
   const result: StepResult = {
     exitCode: exit.kind === 'exited' ? exit.code : TIMED_OUT_CODE,
     outputs: stored.entries,
-    log: log.status === 'fulfilled' ? log.value : undefined,
+    ...(log.status === 'fulfilled' ? log.value : NO_LOG),
     usage,
     agent: host.agent,
     startedAt: progress.startedWallMs,
@@ -232,6 +257,9 @@ async function save(host: AttemptHost, scope: AttemptScope, workspace: Workspace
   return saveDependencies({ offer, workspace, placed, onTrouble: host.onTrouble, log: host.env.log }, signal);
 }
 
+/** What a result has of a log. */
+type StoredLog = Pick<StepResult, 'log' | 'streams'>;
+const NO_LOG: StoredLog = { log: undefined };
 const NOTHING_STORED: { readonly entries: readonly OutputEntry[]; readonly bytesOut: number } = { entries: [], bytesOut: 0 };
 
 /** What the step is to blame for by the way its command ended; undefined = nothing. */
@@ -273,16 +301,24 @@ async function collect(
   }
 }
 
-/** Stores the whole log; a log that cannot be stored costs the log, not the attempt. */
-async function storeLog(host: AttemptHost, scope: AttemptScope, signal: AbortSignal): Promise<SealedLog | undefined> {
-  const sealed = scope.log.sealed();
-  if (sealed === undefined) return undefined;
+/** Stores the whole log, and its parts; a log that cannot be stored costs the log, not the attempt. */
+async function storeLog(host: AttemptHost, scope: AttemptScope, { parts }: Progress, signal: AbortSignal): Promise<StoredLog> {
+  const { log, store } = scope;
+  const sealed = log.sealed();
+  if (sealed === undefined) return NO_LOG;
+  const streams = parts?.sealed();
   try {
-    await scope.store.put(sealed.digest, scope.log.stream(), signal);
-    return sealed;
+    await store.put(sealed.digest, log.stream(), signal);
+    if (parts === undefined || streams === undefined) return { log: sealed };
+    const { stdout, stderr } = streams;
+    if (stdout !== undefined) {
+      await store.put(stdout, parts.pick('stdout', log.stream()), signal);
+      await store.put(stderr, parts.pick('stderr', log.stream()), signal);
+    } // else standard error is the log
+    return { log: sealed, streams };
   } catch (error) {
     if (!signal.aborted) host.env.log.warn('log-not-stored', { token: scope.offer.token, error });
-    return undefined;
+    return NO_LOG;
   }
 }
 

@@ -128,6 +128,7 @@ function offerFromProto(offer: Offer__Output): Offer {
     graceMs: countFromProto(offer.graceMs, 'offer.grace_ms'),
     instanceName,
     ...(offer.grant === '' ? {} : { grant: offer.grant }),
+    streamsApart: offer.streamsApart,
     dependencies: offer.dependencies.flatMap(dependencyFromProto),
   };
 }

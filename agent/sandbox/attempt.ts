@@ -121,7 +121,7 @@ async function runPlanned(
 ): Promise<SandboxExit> {
   const { cgroup } = scratch;
   const script = join(scratch.directory, LAUNCH_FILE);
-  writeFileSync(script, launchScript(plan, spec.logFd, scratch.status, cgroup?.procsFiles ?? []), { mode: 0o600 });
+  writeFileSync(script, launchScript(plan, spec, scratch.status, cgroup?.procsFiles ?? []), { mode: 0o600 });
   const guard = spec.deadline === undefined ? undefined : { id: scratch.id, deadline: spec.deadline };
   using launch = await host.spawner.launch(script, guard);
   // Before the launcher may run something else: the watchdog, which may be at work, must not take that for this attempt.
@@ -167,11 +167,12 @@ function notReached(end: LaunchEnd, spec: SandboxRun): Fault {
   });
 }
 
-function launchScript(plan: AttemptPlan, logFd: number, status: string, procsFiles: readonly string[]): string {
+function launchScript(plan: AttemptPlan, { logFd, errorFd }: SandboxRun, status: string, procsFiles: readonly string[]): string {
   const enter = procsFiles.map((file) => `echo 0 >${quote(file)} && `).join('');
   // Opened anew through /proc, so that the step's file has its own offset and the agent's may be closed.
-  const log = `/proc/${process.pid}/fd/${logFd}`;
-  return `( ${enter}cd ${quote(plan.directory)} && exec ${quoteAll(plan.command)} ) </dev/null >>${log} 2>&1 3>${quote(status)}\n`;
+  const opened = (fd: number) => `>>/proc/${process.pid}/fd/${fd}`;
+  const error = errorFd === undefined ? '2>&1' : `2${opened(errorFd)}`;
+  return `( ${enter}cd ${quote(plan.directory)} && exec ${quoteAll(plan.command)} ) </dev/null ${opened(logFd)} ${error} 3>${quote(status)}\n`;
 }
 
 function makeScratch(directory: string, marker: string | undefined): Scratch {
@@ -199,7 +200,7 @@ function groupOf(host: AttemptHost, id: string, spec: SandboxRun): { readonly cg
 
 /** @throws {Fault} BAD_REQUEST where the log is not a file; PATH_ESCAPES, BAD_REQUEST for the working directory. */
 function checkPlaces(spec: SandboxRun): void {
-  fstatSync(spec.logFd);
+  for (const fd of [spec.logFd, spec.errorFd]) if (fd !== undefined) fstatSync(fd);
   const field = 'workingDirectory';
   const path = join(spec.root, spec.workingDirectory);
   const quoted = JSON.stringify(spec.workingDirectory);

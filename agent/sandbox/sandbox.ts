@@ -35,6 +35,8 @@ export type SandboxRun = {
   readonly resources: Resources;
   /** A file of this process, open for appending: gets standard output and error, as they come. Standard input is empty. */
   readonly logFd: number;
+  /** As `logFd`, for standard error alone. @default it goes where standard output goes */
+  readonly errorFd?: number | undefined;
   /** From the start of the command. Then its tree gets TERM, and KILL after `graceMs` more. */
   readonly runTimeoutMs: number;
   readonly graceMs: number;

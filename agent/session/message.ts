@@ -51,6 +51,8 @@ export type Offer = {
   /** What opens the data plane for the attempt; absent from coordinators of before protocol 2. Secret. */
   readonly grant?: string;
   readonly dependencies: readonly OfferedDependency[];
+  /** Whether the result tells standard output and error apart. Then a log has what comes at once in either order. */
+  readonly streamsApart: boolean;
 };
 
 /** A dependency cache of the step, as far as the agent has to do with it. */

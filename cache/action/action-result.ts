@@ -14,8 +14,8 @@ const SYMLINK_TEXTS = ['path', 'target'] as const;
 const US_PER_MS = 1_000;
 
 /**
- * The bytes of a result as a REAPI ActionResult: the log is its standard output. `decodeStepResult` gives back
- * an equal one, its outputs sorted by path.
+ * The bytes of a result as a REAPI ActionResult: the log is its standard output where its streams are not apart. `decodeStepResult`
+ * gives back an equal one, its outputs sorted by path.
  */
 export function encodeStepResult(result: StepResult): Uint8Array {
   const writer = new WireWriter(1024);
@@ -26,7 +26,10 @@ export function encodeStepResult(result: StepResult): Uint8Array {
     if (output.kind === 'directory') writer.message(3, (directory) => writeDirectory(directory, output));
   }
   writer.signed(4, result.exitCode);
-  if (result.log !== undefined) writeDigest(writer, 6, result.log.digest);
+  const { log, streams } = result;
+  const stdout = streams === undefined ? log?.digest : streams.stdout;
+  if (stdout !== undefined) writeDigest(writer, 6, stdout);
+  if (streams !== undefined) writeDigest(writer, 8, streams.stderr);
   writer.message(9, (metadata) => writeMetadata(metadata, result));
   for (const output of result.outputs) {
     if (output.kind === 'symlink') writer.message(12, (link) => writeTexts(link, SYMLINK_TEXTS, output));
@@ -64,6 +67,7 @@ function writeMetadata(writer: WireWriter, result: StepResult): void {
       3,
       result.outputs.filter((output) => output.kind === 'directory').map((output) => output.bytes),
     );
+    if (result.streams !== undefined && result.log !== undefined) writeDigest(detail, 4, result.log.digest);
     any.bytes(2, detail.finish());
   });
   writeTime(writer, 12, microsOf(endedAt - startedAt)); // a Duration has the same form
@@ -95,18 +99,22 @@ function microsOf(ms: number): number {
 export function decodeStepResult(bytes: Uint8Array): StepResult {
   const outputs: OutputEntry[] = [];
   let exitCode = 0;
-  let log: Digest | undefined;
+  let stdout: Digest | undefined;
+  let stderr: Digest | undefined;
   let metadata: Metadata = { agent: '', startedAt: 0, endedAt: 0, detail: NO_DETAIL };
   const reader = new WireReader(bytes, 'ActionResult');
   while (reader.next()) {
     if (reader.field === 2) outputs.push(readFile(reader.bytes()));
     else if (reader.field === 3) outputs.push(readDirectory(reader.bytes()));
     else if (reader.field === 4) exitCode = reader.signed();
-    else if (reader.field === 6) log = readDigest(reader.bytes(), 'stdout_digest');
+    else if (reader.field === 6) stdout = readDigest(reader.bytes(), 'stdout_digest');
+    else if (reader.field === 8) stderr = readDigest(reader.bytes(), 'stderr_digest');
     else if (reader.field === 9) metadata = readMetadata(reader.bytes());
     else if (reader.field === 12) outputs.push({ kind: 'symlink', ...readTexts(reader.bytes(), 'ActionResult', SYMLINK_TEXTS) });
   }
   const { agent, startedAt, endedAt, detail } = metadata;
+  const streams = detail.log === undefined || stderr === undefined ? undefined : { ...(stdout === undefined ? {} : { stdout }), stderr };
+  const log = streams === undefined ? stdout : detail.log;
   let directory = 0;
   const sized = outputs.map((output) =>
     output.kind === 'directory' ? { ...output, bytes: detail.directoryBytes[directory++] ?? 0 } : output,
@@ -115,6 +123,7 @@ export function decodeStepResult(bytes: Uint8Array): StepResult {
     exitCode,
     outputs: sized.toSorted((a, b) => compareNames(a.path, b.path)),
     log: log === undefined ? undefined : { digest: log, truncated: detail.truncated },
+    ...(streams === undefined ? {} : { streams }),
     usage: detail.usage,
     agent,
     startedAt,
@@ -149,7 +158,17 @@ function readOutput(bytes: Uint8Array, digestField: number): { path: string; dig
   return { path, digest, flag, root };
 }
 
-type Detail = { readonly usage: Usage; readonly truncated: boolean; readonly directoryBytes: readonly number[] };
+/** The whole log that ExecutedActionMetadata names beside its parts in the ActionResult itself. */
+export function logBeside(metadata: Uint8Array): Digest | undefined {
+  return readMetadata(metadata).detail.log;
+}
+
+type Detail = {
+  readonly usage: Usage;
+  readonly truncated: boolean;
+  readonly directoryBytes: readonly number[];
+  readonly log?: Digest | undefined;
+};
 type Metadata = { readonly agent: string; readonly startedAt: number; readonly endedAt: number; readonly detail: Detail };
 
 const NO_DETAIL: Detail = { usage: NO_USAGE, truncated: false, directoryBytes: [] };
@@ -184,14 +203,16 @@ function readDetail(bytes: Uint8Array): Detail | undefined {
   if (type !== DETAIL_TYPE) return undefined;
   let usage = NO_USAGE;
   let truncated = false;
+  let log: Digest | undefined;
   const directoryBytes: number[] = [];
   const reader = new WireReader(value, 'ResultDetail');
   while (reader.next()) {
     if (reader.field === 1) usage = readUsage(reader.bytes());
     else if (reader.field === 2) truncated = reader.varint() !== 0;
     else if (reader.field === 3) directoryBytes.push(...reader.packed());
+    else if (reader.field === 4) log = readDigest(reader.bytes(), 'ResultDetail.log');
   }
-  return { usage, truncated, directoryBytes };
+  return { usage, truncated, directoryBytes, log };
 }
 
 function readUsage(bytes: Uint8Array): Usage {

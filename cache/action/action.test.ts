@@ -90,15 +90,27 @@ const usage = fc.record({
   runMs: count,
   uploadMs: count,
 });
-const result: fc.Arbitrary<StepResult> = fc.record({
-  exitCode: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
-  outputs: fc.uniqueArray(output, { selector: ({ path }) => path, maxLength: 8 }),
-  log: fc.option(fc.record({ digest, truncated: fc.boolean() }), { nil: undefined }),
-  usage,
-  agent: fc.string(),
-  startedAt: fc.nat({ max: 4e12 }),
-  endedAt: fc.nat({ max: 4e12 }),
-});
+const log = fc.oneof(
+  fc.constant({ log: undefined }),
+  fc.record({ log: fc.record({ digest, truncated: fc.boolean() }) }),
+  fc.record({
+    log: fc.record({ digest, truncated: fc.boolean() }),
+    streams: fc.oneof(fc.record({ stderr: digest }), fc.record({ stdout: digest, stderr: digest })),
+  }),
+);
+const result: fc.Arbitrary<StepResult> = fc
+  .tuple(
+    log,
+    fc.record({
+      exitCode: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+      outputs: fc.uniqueArray(output, { selector: ({ path }) => path, maxLength: 8 }),
+      usage,
+      agent: fc.string(),
+      startedAt: fc.nat({ max: 4e12 }),
+      endedAt: fc.nat({ max: 4e12 }),
+    }),
+  )
+  .map(([logged, rest]) => ({ ...rest, ...logged }));
 
 describe('a result', () => {
   test('comes back from an ActionResult as it was, also by way of protobuf', () => {
@@ -120,7 +132,9 @@ describe('a result', () => {
       fc.property(result, (value) => {
         const { files, trees } = referencesOf(encodeStepResult(value));
         const expected = value.outputs.flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : []));
-        expect(files).toEqual(value.log === undefined ? expected : [...expected, value.log.digest]);
+        const { stdout, stderr } = value.streams ?? {};
+        const text = [stdout, stderr, value.log?.digest].filter((one) => one !== undefined);
+        expect(files).toEqual([...expected, ...text]);
         expect(trees).toEqual(
           value.outputs.flatMap((entry) => (entry.kind === 'directory' ? [{ tree: entry.tree, root: entry.root }] : [])),
         );

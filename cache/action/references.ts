@@ -2,11 +2,12 @@ import { Fault } from '../../base/fault.ts';
 import { EMPTY_DIGEST, digestOf, type Digest } from '../digest.ts';
 import { WireReader } from '../wire/wire.ts';
 import { readDigest } from '../wire/digest.ts';
+import { logBeside } from './action-result.ts';
 import { decodeTree } from './tree-message.ts';
 
 /** The blobs that an ActionResult names itself. What its trees name comes from `referencesOfTree`. */
 export type References = {
-  /** Files, standard output and error. */
+  /** Files, standard output and error, the log. */
   readonly files: readonly Digest[];
   /** Trees, and whether their directories are promised as blobs too. */
   readonly trees: readonly { readonly tree: Digest; readonly root: Digest | undefined }[];
@@ -27,6 +28,10 @@ export function referencesOf(result: Uint8Array): References {
       trees.push({ tree: tree ?? EMPTY_DIGEST, root });
     } else if (reader.field === 6) files.push(readDigest(reader.bytes(), 'stdout_digest'));
     else if (reader.field === 8) files.push(readDigest(reader.bytes(), 'stderr_digest'));
+    else if (reader.field === 9) {
+      const log = logBeside(reader.bytes());
+      if (log !== undefined) files.push(log);
+    }
   }
   return { files, trees };
 }

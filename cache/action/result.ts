@@ -44,11 +44,16 @@ export const NO_USAGE: Usage = { cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytes
 /** The log of an attempt: one byte sequence, standard output and error as the step wrote them. */
 export type SealedLog = { readonly digest: Digest; readonly truncated: boolean };
 
+/** Standard output and error by themselves, each as a blob; `stdout` is absent where nothing was written to it. */
+export type StreamDigests = { readonly stdout?: Digest; readonly stderr: Digest };
+
 /** What a successful run left behind, as the action cache keeps it. */
 export type StepResult = {
   readonly exitCode: number;
   readonly outputs: readonly OutputEntry[];
   readonly log: SealedLog | undefined;
+  /** The parts of the log, where there is one. @default all of it counts as standard output */
+  readonly streams?: StreamDigests;
   readonly usage: Usage;
   /** The agent that ran it, and when it started and ended there (milliseconds since the epoch, the agent's clock). */
   readonly agent: string;

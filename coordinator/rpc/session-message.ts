@@ -97,6 +97,7 @@ export function offerToProto(offer: FullOffer, grantOf: GrantOf): Offer {
     graceMs: spec.graceMs,
     instanceName: offer.instanceName,
     grant: grantOf(offer.token),
+    streamsApart: spec.given !== undefined,
     dependencies: offer.dependencies.map(({ paths, placed, only, keeps, ...rest }) => ({
       ...rest,
       paths: [...paths],

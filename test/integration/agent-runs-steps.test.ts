@@ -12,7 +12,7 @@ import { digestOf } from '../../cache/digest.ts';
 import type { TreeEntry } from '../../cache/tree/build.ts';
 import { treeOfEntries } from '../../cache/tree/scan.ts';
 import { uploadTree } from '../../cache/tree/upload.ts';
-import { digestToProto } from '../../proto/convert.ts';
+import { digestToProto, optionalDigestFromProto } from '../../proto/convert.ts';
 import { openLogPipes } from '../../agent/attempt/log-pipe.ts';
 import { sessionDialler } from '../../agent/rpc/session-client.ts';
 import { startRunner } from '../../agent/runner.ts';
@@ -92,6 +92,33 @@ async function tree(store: BlobStore, entries: readonly TreeEntry[]) {
 }
 
 describe('a step', () => {
+  test('whose streams are asked for apart has them as blobs of their own, beside the log with both', async () => {
+    await using at = await yard();
+    const inputRoot = await tree(at.store, []);
+    const stream = await at.coordinator.stream(1);
+    const resultOf = async (token: string, script: string) => {
+      stream.send(offerOf(token, ['sh', '-c', script], { inputRoot, streamsApart: true }));
+      const { report } = await stream.heard('finished', (message) => message.token === token);
+      const { log, stdout, stderr } = report?.result ?? {};
+      const blobs = [log, stdout, stderr].map((blob) => optionalDigestFromProto(blob, 'blob'));
+      expect(
+        await at.store.findMissing(
+          blobs.filter((blob) => blob !== undefined),
+          never,
+        ),
+      ).toEqual([]);
+      return blobs;
+    };
+    const text = (words: string) => digestOf(Buffer.from(words));
+    // Reading waits for what was written before it: the log's order is the command's.
+    const [log, ...parts] = await resultOf('a1.1', 'echo one; sleep 0.3; echo two >&2; sleep 0.3; printf three');
+    expect(parts).toEqual([text('one\nthree'), text('two\n')]);
+    expect(log).toEqual(text('one\ntwo\nthree'));
+    expect(await resultOf('a2.1', 'echo out')).toEqual([text('out\n'), undefined, undefined]);
+    expect(await resultOf('a3.1', 'echo err >&2; exit 3')).toEqual([text('err\n'), undefined, text('err\n')]);
+    expect(await resultOf('a4.1', ':')).toEqual([undefined, undefined, undefined]);
+  });
+
   test('runs on its inputs, and its log, outputs and usage come back', async () => {
     await using at = await yard();
     const bytes = Buffer.from('input\n');

@@ -272,6 +272,7 @@ export class SimCoordinator {
           inputRoot,
           instanceName: 'sim',
           dependencies: resolver.offeredOf(told.step, this.lead.decided),
+          streamsApart: spec.given !== undefined,
         };
       }
       default:

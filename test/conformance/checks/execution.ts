@@ -106,6 +106,20 @@ export const execution: Area = {
       },
     },
     {
+      id: 'streams-are-apart',
+      claim: 'What a command writes to standard error is no part of its standard output, also where the result comes from the cache',
+      async run(session) {
+        const wanted = { command: sh('echo one; echo two >&2; echo three') };
+        for (const { result } of [await run(session, wanted), await run(session, wanted)]) {
+          holds(result !== null, 'there is no result');
+          const out = await textOf(session, result?.stdoutDigest, result?.stdoutRaw);
+          holds(out === 'one\nthree\n', `standard output is ${JSON.stringify(out)}`);
+          const error = await textOf(session, result?.stderrDigest, result?.stderrRaw);
+          holds(error === 'two\n', `standard error is ${JSON.stringify(error)}`);
+        }
+      },
+    },
+    {
       id: 'first-operation-before-any-wait',
       claim: 'The first message names the operation, with a stage before its run and the digest of the action; the last one is its end',
       async run(session) {

@@ -134,7 +134,8 @@ describe('an action', () => {
           status: { code: 0 },
           result: { exitCode: 7, outputFiles: [{ path: 'part' }] },
         });
-        expect(await tool.text(response?.result?.stdoutDigest)).toBe('why\n');
+        expect(await tool.text(response?.result?.stderrDigest)).toBe('why\n');
+        expect(response?.result?.stdoutDigest ?? null).toBeNull();
       }
     },
     TIMEOUT,
@@ -399,7 +400,7 @@ describe('an operation', () => {
   test(
     'has a log that can be read while it runs, from any byte on',
     async () => {
-      const actionDigest = digestToProto(await tool.upload(sh('echo first; sleep 1; echo second # log')));
+      const actionDigest = digestToProto(await tool.upload(sh('echo first; sleep 1; echo second >&2 # log')));
       const stream = tool.execute({ actionDigest });
       let resourceName = '';
       while (resourceName === '') resourceName = (await stream.next()).value?.metadata.stdoutStreamName ?? '';
@@ -410,8 +411,15 @@ describe('an operation', () => {
         return text;
       };
       expect(await textFrom(0)).toBe('first\nsecond\n');
-      await last(stream).catch(() => {});
+      const { response } = await last(stream);
       expect(await textFrom(6)).toBe('second\n');
+      // In the end each of the two streams has its own; the next one who asks is told the same by the action cache.
+      const again = await tool.run(sh('echo first; sleep 1; echo second >&2 # log'));
+      expect(again.response?.cachedResult).toBe(true);
+      for (const end of [response, again.response]) {
+        expect(await tool.text(end?.result?.stdoutDigest)).toBe('first\n');
+        expect(await tool.text(end?.result?.stderrDigest)).toBe('second\n');
+      }
     },
     TIMEOUT,
   );

@@ -27,6 +27,7 @@ export interface Offer {
   'instanceName'?: (string);
   'dependencies'?: (_switchyard_v1_OfferedDependency)[];
   'grant'?: (string);
+  'streamsApart'?: (boolean);
 }
 
 export interface Offer__Output {
@@ -50,4 +51,5 @@ export interface Offer__Output {
   'instanceName': (string);
   'dependencies': (_switchyard_v1_OfferedDependency__Output)[];
   'grant': (string);
+  'streamsApart': (boolean);
 }

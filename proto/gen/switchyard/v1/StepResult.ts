@@ -14,6 +14,8 @@ export interface StepResult {
   'agent'?: (string);
   'startedAtMs'?: (number | string | Long);
   'endedAtMs'?: (number | string | Long);
+  'stdout'?: (_switchyard_v1_Digest | null);
+  'stderr'?: (_switchyard_v1_Digest | null);
 }
 
 export interface StepResult__Output {
@@ -25,4 +27,6 @@ export interface StepResult__Output {
   'agent': (string);
   'startedAtMs': (string);
   'endedAtMs': (string);
+  'stdout': (_switchyard_v1_Digest__Output | null);
+  'stderr': (_switchyard_v1_Digest__Output | null);
 }
