@@ -1,5 +1,5 @@
 import type { handleUnaryCall } from '@grpc/grpc-js';
-import { Fault, isFault } from '../../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 import { digestFromProto, digestToProto, optionalDigestFromProto } from '../../proto/convert.ts';
 import type { ActionCacheHandlers } from '../../proto/gen/build/bazel/remote/execution/v2/ActionCache.ts';
 import type { ActionResult, ActionResult__Output } from '../../proto/gen/build/bazel/remote/execution/v2/ActionResult.ts';
@@ -10,15 +10,12 @@ import type { ServedService } from '../../proto/serve.ts';
 import type { Writer } from '../action-cache/action-cache.ts';
 import { referencesOf } from '../action/references.ts';
 import type { BlobStore } from '../blob-store.ts';
-import { digestOf, sizeOf, type Digest } from '../digest.ts';
-import { blobReader } from '../read-blob.ts';
+import { digestOf, type Digest } from '../digest.ts';
 import { accessOf, type Access } from './access.ts';
-import { readResultRequest, type InlineWishes, type ResultRequest } from './digest-request.ts';
+import { readResultRequest, type ResultRequest } from './digest-request.ts';
+import { inlined } from './inline.ts';
 import { CLIENT_MESSAGE_BYTES } from './limits.ts';
 import { checkDigestFunction, type DataPlaneParts } from './service.ts';
-
-/** Bytes of blobs that are put into an answer itself where the caller asks for that. */
-const INLINE_BYTES_MAX = 1024 * 1024;
 
 /** ActionCache of the Remote Execution API. */
 export function actionCacheService(parts: DataPlaneParts): ServedService {
@@ -51,41 +48,6 @@ async function getResult(parts: DataPlaneParts, request: ResultRequest, call: Ca
     return inlined(result, request.inline, entry.result.byteLength, parts.storeOf(access.view), call.signal);
   }
   throw new Fault('ACTION_UNKNOWN', `No complete result of ${action} in ${access.view.reads.join(', ')}`);
-}
-
-/** The result with the blobs in it that the caller asked for, as far as they are small. */
-async function inlined(
-  result: ActionResult__Output,
-  request: InlineWishes,
-  resultBytes: number,
-  store: BlobStore,
-  signal: AbortSignal,
-): Promise<ActionResult> {
-  let room = Math.min(INLINE_BYTES_MAX, CLIENT_MESSAGE_BYTES - 64 * 1024 - resultBytes);
-  const read = async (digest: Digest | undefined): Promise<Buffer | undefined> => {
-    if (digest === undefined || sizeOf(digest) > room) return undefined;
-    room -= sizeOf(digest);
-    try {
-      return Buffer.from(await blobReader(store)(digest, signal));
-    } catch (error) {
-      if (isFault(error, 'BLOB_UNKNOWN') || isFault(error, 'BLOB_CORRUPT')) return undefined; // a wish only; the digest stays
-      throw error;
-    }
-  };
-  const stdout = request.inlineStdout ? await read(optionalDigestFromProto(result.stdoutDigest, 'stdout_digest')) : undefined;
-  const stderr = request.inlineStderr ? await read(optionalDigestFromProto(result.stderrDigest, 'stderr_digest')) : undefined;
-  const wanted = new Set(request.inlineOutputFiles);
-  const outputFiles: ActionResult['outputFiles'] = [];
-  for (const file of result.outputFiles) {
-    const contents = wanted.has(file.path) ? await read(optionalDigestFromProto(file.digest, 'output_files.digest')) : undefined;
-    outputFiles.push(contents === undefined ? file : { ...file, contents });
-  }
-  return {
-    ...result,
-    outputFiles,
-    ...(stdout === undefined ? {} : { stdoutRaw: stdout }),
-    ...(stderr === undefined ? {} : { stderrRaw: stderr }),
-  };
 }
 
 async function updateResult(parts: DataPlaneParts, request: UpdateActionResultRequest__Output, call: Call): Promise<ActionResult> {

@@ -68,7 +68,7 @@ async function* execute(
   const spec = buildOfAction({ request, found, call: toolCallOf(call.metadata), caller, scope, floorOf, ignored });
   using _wanted = options.interest.hold(id); // from before it is there
   await submit(watching, id, spec);
-  yield* watchOperation(watching, id, call.signal);
+  yield* watchOperation({ ...watching, wishes: request }, id, call.signal);
 }
 
 async function submit({ driver, env }: Watching, id: BuildId, spec: ReturnType<typeof buildOfAction>): Promise<void> {

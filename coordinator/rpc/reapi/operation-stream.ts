@@ -1,8 +1,12 @@
 import { Fault, isFault } from '../../../base/fault.ts';
+import type { BlobStore } from '../../../cache/blob-store.ts';
+import type { InlineWishes } from '../../../cache/rpc/digest-request.ts';
+import { inlined } from '../../../cache/rpc/inline.ts';
 import type { ExecuteResponse } from '../../../proto/gen/build/bazel/remote/execution/v2/ExecuteResponse.ts';
 import type { Operation } from '../../../proto/gen/google/longrunning/Operation.ts';
 import type { BuildId } from '../../core/ids.ts';
 import type { BuildView, StepView } from '../../core/view.ts';
+import { loadProto } from '../../../proto/load.ts';
 import { instanceNameOf } from '../../shell/instance-name.ts';
 import { confirmed } from '../confirmed.ts';
 import { lookUpAction } from './action-message.ts';
@@ -11,7 +15,11 @@ import type { DirectoryCache } from './input-tree.ts';
 import { actionStep, missingStatus, operationEnded, operationUnderWay } from './operation.ts';
 import type { Leading } from './options.ts';
 
-export type Watching = Leading & { readonly directories: DirectoryCache };
+export type Watching = Leading & {
+  readonly directories: DirectoryCache;
+  /** Blobs that are to be in the result itself. @default none */
+  readonly wishes?: InlineWishes;
+};
 
 /**
  * The operation as it stands, at once; then at every change, and from time to time without one; its end comes last. As long as
@@ -71,16 +79,37 @@ export async function operationNow(watching: Watching, build: BuildId, signal: A
 async function endOf(watching: Watching, view: BuildView, step: StepView, signal: AbortSignal): Promise<ExecuteResponse> {
   const { state } = step.record;
   const { given } = step.spec;
+  const { project, scope } = view.record.spec;
+  const instanceName = instanceNameOf(project, scope);
+  const store = watching.storeFor(instanceName);
   if (state.kind !== 'ended' || given === undefined) throw new Fault('INTERNAL', `Operation ${view.record.id} has not ended`);
   const { outcome } = state;
   if (outcome.kind === 'errored' && outcome.class === 'cache-error') {
-    const { project, scope } = view.record.spec;
-    const instanceName = instanceNameOf(project, scope);
-    const place = { instanceName, store: watching.storeFor(instanceName), directories: watching.directories };
+    const place = { instanceName, store, directories: watching.directories };
     const found = await lookUpAction(place, given.action, signal).catch(() => undefined); // then the error itself is the answer
     if (found?.kind === 'missing') return { status: missingStatus(found.digests) };
   }
-  return withQueued(responseOf(outcome, step.spec), step);
+  return withWishes(withQueued(responseOf(outcome, step.spec), step), watching.wishes, store, signal);
+}
+
+/** With the blobs that the caller would have at once; where they cannot be read it has their digests. */
+async function withWishes(
+  response: ExecuteResponse,
+  wishes: InlineWishes | undefined,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<ExecuteResponse> {
+  const wishesAny = wishes !== undefined && (wishes.inlineStdout || wishes.inlineStderr || wishes.inlineOutputFiles.length > 0);
+  if (!wishesAny || response.result === undefined || response.result === null) return response;
+  const codec = loadProto().build.bazel.remote.execution.v2.ActionResult;
+  const bytes = codec.serialize(response.result);
+  try {
+    return { ...response, result: await inlined(codec.deserialize(bytes), wishes, bytes.byteLength, store, signal) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isFault(error)) throw error;
+    return response;
+  }
 }
 
 /** With the time at which it was queued here, which no agent knows. Times of agents are not before it, whatever their clocks say. */

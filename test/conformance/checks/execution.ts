@@ -120,6 +120,29 @@ export const execution: Area = {
       },
     },
     {
+      id: 'inline-wishes',
+      claim: 'Small text and files that are asked for in the answer itself are those of their digests, which are there as well',
+      async run(session) {
+        const command = sh('echo out; echo error >&2; echo made > file; echo other > other', { outputPaths: ['file', 'other'] });
+        const { result } = await run(session, { command }, { inlineStdout: true, inlineStderr: true, inlineOutputFiles: ['file'] });
+        holds(result !== null, 'there is no result');
+        const [file, other] = ['file', 'other'].map((wanted) => result.outputFiles.find(({ path }) => path === wanted));
+        // Wishes are no claims: a server may leave any of them out.
+        for (const [digest, raw, text] of [
+          [result.stdoutDigest, result.stdoutRaw, 'out\n'],
+          [result.stderrDigest, result.stderrRaw, 'error\n'],
+          [file?.digest ?? null, file?.contents ?? Buffer.alloc(0), 'made\n'],
+        ] as const) {
+          holds(
+            raw.byteLength === 0 || raw.toString() === text,
+            `what should be ${JSON.stringify(text)} is ${JSON.stringify(raw.toString())}`,
+          );
+          holds((await textOf(session, digest, Buffer.alloc(0))) === text, `the digest is not that of ${JSON.stringify(text)}`);
+        }
+        holds(other?.contents.byteLength === 0, 'a file is in the answer for which nobody asked');
+      },
+    },
+    {
       id: 'first-operation-before-any-wait',
       claim: 'The first message names the operation, with a stage before its run and the digest of the action; the last one is its end',
       async run(session) {

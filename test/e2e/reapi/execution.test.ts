@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { present } from '../../../base/assert.ts';
 import { digestOf } from '../../../cache/digest.ts';
 import { digestToProto } from '../../../proto/convert.ts';
 import { callServerStream, callUnary } from '../../../proto/dial.ts';
@@ -137,6 +138,28 @@ describe('an action', () => {
         expect(await tool.text(response?.result?.stderrDigest)).toBe('why\n');
         expect(response?.result?.stdoutDigest ?? null).toBeNull();
       }
+    },
+    TIMEOUT,
+  );
+
+  test(
+    'brings what is asked for in the answer itself, as far as it is small',
+    async () => {
+      const wanted = sh('echo out; echo error >&2; echo made > small; head -c 2000000 /dev/zero > large; head -c 9 /dev/zero > other', {
+        outputPaths: ['small', 'large', 'other'],
+      });
+      const wishes = { inlineStdout: true, inlineStderr: true, inlineOutputFiles: ['small', 'large'] };
+      for (const cachedResult of [false, true]) {
+        const { response } = await tool.run(wanted, wishes);
+        expect(response?.cachedResult).toBe(cachedResult);
+        const { stdoutRaw, stderrRaw, outputFiles } = present(response?.result ?? undefined, 'it has a result');
+        expect([stdoutRaw, stderrRaw].map(String)).toEqual(['out\n', 'error\n']);
+        const contents = Object.fromEntries(outputFiles.map((file) => [file.path, file.contents.toString()]));
+        expect(contents).toEqual({ small: 'made\n', large: '', other: '' });
+        expect(outputFiles.every(({ digest }) => digest !== null)).toBe(true);
+      }
+      const { response } = await tool.run(wanted);
+      expect(response?.result?.stdoutRaw).toHaveLength(0);
     },
     TIMEOUT,
   );
