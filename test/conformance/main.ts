@@ -1,11 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { reasonOf } from '../../base/thrown.ts';
-import { execution } from './checks/execution.ts';
 import { startEmbedded } from './embedded.ts';
 import { renderLine, renderReport } from './report.ts';
 import type { Endpoint } from './session.ts';
-import { AREAS, runSuite } from './suite.ts';
+import { runSuite } from './suite.ts';
 
 const USAGE = `Checks a server of the Remote Execution API. Exit code 1: something deviates.
 
@@ -36,10 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
     token: await tokenIn(values['token-file']),
     readerToken: await tokenIn(values['reader-token-file']),
   };
-  // The embedded server is a data plane alone; `test/e2e/reapi` has the checks of execution done to a whole yard.
-  const areas = embedded === undefined ? [...AREAS, execution] : AREAS;
-  const findings = await runSuite(endpoint, (finding) => void process.stdout.write(renderLine(finding)), areas);
-  const subject = embedded === undefined ? `the server at ${endpoint.address}` : 'the data plane of this repository';
+  const findings = await runSuite(endpoint, (finding) => void process.stdout.write(renderLine(finding)));
+  const subject = embedded === undefined ? `the server at ${endpoint.address}` : 'a yard of this repository';
   if (values.report !== undefined) await writeFile(values.report, renderReport(subject, findings));
   const deviating = findings.filter(({ verdict }) => verdict.kind === 'deviates').length;
   process.stdout.write(`${findings.length} checks, ${deviating} deviate\n`);

@@ -4,11 +4,11 @@ import { actionCache } from './checks/action-cache.ts';
 import { byteStream } from './checks/byte-stream.ts';
 import { capabilities } from './checks/capabilities.ts';
 import { cas } from './checks/cas.ts';
+import { execution } from './checks/execution.ts';
 import { remoteAsset } from './checks/remote-asset.ts';
 import { Session, type Endpoint } from './session.ts';
 
-/** What a server can be asked that keeps results and need not run anything. */
-export const AREAS: readonly Area[] = [capabilities, ...cas, ...byteStream, ...actionCache, remoteAsset];
+const AREAS: readonly Area[] = [capabilities, ...cas, ...byteStream, ...actionCache, remoteAsset, execution];
 
 export type Verdict =
   | { readonly kind: 'holds' }
@@ -22,15 +22,11 @@ export type Finding = { readonly area: string; readonly check: Check; readonly v
  * Runs the checks against a server, one after the other, and tells of each at once. They store random blobs, and results under random
  * keys, which they leave behind. @throws {Error} where the server cannot be asked what it can do
  */
-export async function runSuite(
-  endpoint: Endpoint,
-  tell: (finding: Finding) => void = () => {},
-  areas: readonly Area[] = AREAS,
-): Promise<readonly Finding[]> {
+export async function runSuite(endpoint: Endpoint, tell: (finding: Finding) => void = () => {}): Promise<readonly Finding[]> {
   using session = await Session.open(endpoint, endpoint.token);
   using reader = endpoint.readerToken === undefined ? undefined : await Session.open(endpoint, endpoint.readerToken);
   const findings: Finding[] = [];
-  for (const { name: area, checks, unlessUnimplemented } of areas) {
+  for (const { name: area, checks, unlessUnimplemented } of AREAS) {
     const probe = await unlessUnimplemented?.(session);
     const isAbsent = probe?.kind === 'error' && probe.code === 'UNIMPLEMENTED';
     for (const check of checks) {

@@ -228,6 +228,26 @@ export const execution: Area = {
       },
     },
     {
+      id: 'progress-under-30s',
+      claim: 'Of an action that runs for longer than half a minute something is heard meanwhile: some clients give it up otherwise',
+      async run(session) {
+        const told = await execute(session, await stored(session, { command: sh('sleep 31') }));
+        const heard = told.filter(({ operation, metadata }) => !operation.done && metadata.stage === 'EXECUTING').length;
+        holds(heard > 1, `while it ran ${heard} messages came`);
+        isOk(endOf(told));
+      },
+    },
+    {
+      id: 'buildstream-no-retry-codes',
+      claim: 'Codes that end a BuildStream build at once are for requests that are wrong, not for what an action did or left undone',
+      async run(session) {
+        const killed = await run(session, { command: sh('kill -9 $$') });
+        isOk(killed);
+        holds(killed.result?.exitCode === 137, `the exit code of a command that was killed is ${killed.result?.exitCode}`);
+        isOk(await run(session, { command: sh('true', { outputPaths: ['never', 'made'] }) }));
+      },
+    },
+    {
       id: 'buck2-platform-in-command',
       claim: 'A platform that only the command has is heeded, and any spelling of the letters of its operating system',
       async run(session) {
