@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { silentLogger } from '../../base/log.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Event } from '../core/event.ts';
-import { parseBuildId, stepIdOf } from '../core/ids.ts';
+import { parseBuildId, stepIdOf, type SessionId } from '../core/ids.ts';
 import type { Outbound, Outcome } from '../core/outcome.ts';
 import { present } from '../../base/assert.ts';
 import type { LedgerRecord } from '../core/record.ts';
@@ -70,7 +70,10 @@ test('sends and replies leave only after the commit of their writes, and in the 
     (event) => ({
       ...NOTHING,
       writes: event.kind === 'build-cancelled' && event.by === 'writer' ? [RECORD] : [],
-      sends: [{ kind: 'forget-build', id: BUILD, tokens: [] }],
+      sends: [
+        { kind: 'forget-build', id: BUILD, tokens: [] },
+        { kind: 'tell-agent', session: 's' as SessionId, message: { kind: 'drain', reason: 'over' } },
+      ],
     }),
     commits,
     steps,
@@ -82,7 +85,8 @@ test('sends and replies leave only after the commit of their writes, and in the 
   expect(driver.backlog).toBe(2);
   waiting[0]?.resolve();
   await Promise.all([first, second]);
-  expect(steps).toEqual(['committed 1', 'reply 1', 'send forget-build', 'reply 2', 'send forget-build', 'settled 1']);
+  const firstSteps = ['reply 1', 'send tell-agent', 'committed 1', 'send forget-build'];
+  expect(steps).toEqual([...firstSteps, 'reply 2', 'send tell-agent', 'send forget-build', 'settled 1']);
   await driver[Symbol.asyncDispose]();
 });
 

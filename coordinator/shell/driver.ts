@@ -83,6 +83,8 @@ type Entry = {
   readonly writes: readonly LedgerRecord[];
   readonly sends: readonly Outbound[];
   readonly settle: ((fault: Fault | undefined) => void) | undefined;
+  /** Called once it is durable, before anything is sent. */
+  readonly before: (() => void) | undefined;
   readonly since: TimeMs;
   durable: boolean;
 };
@@ -163,11 +165,8 @@ class RunningDriver implements Driver {
       return promise;
     }
     const reply = outcome.reply ?? DONE;
-    this.#take(outcome, (fault) => {
-      if (fault !== undefined) return reject(fault);
-      before?.(reply);
-      resolve(reply);
-    });
+    const settle = (fault: Fault | undefined) => (fault === undefined ? resolve(reply) : reject(fault));
+    this.#take(outcome, settle, before && (() => before(reply)));
     return promise;
   }
 
@@ -193,7 +192,7 @@ class RunningDriver implements Driver {
     if (!this.#leads()) reject(this.#ending());
     else {
       const settle = (fault: Fault | undefined) => (fault === undefined ? resolve() : reject(fault));
-      this.#entries.push({ writes: NOTHING, sends: NOTHING, settle, since: this.#clock.now(), durable: true });
+      this.#entries.push({ writes: NOTHING, sends: NOTHING, settle, before: undefined, since: this.#clock.now(), durable: true });
       this.#deliver();
     }
     return promise;
@@ -239,11 +238,11 @@ class RunningDriver implements Driver {
     }
   }
 
-  #take(outcome: Outcome, settle: Entry['settle']): void {
+  #take(outcome: Outcome, settle: Entry['settle'], before?: Entry['before']): void {
     this.#wakeAt = outcome.wakeAt;
     this.#arm();
     const { writes, sends } = outcome;
-    const entry: Entry = { writes, sends, settle, since: this.#clock.now(), durable: writes.length === 0 };
+    const entry: Entry = { writes, sends, settle, before, since: this.#clock.now(), durable: writes.length === 0 };
     this.#entries.push(entry);
     this.#resolve(outcome.sends);
     if (entry.durable) return this.#deliver();
@@ -289,9 +288,12 @@ class RunningDriver implements Driver {
           this.#entries = this.#entries.slice(this.#head);
           this.#head = 0;
         }
+        entry.before?.();
+        // Agents first: a step waits for nothing else any more.
+        for (const send of entry.sends) if (send.kind === 'tell-agent') this.#receivers.send(send);
         if (entry.writes.length > 0) this.#receivers.committed(entry.writes);
         entry.settle?.(undefined);
-        for (const send of entry.sends) if (send.kind !== 'resolve') this.#receivers.send(send);
+        for (const send of entry.sends) if (send.kind !== 'resolve' && send.kind !== 'tell-agent') this.#receivers.send(send);
       }
     } catch (error) {
       this.#env.log.error('delivery-failed', { error });
