@@ -6,6 +6,8 @@ export type Machine = {
   /** host:port of the HTTP caches, and of the Remote Execution API. */
   readonly http: string;
   readonly grpc: string;
+  /** PEM file of who signed the server's certificate, where it speaks TLS. */
+  readonly authorities?: string;
 };
 
 /** How a build ended, and for which of the units `a` and `b` it had to work or found everything. */

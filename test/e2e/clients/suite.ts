@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashToken } from '../../../base/auth.ts';
+import { authorityIn, certificateBy, writeCertificate } from '../../fixtures/certificates.ts';
 import { freePorts } from '../../fixtures/ports.ts';
 import { ROOT } from '../../fixtures/root.ts';
 import { startNode, type RunningProcess } from '../../fixtures/run-process.ts';
@@ -19,13 +20,20 @@ const INSTALL_MS = 300_000;
 
 let dir: TempDir;
 let server: RunningProcess;
-let addresses: Pick<Machine, 'http' | 'grpc'>;
+let addresses: Pick<Machine, 'http' | 'grpc' | 'authorities'>;
+let isOverTls = false;
+let tls: readonly string[] = [];
+
+/** Has the server of this file of tests speak TLS: `authorities` of the machines is the file of whom to trust. */
+export function serveOverTls(): void {
+  isOverTls = true;
+}
 
 /** Starts the data plane, again at the same addresses where it ran before. */
 async function start(): Promise<void> {
   const listens = ['--listen', addresses.grpc, '--http-listen', addresses.http];
   const places = ['--dir', join(dir.path, 'blobs'), '--tokens-file', join(dir.path, 'tokens.json')];
-  server = startNode([join(ROOT, 'cache/main.ts'), ...listens, ...places]);
+  server = startNode([join(ROOT, 'cache/main.ts'), ...listens, ...places, ...tls]);
   await server.ready();
 }
 
@@ -39,6 +47,12 @@ beforeAll(async () => {
   await writeFile(join(dir.path, 'tokens.json'), JSON.stringify(TOKENS));
   const [grpc, http] = await freePorts(2);
   addresses = { grpc: `127.0.0.1:${grpc}`, http: `127.0.0.1:${http}` };
+  if (isOverTls) {
+    const authority = authorityIn(dir.path, 'authority');
+    const { cert, key } = writeCertificate(dir.path, 'server', certificateBy(authority, { hosts: ['127.0.0.1'] }));
+    addresses = { ...addresses, authorities: authority.file };
+    tls = ['--tls-cert', cert, '--tls-key', key];
+  }
   await start();
 });
 afterAll(async () => {
