@@ -10,12 +10,15 @@ export async function writeUnit(dir: string, unit: string): Promise<void> {
   await writeFile(join(dir, `${unit}.c`), `const char *${unit} =\n#include "${unit}/src.txt"\n;\n`);
 }
 
-/** Compiles `<unit>.c` of a directory by recc in front of the host's compiler; `found` is whether the result was in the cache. */
+/**
+ * Compiles `<unit>.c` of a directory by recc in front of the host's compiler; `found` is whether the result was in the cache, `remote`
+ * whether it was made by an agent.
+ */
 export async function compile(dir: string, unit: string, env: Readonly<Record<string, string>>) {
   const [program = '', ...args] = await buildbox('recc');
-  const options = { cwd: dir, env: { RECC_LOG_LEVEL: 'info', RECC_INSTANCE: 'web/main', ...env }, deadlineMs: 120_000 };
-  const { code, stdout, stderr } = await run(program, [...args, 'gcc', '-c', `${unit}.c`, '-o', `${unit}.o`], options);
-  return { code, text: stdout + stderr, found: /Action Cache hit for \[/.test(stderr) };
+  const options = { cwd: dir, env: { RECC_LOG_LEVEL: 'info', ...env }, deadlineMs: 120_000 };
+  const { code, stdout, stderr } = await run(program, [...args, 'gcc', '-O2', '-c', `${unit}.c`, '-o', `${unit}.o`], options);
+  return { code, text: stdout + stderr, found: /Action Cache hit for \[/.test(stderr), remote: /Executing action remotely/.test(stderr) };
 }
 
 /** recc, which compiles here and takes the data plane as a cache. It sends a token over TLS alone. */
@@ -35,6 +38,7 @@ export const reccCache: Client = {
         machine.dir,
         unit,
         envOf(machine, {
+          RECC_INSTANCE: 'web/main',
           RECC_SERVER: `https://${machine.grpc}`,
           RECC_SERVER_CERT: machine.authorities ?? '',
           RECC_ACCESS_TOKEN_PATH: join(machine.dir, 'token'),
