@@ -61,7 +61,7 @@ export function openAudit({ store, keep, source, env }: AuditOptions): Audit {
   let writing: Promise<void> = Promise.resolve();
   const write = async (log: IdentityLog) => {
     const rows = [...waiting[log].values()].map(({ note, at, count }) => ({ ...note, at, count, source }));
-    if (left[log] > 0) rows.push({ ...overflow(left[log]), at: env.clock.now(), count: left[log], source });
+    if (left[log] > 0) rows.push({ ...overflow(log, left[log]), at: env.clock.now(), count: left[log], source });
     waiting[log].clear();
     left[log] = 0;
     if (rows.length === 0) return;
@@ -106,9 +106,9 @@ function brief(note: AuditNote): AuditNote {
   return { ...note, actor: short(note.actor), subject: short(note.subject), detail: short(note.detail) };
 }
 
-function overflow(count: number): AuditNote {
+function overflow(log: IdentityLog, count: number): AuditNote {
   const detail = `${count} more within a moment, which are not told apart`;
-  return { act: 'call', outcome: 'refused', actor: '', subject: '', detail, peer: '' };
+  return { act: 'call', outcome: log === 'acts' ? 'ok' : 'refused', actor: '', subject: '', detail, peer: '' };
 }
 
 function hostOf(peer: string): string {

@@ -8,9 +8,12 @@ import { issueCertificate, newKeyPair, validFor } from '../../base/issue-certifi
 import { newSigningRequest } from '../../base/signing-request.ts';
 import { agentUri } from '../../base/spiffe.ts';
 import { systemClock } from '../../base/clock.ts';
-import { callBidi, dial } from '../../proto/dial.ts';
+import { isFault } from '../../base/fault.ts';
+import { Secret } from '../../base/secret.ts';
+import { callBidi, callUnary, dial } from '../../proto/dial.ts';
 import { loadProto } from '../../proto/load.ts';
-import { authorityIn, clientOf } from '../fixtures/certificates.ts';
+import type { DialTls } from '../../proto/tls.ts';
+import { authorityIn, certificateBy, clientOf, type TestAuthority } from '../fixtures/certificates.ts';
 import { startIdentityYard, type IdentityYard } from '../fixtures/identity-yard.ts';
 import { tempDir, type TempDir } from '../fixtures/temp-dir.ts';
 import { until } from '../fixtures/until.ts';
@@ -260,4 +263,40 @@ test('who claims another zone, and who asks for one that it may not reach, is re
     actor: 'fork',
     detail: expect.stringContaining('production'),
   });
+});
+
+test('a call with a forged credential is refused, and the record says what was wrong with it', { timeout: 60_000 }, async () => {
+  const service = loadProto().switchyard.v1.Build;
+  const dialled = (tls: DialTls, token?: string) =>
+    dial(service, { address: yard.address, token: token === undefined ? undefined : new Secret(token), tls }, 'control');
+  const member = (zone: 'trusted' | 'production') => ({ agent: { zone, cluster: 'c', pool: 'p', id: 'forger' } });
+  const shown = (by: TestAuthority, zone: 'trusted' | 'production', lifeMs?: number) => ({
+    source: clientOf(yard.trusted.file, certificateBy(by, { ...member(zone), ...(lifeMs === undefined ? {} : { lifeMs }) })),
+  });
+  const foreign = authorityIn(yard.dir, 'stranger');
+  const cases = [
+    [dialled(shown(yard.trusted, 'production')), 'it names the zone production, and the authority of the zone trusted has signed it'],
+    [dialled(shown(yard.production, 'trusted')), 'it names the zone trusted, and the authority of the zone production has signed it'],
+    [dialled(shown(foreign, 'trusted')), "The client's certificate counts for nothing here"],
+    [dialled(shown(foreign, 'production'), 'admin'), "The client's certificate counts for nothing here"], // whatever token comes with it
+    [dialled(shown(yard.trusted, 'trusted', -60_000)), "The client's certificate counts for nothing here"],
+    [dialled(yard.tls, 'made-up'), 'The token is not known here'],
+    [dialled(yard.tls, podToken('pod-z', 'none')), undefined],
+    [dialled(yard.tls, `${podToken('pod-z').slice(0, -20)}${'A'.repeat(20)}`), undefined],
+  ] as const;
+  for (const [client, message] of cases) {
+    const since = systemClock.now();
+    const fault: unknown = await callUnary(client, 'listBuilds', {}, { signal: never }).catch((error: unknown) => error);
+    client.close();
+    expect(fault).toMatchObject({
+      code: 'UNAUTHENTICATED',
+      ...(message === undefined ? {} : { message: expect.stringContaining(message) }),
+    });
+    const { records } = await yard.identity().audit({ act: 'call', outcome: 'refused', sinceMs: since, limit: 100 }, never);
+    expect(records[0]).toMatchObject({
+      subject: 'switchyard.v1.Build/ListBuilds',
+      detail: isFault(fault) ? fault.message : '',
+      peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    });
+  }
 });
