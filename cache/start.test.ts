@@ -39,6 +39,32 @@ test('a token that comes into the file is let in, one that left is not, and a br
   await asks('new');
 });
 
+test('what it refuses for who asks is in its log with the reason and where it came from, and never with the token', async () => {
+  await using dir = await tempDir();
+  const tokens = join(dir.path, 'tokens.json');
+  const viewer = { kind: 'caller', role: 'viewer', project: 'web', scope: 'main', zoneCeiling: 'trusted' };
+  await writeFile(tokens, JSON.stringify([{ name: 'ann', sha256: hashToken('token-of-ann'), ...viewer }]));
+  const env = { log: memoryLogger(), clock: systemClock };
+  const argv = ['--listen', '127.0.0.1:0', '--dir', join(dir.path, 'blobs'), '--tokens-file', tokens];
+  await using cache = await startCache(parseCacheConfig({}, argv), env);
+  const open = (token: string) =>
+    openDataPlane({ link: { address: cache.address, token: new Secret(token) }, instanceName: 'web/main', env });
+  const bytes = Buffer.from('x');
+  await using liar = open('token-of-nobody');
+  await using ann = open('token-of-ann');
+  await expect(liar.store.findMissing([digestOf(bytes)], signal)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  await expect(ann.store.put(digestOf(bytes), bytes, signal)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  const refused = () => env.log.entries.filter(({ event }) => event === 'call-refused').map(({ fields }) => fields);
+  await until('both are in the log', () => refused().length === 2);
+  const peer = expect.stringMatching(/^127\.0\.0\.1:\d+$/);
+  const service = 'build.bazel.remote.execution.v2.ContentAddressableStorage';
+  expect(refused()).toMatchObject([
+    { actor: '', subject: `${service}/FindMissingBlobs`, detail: 'The token is not known here', peer, count: 1 },
+    { actor: 'ann', subject: expect.any(String), detail: expect.stringContaining('role'), peer, count: 1 },
+  ]);
+  expect(JSON.stringify(refused())).not.toContain('token-of');
+});
+
 test('whoever the file of denials names is refused on every port, from the file on and until it is taken out', async () => {
   await using dir = await tempDir();
   const [tokens, denials] = [join(dir.path, 'tokens.json'), join(dir.path, 'denials.json')];

@@ -7,6 +7,7 @@ import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { openTokenVerifier, withIssuedTokens } from '../base/oidc/verifier.ts';
+import { openRefusalLog } from '../base/refusal-log.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { reasonOf } from '../base/thrown.ts';
@@ -93,7 +94,8 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
   const { listen, httpListen, metricsListen } = config;
   const common = { authenticator, tls, drainMs: DRAIN_MS };
   const connections = measured.connections.grpc;
-  const server = stack.use(await serve({ ...common, listen, services: served.services, denials, env, connections }));
+  const audit = stack.use(openRefusalLog(env));
+  const server = stack.use(await serve({ ...common, listen, services: served.services, denials, audit, env, connections }));
   // `serve` asks for denials itself.
   const admitted = denials === undefined ? authenticator : withDenials(authenticator, denials);
   const tools = { ...common, ...toolsOf(config, measured), authenticator: admitted, store: { ...disk, storeOf } };

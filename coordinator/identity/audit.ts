@@ -2,6 +2,7 @@ import type { AuditNote, AuditSink } from '../../base/audit.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
+import { GATHER_MS, notesOfMoment, REFUSALS_MAX, type NotesOfMoment } from '../../base/gather-notes.ts';
 import type { IdentityLog, IdentityRow, IdentityStore } from './store.ts';
 
 /** A note as it is kept; `count` times within a moment. */
@@ -40,30 +41,21 @@ export type AuditOptions = {
   readonly env: Env;
 };
 
-/** Notes wait so long for others like them, with which they become one record. */
-const GATHER_MS = 500;
-/** Different refusals of one moment that are written one by one; so nobody pushes the others out of the log within minutes. */
-const REFUSALS_MAX = 20;
 /** Different acts of one moment, which only somebody with a role can bring about. */
 const ACTS_MAX = 1_000;
-/** Longest detail that is kept: as much as people read. */
-const DETAIL_MAX = 500;
 /** Rows that are read at once while looking for those that are wanted. */
 const PAGE_ROWS = 500;
 
-type Gathered = { readonly note: AuditNote; readonly at: TimeMs; count: number };
-
 /** Keeps the record of what happened in the store, bounded. What cannot be written is in the process' log. */
 export function openAudit({ store, keep, source, env }: AuditOptions): Audit {
-  const waiting: Record<IdentityLog, Map<string, Gathered>> = { acts: new Map(), refusals: new Map() };
-  const left: Record<IdentityLog, number> = { acts: 0, refusals: 0 };
+  const moment: Record<IdentityLog, NotesOfMoment> = {
+    acts: notesOfMoment(ACTS_MAX, 'ok', env.clock),
+    refusals: notesOfMoment(REFUSALS_MAX, 'refused', env.clock),
+  };
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
   const write = async (log: IdentityLog) => {
-    const rows = [...waiting[log].values()].map(({ note, at, count }) => ({ ...note, at, count, source }));
-    if (left[log] > 0) rows.push({ ...overflow(log, left[log]), at: env.clock.now(), count: left[log], source });
-    waiting[log].clear();
-    left[log] = 0;
+    const rows = moment[log].take().map(({ note, at, count }) => ({ ...note, at, count, source }));
     if (rows.length === 0) return;
     try {
       await store.append(
@@ -82,15 +74,8 @@ export function openAudit({ store, keep, source, env }: AuditOptions): Audit {
     return writing;
   };
   return {
-    note(given) {
-      const note = brief(given);
-      const log = note.outcome === 'ok' ? 'acts' : 'refusals';
-      const { act, actor, subject, detail, peer } = note;
-      const key = JSON.stringify([act, actor, subject, detail, hostOf(peer)]);
-      const known = waiting[log].get(key);
-      if (known !== undefined) known.count += 1;
-      else if (waiting[log].size >= (log === 'acts' ? ACTS_MAX : REFUSALS_MAX)) left[log] += 1;
-      else waiting[log].set(key, { note, at: env.clock.now(), count: 1 });
+    note(note) {
+      moment[note.outcome === 'ok' ? 'acts' : 'refusals'].add(note);
       timer ??= setTimeout(() => void flush(), GATHER_MS).unref();
     },
     settled: flush,
@@ -99,20 +84,6 @@ export function openAudit({ store, keep, source, env }: AuditOptions): Audit {
       await flush();
     },
   };
-}
-
-function brief(note: AuditNote): AuditNote {
-  const short = (text: string) => (text.length > DETAIL_MAX ? `${text.slice(0, DETAIL_MAX)}…` : text);
-  return { ...note, actor: short(note.actor), subject: short(note.subject), detail: short(note.detail) };
-}
-
-function overflow(log: IdentityLog, count: number): AuditNote {
-  const detail = `${count} more within a moment, which are not told apart`;
-  return { act: 'call', outcome: log === 'acts' ? 'ok' : 'refused', actor: '', subject: '', detail, peer: '' };
-}
-
-function hostOf(peer: string): string {
-  return peer.slice(0, Math.max(0, peer.lastIndexOf(':')));
 }
 
 const LOGS = ['acts', 'refusals'] as const;
