@@ -15,6 +15,10 @@ import { verified, verifyBytes } from './verify.ts';
 
 /** Up to this size a blob is read or written in one go, without a thread of the pool. */
 const SMALL_BYTES = 256 * 1024;
+/** A file above this size that this process has hashed is not hashed again: to hash less costs no more than to see that it is the same. */
+const HASHED_ONCE_BYTES = 32 * 1024;
+/** Above this size a blob at hand is lent: a buffer of its own costs more than its bytes. */
+const LENT_BYTES = 64 * 1024;
 /** Files looked for before other work of the process gets its turn. */
 const TURN_FILES = 512;
 
@@ -30,8 +34,8 @@ export type DiskStoreOptions = {
 
 /**
  * The blobs of one partition (an owner) of a directory of files, named by digest. What is read is hashed: a whole blob on
- * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first; a large
- * file that this process has hashed, on its way in or out, and that has not changed since, not again. A file that is damaged
+ * its way out, with the last piece held back until the hash is right; a range after the whole file was hashed first; a file of more
+ * than 32 KiB that this process has hashed, on its way in or out, and that has not changed since, not again. A file that is damaged
  * or has the wrong size is removed.
  */
 export function diskStore(
@@ -58,13 +62,14 @@ export function diskStore(
       if (digest === EMPTY_DIGEST) return;
       if (!isThere(digest)) throw unknown(digest);
       if (sizeOf(digest) > SMALL_BYTES) return yield* readLarge(files, partition, { digest, signal }, start, length);
-      const bytes = readSmall(files, partition, digest);
+      const bytes = readSmall(files, partition, digest, Buffer.allocUnsafe(sizeOf(digest)));
       if (bytes === undefined) throw unknown(digest);
       if (length > 0) yield bytes.subarray(start, start + length);
     },
     atHand(digest) {
       if (digest === EMPTY_DIGEST || sizeOf(digest) > SMALL_BYTES || !isThere(digest)) return undefined;
-      return readSmall(files, partition, digest);
+      const size = sizeOf(digest);
+      return readSmall(files, partition, digest, size > LENT_BYTES ? lend(takeBuffer(), size) : Buffer.allocUnsafe(size));
     },
     async put(digest, source, signal) {
       signal.throwIfAborted();
@@ -118,13 +123,21 @@ function unknown(digest: Digest): Fault {
   return new Fault('BLOB_UNKNOWN', `Blob ${digest} is not in the store`);
 }
 
-/** A whole blob, verified; undefined where it is gone. A damaged file is removed. @throws {Fault} BLOB_CORRUPT, STORE_UNAVAILABLE */
-function readSmall(files: LruDir, partition: string, digest: Digest): Uint8Array | undefined {
+/**
+ * A whole blob, verified, in the bytes for it that are given; undefined where it is gone. A damaged file is removed.
+ * @throws {Fault} BLOB_CORRUPT, STORE_UNAVAILABLE
+ */
+function readSmall(files: LruDir, partition: string, digest: Digest, bytes: Buffer): Uint8Array | undefined {
   const fd = open(files, partition, digest);
   if (fd === undefined) return undefined;
-  const bytes = Buffer.allocUnsafe(sizeOf(digest));
+  const name = `${partition}/${digest}`;
+  const mayKnow = bytes.byteLength > HASHED_ONCE_BYTES;
+  let isKnown = false;
+  let looked: string | undefined;
   let length = 0;
   try {
+    isKnown = mayKnow && files.hashed.has(name, fd);
+    if (mayKnow && !isKnown) looked = files.hashed.look(fd);
     while (length < bytes.byteLength) {
       const count = fs.readSync(fd, bytes, length, bytes.byteLength - length, length);
       if (count === 0) break;
@@ -135,8 +148,10 @@ function readSmall(files: LruDir, partition: string, digest: Digest): Uint8Array
   } finally {
     fs.closeSync(fd);
   }
+  if (isKnown && length === bytes.byteLength) return bytes;
   try {
     verifyBytes(digest, bytes.subarray(0, length), 'BLOB_CORRUPT');
+    files.hashed.note(name, looked);
   } catch (error) {
     files.remove(partition, digest);
     throw error;
