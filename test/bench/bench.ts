@@ -19,6 +19,8 @@ export type BenchOptions = {
   readonly ledger: 'redis' | 'sqlite' | 'both';
   /** A Redis to use, host:port or URL; undefined = one is started. */
   readonly redis: string | undefined;
+  /** Whether the Redis that is started has a core of its own. */
+  readonly redisCore: boolean;
   /** The one case to measure, of a benchmark that has several; undefined = all. */
   readonly only: string | undefined;
   /** Path of a program that some case has as its client. */

@@ -49,7 +49,7 @@ async function* startSubjects(options: BenchOptions, stack: AsyncDisposableStack
   const agents = { count: AGENTS, perProcess: 1 };
   const wantsRedis = options.ledger !== 'sqlite' || options.against !== undefined;
   if (wantsRedis) {
-    const redis = stack.use(await redisPlace(options.redis));
+    const redis = stack.use(await redisPlace(options.redis, options.redisCore));
     yield stack.use(await startFloor(redis.url, AGENTS));
     if (options.ledger !== 'sqlite') {
       const name = `switchyard, Redis (${redis.persistence})`;

@@ -29,7 +29,7 @@ const BENCHES: readonly Bench[] = [
 ];
 const LEDGERS = ['redis', 'sqlite', 'both'] as const;
 
-const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS] [--against ENDPOINT] [--only CASE] [--client PROGRAM]
+const USAGE = `Usage: npm run bench -- NAME [--json] [--quick] [--ledger redis|sqlite|both] [--redis ADDRESS | --redis-core] [--against ENDPOINT] [--only CASE] [--client PROGRAM]
 
 ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')}
 
@@ -37,6 +37,7 @@ ${BENCHES.map((bench) => `  ${bench.name.padEnd(10)} ${bench.about}`).join('\n')
   --quick     small loads, to see that it works
   --ledger    which ledgers to measure; both is the default
   --redis     host:port or URL of a Redis to use: its contents are not spared. Without it redis-server is started
+  --redis-core  dispatch: the Redis that is started has a core of its own, as if it were on another host; wants taskset
   --against   a peer to measure in the same run, where the benchmark knows one; test/bench/README.md says what it must do
   --client    the program that a case has as its client: a Bazel, for the case bazel
   --only      one case of a benchmark that has several: ${BENCHES.flatMap(({ cases = [] }) => cases).join(', ')}
@@ -61,6 +62,7 @@ async function main(): Promise<number> {
       against: { type: 'string' },
       ledger: { type: 'string', default: 'both' },
       redis: { type: 'string' },
+      'redis-core': { type: 'boolean', default: false },
       only: { type: 'string' },
       client: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -80,6 +82,11 @@ async function main(): Promise<number> {
     process.stderr.write(`--ledger must be one of ${LEDGERS.join(', ')}, got "${values.ledger}"\n`);
     return 2;
   }
+  const redisCore = values['redis-core'];
+  if (redisCore && (bench !== dispatchBench || values.redis !== undefined)) {
+    process.stderr.write('--redis-core: only dispatch has it, and only for the Redis that it starts itself\n');
+    return 2;
+  }
   const { only } = values;
   if (only !== undefined && bench.cases?.includes(only) !== true) {
     process.stderr.write(`--only: ${bench.name} has ${bench.cases?.join(', ') ?? 'no cases to choose from'}, got "${only}"\n`);
@@ -90,7 +97,7 @@ async function main(): Promise<number> {
   print(values.json ? JSON.stringify(about) : `${bench.name} at ${about.commit}, ${about.machine}, Node ${about.node}, ${about.at}`);
   const env = { clock: systemClock, log: jsonLogger('warn') };
   const { against, redis, quick, client } = values;
-  for await (const figure of bench.run({ env, against, ledger, redis, only, quick, client })) {
+  for await (const figure of bench.run({ env, against, ledger, redis, redisCore, only, quick, client })) {
     print(values.json ? JSON.stringify(figure) : show(figure));
   }
   return 0;

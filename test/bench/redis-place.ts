@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { startRedis } from '../fixtures/redis.ts';
+import { giveOwnCore } from './own-core.ts';
 
 export interface RedisPlace extends AsyncDisposable {
   readonly url: string;
@@ -7,15 +8,20 @@ export interface RedisPlace extends AsyncDisposable {
   readonly persistence: string;
 }
 
-/** The Redis at `address` (host:port or a URL), or a new one of this host with `appendonly yes`, `appendfsync everysec`. */
-export async function redisPlace(address: string | undefined): Promise<RedisPlace> {
+/**
+ * The Redis at `address` (host:port or a URL), or a new one of this host with `appendonly yes`, `appendfsync everysec`; the new one
+ * on a core of its own where `ownCore`.
+ */
+export async function redisPlace(address: string | undefined, ownCore = false): Promise<RedisPlace> {
   await using stack = new AsyncDisposableStack();
   let url = address === undefined || /^rediss?:/.test(address) ? address : `redis://${address}`;
   if (url === undefined) {
     const args = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''];
-    url = stack.use(await startRedis({ args })).url;
+    const redis = stack.use(await startRedis({ args }));
+    if (ownCore) giveOwnCore(redis.pid());
+    url = redis.url;
   }
-  const persistence = await persistenceOf(url);
+  const persistence = `${await persistenceOf(url)}${ownCore ? ', own core' : ''}`;
   const parts = stack.move();
   return { url, persistence, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
