@@ -130,6 +130,8 @@ test('a token is worth one key: who replays it is refused, and who lost the answ
     code: 'UNAUTHENTICATED',
     message: expect.stringContaining('was used before, by spiffe:'),
   });
+  const records = await audited({ act: 'enrol', outcome: 'refused', who: 'by-hand' });
+  expect(records.map(({ detail }) => detail).join('\n')).toContain('was used before, by spiffe:');
 });
 
 test('a token ends with its time, and when it is revoked', async () => {
