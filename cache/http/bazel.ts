@@ -4,6 +4,7 @@ import { forEachWithin } from '../byte-budget.ts';
 import { digestFrom, EMPTY_DIGEST, hashOf, sizeOf, type Digest } from '../digest.ts';
 import { VALUE_BYTES_MAX } from '../entries/check.ts';
 import { compressZstd, decompressZstd, STRANGERS_WINDOW_LOG } from '../zstd.ts';
+import { bodyTooLarge } from './body.ts';
 import { headerOf, text, type FrontParts, type HttpAnswer, type HttpRequest } from './exchange.ts';
 import { nothing } from './keyed.ts';
 import { notAllowed, refused, statusOf, type Protocol } from './protocol.ts';
@@ -63,7 +64,7 @@ async function putBlob(parts: FrontParts, request: HttpRequest): Promise<HttpAns
   if (encoding !== 'identity' && encoding !== 'zstd') {
     throw new Fault('BAD_REQUEST', `Content-Encoding ${encoding} is not taken: use zstd, or none`, { field: 'content-encoding' });
   }
-  const size = encoding === 'zstd' ? sizeHeader(headerOf(headers, 'x-digest-sizebytes')) : body.lengthBytes;
+  const size = encoding === 'zstd' ? sizeHeader(headerOf(headers, 'x-digest-sizebytes'), body.bytesMax) : body.lengthBytes;
   if (size === undefined) {
     await using spooled = await spool.spool(body, signal);
     if (hashOf(spooled.digest) !== hash) throw otherBytes(hash);
@@ -79,8 +80,11 @@ async function putBlob(parts: FrontParts, request: HttpRequest): Promise<HttpAns
   return { status: 200 };
 }
 
-function sizeHeader(value: string | undefined): number {
-  if (value !== undefined && /^(0|[1-9][0-9]{0,15})$/.test(value)) return Number(value);
+function sizeHeader(value: string | undefined, bytesMax: number): number {
+  if (value !== undefined && /^(0|[1-9][0-9]{0,15})$/.test(value)) {
+    if (Number(value) > bytesMax) throw bodyTooLarge(bytesMax, 'x-digest-sizebytes');
+    return Number(value);
+  }
   throw new Fault('BAD_REQUEST', 'With Content-Encoding: zstd the header X-Digest-SizeBytes must say the size of the blob itself', {
     field: 'x-digest-sizebytes',
   });

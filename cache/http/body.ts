@@ -7,6 +7,13 @@ import type { Body } from './exchange.ts';
 const WAIT_MS = 60_000;
 const BYTES_PER_S_MIN = 4_096;
 
+export function bodyTooLarge(bytesMax: number, field?: string): Fault {
+  return new Fault('TOO_LARGE', `Bodies of more than ${bytesMax} bytes are not taken`, {
+    hint: 'The data plane has the option --http-body-bytes.',
+    ...(field === undefined ? {} : { field }),
+  });
+}
+
 /**
  * The body of a request, of at most `bytesMax` bytes. A client that waits to be asked for it (`Expect: 100-continue`) is asked when the
  * first byte is wanted: who is refused before that has sent none.
@@ -21,12 +28,9 @@ export function bodyOf(
 ): Body {
   const said = request.headers['content-length'];
   const lengthBytes = said === undefined ? undefined : Number(said);
-  const tooLarge = () =>
-    new Fault('TOO_LARGE', `Bodies of more than ${bytesMax} bytes are not taken`, {
-      hint: 'The data plane has the option --http-body-bytes.',
-    });
+  const tooLarge = () => bodyTooLarge(bytesMax);
   if (lengthBytes !== undefined && lengthBytes > bytesMax) throw tooLarge();
-  return { lengthBytes, chunks: chunksOf() };
+  return { lengthBytes, bytesMax, chunks: chunksOf() };
 
   async function* chunksOf(): AsyncGenerator<Uint8Array, void, undefined> {
     if (waits) response.writeContinue();

@@ -7,6 +7,8 @@ import type { Spool } from './spool.ts';
 export type Body = {
   /** What the client said that they are, at most what this server takes; undefined where it did not say. */
   readonly lengthBytes: number | undefined;
+  /** What this server takes, encoded or not. */
+  readonly bytesMax: number;
   /** Can be read once. @throws {Fault} TOO_LARGE; CANCELLED where the client went away */
   readonly chunks: AsyncIterable<Uint8Array>;
 };

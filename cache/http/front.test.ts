@@ -203,6 +203,8 @@ describe('Bazel', () => {
       200,
     );
     expect(await statusOf('main', 'PUT', at, 'x', { 'content-encoding': 'br' })).toBe(400);
+    const boast = { ...encoded, 'x-digest-sizebytes': '9007199254740991' }; // no room is looked for
+    expect(await statusOf('main', 'PUT', at, zstdCompressSync(plain), boast)).toBe(413);
     const { status, headers, body } = await rawGet(at, { 'accept-encoding': 'zstd' });
     expect([status, headers['content-encoding'], headers['x-digest-sizebytes']]).toEqual([200, 'zstd', String(plain.byteLength)]);
     expect(body.byteLength).toBeLessThan(plain.byteLength / 10);

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => dir[Symbol.asyncDispose]());
 
 const bodyFrom = (lengthBytes: number | undefined, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Body => {
-  return { lengthBytes, chunks: Readable.from(chunks) };
+  return { lengthBytes, bytesMax: 1024 * KIB, chunks: Readable.from(chunks) };
 };
 
 /** Sends one byte of what it said, and the rest of it not before it may. */
