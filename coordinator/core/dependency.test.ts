@@ -89,6 +89,7 @@ test('another root under the same key is counted and said', () => {
 test('what was not written when the coordinator died is written by the next one', () => {
   const stage = stageWith();
   stage.run('b1/x', report({ kind: 'stored', trees: [TREE] }));
+  stage.advance(10 * 60_000);
   expect(told(stage.crash())).toEqual(['keep-dependencies']);
   settle(stage, 'same');
   expect(told(stage.crash())).toEqual([]);

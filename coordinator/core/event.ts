@@ -46,8 +46,10 @@ export type Event =
   | { readonly kind: 'step-resolved'; readonly step: StepId; readonly resolution: Resolution }
   /** Entries of what a step left in its dependency caches were written, or not. */
   | { readonly kind: 'dependencies-kept'; readonly step: StepId; readonly results: readonly DependencyResult[] }
-  /** The store has what a step left that ended while it was staged only; or it is known to be lost. */
+  /** The store has what a step left that ended while it was staged only. */
   | { readonly kind: 'step-sealed'; readonly step: StepId }
+  /** The entry of a step that was to be published is written, or never will be. `since` as it was said with `publish`. */
+  | { readonly kind: 'step-published'; readonly step: StepId; readonly since: TimeMs | undefined; readonly written: boolean }
   /** A build that ended long enough ago may leave the ledger. */
   | { readonly kind: 'build-expired'; readonly id: BuildId }
   | {

@@ -60,6 +60,12 @@ export const LIMITS = {
   /** Retries after errors of one pool's agents that are free at once, and how fast they are earned: a bad pool must not storm. */
   poolRetryBurst: 50,
   poolRetryPerSecond: 5,
+  /**
+   * Entries that a new leader has written again at most, and how long ago their steps may have ended: somewhat more than can have waited
+   * to be written, for longer than one waits and a takeover takes.
+   */
+  publishedAgain: 12_000,
+  publishedAgainMs: 300_000,
   /** Topologies that are remembered, the one that holds included. */
   topologiesKept: 50,
   /** Agents that an explanation names. */

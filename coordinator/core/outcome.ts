@@ -37,8 +37,18 @@ export type Outbound =
   | { readonly kind: 'tell-agent'; readonly session: SessionId; readonly message: AgentMessage }
   /** Work out the step's action from its spec and its needs' results, look it up, answer with `step-resolved`. */
   | { readonly kind: 'resolve'; readonly step: StepId }
-  /** Write the action-cache entry into the build's scope. */
-  | { readonly kind: 'publish'; readonly step: StepId; readonly action: Digest; readonly result: StepResult }
+  /**
+   * Write the action-cache entry into the build's scope. Answer with `step-published` where `since` is given, and where it cannot be
+   * written. `again`: an earlier leader may have written it, and an entry that has come since stays.
+   */
+  | {
+      readonly kind: 'publish';
+      readonly step: StepId;
+      readonly action: Digest;
+      readonly result: StepResult;
+      readonly since: TimeMs | undefined;
+      readonly again: boolean;
+    }
   /** Write the entries of dependency caches into the build's scope, answer with `dependencies-kept`. */
   | { readonly kind: 'keep-dependencies'; readonly step: StepId; readonly saves: readonly DependencySave[] }
   /** Find out when what the step left is in the store, answer with `step-sealed`. */

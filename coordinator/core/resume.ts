@@ -8,6 +8,7 @@ import { failFast } from './settle.ts';
 import { unended } from './step-moves.ts';
 import { isUnsealed } from './step-record.ts';
 import type { Turn } from './turn.ts';
+import { publishAgain } from './unsealed.ts';
 
 /**
  * Goes on from what the ledger held. Agents could not reach anybody while nobody led, so that time does not count against a
@@ -21,6 +22,7 @@ export function resume(turn: Turn): void {
   // The last leader was there until the newest time that it wrote, at least.
   const absentMs = turn.now - newestTime(turn.yard);
   for (const agent of fleet.agents.values()) agent.disconnectedAt = turn.now;
+  publishAgain(turn);
   for (const build of builds.values()) {
     for (const { id, record } of build.steps) {
       if (record.state.kind === 'ended' && isUnsealed(record)) {

@@ -24,7 +24,7 @@ import type { Tally } from './tally.ts';
 import { ring } from './timeouts.ts';
 import { applyTopology, effectsOf, type TopologyEffects } from './topology.ts';
 import { Turn } from './turn.ts';
-import { takeSealed } from './unsealed.ts';
+import { takePublished, takeSealed } from './unsealed.ts';
 import { waitingOf, type Waiting } from './waiting.ts';
 import { agentView, buildView, clusterViews, countsOf, leaseView, listBuilds, newestTime, poolViews } from './queries.ts';
 import type { AgentView, BuildFilter, BuildView, ClusterView, Explanation, LeaseView, PoolView, StepView, YardCounts } from './view.ts';
@@ -236,6 +236,10 @@ export class Scheduler {
       case 'step-sealed': {
         const step = this.#yard.steps.get(event.step);
         return step === undefined ? undefined : takeSealed(turn, step);
+      }
+      case 'step-published': {
+        const step = this.#yard.steps.get(event.step);
+        return step === undefined ? undefined : takePublished(turn, step, event.since, event.written);
       }
       case 'build-expired':
         return forgetBuild(turn, event);

@@ -106,8 +106,10 @@ export type StepRecord = {
   readonly kept?: readonly DependencyKept[] | undefined;
   /** The step whose end became its own, where it was merged; absent else, and in older records. */
   readonly endOf?: StepId;
-  /** Set where some of what it left was on a data plane's disk only when it ended: since when, and when the store had it. */
+  /** Set where some of what it left was on a data plane's disk only when it ended: since when, and when store and cache had it. */
   readonly unsealed?: { readonly since: TimeMs; readonly sealedAt: TimeMs | undefined } | undefined;
+  /** Set where its entry in the action cache could not be written; absent else. */
+  readonly unkept?: true | undefined;
   /** How far what it left may be trusted, where that is less than its own zone: by what it took, or where it ran. */
   readonly trust?: Zone | undefined;
   /** Times that it ran again because what it had left was gone; absent for 0. */

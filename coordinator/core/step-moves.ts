@@ -28,6 +28,7 @@ export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
   draft.state = { kind: 'resolving' };
   if (draft.kept !== undefined) draft.kept = undefined;
   if (draft.unsealed !== undefined) draft.unsealed = undefined;
+  if (draft.unkept !== undefined) draft.unkept = undefined;
   if (draft.trust !== undefined) draft.trust = undefined;
   turn.change(step, draft, { seq: nextSeq(step.build), at: turn.now, kind: 'step-ready', step: stepName(step) });
   step.resolveTries = 0;

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import type { AttemptReport } from '../../cache/action/result.ts';
 import { buildId, failure, RESULT, Stage, stepId, SUCCESS, told, type StepSketch } from '../../test/scenarios/stage.ts';
+import { LIMITS } from './limits.ts';
+import type { Outcome } from './outcome.ts';
 import { DEFAULT_RETRY } from './spec.ts';
 
 const STAGED: AttemptReport = { kind: 'succeeded', result: RESULT, staged: true };
@@ -21,6 +23,10 @@ const degraded = (stage: Stage) => stage.scheduler.build(buildId('b1'))?.degrade
 const lost = (stage: Stage, producers: readonly string[] = ['x']) =>
   stage.apply({ kind: 'step-resolved', step: stepId('b1/y'), resolution: { kind: 'inputs-lost', message: 'x is gone', producers } });
 const sealed = (stage: Stage, step = 'b1/x') => stage.apply({ kind: 'step-sealed', step: stepId(step) });
+/** The entry of a step that was staged is written, or never will be. */
+const published = (stage: Stage, step = 'b1/x', written = true) =>
+  stage.apply({ kind: 'step-published', step: stepId(step), since: record(stage, step)?.unsealed?.since, written });
+const asked = ({ sends }: Outcome) => sends.filter(({ kind }) => kind === 'seal' || kind === 'publish').map(({ kind }) => kind);
 
 test('a step whose outputs are staged only ends, its dependents go on, and nothing of it is published until the store has them', () => {
   const stage = chain();
@@ -32,9 +38,11 @@ test('a step whose outputs are staged only ends, its dependents go on, and nothi
   stage.run('b1/y', STAGED);
   expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ kind: 'ended', outcome: 'succeeded' });
   expect(degraded(stage)?.[0]).toContain('x, y: the store did not answer; what was left is staged');
-  expect(sealed(stage).sends).toEqual([expect.objectContaining({ kind: 'publish', step: stepId('b1/x') })]);
-  expect(told(sealed(stage))).toEqual([]);
+  expect(sealed(stage)).toMatchObject({ writes: [], sends: [{ kind: 'publish', step: stepId('b1/x'), again: false }] });
   expect(told(sealed(stage, 'b1/y'))).toEqual(['publish']);
+  expect(degraded(stage)?.[0]).toContain('x, y: the store did not answer; what was left is staged');
+  published(stage);
+  published(stage, 'b1/y');
   expect(degraded(stage)).toEqual(['x, y: the store did not answer; what was left was staged, and has been published since']);
 });
 
@@ -44,9 +52,68 @@ test('whoever leads next asks again, also for builds that have ended', () => {
   stage.run('b1/y');
   const outcome = stage.crash();
   expect(outcome.sends).toContainEqual({ kind: 'seal', step: stepId('b1/x') });
-  expect(told(outcome)).not.toContain('publish');
-  expect(told(sealed(stage))).toEqual(['publish']);
-  expect(stage.crash().sends.filter(({ kind }) => kind === 'seal' || kind === 'publish')).toEqual([]);
+  expect(outcome.sends).not.toContainEqual(expect.objectContaining({ kind: 'publish', step: stepId('b1/x') }));
+  expect(asked(sealed(stage))).toEqual(['publish']);
+  expect(record(stage)?.unsealed?.sealedAt).toBeUndefined();
+  stage.advance(10 * 60_000);
+  expect(asked(stage.crash()), 'the last leader ended before it had written the entry').toEqual(['seal']);
+  expect(asked(sealed(stage))).toEqual(['publish']);
+  expect(published(stage).writes).toHaveLength(1);
+  expect(asked(sealed(stage))).toEqual([]);
+  stage.advance(10 * 60_000);
+  expect(asked(stage.crash())).toEqual([]);
+});
+
+test('an entry that can never be written is not asked for again, and the build says so', () => {
+  const stage = chain();
+  sealed(stage);
+  published(stage, 'b1/x', false);
+  expect(record(stage)).toMatchObject({ unkept: true, unsealed: { sealedAt: stage.now } });
+  expect(degraded(stage)).toEqual(['x: the entry could not be written into the action cache, so equal steps run again']);
+  expect(asked(stage.crash())).toEqual([]);
+});
+
+test('word of an entry of an earlier run says nothing of a later one', () => {
+  const stage = chain();
+  const since = record(stage)?.unsealed?.since;
+  stage.advance(1_000);
+  lost(stage);
+  stage.ready('b1/x');
+  stage.run('b1/x', STAGED);
+  expect(stage.apply({ kind: 'step-published', step: stepId('b1/x'), since, written: true }).writes).toEqual([]);
+  expect(record(stage)?.unsealed?.sealedAt).toBeUndefined();
+});
+
+test('what ended shortly before a leader died is published once more by the next one, with no record for it', () => {
+  const stage = chain(SUCCESS);
+  stage.advance(60_000);
+  const first = stage.crash();
+  expect(first.sends).toContainEqual(expect.objectContaining({ kind: 'publish', step: stepId('b1/x'), result: RESULT, again: true }));
+  expect(first.writes).toEqual([]);
+  stage.advance(10 * 60_000);
+  expect(asked(stage.crash()), 'long ago').toEqual([]);
+});
+
+test('of many that ended shortly before, the newest are published once more', () => {
+  const stage = new Stage({ limits: { ...LIMITS, publishedAgain: 2 } });
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }, { name: 'y' }, { name: 'z' }]);
+  for (const step of ['b1/z', 'b1/x', 'b1/y']) {
+    stage.ready(step);
+    stage.run(step);
+    stage.advance(1_000);
+    stage.heartbeat('a1', []);
+  }
+  const again = stage.crash().sends.flatMap((send) => (send.kind === 'publish' ? [send.step] : []));
+  expect(again).toEqual([stepId('b1/x'), stepId('b1/y')]);
+});
+
+test('an entry that was given up costs a record and a sentence, and is not tried again', () => {
+  const stage = chain(SUCCESS);
+  expect(published(stage, 'b1/x', false).writes).toHaveLength(1);
+  expect(published(stage, 'b1/x', false).writes).toEqual([]);
+  expect(degraded(stage)?.join()).toContain('x: the entry could not be written into the action cache');
+  expect(asked(stage.crash())).toEqual([]);
 });
 
 test('what an equal step shares of a staged result is staged as well, and published once', () => {
@@ -60,6 +127,7 @@ test('what an equal step shares of a staged result is staged as well, and publis
   expect(record(stage, 'b1/z')?.unsealed).toEqual({ since: stage.now, sealedAt: undefined });
   expect(told(sealed(stage))).toEqual(['publish']);
   expect(told(sealed(stage, 'b1/z'))).toEqual([]);
+  expect(record(stage, 'b1/z')?.unsealed?.sealedAt).toBe(stage.now);
 });
 
 test('a step whose outputs are gone before they are used runs again, and its dependent waits for that', () => {

@@ -197,7 +197,7 @@ function streamMetrics(metrics: Metrics, shell: () => Shell | undefined): void {
   });
   metrics.read({
     name: 'switchyard_results_published_total',
-    help: 'Results for the action cache by what became of them: what is not written is a later miss.',
+    help: 'Results for the action cache by what became of them. Not written, and so a later miss: `failed` in their time, `dropped` because too many waited.',
     kind: 'counter',
     labels: ['outcome'],
     values: () => {

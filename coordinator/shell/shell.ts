@@ -8,6 +8,7 @@ import type { EntryFinder } from '../../cache/entries/finder.ts';
 import type { DataPlane } from '../../cache/rpc/client.ts';
 import { present, unreachable } from '../../base/assert.ts';
 import { buildOf, type BuildId, type LeaseToken, type StepId } from '../core/ids.ts';
+import type { Event } from '../core/event.ts';
 import type { Timings } from '../core/limits.ts';
 import type { Outbound } from '../core/outcome.ts';
 import { Scheduler } from '../core/scheduler.ts';
@@ -21,7 +22,7 @@ import { startDriver, type Driver, type Receivers } from './driver.ts';
 import { logOf } from './log-target.ts';
 import { openLogStore, type LogLimits, type LogStore } from './logs.ts';
 import { loggedResults } from './logged-results.ts';
-import { openPublisher, type Publisher } from './publisher.ts';
+import { openPublisher, type PublicationEnd, type Publisher } from './publisher.ts';
 import { provenActions } from './proven-actions.ts';
 import { openResolver, RESOLVER_DEFAULTS, type BuildCache, type Resolver } from './resolver.ts';
 import { openSealer, type Sealer, type SealerOptions } from './sealer.ts';
@@ -168,6 +169,7 @@ type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
   readonly keeper: DependencyKeeper;
   readonly sealer: Sealer;
   readonly logs: LogStore;
+  readonly post: (event: Event) => void;
   /** Whether what the step made may be kept in its scope. */
   readonly mayKeep: (step: StepId) => boolean;
 };
@@ -182,7 +184,8 @@ function openParts({ env, ledger, logLimits, term, entries, staging, floorOf = (
     ...RESOLVER_DEFAULTS,
   });
   const publisher = openPublisher({
-    actionsOf: (step) => (entries === undefined ? actionsOf(core, step, cacheOf) : provenActions(core, step, entries, env.clock)),
+    actionsOf: (step, again) =>
+      entries === undefined ? actionsOf(core, step, cacheOf) : provenActions(core, step, entries, env.clock, again),
     log: env.log,
   });
   const logs = openLogStore({
@@ -207,12 +210,21 @@ function openParts({ env, ledger, logLimits, term, entries, staging, floorOf = (
     log: env.log,
   });
   const mayKeep = zoneGate({ core, floorOf, log: env.log });
-  return { core, sessions, watch, resolver, publisher, keeper, sealer, logs, mayKeep };
+  return { core, sessions, watch, resolver, publisher, keeper, sealer, logs, mayKeep, post: (event) => driver.post(event) };
 }
 
 /** Who carries out which send. */
 function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receivers {
   const logged = loggedResults();
+  const publish = (send: Extract<Outbound, { kind: 'publish' }>) => {
+    const { step, since } = send;
+    const told = (end: PublicationEnd) => {
+      if (end === 'put-off' && since !== undefined) return parts.sealer.seal(step); // it is written once the store takes it
+      if (end !== 'written' || since !== undefined) parts.post({ kind: 'step-published', step, since, written: end === 'written' });
+    };
+    if (!parts.mayKeep(step)) return told('refused');
+    return logged.whenLogged(step, send.result, (result) => parts.publisher.publish({ ...send, result }, told));
+  };
   return {
     committed(writes) {
       parts.watch.committed(writes);
@@ -228,8 +240,7 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
         case 'resolve':
           return parts.resolver.resolve(send.step);
         case 'publish':
-          if (!parts.mayKeep(send.step)) return;
-          return logged.whenLogged(send.step, send.result, (result) => parts.publisher.publish(send.step, send.action, result));
+          return publish(send);
         case 'keep-dependencies':
           return parts.mayKeep(send.step) ? parts.keeper.keep(send.step, send.saves) : undefined;
         case 'seal':

@@ -34,6 +34,8 @@ test('a log that waits for the store on the disk of another host is said to come
   };
   await expect(read()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryAfterMs: 5_000 });
   stage.apply({ kind: 'step-sealed', step: stepId('b/x') });
+  const since = stage.scheduler.step(stepId('b/x'))?.record.unsealed?.since;
+  stage.apply({ kind: 'step-published', step: stepId('b/x'), since, written: true });
   await expect(read()).rejects.toMatchObject({ code: 'LOG_UNKNOWN' });
   await store.put(LOG.digest, WORDS, never);
   expect(await read()).toBe('words');

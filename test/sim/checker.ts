@@ -55,6 +55,8 @@ export type Picture = {
   readonly durable: Image;
   /** Whether the agent has the lease's attempt or its result, and the lease goes on by all that the agent was told. */
   readonly holds: (agent: AgentId, token: LeaseToken) => boolean;
+  /** Steps that ran and succeeded, are to have an entry in the action cache, and have none. */
+  readonly missingEntries: () => readonly StepId[];
   readonly stepPlan: (step: StepId) => StepPlan;
   readonly buildPlan: (build: BuildId) => BuildPlan;
 };

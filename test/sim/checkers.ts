@@ -11,6 +11,7 @@ import { holds } from './checkers/holds.ts';
 import { oneResult } from './checkers/one-result.ts';
 import { quarantine } from './checkers/quarantine.ts';
 import { retryClass } from './checkers/retry-class.ts';
+import { published } from './checkers/published.ts';
 import { sealed } from './checkers/sealed.ts';
 import { selector } from './checkers/selector.ts';
 import { sharing } from './checkers/sharing.ts';
@@ -38,4 +39,5 @@ export const CHECKERS: readonly CheckerFactory[] = [
   takeover,
   commitFirst,
   sealed,
+  published,
 ];

@@ -227,7 +227,12 @@ export class SimCoordinator {
         });
         return;
       case 'publish':
-        return resolver.publish(send.step, send.action, send.result, this.lead.decided);
+        process.after(resolver.publishDelayMs(), () => {
+          const { step, since } = send;
+          resolver.publish(step, send.action, send.result, this.lead.decided);
+          if (since !== undefined) this.#driver.post({ kind: 'step-published', step, since, written: true });
+        });
+        return;
       case 'keep-dependencies':
         process.after(resolver.keepDelayMs(), () => {
           const results = resolver.keep(send.step, send.saves, this.lead.decided);

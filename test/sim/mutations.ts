@@ -216,6 +216,17 @@ export const MUTATIONS: readonly Mutation[] = [
     wrap: saying((outcome) => ({ ...outcome, sends: outcome.sends.filter((send) => send.kind !== 'seal') })),
   },
   {
+    invariant: 'published',
+    about: 'a new leader lets be what the last one had not yet written into the action cache',
+    wrap: (core) => ({
+      ...core,
+      resume(now) {
+        const outcome = core.resume(now);
+        return { ...outcome, sends: outcome.sends.filter((send) => send.kind !== 'publish') };
+      },
+    }),
+  },
+  {
     invariant: 'ends',
     about: 'some steps are never resolved',
     wrap: (core) => {

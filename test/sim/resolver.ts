@@ -16,6 +16,8 @@ export type ResolverOptions = {
   readonly prng: Prng;
   /** Draws what becomes of dependency caches. */
   readonly dependencies: Prng;
+  /** Draws how long entries wait to be written. */
+  readonly publishing: Prng;
   readonly stepPlan: (step: StepId) => StepPlan;
   /** Chance that the cache cannot be asked. */
   readonly down: () => number;
@@ -53,8 +55,18 @@ export class Resolver {
     return hit === undefined ? { kind: 'ready', action: resolved } : { kind: 'hit', action: resolved, result: hit };
   }
 
+  publishDelayMs(): number {
+    return this.#options.publishing.below(1_000);
+  }
+
   publish(step: StepId, action: Digest, result: StepResult, decided: Image): void {
     if (decided.builds.has(buildOf(step))) this.#cache.set(this.#key(step, action, decided), result);
+  }
+
+  /** Whether the step's result is in the cache: it has an entry of its action. */
+  isPublished(step: StepId, image: Image): boolean {
+    const action = image.steps.get(step)?.action?.action;
+    return action !== undefined && this.#cache.has(this.#key(step, action, image));
   }
 
   /** Root of the whole input, as it was worked out for the step; undefined where the step has gone. */

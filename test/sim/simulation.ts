@@ -3,6 +3,7 @@ import { savesOf } from '../../coordinator/core/dependency.ts';
 import { isUnsealed } from '../../coordinator/core/step-record.ts';
 import type { StepId, BuildId } from '../../coordinator/core/ids.ts';
 import { buildOf, nameOf, parseBuildId } from '../../coordinator/core/ids.ts';
+import type { StepRecord } from '../../coordinator/core/state.ts';
 import { SimAgent } from './agent.ts';
 import type { Checker, Observation, Picture } from './checker.ts';
 import { CHECKERS } from './checkers.ts';
@@ -81,6 +82,7 @@ class Simulation {
   readonly #builds: readonly BuildPlan[];
   readonly #named = new Map<BuildId, BuildPlan>();
   readonly #client: Client;
+  readonly #resolver: Resolver;
   readonly #agents: readonly SimAgent[];
   readonly #peers: readonly Peer[];
   readonly #checkers: readonly Checker[];
@@ -98,6 +100,13 @@ class Simulation {
     this.#store = new Store(world, noncesOf(world), (deed) => this.#observe(deed), options.mutation?.store);
     this.#builds = drawWorkload(this.#plan, world.prng('workload'));
     this.#client = this.#makeClient();
+    this.#resolver = new Resolver({
+      prng: world.prng('resolver'),
+      dependencies: world.prng('dependencies'),
+      publishing: world.prng('publishing'),
+      stepPlan: (step) => this.#stepPlan(step),
+      down: () => (this.#faulty ? this.#plan.cacheDown : 0),
+    });
     this.#peers = this.#makePeers();
     this.#store.onHint = () => this.#peers.forEach((peer) => peer.hint());
     this.#agents = this.#makeAgents();
@@ -106,6 +115,7 @@ class Simulation {
       world,
       plan: this.#plan,
       durable: this.#durable,
+      missingEntries: () => this.#missingEntries(),
       stepPlan: (step) => this.#stepPlan(step),
       buildPlan: (id) => this.#planOf(id),
       holds: (agent, token) => agents.get(agent)?.holds(token) === true,
@@ -189,8 +199,7 @@ class Simulation {
   #makePeers(): readonly Peer[] {
     const world = this.#world;
     const stepPlan = (step: StepId) => this.#stepPlan(step);
-    const down = () => (this.#faulty ? this.#plan.cacheDown : 0);
-    const resolver = new Resolver({ prng: world.prng('resolver'), dependencies: world.prng('dependencies'), stepPlan, down });
+    const resolver = this.#resolver;
     return Array.from(
       { length: this.#plan.coordinators },
       (_, index) =>
@@ -274,8 +283,18 @@ class Simulation {
     if (!this.#client.done || this.#quietLeader() === undefined) return false;
     const { builds, forgotten, buildStates, steps } = this.#durable;
     const isOver = (id: BuildId) => !builds.has(id) || forgotten.has(id) || buildStates.get(id)?.kind === 'ended';
-    // What steps left in dependency caches is written after their end.
-    return [...this.#accepted].every(isOver) && [...steps.values()].every((step) => savesOf(step.kept).length === 0 && !isUnsealed(step));
+    if (![...this.#accepted].every(isOver)) return false;
+    // What steps left in caches is written after their end.
+    const isKept = (step: StepRecord) => savesOf(step.kept).length === 0 && !isUnsealed(step);
+    return [...steps.values()].every(isKept) && this.#missingEntries().length === 0;
+  }
+
+  #missingEntries(): readonly StepId[] {
+    return [...this.#durable.steps].flatMap(([id, { state }]) => {
+      if (state.kind !== 'ended' || state.outcome.kind !== 'succeeded' || state.outcome.from !== 'run') return [];
+      const isMissing = this.#durable.builds.has(buildOf(id)) && this.#stepPlan(id).spec.cacheable && state.outcome.result.exitCode === 0;
+      return isMissing && !this.#resolver.isPublished(id, this.#durable) ? [id] : [];
+    });
   }
 
   #planOf(id: BuildId): BuildPlan {
