@@ -13,6 +13,7 @@ import { prepareWorkspace, saveDependencies, unsaved, type Placed } from './depe
 import { LogParts, type LogStream } from './log-parts.ts';
 import type { LogPipe, LogPipes } from './log-pipe.ts';
 import { fullDisk, reportOf, type Stage } from './report.ts';
+import { NO_LOG, storeLog } from './store-log.ts';
 
 /** What all attempts of an agent share. */
 export type AttemptHost = {
@@ -225,7 +226,7 @@ async function store(
   const { signal } = scope;
   const [collected, log, saved] = await Promise.allSettled([
     collect(host, scope, workspace, exit, signal),
-    storeLog(host, scope, progress, signal),
+    storeLog({ log: scope.log, parts: progress.parts, store: scope.store, problems: host.env.log, token: scope.offer.token }, signal),
     verdict === undefined ? save(host, scope, workspace, progress) : undefined,
   ]);
   signal.throwIfAborted();
@@ -257,9 +258,6 @@ async function save(host: AttemptHost, scope: AttemptScope, workspace: Workspace
   return saveDependencies({ offer, workspace, placed, onTrouble: host.onTrouble, log: host.env.log }, signal);
 }
 
-/** What a result has of a log. */
-type StoredLog = Pick<StepResult, 'log' | 'streams'>;
-const NO_LOG: StoredLog = { log: undefined };
 const NOTHING_STORED: { readonly entries: readonly OutputEntry[]; readonly bytesOut: number } = { entries: [], bytesOut: 0 };
 
 /** What the step is to blame for by the way its command ended; undefined = nothing. */
@@ -298,27 +296,6 @@ async function collect(
     if (exit.code === 0 || signal.aborted) throw error;
     host.env.log.warn('outputs-of-failure-lost', { token: offer.token, error });
     return NOTHING_STORED;
-  }
-}
-
-/** Stores the whole log, and its parts; a log that cannot be stored costs the log, not the attempt. */
-async function storeLog(host: AttemptHost, scope: AttemptScope, { parts }: Progress, signal: AbortSignal): Promise<StoredLog> {
-  const { log, store } = scope;
-  const sealed = log.sealed();
-  if (sealed === undefined) return NO_LOG;
-  const streams = parts?.sealed();
-  try {
-    await store.put(sealed.digest, log.stream(), signal);
-    if (parts === undefined || streams === undefined) return { log: sealed };
-    const { stdout, stderr } = streams;
-    if (stdout !== undefined) {
-      await store.put(stdout, parts.pick('stdout', log.stream()), signal);
-      await store.put(stderr, parts.pick('stderr', log.stream()), signal);
-    } // else standard error is the log
-    return { log: sealed, streams };
-  } catch (error) {
-    if (!signal.aborted) host.env.log.warn('log-not-stored', { token: scope.offer.token, error });
-    return NO_LOG;
   }
 }
 

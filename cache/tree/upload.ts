@@ -48,7 +48,7 @@ export async function uploadTree(
       sentBytes += sizeOf(digest);
       sentCount += 1;
     };
-    await forEachWithin(left, IN_FLIGHT_BYTES, costOf, send, signal, roomOf(store));
+    await forEachWithin(left, IN_FLIGHT_BYTES, uploadCostOf, send, signal, roomOf(store));
   }
   return { sentBytes, sentCount, totalBytes };
 }
@@ -58,7 +58,8 @@ function smallBlob(digest: Digest, source: BlobSource | undefined): readonly Sma
   return [{ digest, read: async () => (source.kind === 'bytes' ? source.bytes : await fs.readFile(source.path)) }];
 }
 
-function costOf(digest: Digest): number {
+/** What a blob of that size takes of the room that uploads share. */
+export function uploadCostOf(digest: Digest): number {
   return Math.min(sizeOf(digest), LARGE_COST_BYTES) + OVERHEAD_BYTES;
 }
 

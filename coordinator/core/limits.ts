@@ -61,10 +61,10 @@ export const LIMITS = {
   poolRetryBurst: 50,
   poolRetryPerSecond: 5,
   /**
-   * Entries that a new leader has written again at most, and how long ago their steps may have ended: somewhat more than can have waited
-   * to be written, for longer than one waits and a takeover takes.
+   * Entries that a new leader has written again at most, and how long ago their steps may have ended: what leaves room among those that
+   * may wait to be written, for longer than one waits and a takeover takes.
    */
-  publishedAgain: 12_000,
+  publishedAgain: 8_000,
   publishedAgainMs: 300_000,
   /** Topologies that are remembered, the one that holds included. */
   topologiesKept: 50,

@@ -220,7 +220,9 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
     const { step, since } = send;
     const told = (end: PublicationEnd) => {
       if (end === 'put-off' && since !== undefined) return parts.sealer.seal(step); // it is written once the store takes it
-      if (end !== 'written' || since !== undefined) parts.post({ kind: 'step-published', step, since, written: end === 'written' });
+      // One that is written again was probably there, so that nothing is said of it.
+      if (since !== undefined || (end !== 'written' && !send.again))
+        parts.post({ kind: 'step-published', step, since, written: end === 'written' });
     };
     if (!parts.mayKeep(step)) return told('refused');
     return logged.whenLogged(step, send.result, (result) => parts.publisher.publish({ ...send, result }, told));
