@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isLoopback } from '../base/address.ts';
+import { unreachable } from '../base/assert.ts';
 import { exchangeable, parseTokens, tokenAuthenticator, type Authenticator, type Identity } from '../base/auth.ts';
 import { exchangeableDenials, parseDenials, withDenials, type Denial, type Denials } from '../base/denials.ts';
 import type { Env } from '../base/env.ts';
 import { Fault } from '../base/fault.ts';
 import { grantKeyFrom, type GrantKey } from '../base/grant.ts';
 import { openTokenVerifier, withIssuedTokens } from '../base/oidc/verifier.ts';
-import { openRefusalLog } from '../base/refusal-log.ts';
 import { exchangeableKeyring, keptKeyring, type Keyring } from '../base/signing.ts';
 import { openDialTls, openServeTls } from '../base/tls-options.ts';
 import { reasonOf } from '../base/thrown.ts';
@@ -19,9 +19,11 @@ import { openDataMetrics, type DataMetrics } from './metrics/data-metrics.ts';
 import { serveNumbers } from './metrics/serve-numbers.ts';
 import { removeOldResults } from './old-results.ts';
 import { parseFloors, parseQuotas } from './quotas.ts';
+import { openRefusals, type HeldRefusals } from './refusals.ts';
 import { openExecutionRelay } from './rpc/execution-relay.ts';
+import type { Question } from './processes/messages.ts';
 import type { Others } from './processes/worker.ts';
-import { openGrants, takeGrants } from './rpc/grants.ts';
+import { openGrants, takeGrants, type Grants } from './rpc/grants.ts';
 import { serveTools } from './rpc/serve-tools.ts';
 import { dataPlaneServices } from './rpc/services.ts';
 import { openStack } from './stack.ts';
@@ -70,7 +72,8 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
     ),
   );
   const grants = openGrants(config.signingKeyFile === undefined ? undefined : grantKey, env.clock);
-  others?.answerBy((question) => (question.kind === 'metrics' ? measured.metrics.snapshot() : takeGrants(grants, question)));
+  const refusals = stack.use(openRefusals(env));
+  others?.answerBy((question) => answerTo(question, grants, measured, refusals));
   const blobs = newBlobCounters();
   const storeOf = withBlobCounts(disk.storeOf, blobs);
   measured.watch(disk.state, blobs);
@@ -88,17 +91,17 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
       direct: disk.direct,
       staging: disk.staging,
       execution,
+      refusals,
       env: { ...env, onCall: measured.called },
     }),
   );
   const { listen, httpListen, metricsListen } = config;
   const common = { authenticator, tls, drainMs: DRAIN_MS };
   const connections = measured.connections.grpc;
-  const audit = stack.use(openRefusalLog(env));
-  const server = stack.use(await serve({ ...common, listen, services: served.services, denials, audit, env, connections }));
+  const server = stack.use(await serve({ ...common, listen, services: served.services, denials, audit: refusals, env, connections }));
   // `serve` asks for denials itself.
   const admitted = denials === undefined ? authenticator : withDenials(authenticator, denials);
-  const tools = { ...common, ...toolsOf(config, measured), authenticator: admitted, store: { ...disk, storeOf } };
+  const tools = { ...common, ...toolsOf(config, measured), authenticator: admitted, audit: refusals, store: { ...disk, storeOf } };
   const http = httpListen === undefined ? undefined : stack.use(await serveTools({ ...tools, listen: httpListen }, env));
   const numbers = { measured, storeOf, others };
   const health = metricsListen === undefined ? undefined : stack.use(await serveNumbers({ listen: metricsListen, tls }, numbers, env));
@@ -110,6 +113,20 @@ export async function startCache(config: CacheConfig, env: Env, others?: Others)
     relayTo: (coordinator) => execution.relayTo(coordinator),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** What another process of the data plane is told. */
+function answerTo(question: Question, grants: Grants, { metrics }: DataMetrics, refusals: HeldRefusals): unknown {
+  switch (question.kind) {
+    case 'metrics':
+      return metrics.snapshot();
+    case 'grants':
+      return takeGrants(grants, question);
+    case 'refusals':
+      return refusals.take(question.kept);
+    default:
+      return unreachable(question);
+  }
 }
 
 /**

@@ -21,6 +21,7 @@ import { openDataPlane, type DataPlane } from '../cache/rpc/client.ts';
 import { openEntryClient, type EntryClient } from '../cache/rpc/entry-client.ts';
 import { openGrantControl } from '../cache/rpc/grant-control.ts';
 import { openGrants } from '../cache/rpc/grants.ts';
+import { openRefusalFeed } from '../cache/rpc/refusal-feed.ts';
 import { loadProto } from '../proto/load.ts';
 import { Relay } from '../proto/relay.ts';
 import { serve, type ServeOptions } from '../proto/serve.ts';
@@ -290,6 +291,8 @@ async function startGround(config: CoordinatorConfig, stack: AsyncDisposableStac
   const archive = openArchive({ ledger: ledger.ledger, cacheOf, log: env.log });
   const control = stack.use(openGrantControl(link, env));
   const entries = stack.use(openEntryClient({ link, breaker }));
+  const source = `data plane ${config.dataAddress ?? plane.address}`;
+  stack.use(openRefusalFeed({ link, keep: (refusals) => identity.audit.take(refusals, source), env }));
   return { ledger, breaker, plane, data, entries, archive, tokens, identity, verifier, grants: { key, control }, keyring, tls, peers };
 }
 

@@ -123,7 +123,7 @@ const ENTRY_CACHE: Rpcs<EntryCacheHandlers> = {
   PlanCollection: from('admin', 'service'),
 };
 
-const DATA_ACCESS: Rpcs<DataAccessHandlers> = { UpdateGrants: from(undefined, 'service') };
+const DATA_ACCESS: Rpcs<DataAccessHandlers> = { UpdateGrants: from(undefined, 'service'), TakeRefusals: from(undefined, 'service') };
 
 /** URLs are for attempts: everybody else reads and stores by ByteStream. */
 const DIRECT_TRANSFER: Rpcs<DirectTransferHandlers> = {

@@ -1,7 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { hostOf } from '../../base/address.ts';
+import type { AuditSink } from '../../base/audit.ts';
 import type { Evidence } from '../../base/auth.ts';
+import type { Caller } from '../../base/caller.ts';
 import { limitConnections, type ConnectionCounts, type ConnectionLimits } from '../../base/connection-limits.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault, isFault, wrap, type FaultCode } from '../../base/fault.ts';
@@ -17,8 +19,12 @@ import { protocols } from './protocols.ts';
 export type HttpFrontOptions = {
   /** host:port; port 0 takes a free one. */
   readonly listen: string;
-  /** What whoever shows this may see under an instance name. @throws {Fault} UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST */
-  readonly viewOf: (instanceName: string, evidence: Evidence) => Promise<StoreView>;
+  /** Who shows this. @throws {Fault} UNAUTHENTICATED, FORBIDDEN */
+  readonly callerOf: (evidence: Evidence) => Promise<Caller>;
+  /** What the caller may see under an instance name. @throws {Fault} FORBIDDEN, BAD_REQUEST */
+  readonly viewOf: (instanceName: string, caller: Caller) => StoreView;
+  /** Takes note of requests that are refused for who makes them. @default nobody */
+  readonly audit?: AuditSink | undefined;
   readonly parts: FrontParts;
   /** @default in clear */
   readonly tls?: ServerTls | undefined;
@@ -121,6 +127,9 @@ async function respond(
   }
   const named = protocol.pattern.exec(path)?.groups ?? {};
   const startedAt = options.env.clock.monotonic();
+  const instance = named['instance'] ?? '';
+  let caller: Caller | undefined;
+  const view = async () => options.viewOf(instance, (caller = await options.callerOf(evidenceOf(request, options.tls))));
   let outcome: 'ok' | FaultCode = 'ok';
   try {
     let answer: HttpAnswer;
@@ -131,11 +140,12 @@ async function respond(
           method,
           key: named['key'] ?? '',
           headers: request.headers,
-          view: await options.viewOf(named['instance'] ?? '', evidenceOf(request, options.tls)),
+          view: await view(),
           body: bodyOf(request, response, waits, options.bodyBytesMax, options.env.clock),
           signal: gone.signal,
         }));
     } catch (error) {
+      noteRefused(options, `http-${protocol.name}/${method} ${instance}`.trimEnd(), caller, request, error);
       if (gone.signal.aborted) throw error;
       outcome = outcomeOf(error, false);
       answer = refusal(options, protocol, method, path, error);
@@ -164,6 +174,18 @@ function refusal({ env }: HttpFrontOptions, protocol: Protocol, method: string, 
   if (error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN') env.log.debug('http-request-refused', { ...where, error });
   else env.log.warn('http-request-refused', { ...where, error });
   return protocol.refusal(error, method);
+}
+
+function noteRefused(
+  { audit }: HttpFrontOptions,
+  subject: string,
+  caller: Caller | undefined,
+  { socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage,
+  error: unknown,
+): void {
+  if (!isFault(error, 'UNAUTHENTICATED') && !isFault(error, 'FORBIDDEN')) return;
+  const peer = `${remoteAddress}:${remotePort}`;
+  audit?.note({ act: 'call', outcome: 'refused', actor: caller?.name ?? '', subject, detail: error.message, peer });
 }
 
 /** The path without its query, each escape undone; undefined where it is none. */

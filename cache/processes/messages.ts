@@ -2,6 +2,8 @@
 export type Question =
   /** Attempts have ended, and grants are to be kept: as `UpdateGrants` says them. */
   | { readonly kind: 'grants'; readonly endedTokens: readonly string[]; readonly keptGrants: readonly string[] }
+  /** What it has refused, but for the batches that are kept: as `HeldRefusals.take` says it. */
+  | { readonly kind: 'refusals'; readonly kept: readonly string[] }
   /** The metrics of the process, as `Metrics.snapshot` says them. */
   | { readonly kind: 'metrics' };
 

@@ -1,6 +1,6 @@
 import { unreachable } from '../../base/assert.ts';
 import type { Authenticator, Evidence, Identity } from '../../base/auth.ts';
-import { hasRole, isProject, isScope, scopeChain } from '../../base/caller.ts';
+import { hasRole, isProject, isScope, scopeChain, type Caller } from '../../base/caller.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Grant } from '../../base/grant.ts';
@@ -92,15 +92,16 @@ export function requireUploads({ view }: Access): void {
   scopeWritten(view);
 }
 
-/**
- * The blobs and results of a caller who shows a credential and no more, as over plain HTTP; what an instance name means is as above.
- * @throws {Fault} as `accessOf`; UNAUTHENTICATED; FORBIDDEN for agents and services, which speak gRPC
- */
-export async function callerView(authenticator: Authenticator, instanceName: string, evidence: Evidence): Promise<StoreView> {
+/** Who shows a credential and no more, as over HTTP. @throws {Fault} UNAUTHENTICATED; FORBIDDEN for all but callers */
+export async function callerOf(authenticator: Authenticator, evidence: Evidence): Promise<Caller> {
   const identity = await authenticator.identify(evidence);
-  if (identity.kind !== 'caller')
-    throw new Fault('FORBIDDEN', `The credential of ${identity.name} is no caller's: take one of a caller here`);
-  return callerAccess(identity, parseInstance(instanceName), instanceName).view;
+  if (identity.kind === 'caller') return identity.caller;
+  throw new Fault('FORBIDDEN', `The credential of ${identity.name} is no caller's: take one of a caller here`);
+}
+
+/** The blobs and results of a caller; what an instance name means is as above. @throws {Fault} as `accessOf` */
+export function viewOfCaller(instanceName: string, caller: Caller): StoreView {
+  return callerAccess({ kind: 'caller', caller }, parseInstance(instanceName), instanceName).view;
 }
 
 function parseInstance(name: string): Instance {

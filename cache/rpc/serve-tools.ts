@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import type { AuditSink } from '../../base/audit.ts';
 import type { Authenticator } from '../../base/auth.ts';
 import type { Env } from '../../base/env.ts';
 import type { ServerTls } from '../../base/server-tls.ts';
 import { openHttpFront, type HttpFront, type HttpFrontOptions } from '../http/front.ts';
 import { openSpool } from '../http/spool.ts';
 import { ToolEntries } from '../http/tool-entries.ts';
-import { callerView } from './access.ts';
+import { callerOf, viewOfCaller } from './access.ts';
 import type { DataPlaneParts } from './service.ts';
 
 export type ServeToolsOptions = {
@@ -15,6 +16,8 @@ export type ServeToolsOptions = {
   readonly bodyBytesMax: number;
   readonly drainMs: number;
   readonly authenticator: Authenticator;
+  /** Takes note of requests that are refused for who makes them. */
+  readonly audit: AuditSink;
   /** @default in clear */
   readonly tls: ServerTls | undefined;
   readonly onCall: NonNullable<HttpFrontOptions['onCall']>;
@@ -29,7 +32,8 @@ export async function serveTools({ dir, authenticator, store, ...options }: Serv
   const entries = new ToolEntries({ storeOf: store.storeOf, complete, raw, clock: env.clock });
   const front = await openHttpFront({
     ...options,
-    viewOf: (instanceName, evidence) => callerView(authenticator, instanceName, evidence),
+    callerOf: (evidence) => callerOf(authenticator, evidence),
+    viewOf: viewOfCaller,
     parts: { entries, spool: await openSpool(join(dir, 'http')) },
     env,
   });

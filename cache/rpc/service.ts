@@ -4,6 +4,7 @@ import type { ActionCache } from '../action-cache/action-cache.ts';
 import type { DirectReads } from '../direct-reads.ts';
 import type { EntryParts } from '../entries/entry-parts.ts';
 import type { Others } from '../processes/worker.ts';
+import type { HeldRefusals } from '../refusals.ts';
 import type { Staging } from '../staging/open.ts';
 import type { StoreOf } from '../store-view.ts';
 import type { Gate } from './access.ts';
@@ -23,6 +24,8 @@ export type DataPlaneParts = Gate & {
   readonly staging?: Pick<Staging, 'holdsAny' | 'state'> | undefined;
   /** @default this is the whole data plane */
   readonly others?: Pick<Others, 'ask'> | undefined;
+  /** What was refused and is in no record yet. @default nothing is held */
+  readonly refusals?: HeldRefusals | undefined;
   readonly env: CallEnv;
 };
 

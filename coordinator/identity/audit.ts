@@ -2,7 +2,7 @@ import type { AuditNote, AuditSink } from '../../base/audit.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import { Fault } from '../../base/fault.ts';
-import { GATHER_MS, notesOfMoment, REFUSALS_MAX, type NotesOfMoment } from '../../base/gather-notes.ts';
+import { GATHER_MS, notesOfMoment, REFUSALS_MAX, type GatheredNote, type NotesOfMoment } from '../../base/gather-notes.ts';
 import type { IdentityLog, IdentityRow, IdentityStore } from './store.ts';
 
 /** A note as it is kept; `count` times within a moment. */
@@ -27,6 +27,8 @@ export type AuditPage = {
 
 /** What happened, in the order in which it was noted. */
 export interface Audit extends AuditSink, AsyncDisposable {
+  /** Keeps what another process has refused and gathered, as of now. @throws {Fault} LEDGER_UNAVAILABLE */
+  take(refusals: readonly Omit<GatheredNote, 'at'>[], source: string): Promise<void>;
   /** Waits until everything that was noted is kept. */
   settled(): Promise<void>;
   list(query: AuditQuery): Promise<AuditPage>;
@@ -78,6 +80,12 @@ export function openAudit({ store, keep, source, env }: AuditOptions): Audit {
       moment[note.outcome === 'ok' ? 'acts' : 'refusals'].add(note);
       timer ??= setTimeout(() => void flush(), GATHER_MS).unref();
     },
+    take: (refusals, from) =>
+      store.append(
+        'refusals',
+        refusals.map(({ note, count }) => JSON.stringify({ ...note, at: env.clock.now(), count, source: from })),
+        keep,
+      ),
     settled: flush,
     list: (query) => list(store, query),
     async [Symbol.asyncDispose]() {

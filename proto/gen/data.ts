@@ -21,9 +21,13 @@ import type { PlanReadsRequest as _switchyard_v1_PlanReadsRequest, PlanReadsRequ
 import type { PlanReadsResponse as _switchyard_v1_PlanReadsResponse, PlanReadsResponse__Output as _switchyard_v1_PlanReadsResponse__Output } from './switchyard/v1/PlanReadsResponse.ts';
 import type { PlanUploadRequest as _switchyard_v1_PlanUploadRequest, PlanUploadRequest__Output as _switchyard_v1_PlanUploadRequest__Output } from './switchyard/v1/PlanUploadRequest.ts';
 import type { PlanUploadResponse as _switchyard_v1_PlanUploadResponse, PlanUploadResponse__Output as _switchyard_v1_PlanUploadResponse__Output } from './switchyard/v1/PlanUploadResponse.ts';
+import type { Refusal as _switchyard_v1_Refusal, Refusal__Output as _switchyard_v1_Refusal__Output } from './switchyard/v1/Refusal.ts';
+import type { RefusalBatch as _switchyard_v1_RefusalBatch, RefusalBatch__Output as _switchyard_v1_RefusalBatch__Output } from './switchyard/v1/RefusalBatch.ts';
 import type { Resources as _switchyard_v1_Resources, Resources__Output as _switchyard_v1_Resources__Output } from './switchyard/v1/Resources.ts';
 import type { Restore as _switchyard_v1_Restore, Restore__Output as _switchyard_v1_Restore__Output } from './switchyard/v1/Restore.ts';
 import type { StepResult as _switchyard_v1_StepResult, StepResult__Output as _switchyard_v1_StepResult__Output } from './switchyard/v1/StepResult.ts';
+import type { TakeRefusalsRequest as _switchyard_v1_TakeRefusalsRequest, TakeRefusalsRequest__Output as _switchyard_v1_TakeRefusalsRequest__Output } from './switchyard/v1/TakeRefusalsRequest.ts';
+import type { TakeRefusalsResponse as _switchyard_v1_TakeRefusalsResponse, TakeRefusalsResponse__Output as _switchyard_v1_TakeRefusalsResponse__Output } from './switchyard/v1/TakeRefusalsResponse.ts';
 import type { UpdateGrantsRequest as _switchyard_v1_UpdateGrantsRequest, UpdateGrantsRequest__Output as _switchyard_v1_UpdateGrantsRequest__Output } from './switchyard/v1/UpdateGrantsRequest.ts';
 import type { UpdateGrantsResponse as _switchyard_v1_UpdateGrantsResponse, UpdateGrantsResponse__Output as _switchyard_v1_UpdateGrantsResponse__Output } from './switchyard/v1/UpdateGrantsResponse.ts';
 import type { Usage as _switchyard_v1_Usage, Usage__Output as _switchyard_v1_Usage__Output } from './switchyard/v1/Usage.ts';
@@ -56,10 +60,14 @@ export interface ProtoGrpcType {
       PlanReadsResponse: MessageTypeDefinition<_switchyard_v1_PlanReadsResponse, _switchyard_v1_PlanReadsResponse__Output>
       PlanUploadRequest: MessageTypeDefinition<_switchyard_v1_PlanUploadRequest, _switchyard_v1_PlanUploadRequest__Output>
       PlanUploadResponse: MessageTypeDefinition<_switchyard_v1_PlanUploadResponse, _switchyard_v1_PlanUploadResponse__Output>
+      Refusal: MessageTypeDefinition<_switchyard_v1_Refusal, _switchyard_v1_Refusal__Output>
+      RefusalBatch: MessageTypeDefinition<_switchyard_v1_RefusalBatch, _switchyard_v1_RefusalBatch__Output>
       Resources: MessageTypeDefinition<_switchyard_v1_Resources, _switchyard_v1_Resources__Output>
       Restore: MessageTypeDefinition<_switchyard_v1_Restore, _switchyard_v1_Restore__Output>
       SandboxTrait: EnumTypeDefinition
       StepResult: MessageTypeDefinition<_switchyard_v1_StepResult, _switchyard_v1_StepResult__Output>
+      TakeRefusalsRequest: MessageTypeDefinition<_switchyard_v1_TakeRefusalsRequest, _switchyard_v1_TakeRefusalsRequest__Output>
+      TakeRefusalsResponse: MessageTypeDefinition<_switchyard_v1_TakeRefusalsResponse, _switchyard_v1_TakeRefusalsResponse__Output>
       UpdateGrantsRequest: MessageTypeDefinition<_switchyard_v1_UpdateGrantsRequest, _switchyard_v1_UpdateGrantsRequest__Output>
       UpdateGrantsResponse: MessageTypeDefinition<_switchyard_v1_UpdateGrantsResponse, _switchyard_v1_UpdateGrantsResponse__Output>
       Usage: MessageTypeDefinition<_switchyard_v1_Usage, _switchyard_v1_Usage__Output>

@@ -156,7 +156,10 @@ test('the HTTP caches have the same bounds, and say 503 to who comes over them',
     const connections = newConnectionCounts();
     const front = await openHttpFront({
       listen: '127.0.0.1:0',
-      viewOf: () => Promise.reject(new Error('nobody asks')),
+      callerOf: () => Promise.reject(new Error('nobody asks')),
+      viewOf: () => {
+        throw new Error('nobody asks');
+      },
       parts: {} as FrontParts, // of no use to a path that is no protocol's
       bodyBytesMax: 1,
       drainMs: 0,

@@ -190,6 +190,8 @@ test('an agent of another zone cannot take the id of one whose steps may still r
   expect(await late.next('refused')).toMatchObject({ retry: true, reason: expect.stringContaining('another id') });
   const { steps } = await callUnary(coordinator.client('viewer'), 'getBuild', { buildId }, { signal });
   expect(steps[0]?.phase).toBe('STEP_PHASE_RUNNING');
+  const record = { act: 'register', outcome: 'refused', actor: 'fork-agent', detail: expect.stringContaining('another id') };
+  expect(coordinator.notes).toMatchObject([record, record]);
   await using back = scriptedAgent(coordinator.address, tokenOf('agent'), { held: [{ token, started: true }] });
   expect(await back.next('registered')).toMatchObject({ held: [{ token }] });
 });

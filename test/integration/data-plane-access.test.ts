@@ -118,6 +118,8 @@ const RPCS: Readonly<Record<string, Rpc>> = {
     onDirect(who, (client) => callUnary(client, 'commitUpload', { instanceName }, options)),
   'DataAccess.UpdateGrants': (who) =>
     using(dial(proto.switchyard.v1.DataAccess, plane.link(who), 'control'), (client) => callUnary(client, 'updateGrants', {}, options)),
+  'DataAccess.TakeRefusals': (who) =>
+    using(dial(proto.switchyard.v1.DataAccess, plane.link(who), 'control'), (client) => callUnary(client, 'takeRefusals', {}, options)),
 };
 
 async function using<C extends { close(): void }>(client: C, work: (client: C) => Promise<unknown>): Promise<unknown> {
@@ -174,6 +176,7 @@ const MATRIX: Readonly<Record<keyof typeof RPCS, readonly ['ok' | FaultCode, ...
   'DirectTransfer.PlanUpload': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
   'DirectTransfer.CommitUpload': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
   'DataAccess.UpdateGrants': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
+  'DataAccess.TakeRefusals': ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN', 'ok', 'FORBIDDEN', 'FORBIDDEN'],
 };
 const COLUMNS: readonly (readonly [Who, string])[] = [
   ['main', 'web/main'],

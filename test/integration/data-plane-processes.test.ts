@@ -97,6 +97,26 @@ test('an attempt that has ended for one process has ended for both', { timeout: 
   for (const store of stores) await expectFault('FORBIDDEN', store.findMissing([digestOf(bytes)], signal));
 });
 
+test('what either process refuses is told to who asks one of them, until it says that it is kept', { timeout: 120_000 }, async () => {
+  await using two = await startTwo();
+  for (const { store } of [two.connect(AGENT), two.connect(AGENT)])
+    await expectFault('FORBIDDEN', store.findMissing([digestOf(Buffer.from('any'))], signal));
+  const control = dial(loadProto().switchyard.v1.DataAccess, { address: two.address, token: COORDINATOR }, 'control');
+  const take = async (keptBatches: string[]) => (await callUnary(control, 'takeRefusals', { keptBatches }, { signal })).batches;
+  const batches = await take([]);
+  const refusal = {
+    actor: 'one',
+    subject: expect.stringContaining('FindMissingBlobs'),
+    detail: expect.stringContaining('grant'),
+    count: '1',
+  };
+  expect(batches).toMatchObject([{ refusals: [refusal] }, { refusals: [refusal] }]);
+  const ids = batches.map(({ id }) => id);
+  expect((await take([])).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+  expect(await take(ids)).toEqual([]);
+  control.close();
+});
+
 test('several processes for one bucket, or an address that is taken, are refused with what to do', { timeout: 120_000 }, async () => {
   await using two = await startTwo();
   await using dir = await tempDir();

@@ -108,6 +108,11 @@ test('a certificate of a caller that is revoked is refused by all within seconds
   await yard.identity().deny(denied, 'runner was taken over', 0, never);
   const isRefused = (answer: unknown) => String(answer).includes(`${denied} was revoked by admin: runner was taken over`);
   await until('both refuse it', async () => (await atEach(runner, (server) => server.server(never))).every(isRefused));
+  const recorded = async () => {
+    const { records } = await yard.identity().audit({ act: 'call', outcome: 'refused', limit: 100 }, never);
+    return records.some(({ detail }) => isRefused(detail));
+  };
+  await until('that is recorded', recorded);
   await yard.identity().allow(denied, never);
   await until('both take it again', async () => !(await atEach(runner, (server) => server.server(never))).some(isRefused));
 });

@@ -1,3 +1,4 @@
+import type { AuditNote, AuditSink } from '../../base/audit.ts';
 import { hashToken, tokenAuthenticator, type Identity } from '../../base/auth.ts';
 import { present } from '../../base/assert.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -46,6 +47,8 @@ export interface ServedCoordinator extends AsyncDisposable {
   readonly shell: Shell;
   readonly archive: Archive;
   readonly log: ReturnType<typeof memoryLogger>;
+  /** What went to the audit. */
+  readonly notes: readonly AuditNote[];
   client(token: TokenName): BuildClient;
 }
 
@@ -84,7 +87,9 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
   const never = new AbortController().signal;
   const role: Role = { kind: 'leading', shell, over: never };
   const roles: RoleSource = { current: () => role, known: async () => role, stopping: never };
-  const common = { role: roles, dataAddress: () => '127.0.0.1:1', env };
+  const notes: AuditNote[] = [];
+  const audit: AuditSink = { note: (note) => void notes.push(note) };
+  const common = { role: roles, dataAddress: () => '127.0.0.1:1', audit, env };
   const storeFor = (instanceName: string) => options.data.withInstance(instanceName).store;
   const forwarder = stack.use(openForwarder(() => env.clock.now()));
   const archive = openArchive({ ledger: options.ledger, cacheOf: (instanceName) => options.data.withInstance(instanceName), log: env.log });
@@ -101,6 +106,7 @@ export async function serveCoordinator(options: ServedOptions): Promise<ServedCo
     shell,
     archive,
     log: env.log,
+    notes,
     client(token) {
       const client = dial(loadProto().switchyard.v1.Build, { address: server.address, token: tokenOf(token) }, 'control');
       clients.push(client);
