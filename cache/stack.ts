@@ -16,6 +16,7 @@ import { openStaging, type Staging } from './staging/open.ts';
 import type { Owner } from './store-index/store-index.ts';
 import type { BucketConfig } from './store-options.ts';
 import type { StoreOf } from './store-view.ts';
+import { withLargestBlob } from './with-largest-blob.ts';
 
 export type StackOptions = {
   readonly dir: string;
@@ -58,7 +59,8 @@ export function openDiskStack(options: StackOptions, env: Env): DiskStack {
     return quota === undefined ? undefined : { bytes: quota.blobBytes, fileCount: Number.POSITIVE_INFINITY };
   };
   const blobs = openOwnedDir({ dir: join(options.dir, 'cas'), limitBytes, durability, keepMs, limitOf }, env);
-  const storeOf = diskStores(blobs.files, durability, { isLastReader: true }); // hashes what comes in and goes out
+  const files = diskStores(blobs.files, durability, { isLastReader: true }); // hashes what comes in and goes out
+  const storeOf = withLargestBlob(files, limitBytes);
   return withEntries(storeOf, blobs, () => blobs.holdings(), options, env);
 }
 

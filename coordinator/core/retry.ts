@@ -5,7 +5,7 @@ import { formatDurationMs } from '../../base/quantity.ts';
 import type { AttemptReport, StepResult } from '../../cache/action/result.ts';
 import type { AgentId } from './ids.ts';
 import type { RetryBudget, StepNode } from './nodes.ts';
-import { closeAttempt, end, queue, resolve } from './step-moves.ts';
+import { closeAttempt, end, queue, resolve, resolveLater } from './step-moves.ts';
 import { isUnsealed, type Draft } from './step-record.ts';
 import { nextSeq, type Turn } from './turn.ts';
 import { stepName } from './yard.ts';
@@ -52,12 +52,14 @@ export function retryOrEnd(turn: Turn, step: StepNode, agent: AgentId, attempt: 
   }
   // What it needs may be gone, and where it is staged only that is likely.
   if (ending.class === 'cache-error' && step.needs.some((need) => isUnsealed(need.record))) return resolve(turn, step, draft);
+  const takesOutputs = step.spec.needs.some(({ outputs }) => outputs);
   const tries = Object.values({ ...record.failures, [ending.class]: count }).reduce((sum, each) => sum + each, 0);
   const backoff = backoffMs(spec.retry, tries - 1, turn.prng);
   const debt = payForRetry(turn, step, agent, ending.class);
   step.waitNote = debt?.note;
   const waitMs = backoff + (debt?.ms ?? 0);
   turn.yard.tally.retries += 1;
+  if (ending.class === 'cache-error' && takesOutputs) return resolveLater(turn, step, turn.now + waitMs, draft);
   queue(turn, step, waitMs === 0 ? undefined : turn.now + waitMs, why, draft);
 }
 

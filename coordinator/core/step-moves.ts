@@ -37,6 +37,15 @@ export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
   turn.resolving.push(step);
 }
 
+/** Its action is to be worked out again, not before `notBefore`: a new leader does so at once. */
+export function resolveLater(turn: Turn, step: StepNode, notBefore: number, draft: Draft): void {
+  resolve(turn, step, draft);
+  if (step.record.state.kind !== 'resolving' || notBefore <= turn.now) return;
+  turn.resolving.splice(turn.resolving.indexOf(step), 1);
+  step.resolveAt = notBefore;
+  turn.yard.index.setTimer(step);
+}
+
 /** It waits for an agent, not before `notBefore`. */
 export function queue(turn: Turn, step: StepNode, notBefore: number | undefined, why: string, draft: Draft = { ...step.record }): void {
   draft.state = { kind: 'queued', notBefore };

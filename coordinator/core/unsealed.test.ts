@@ -185,6 +185,28 @@ test('a dependent that cannot fetch what is staged only has its inputs worked ou
   expect(record(stage, 'b1/y')?.failures).toEqual({ 'cache-error': 1 });
 });
 
+test('a step that cannot have what another left has its inputs worked out again after its wait, and the other runs again if that is gone', () => {
+  const stage = new Stage();
+  stage.agent('a1');
+  stage.submit('b1', [{ name: 'x' }, { name: 'y', takes: ['x'] }]);
+  stage.ready('b1/x');
+  stage.run('b1/x');
+  stage.ready('b1/y');
+  expect(told(stage.run('b1/y', failure('cache-error')))).not.toContain('resolve');
+  expect(stage.state('b1/y').kind).toBe('resolving');
+  stage.heartbeat('a1', []);
+  expect(stage.advance(60_000).flatMap(told)).toContain('resolve');
+  expect(told(lost(stage))).toEqual(['resolve']);
+  expect([stage.state('b1/x').kind, stage.state('b1/y').kind]).toEqual(['resolving', 'blocked']);
+  stage.heartbeat('a1', []);
+  stage.ready('b1/x');
+  stage.run('b1/x');
+  stage.ready('b1/y');
+  stage.run('b1/y');
+  expect(stage.scheduler.build(buildId('b1'))?.state).toMatchObject({ kind: 'ended', outcome: 'succeeded' });
+  expect(record(stage, 'b1/y')?.failures).toEqual({ 'cache-error': 1 });
+});
+
 test('an attempt that fails for want of the store alone costs nothing, however often', () => {
   const stage = chain(SUCCESS);
   stage.ready('b1/y');

@@ -30,13 +30,15 @@ export function describeStep(core: CoreView, step: StepId, { cacheOf, entries }:
   const { project, scope } = core.build(build)?.record.spec ?? {};
   const instanceName = instanceOf(core, build);
   if (spec === undefined || project === undefined || scope === undefined || instanceName === undefined) return undefined;
+  // An attempt could not have its inputs, which a result alone does not show: a file that another step left is only named in it.
+  const hasMissed = (core.step(step)?.record.failures['cache-error'] ?? 0) > 0;
   const needed: NeededOutputs[] = [];
   for (const need of spec.needs) {
     const view = need.outputs ? core.step(stepIdOf(build, need.step)) : undefined;
     if (view?.record.state.kind !== 'ended') continue;
     const result = resultOf(view.record.state.outcome);
     if (result !== undefined && result.outputs.length > 0) {
-      const mayBeGone = isUnsealed(view.record);
+      const mayBeGone = isUnsealed(view.record) || hasMissed;
       needed.push({ step: need.step, workingDirectory: view.spec.workingDirectory, result, mayBeGone });
     }
   }

@@ -134,7 +134,7 @@ describe('a data plane process', () => {
     const bytes = visible(dir.path).reduce((sum, name) => sum + Number(name.slice(65)), 0);
     expect(bytes).toBeLessThanOrEqual(2 * 4 * 1024 * 1024);
     const large = randomBytes(5 * 1024 * 1024);
-    await expectFault('STORE_FULL', first.store.put(digestOf(large), large, signal));
+    await expectFault('TOO_LARGE', first.store.put(digestOf(large), large, signal));
   });
 
   test('ends with its parent, and on SIGTERM', async () => {
