@@ -9,7 +9,9 @@ export type AuditAct =
   | 'deny'
   | 'allow'
   | 'apply-topology'
-  | 'admit';
+  | 'admit'
+  /** Something was to be taken, or kept, that is not trusted as far. */
+  | 'trust';
 
 /** One thing that happened. No part of a secret is ever in it. */
 export type AuditNote = {

@@ -378,7 +378,7 @@ async function openLedger(
 /** What a coordinator does once it leads. */
 function leading(
   config: CoordinatorConfig,
-  { ledger: { ledger, claim }, data, entries, archive }: Ground,
+  { ledger: { ledger, claim }, data, entries, archive, identity }: Ground,
   logLimits: LogLimits,
   measured: CoordinatorMetrics,
   interest: Interest,
@@ -402,7 +402,13 @@ function leading(
       };
       const startedAt = env.clock.monotonic();
       const floorOf = parseFloors(config.scopeZone);
-      const shell = await startShell({ ...common, floorOf, signOfLifeMs: SIGN_OF_LIFE_MS, measures: measured.measures });
+      const shell = await startShell({
+        ...common,
+        audit: identity.audit,
+        floorOf,
+        signOfLifeMs: SIGN_OF_LIFE_MS,
+        measures: measured.measures,
+      });
       measured.tookOver(lead.term.counter, env.clock.monotonic() - startedAt);
       return shell;
     },

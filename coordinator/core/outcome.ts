@@ -53,6 +53,8 @@ export type Outbound =
   | { readonly kind: 'keep-dependencies'; readonly step: StepId; readonly saves: readonly DependencySave[] }
   /** Find out when what the step left is in the store, answer with `step-sealed`. */
   | { readonly kind: 'seal'; readonly step: StepId }
+  /** The step was not run: of what it takes, something is not trusted as far as its zone asks for. To be recorded. */
+  | { readonly kind: 'distrusted'; readonly step: StepId; readonly why: string }
   /** The lease is over: its log takes no more bytes. `kept` where a result refers to it. */
   | { readonly kind: 'close-log'; readonly token: LeaseToken; readonly step: StepId }
   /** Nothing refers to the build any more: drop its logs. */

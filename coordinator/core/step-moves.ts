@@ -24,7 +24,10 @@ export function unblock(turn: Turn, step: StepNode): void {
 /** Its action is to be worked out. */
 export function resolve(turn: Turn, step: StepNode, draft: Draft): void {
   const low = distrusted(turn.yard, step);
-  if (low !== undefined) return end(turn, step, { kind: 'failed', class: 'output', message: low, result: undefined }, draft);
+  if (low !== undefined) {
+    turn.send({ kind: 'distrusted', step: step.id, why: low });
+    return end(turn, step, { kind: 'failed', class: 'output', message: low, result: undefined }, draft);
+  }
   draft.state = { kind: 'resolving' };
   if (draft.kept !== undefined) draft.kept = undefined;
   if (draft.unsealed !== undefined) draft.unsealed = undefined;

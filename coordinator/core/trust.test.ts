@@ -78,6 +78,8 @@ test('what ran on an agent whose zone was lowered meanwhile is not taken, with t
         'The outputs of make (it ran on agent a1) count as zone untrusted, and a step for zone production takes those of production or higher',
     },
   });
+  const why = expect.stringContaining('(it ran on agent a1)');
+  expect(stage.last.sends.filter(({ kind }) => kind === 'distrusted')).toEqual([{ kind: 'distrusted', step: stepId('b1/sign'), why }]);
   expect(stage.state('b1/tell').kind).toBe('resolving');
   // It is remembered, and asked again for a retry once the agent is back where it was.
   stage.crash();

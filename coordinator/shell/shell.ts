@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AuditNote, AuditSink } from '../../base/audit.ts';
 import type { Env } from '../../base/env.ts';
 import type { SealedLog } from '../../cache/action/result.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
@@ -80,6 +81,8 @@ export type ShellOptions = {
   readonly signal?: AbortSignal;
   /** @default nobody measures */
   readonly measures?: ShellMeasures;
+  /** Takes note of what was refused for a lack of trust. @default nobody */
+  readonly audit?: AuditSink;
 };
 
 /**
@@ -114,7 +117,7 @@ export async function startShell(options: ShellOptions): Promise<Shell> {
     holds,
     receivers: (started) => {
       parts = openParts(options, { core, driver: started, sessions, watch, cacheOf, storeOf });
-      return receiversOf(parts, options.measures);
+      return receiversOf(parts, options);
     },
   });
   const { logs, publisher, keeper, sealer, resolver } = present(parts, 'a started driver has made its receivers');
@@ -175,7 +178,10 @@ type Parts = Pick<Common, 'core' | 'sessions' | 'watch'> & {
 };
 
 /** The parts that answer the core's sends. */
-function openParts({ env, ledger, logLimits, term, entries, staging, floorOf = () => undefined }: ShellOptions, common: Common): Parts {
+function openParts(
+  { env, ledger, logLimits, term, entries, staging, audit, floorOf = () => undefined }: ShellOptions,
+  common: Common,
+): Parts {
   const { core, driver, sessions, watch, cacheOf, storeOf } = common;
   const resolver = openResolver({
     describe: (step) => describeStep(core, step, { cacheOf, entries }),
@@ -209,12 +215,12 @@ function openParts({ env, ledger, logLimits, term, entries, staging, floorOf = (
     post: (event) => driver.post(event),
     log: env.log,
   });
-  const mayKeep = zoneGate({ core, floorOf, log: env.log });
+  const mayKeep = zoneGate({ core, floorOf, log: env.log, audit });
   return { core, sessions, watch, resolver, publisher, keeper, sealer, logs, mayKeep, post: (event) => driver.post(event) };
 }
 
 /** Who carries out which send. */
-function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receivers {
+function receiversOf(parts: Parts, { measures, audit }: Pick<ShellOptions, 'measures' | 'audit'>): Receivers {
   const logged = loggedResults();
   const publish = (send: Extract<Outbound, { kind: 'publish' }>) => {
     const { step, since } = send;
@@ -247,6 +253,8 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
           return parts.mayKeep(send.step) ? parts.keeper.keep(send.step, send.saves) : undefined;
         case 'seal':
           return parts.sealer.seal(send.step);
+        case 'distrusted':
+          return audit?.note(distrustNote(parts.core, send.step, send.why));
         case 'close-log': {
           const reported = sealedLog(parts.core, send.step, send.token);
           const closed = parts.logs.close(buildOf(send.step), send.token, reported);
@@ -260,6 +268,12 @@ function receiversOf(parts: Parts, measures: ShellMeasures | undefined): Receive
       }
     },
   };
+}
+
+/** Whose step was not run, and why. */
+function distrustNote(core: CoreView, step: StepId, why: string): AuditNote {
+  const actor = core.build(buildOf(step))?.record.spec.submittedBy ?? '';
+  return { act: 'trust', outcome: 'refused', actor, subject: step, detail: why, peer: '' };
 }
 
 /** The whole log of the lease's attempt, where its agent reported one. */

@@ -223,6 +223,8 @@ function sendLine(send: Outbound): string {
       return `-> seal ${short(send.step)}`;
     case 'keep-dependencies':
       return `-> keep-dependencies ${short(send.step)} ${send.saves.map(({ name }) => name).join(' ')}`;
+    case 'distrusted':
+      return `-> distrusted ${short(send.step)}: ${send.why}`;
     case 'close-log':
       return `-> close-log ${send.token}`;
     case 'forget-build':

@@ -242,6 +242,7 @@ export class SimCoordinator {
       case 'seal':
         process.after(SEALED_MS, () => this.#driver.post({ kind: 'step-sealed', step: send.step }));
         return;
+      case 'distrusted':
       case 'close-log':
       case 'forget-build':
         return;
