@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../base/log.ts';
+import { memoryLogger, silentLogger } from '../../base/log.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { blob, handClock, holdOf, keyOf, newEntry, newPack, packName, type HandClock } from '../../test/fixtures/store-index.ts';
 import { until } from '../../test/fixtures/until.ts';
@@ -263,6 +263,71 @@ test('wrong counts of references are found, and those of commits under way are n
     },
   });
   expect(await markReferences(lossy, signal)).toEqual([{ pack: a, refCount: 1, counted: 0, isLive: true }]);
+});
+
+test('nothing is collected while counts of references are wrong, which is logged as an error; once they are right, garbage goes', async () => {
+  const epoch = await ready();
+  await add(a, 1, holdOf('h', epoch));
+  await index.prepare(newEntry(keyOf('k'), [a]), holdOf('h', epoch), signal);
+  await index.publish({ ...keyOf('k'), object: newEntry(keyOf('k'), [a]).object }, signal);
+  await add(b, 2);
+  pass(2 * DAY);
+  let isWrong = true;
+  // An index that says of its entries less than it counts.
+  const lossy = new Proxy(index, {
+    get(of, name) {
+      if (name === 'entries' && isWrong) return async () => [];
+      const method: unknown = Reflect.get(of, name);
+      return typeof method === 'function' ? method.bind(of) : method;
+    },
+  });
+  const log = memoryLogger();
+  const round = new Round({ ...options(), index: lossy, env: { ...env(), log }, prng: prngFrom(1) });
+  const before = keys('');
+  for (let turn = 0; turn < 3; turn += 1) {
+    await round.run(signal);
+    pass(HOUR);
+  }
+  expect(round.state()).toMatchObject({ mismatches: 1, passedAt: undefined, markedAt: undefined, counts: { passes: 0 } });
+  expect(keys('')).toEqual(before);
+  expect((await index.packs({}, undefined, 10, signal)).map(({ name }) => name).toSorted()).toEqual([a, b]);
+  expect(log.entries.filter(({ level }) => level === 'error').map(({ event }) => event)).toEqual(Array(3).fill('gc-references-wrong'));
+
+  isWrong = false;
+  await round.run(signal);
+  pass(GC_SETTINGS.graceMs);
+  await round.run(signal);
+  expect(round.state()).toMatchObject({ mismatches: 0, lastError: undefined });
+  expect(keys('p/')).toEqual([packKey(a)]);
+});
+
+test('an entry goes when nobody has used it for its time, counted from its last use, with its object first and then its packs', async () => {
+  const epoch = await ready();
+  const names = ['used', 'unused'] as const;
+  for (const [at, name] of names.entries()) {
+    const pack = at === 0 ? a : b;
+    await add(pack, at + 1, holdOf('h', epoch));
+    const entry = newEntry(keyOf(name), [pack]);
+    await index.prepare(entry, holdOf('h', epoch), signal);
+    await objects.put(entry.object, Buffer.from(name), { ifAbsent: true }, signal);
+    await index.publish({ ...keyOf(name), object: entry.object }, signal);
+  }
+  const left = async () => (await index.entries({}, undefined, 10, signal)).map(({ at }) => at.key);
+  const use = async (name: string) => index.entry(keyOf(name).kind, keyOf(name).owner.project, [keyOf(name).owner.scope], name, signal);
+  const collector = new Collector(options());
+  pass(20 * DAY);
+  expect((await use('used'))?.at.key).toBe('used');
+  await collector.pass(signal);
+  expect((await left()).toSorted()).toEqual(['unused', 'used']);
+  pass(11 * DAY);
+  await collector.pass(signal);
+  expect(await left()).toEqual(['used']);
+  expect(objects.contents().has(newEntry(keyOf('unused'), [b]).object)).toBe(false);
+  await collect(collector);
+  expect(keys('p/')).toEqual([packKey(a)]);
+  pass(20 * DAY);
+  await collect(collector);
+  expect([await left(), keys('p/'), objects.contents().has(newEntry(keyOf('used'), [a]).object)]).toEqual([[], [], false]);
 });
 
 test('a dry run says what would go and why, and nothing goes', async () => {
