@@ -21,6 +21,8 @@ export type BenchYardPlan = {
   readonly coordinators?: number;
   /** Clusters whose agents have tokens of their own, `bench-0` and so on. @default none */
   readonly clusters?: number;
+  /** The zone of each of the plan's clusters. @default production for all */
+  readonly zones?: readonly string[];
   /** More options of each coordinator. */
   readonly flags?: readonly string[];
 };
@@ -54,15 +56,18 @@ export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
   const token = randomUUID();
   const tokensFile = join(dir.path, 'tokens.json');
   const tokens = Array.from({ length: plan.clusters ?? 0 }, () => randomUUID());
-  const entryOf = (name: string, cluster: string, shown: string) => ({
+  const entryOf = (name: string, cluster: string, shown: string, zone = 'production') => ({
     name,
     sha256: hashToken(shown),
     kind: 'agent',
     cluster,
     pool: 'load',
-    zone: 'production',
+    zone,
   });
-  const entries = [entryOf('load', 'bench', token), ...tokens.map((one, index) => entryOf(`load-${index}`, `bench-${index}`, one))];
+  const entries = [
+    entryOf('load', 'bench', token),
+    ...tokens.map((one, index) => entryOf(`load-${index}`, `bench-${index}`, one, plan.zones?.[index])),
+  ];
   writeFileSync(tokensFile, JSON.stringify(entries));
   const coordinators: BenchCoordinator[] = [];
   const processes = stack.use(new AsyncDisposableStack());

@@ -7,6 +7,7 @@ import { dispatchBench } from './dispatch.ts';
 import { fleetBench } from './fleet.ts';
 import { ledgerBench } from './ledger.ts';
 import { identityBench } from './identity.ts';
+import { isolationBench } from './isolation.ts';
 import { layersBench } from './layers/layers.ts';
 import { packsBench } from './packs.ts';
 import { reapiBench } from './reapi/reapi.ts';
@@ -22,6 +23,7 @@ const BENCHES: readonly Bench[] = [
   ledgerBench,
   recoveryBench,
   identityBench,
+  isolationBench,
   packsBench,
   transfersBench,
   layersBench,
