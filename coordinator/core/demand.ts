@@ -2,8 +2,11 @@ import type { Labels } from '../../base/labels.ts';
 import type { Resources } from '../../base/resources.ts';
 import type { SandboxTrait } from '../../base/sandbox-trait.ts';
 import { membershipOf } from '../../topology/membership.ts';
+import { poolRules } from '../../topology/model.ts';
 import { classKeyOf, classOf, groupKeyOf, groupOf, matches, specTextOf } from './classes.ts';
-import type { AgentGroup, RequirementClass, StepNode } from './nodes.ts';
+import { slotsOfAll, slotsWithin, type Alike, type Used } from './demand-limits.ts';
+import type { AgentGroup, AgentNode, RequirementClass, StepNode } from './nodes.ts';
+import { useOf } from './pool-limits.ts';
 import type { Yard } from './yard.ts';
 
 /** What an agent of a pool is like, or would be: the pool need not have one. */
@@ -29,9 +32,14 @@ export type PoolDemand =
       readonly ahead: number;
       /** The pause or drain of the pool or its cluster, for which nothing new is wanted. */
       readonly held: string | undefined;
+      /** How many steps the pool's limits would let run beside all of these; Infinity where they say nothing of steps. */
+      readonly spare: number;
     };
 
-/** Reads only. Costs the classes with queued steps, the leases, and the needs of steps on them. */
+/**
+ * Reads only. No more is wanted than the pool's limits let run. Costs the classes with queued steps, the leases, and the needs of steps on
+ * them.
+ */
 export function demandOf(yard: Yard, shape: PoolShape): PoolDemand {
   const { fleet } = yard;
   const place = membershipOf(fleet.topology, shape);
@@ -40,27 +48,57 @@ export function demandOf(yard: Yard, shape: PoolShape): PoolDemand {
   const { cluster = '', pool = '' } = labels;
   const { capacity } = shape;
   const group = groupOf(groupKeyOf(labels, capacity, shape.sandbox, fleet.topology), labels, shape, fleet.topology);
-  let running = 0;
-  for (const agent of fleet.pools.get(`${cluster}/${pool}`)?.members ?? []) {
-    if (agent.draining !== undefined) continue;
-    for (const step of agent.leases.values()) running += slotsOf(step.spec.resources, capacity);
-  }
+  const name = `${cluster}/${pool}`;
+  const node = fleet.pools.get(name);
+  const members = [...(node?.members ?? [])];
+  const serving = members.filter(({ draining }) => draining === undefined);
+  const leased = serving.flatMap(({ leases }) => [...leases.values()].map(({ spec: { resources } }) => alike(1, resources, capacity)));
+  const running = slotsOfAll(leased);
   const held = (fleet.holds.get(`pool:${cluster}/${pool}`) ?? fleet.holds.get(`cluster:${cluster}`))?.hold.target;
-  if (held !== undefined) return { kind: 'wanted', runnable: 0, running, ahead: 0, held };
-  return { kind: 'wanted', runnable: runnableFor(yard, group), running, ahead: aheadFor(yard, group), held };
+  if (held !== undefined) return { kind: 'wanted', runnable: 0, running, ahead: 0, held, spare: 0 };
+  const runnable = runnableFor(yard, group);
+  const ahead = aheadFor(yard, group);
+  const limits = poolRules(fleet.topology, name)?.limits;
+  if (limits === undefined) {
+    return { kind: 'wanted', runnable: slotsOfAll(runnable), running, ahead: slotsOfAll(ahead), held, spare: Infinity };
+  }
+  const used = node?.used ?? NOTHING;
+  const now = slotsWithin(runnable, limits, used);
+  // What comes next comes when something has ended: beside what drains, all may be used by then.
+  const all = slotsWithin([...leased, ...runnable, ...ahead], limits, usedBy(members.filter(({ draining }) => draining !== undefined)));
+  const waiting = runnable.reduce((sum, { count }) => sum + count, 0);
+  const spare = Math.max(0, (limits.steps ?? Infinity) - used.steps - waiting);
+  return { kind: 'wanted', runnable: now, running, ahead: Math.min(slotsOfAll(ahead), Math.max(0, all - running - now)), held, spare };
 }
 
-function runnableFor({ fleet }: Yard, group: AgentGroup): number {
-  let sum = 0;
+const NOTHING: Used = { steps: 0, cpuMillis: 0, memoryBytes: 0 };
+
+function usedBy(agents: readonly AgentNode[]): Used {
+  return agents.map(useOf).reduce<Used>(
+    (sum, { steps, cpuMillis, memoryBytes }) => ({
+      steps: sum.steps + steps,
+      cpuMillis: sum.cpuMillis + cpuMillis,
+      memoryBytes: sum.memoryBytes + memoryBytes,
+    }),
+    NOTHING,
+  );
+}
+
+function alike(count: number, resources: Resources, capacity: Resources): Alike {
+  return { count, resources, slots: slotsOf(resources, capacity) };
+}
+
+function runnableFor({ fleet }: Yard, group: AgentGroup): readonly Alike[] {
+  const found: Alike[] = [];
   for (let at = 0; at < fleet.active.size; at += 1) {
     const wanted = fleet.active.at(at);
     if (wanted === undefined || !matches(group, wanted)) continue;
-    sum += (wanted.queue.size + wanted.parked.size) * slotsOf(wanted.resources, group.capacity);
+    found.push(alike(wanted.queue.size + wanted.parked.size, wanted.resources, group.capacity));
   }
-  return sum;
+  return found;
 }
 
-function aheadFor({ fleet }: Yard, group: AgentGroup): number {
+function aheadFor({ fleet }: Yard, group: AgentGroup): readonly Alike[] {
   /** By step, how many of its needs have a lease. */
   const leased = new Map<StepNode, number>();
   for (const agent of fleet.agents.values()) {
@@ -74,15 +112,15 @@ function aheadFor({ fleet }: Yard, group: AgentGroup): number {
   }
   // Classes of our own, so that asking changes nothing of what is known.
   const classes = new Map<string, RequirementClass>();
-  let sum = 0;
+  const found: Alike[] = [];
   for (const [step, count] of leased) {
     if (count < step.waiting) continue;
     const text = specTextOf(step.spec);
     let wanted = classes.get(text);
     if (wanted === undefined) classes.set(text, (wanted = classOf(step.spec, classKeyOf(step.spec), 0)));
-    if (matches(group, wanted)) sum += slotsOf(step.spec.resources, group.capacity);
+    if (matches(group, wanted)) found.push(alike(1, step.spec.resources, group.capacity));
   }
-  return sum;
+  return found;
 }
 
 /** The slots of such an agent that nobody else can use beside the step: its largest part of any resource. */

@@ -184,6 +184,19 @@ clusters:
       edge: { class: edge, labels: os=linux }
 `;
 
+test('a pool is asked for no more than its limits let run, and its floor neither', async () => {
+  const text = `${TOPOLOGY.trimEnd().replace(' }', ', limits: { steps: 4 } }')}\n`;
+  await callUnary(leader.client('stranger'), 'applyTopology', { text, baseDigest: '', reason: '' }, { signal });
+  const autoscaler = keda([leader, follower], { ...EDGE, floor: '3' });
+  const spec = await autoscaler.metricSpec();
+  expect(await autoscaler.replicas(spec)).toBe(2); // the floor: three slots of two an agent
+  await submit(leader, steps(2));
+  expect((await autoscaler.value(spec.metricName)).metricValueFloat).toBe(4); // two of the floor
+  await submit(leader, steps(20), 'more');
+  expect((await autoscaler.value(spec.metricName)).metricValueFloat).toBe(4); // none of it
+  expect(await autoscaler.replicas(spec)).toBe(2);
+});
+
 test('a trigger that is wrong is told what it must be, and one for no pool that no pool is that', async () => {
   const failing = async (metadata: Readonly<Record<string, string>>, method: 'metricSpec' | 'isActive' = 'metricSpec') => {
     const asked = keda([leader], metadata)[method]();

@@ -113,8 +113,8 @@ function slotsWanted(core: CoreView, trigger: Trigger): number {
   const { floor, lookAhead } = trigger;
   const demand = core.demandOf(shapeOf(core, trigger));
   if (demand.kind === 'outsider') throw bad('scaler_metadata["pool"]', `is ${trigger.cluster}/${trigger.pool}, but ${demand.why}`);
-  // A pool that is held back gets nothing: agents that stand by would be idle.
-  const ready = demand.held === undefined ? floor : 0;
+  // A pool that is held back gets nothing: agents that stand by would be idle, as they would where its limits let no more run.
+  const ready = demand.held === undefined ? Math.min(floor, demand.spare) : 0;
   return rounded(demand.runnable + demand.running + lookAhead * demand.ahead + ready);
 }
 
