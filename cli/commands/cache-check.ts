@@ -1,3 +1,4 @@
+import { Fault } from '../../base/fault.ts';
 import type { Entry } from '../../cache/entries/entry-store.ts';
 import type { EntryKey, EntryKind } from '../../cache/store-index/store-index.ts';
 import { checkEntries, type CheckedEntries } from '../cache/check-entries.ts';
@@ -95,7 +96,7 @@ export async function warmCommand(
 async function entriesOfKey(session: Session, { admin, instanceName }: CacheLink, key: string, kind = kindOfKey(key)) {
   const { found } = await findKey(admin, instanceName, key, kind, session.signal);
   if (found.length === 0)
-    throw new UsageError(`There is no ${kind} entry of the key "${key}"`, '"switchyard cache explain --key" says what is known of it.');
+    throw notThere(`There is no ${kind} entry of the key "${key}"`, '"switchyard cache explain --key" says what is known of it.');
   return found;
 }
 
@@ -124,7 +125,10 @@ async function entriesOfBuild(
     const { found: ofKey } = await findKey(admin, instanceName, key, 'dependency', signal);
     for (const entry of ofKey) found.set(`${entry.at.owner.scope} ${entry.at.key}`, entry);
   }
-  if (found.size === 0)
-    throw new UsageError('Nothing of it is in the cache', 'Results are kept of steps that are cacheable and succeeded.');
+  if (found.size === 0) throw notThere('Nothing of it is in the cache', 'Results are kept of steps that are cacheable and succeeded.');
   return [...found.values()];
+}
+
+function notThere(message: string, hint: string): Fault {
+  return new Fault('ACTION_UNKNOWN', message, { hint });
 }

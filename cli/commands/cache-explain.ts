@@ -60,5 +60,5 @@ async function explainKey(session: Session, key: string, options: CacheExplainOp
   } else {
     printLines(session, keyExplanationLines(key, search, { complete, why }, cache.scope, cache.clock.now(), session.style));
   }
-  return EXIT.ok;
+  return complete ? EXIT.ok : EXIT.failed;
 }
