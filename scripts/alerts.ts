@@ -177,6 +177,15 @@ export const ALERTS: readonly Alert[] = [
     meaning: 'Records of the cache are damaged or forged; `entry-refused` in the log of the data plane names them.',
   },
   {
+    name: 'Results not kept',
+    severity: 'ticket',
+    expression: 'increase(switchyard_results_published_total{outcome!="written"}[1h]) > 0',
+    lasts: '',
+    meaning:
+      'Results of steps were given up before they were in the action cache: the store is full, too slow, or away for long. Their builds say ' +
+      'that they are degraded, and equal steps run again.',
+  },
+  {
     name: 'No garbage collected',
     severity: 'ticket',
     expression: 'time() - max(switchyard_gc_last_pass_timestamp_seconds) > 7200',
