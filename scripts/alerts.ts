@@ -87,7 +87,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: 'Steps wait in vain',
     severity: 'ticket',
-    expression: 'sum(switchyard_unmatched_steps) > 0',
+    expression: 'sum(switchyard_unmatched_steps{why!="quota"}) > 0',
     lasts: '15m',
     meaning: 'No agent takes them, for the reason in the label `why`: `switchyard explain` of one says what is missing.',
   },

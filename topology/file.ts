@@ -117,8 +117,8 @@ function limitsOf(written: LimitsAsWritten | undefined): PoolLimits | undefined 
   return written === undefined ? undefined : defined({ steps: written.steps, cpuMillis: written.cpu, memoryBytes: written.memory });
 }
 
-function projectOf({ weight, unfinishedSteps, home }: Written<'projects'>): ProjectRules {
-  return { weight: weight ?? 1, ...defined({ unfinishedSteps, home }) };
+function projectOf({ weight, unfinishedSteps, quota, home }: Written<'projects'>): ProjectRules {
+  return { weight: weight ?? 1, ...defined({ unfinishedSteps, quota: limitsOf(quota), home }) };
 }
 
 /** Without the fields that are undefined: the value is kept as JSON, and compared with what comes back. */

@@ -65,6 +65,8 @@ export type ProjectRules = {
   readonly weight: number;
   /** Steps of it that may be unfinished at once; absent = the bound of the coordinator. */
   readonly unfinishedSteps?: number;
+  /** What its steps may run together, over all pools; absent = all that there is room for. */
+  readonly quota?: PoolLimits;
   /** Cluster to which its steps belong that take nothing of others; absent = none. */
   readonly home?: string;
 };

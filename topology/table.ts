@@ -87,7 +87,7 @@ const zoneRules = record('{inputs, exclusive}', {
   exclusive: { type: flag, about: 'Whether its agents run nothing but steps that ask for this zone. Default false.' },
 });
 
-const project = record('{weight, unfinishedSteps, home}', {
+const project = record('{weight, unfinishedSteps, quota, home}', {
   weight: {
     type: number({ min: 0.01, max: 1_000, fraction: true }),
     about: 'Part of the agents that its steps get where there are too few, in comparison with other projects. Default 1.',
@@ -96,6 +96,7 @@ const project = record('{weight, unfinishedSteps, home}', {
     type: number({ min: 1, max: 500_000 }),
     about: 'Steps that it may have unfinished at once; more are refused. Default 500000.',
   },
+  quota: { type: limits, about: 'What its steps may run together, over all pools.' },
   home: {
     type: text({ what: 'the name of a cluster', pattern: NAME }),
     about: 'Cluster to which its steps belong that take no outputs of others. Default: none.',

@@ -29,7 +29,7 @@ clusters:
 zones:
   production: {inputs: trusted, exclusive: true}
 projects:
-  web: {weight: 2.5, unfinishedSteps: 100, home: edge}
+  web: {weight: 2.5, unfinishedSteps: 100, quota: {steps: 4, cpu: 2.5}, home: edge}
   "*": {weight: 0.5}
 builds:
   names: ["web-*", infra]
@@ -63,7 +63,12 @@ describe('the file', () => {
     });
     expect(topology.clusters[0]?.spill).toEqual({ afterMs: 10_000, to: ['centre'] });
     expect(topology.zones).toEqual({ production: { inputs: 'trusted', exclusive: true } });
-    expect(topology.projects['web']).toEqual({ weight: 2.5, unfinishedSteps: 100, home: 'edge' });
+    expect(topology.projects['web']).toEqual({
+      weight: 2.5,
+      unfinishedSteps: 100,
+      quota: { steps: 4, cpuMillis: 2_500 },
+      home: 'edge',
+    });
     expect(topologyOf('version: 1')).toEqual({ ...OPEN_TOPOLOGY, unlisted: 'refuse', zones: {} });
   });
 
@@ -169,7 +174,7 @@ test('what changes is said in words, and nothing where nothing does', () => {
   const after = topologyOf(
     WHOLE.replace('arch=arm64', 'arch=riscv64')
       .replace('centre: {zone: trusted}', 'release: {zone: production, pools: {sign: {class: central}}}')
-      .replace('weight: 2.5, unfinishedSteps: 100, home: edge', 'weight: 3, unfinishedSteps: 100')
+      .replace('weight: 2.5, unfinishedSteps: 100, quota: {steps: 4, cpu: 2.5}, home: edge', 'weight: 3, unfinishedSteps: 100')
       .replace('price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}', 'limits: {steps: 50}')
       .replace('spill: {after: 10s, to: [centre]}', 'spill: {to: [release]}')
       .replace('inputs: trusted, exclusive: true', '')
@@ -187,6 +192,7 @@ test('what changes is said in words, and nothing where nothing does', () => {
     'lowest zone of inputs of steps for production: trusted becomes production',
     'what agents of the zone production run: only steps for production becomes steps for lower zones too',
     'weight of the project web: 2.5 becomes 3',
+    'quota of the project web: 4 steps, 2500m CPU becomes none',
     'home of the project web: edge becomes nothing',
     'required label ticket goes',
   ]);

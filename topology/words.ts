@@ -1,7 +1,7 @@
 import { formatDurationMs, formatSizeBytes } from '../base/quantity.ts';
 import { ZONES, type Zone } from '../base/zone.ts';
 import { inputFloor } from './model.ts';
-import type { Cluster, Pool, ProjectRules, Topology } from './model.ts';
+import type { Cluster, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
 
 /** What changes from one topology to another, a line for each change; empty where they say the same. */
 export function changesBetween(before: Topology, after: Topology): readonly string[] {
@@ -41,7 +41,7 @@ function poolChanges(name: string, before: Pool, after: Pool): readonly string[]
     ...valueChange(`labels of the pool ${name}`, before.selector || ANYTHING, after.selector || ANYTHING),
     ...valueChange(`sandbox of the pool ${name}`, listText(before.sandbox), listText(after.sandbox)),
     ...valueChange(`price of the pool ${name}`, before.price ?? 0, after.price ?? 0),
-    ...valueChange(`limits of the pool ${name}`, limitsText(before), limitsText(after)),
+    ...valueChange(`limits of the pool ${name}`, limitsText(before.limits), limitsText(after.limits)),
   ];
 }
 
@@ -49,6 +49,7 @@ function projectChanges(name: string, before: ProjectRules, after: ProjectRules)
   return [
     ...valueChange(`weight of the project ${name}`, before.weight, after.weight),
     ...valueChange(`unfinished steps of the project ${name}`, before.unfinishedSteps ?? NO_BOUND, after.unfinishedSteps ?? NO_BOUND),
+    ...valueChange(`quota of the project ${name}`, limitsText(before.quota), limitsText(after.quota)),
     ...valueChange(`home of the project ${name}`, before.home ?? NOTHING, after.home ?? NOTHING),
   ];
 }
@@ -59,8 +60,7 @@ function spillText({ spill }: Cluster): string {
   return spill.afterMs === 0 ? `${to} at once` : `${to} after ${formatDurationMs(spill.afterMs)}`;
 }
 
-function limitsText({ limits = {} }: Pool): string {
-  const { steps, cpuMillis, memoryBytes } = limits;
+function limitsText({ steps, cpuMillis, memoryBytes }: PoolLimits = {}): string {
   const parts = [
     ...(steps === undefined ? [] : [`${steps} steps`]),
     ...(cpuMillis === undefined ? [] : [`${cpuMillis}m CPU`]),
@@ -74,8 +74,8 @@ function clusterText({ zone, region, pools }: Cluster): string {
   return ` (${where}${pools.length === 0 ? '' : `, pools ${pools.map((pool) => pool.name).join(', ')}`})`;
 }
 
-function projectText({ weight }: ProjectRules): string {
-  return ` (weight ${weight})`;
+function projectText({ weight, quota }: ProjectRules): string {
+  return quota === undefined ? ` (weight ${weight})` : ` (weight ${weight}, quota ${limitsText(quota)})`;
 }
 
 const NOTHING = 'nothing';

@@ -6,6 +6,7 @@ import type { Event } from './event.ts';
 import { cancelRunning } from './leases.ts';
 import { endAndHandOver } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
+import { checkQuota } from './project-quota.ts';
 import { isActionSpec, type BuildSpec, type StepSpec } from './spec.ts';
 import type { StepOutcome } from './state.ts';
 import { end, resolve, unended, withdraw } from './step-moves.ts';
@@ -27,7 +28,10 @@ export function submit(turn: Turn, event: Submitted): void {
     return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
   }
   const refusal =
-    checkBuild(spec, turn.yard.limits) ?? checkTrust(turn.yard.fleet.topology, spec) ?? checkRules(turn.yard.fleet.topology, spec);
+    checkBuild(spec, turn.yard.limits) ??
+    checkTrust(turn.yard.fleet.topology, spec) ??
+    checkRules(turn.yard.fleet.topology, spec) ??
+    checkQuota(turn.yard.fleet.topology, spec);
   if (refusal !== undefined) return void (turn.reply = { kind: 'refused', ...refusal });
   const unfinished = turn.yard.projects.get(spec.project)?.unfinishedCount ?? 0;
   const { unfinishedSteps } = projectRules(turn.yard.fleet.topology, spec.project);

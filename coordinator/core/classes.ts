@@ -49,7 +49,7 @@ export function classOf(spec: StepSpec, key: string, ordinal: number): Requireme
     traits: spec.sandbox,
     cost: costOf(spec.resources),
   };
-  return new RequirementClass(key, ordinal, needs, new ClassQueue());
+  return new RequirementClass(key, ordinal, needs, new ClassQueue(spec.resources));
 }
 
 /** Agents with the same key are one group. */

@@ -7,6 +7,7 @@ import { classKeyOf, classOf, groupKeyOf, groupOf, matches, specTextOf } from '.
 import { slotsOfAll, slotsWithin, type Alike, type Used } from './demand-limits.ts';
 import type { AgentGroup, AgentNode, RequirementClass, StepNode } from './nodes.ts';
 import { useOf } from './pool-limits.ts';
+import { QuotaRoom } from './project-quota.ts';
 import type { Yard } from './yard.ts';
 
 /** What an agent of a pool is like, or would be: the pool need not have one. */
@@ -24,7 +25,10 @@ export type PoolDemand =
   | { readonly kind: 'outsider'; readonly why: string }
   | {
       readonly kind: 'wanted';
-      /** Queued steps that would fit, those of other pools that would take them, too, included; those in a backoff not. */
+      /**
+       * Queued steps that would fit, those of other pools that would take them, too, included; those in a backoff not, and of a project
+       * no more than its quota lets run beside what it runs.
+       */
       readonly runnable: number;
       /** Leases of its agents, but for those that drain: their places are given up already. */
       readonly running: number;
@@ -37,8 +41,8 @@ export type PoolDemand =
     };
 
 /**
- * Reads only. No more is wanted than the pool's limits let run. Costs the classes with queued steps, the leases, and the needs of steps on
- * them.
+ * Reads only. No more is wanted than quotas and the pool's limits let run. Costs the classes with queued steps, what quotas let come to
+ * run, the leases, and the needs of steps on them.
  */
 export function demandOf(yard: Yard, shape: PoolShape): PoolDemand {
   const { fleet } = yard;
@@ -89,11 +93,15 @@ function alike(count: number, resources: Resources, capacity: Resources): Alike 
 }
 
 function runnableFor({ fleet }: Yard, group: AgentGroup): readonly Alike[] {
+  const room = new QuotaRoom();
   const found: Alike[] = [];
   for (let at = 0; at < fleet.active.size; at += 1) {
     const wanted = fleet.active.at(at);
     if (wanted === undefined || !matches(group, wanted)) continue;
-    found.push(alike(wanted.queue.size + wanted.parked.size, wanted.resources, group.capacity));
+    let count = 0;
+    for (const { build } of wanted.parked) count += room.take(build.project, wanted.resources, 1);
+    for (const queue of wanted.queue.projects()) count += room.take(queue.project, wanted.resources, queue.size);
+    if (count > 0) found.push(alike(count, wanted.resources, group.capacity));
   }
   return found;
 }

@@ -7,6 +7,7 @@ import type { AgentNode, Placement, RequirementClass, StepNode } from './nodes.t
 import { TERMS } from './placement.ts';
 import { limitText } from './pool-limits.ts';
 import { homeText, standingText } from './preference.ts';
+import { quotaText } from './project-quota.ts';
 import { budgetLeft } from './retry.ts';
 import type { StepOutcome } from './state.ts';
 import { isSuccess } from './step-record.ts';
@@ -120,6 +121,8 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
     const left = formatDurationMs(Math.max(0, step.parkedUntil - now));
     reasons.push(parkedText(step, left));
   }
+  const atQuota = step.parkedUntil === undefined ? quotaText(step.build.project, step.spec) : undefined;
+  if (atQuota !== undefined) reasons.push(atQuota);
   const members = [...wanted.groups].flatMap((group) => [...group.members]);
   if (members.length === 0) {
     reasons.push(yard.fleet.groups.size === 0 ? 'no agent is known' : 'no agent has what it asks for');
@@ -137,7 +140,8 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
       reasons.push(
         `no agent that fits takes work: ${list(others.map((agent) => `${agent.id}: ${whyKept(yard.fleet, agent, now) ?? ''}`))}`,
       );
-    else if (usable.length > 0 && wanted.stuck) reasons.push(`all ${usable.length} agents that fit and take work are busy`);
+    else if (usable.length > 0 && wanted.stuck && atQuota === undefined)
+      reasons.push(`all ${usable.length} agents that fit and take work are busy`);
     if (wanted.reserved !== undefined) reasons.push(`agent ${wanted.reserved.id} is kept free for it`);
   }
   const position = wanted.queue.positionOf(step);

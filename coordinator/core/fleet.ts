@@ -164,10 +164,30 @@ export class Fleet {
 
   enqueue(step: StepNode): void {
     const wanted = this.classOf(step);
+    // Agents may have gained room while there was nobody to give it to.
+    if (wanted.queue.peek() === undefined) wanted.stuck = false;
     wanted.queue.push(step);
     this.active.add(wanted);
     wanted.usedSinceIdle = true;
     if (!wanted.stuck) this.hot.add(wanted);
+  }
+
+  /**
+   * To be called after what the project uses, or its quota, has changed. Costs the classes of which it has queued steps, however
+   * many those are.
+   */
+  obeyQuota(project: ProjectNode): void {
+    for (let at = 0; at < project.queues.size; at += 1) {
+      const queue = project.queues.at(at);
+      const head = queue?.peek();
+      const change = queue?.owner.obeyQuota(queue);
+      if (head === undefined || change === undefined) continue;
+      const wanted = this.classOf(head);
+      if (change === 'back') {
+        wanted.stuck = false;
+        this.hot.add(wanted);
+      } else if (wanted.queue.peek() === undefined) this.unreserve(wanted); // no agent is kept free for those that may not run
+    }
   }
 
   /** Takes a queued step out of its class, wherever it waits there. */

@@ -49,6 +49,9 @@ export class ProjectNode implements Share {
   readonly #shares = new Map<string, ShareNode>();
   unfinishedCount = 0;
   buildCount = 0;
+  /** What its steps may run together, by the topology, and what they do. */
+  quota: PoolLimits | undefined;
+  readonly used: { steps: number; cpuMillis: number; memoryBytes: number } = { steps: 0, cpuMillis: 0, memoryBytes: 0 };
   /** Lost with the process. */
   readonly retries: RetryBudget;
 

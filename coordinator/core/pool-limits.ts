@@ -1,4 +1,6 @@
 import { formatSizeBytes } from '../../base/quantity.ts';
+import type { Resources } from '../../base/resources.ts';
+import type { PoolLimits } from '../../topology/model.ts';
 import type { AgentNode, PoolNode, RequirementClass } from './nodes.ts';
 
 /**
@@ -27,15 +29,23 @@ export function turnsAway(pool: PoolNode | undefined, wanted: RequirementClass):
 }
 
 function isWithin({ limits = {}, used }: PoolNode, { resources }: RequirementClass): boolean {
+  return fitsWithin(limits, used, resources);
+}
+
+/** Whether one more that asks for `resources` is within the limits. */
+export function fitsWithin(limits: PoolLimits, used: Use, resources: Resources): boolean {
   const { steps = Infinity, cpuMillis = Infinity, memoryBytes = Infinity } = limits;
   return used.steps < steps && used.cpuMillis + resources.cpuMillis <= cpuMillis && used.memoryBytes + resources.memoryBytes <= memoryBytes;
 }
 
 /** What of its limits keeps steps of the class from the pool, for people; undefined where nothing does. */
 export function limitText(pool: PoolNode, wanted: RequirementClass): string | undefined {
-  if (pool.limits === undefined || isWithin(pool, wanted)) return undefined;
-  const { limits, used } = pool;
-  const { cpuMillis, memoryBytes } = wanted.resources;
+  const over = pool.limits === undefined ? undefined : overText(pool.limits, pool.used, wanted.resources);
+  return over === undefined ? undefined : `pool ${pool.name} is at its limit: it runs ${over}`;
+}
+
+/** What of the limits one more that asks for `resources` would break, for people; undefined where it is within all of them. */
+export function overText(limits: PoolLimits, used: Use, { cpuMillis, memoryBytes }: Resources): string | undefined {
   const parts: string[] = [];
   if (limits.steps !== undefined && used.steps >= limits.steps) parts.push(`${used.steps} of at most ${limits.steps} steps`);
   if (limits.cpuMillis !== undefined && used.cpuMillis + cpuMillis > limits.cpuMillis)
@@ -44,5 +54,5 @@ export function limitText(pool: PoolNode, wanted: RequirementClass): string | un
     const most = formatSizeBytes(limits.memoryBytes);
     parts.push(`${formatSizeBytes(used.memoryBytes)} of at most ${most} of memory, and the step asks for ${formatSizeBytes(memoryBytes)}`);
   }
-  return `pool ${pool.name} is at its limit: it runs ${parts.join(' and ')}`;
+  return parts.length === 0 ? undefined : parts.join(' and ');
 }

@@ -1,5 +1,7 @@
+import type { Resources } from '../../base/resources.ts';
 import { Heap } from './heap.ts';
 import type { ProjectNode, Share, ShareNode, StepNode } from './nodes.ts';
+import { isAtQuota } from './project-quota.ts';
 
 /**
  * The queued steps of one requirement class: projects by fair share, in each its builds by fair share, in each its steps
@@ -7,19 +9,41 @@ import type { ProjectNode, Share, ShareNode, StepNode } from './nodes.ts';
  *
  * A share goes first that holds least for its weight, in whole turns; among equals the one that was granted least so far.
  * A share that was idle starts level with the others (`Yard` sees to it): having waited for nothing earns nothing.
+ *
+ * Projects whose quota leaves no room for a step of the class are set aside, however many steps they have: nobody looks at them
+ * until that changes.
  */
 export class ClassQueue {
+  /** What each of its steps asks for. */
+  readonly resources: Resources;
   readonly #projects = new Heap<ProjectQueue>(projectBefore);
+  readonly #kept = new Set<ProjectQueue>();
   readonly #byProject = new Map<ProjectNode, ProjectQueue>();
   #size = 0;
+
+  constructor(resources: Resources) {
+    this.resources = resources;
+  }
 
   get size(): number {
     return this.#size;
   }
 
-  /** The step whose turn it is. */
+  /** Projects with steps here, those included that are set aside; in no useful order. */
+  projects(): readonly ProjectQueue[] {
+    return [...this.#projects.items(), ...this.#kept];
+  }
+
+  /** Steps of projects that are set aside because of their quotas; costs the builds of those. */
+  keptCount(): number {
+    let count = 0;
+    for (const project of this.#kept) count += project.size;
+    return count;
+  }
+
+  /** The step whose turn it is; undefined where there is none, or quotas keep all. */
   peek(): StepNode | undefined {
-    return this.#projects.peek()?.builds.peek()?.steps.peek();
+    return this.#projects.peek()?.peek();
   }
 
   push(step: StepNode): void {
@@ -34,8 +58,9 @@ export class ClassQueue {
       share.queues.add(queue);
     }
     if (project.heapAt >= 0) return this.#projects.update(project);
-    this.#projects.push(project);
     share.project.queues.add(project);
+    if (isAtQuota(project)) this.#kept.add(project);
+    else this.#projects.push(project);
   }
 
   /** Empty queues are kept for the next step of their build and project. */
@@ -51,7 +76,22 @@ export class ClassQueue {
     share.queues.delete(queue);
     if (project.builds.size > 0) return;
     this.#projects.remove(project);
+    this.#kept.delete(project);
     project.project.queues.delete(project);
+  }
+
+  /** To be called for each of a project's queues after what it uses, or its quota, has changed; whether it was set aside or came back. */
+  obeyQuota(queue: ProjectQueue): 'kept' | 'back' | undefined {
+    const keep = isAtQuota(queue);
+    if (keep === this.#kept.has(queue)) return undefined;
+    if (keep) {
+      this.#projects.remove(queue);
+      this.#kept.add(queue);
+      return 'kept';
+    }
+    this.#kept.delete(queue);
+    this.#projects.push(queue);
+    return 'back';
   }
 
   /** To be called when the core forgets the project. */
@@ -61,13 +101,13 @@ export class ClassQueue {
 
   /** To be called for each of a project's queues after its share has changed. */
   moveProject(queue: ProjectQueue): void {
-    this.#projects.update(queue);
+    if (queue.heapAt >= 0) this.#projects.update(queue);
   }
 
   /** When the step could run that waits longest, Infinity where none waits; costs all of them. */
   oldestReadyAt(): number {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const project of this.#projects.items())
+    for (const project of this.projects())
       for (const build of project.builds.items())
         for (const { record } of build.steps.items()) oldest = Math.min(oldest, record.readyAt ?? oldest);
     return oldest;
@@ -83,9 +123,7 @@ export class ClassQueue {
     let position = inProject;
     for (const project of this.#projects.items()) {
       if (project === own.project) continue;
-      let size = 0;
-      for (const build of project.builds.items()) size += build.steps.size;
-      position += Math.min(size, inProject);
+      position += Math.min(project.size, inProject);
     }
     return position;
   }
@@ -118,6 +156,18 @@ export class ProjectQueue {
   constructor(project: ProjectNode, owner: ClassQueue) {
     this.project = project;
     this.owner = owner;
+  }
+
+  /** Its steps; costs its builds. */
+  get size(): number {
+    let size = 0;
+    for (const build of this.builds.items()) size += build.steps.size;
+    return size;
+  }
+
+  /** The step of it that goes first. */
+  peek(): StepNode | undefined {
+    return this.builds.peek()?.steps.peek();
   }
 }
 

@@ -4,6 +4,7 @@ import { resourcesKey } from './classes.ts';
 import type { LeaseToken, StepId } from './ids.ts';
 import type { StepNode } from './nodes.ts';
 import type { Lease, ResolvedAction, StepRecord, StepState } from './state.ts';
+import { chargeProject } from './project-quota.ts';
 import { rankOf } from './queue.ts';
 import { leaseOf } from './step-record.ts';
 import type { Yard } from './yard.ts';
@@ -211,6 +212,7 @@ export class StepIndex {
     if (offered) agent.offeredCount += 1;
     this.#yard.timers.set(agent.timer, undefined);
     this.#yard.shares.hold(step, this.#yard.fleet.classOf(step).cost, 1);
+    this.#chargeQuota(step, 1);
     this.#yard.fleet.charge(agent, step, 1);
   }
 
@@ -221,7 +223,13 @@ export class StepIndex {
     if (offered) agent.offeredCount -= 1;
     step.frozenUntil = 0;
     this.#yard.shares.hold(step, this.#yard.fleet.classOf(step).cost, -1);
+    this.#chargeQuota(step, -1);
     this.#yard.fleet.charge(agent, step, -1);
+  }
+
+  #chargeQuota({ build, spec }: StepNode, sign: 1 | -1): void {
+    chargeProject(build.project, spec, sign);
+    if (build.project.quota !== undefined) this.#yard.fleet.obeyQuota(build.project);
   }
 
   #accepted(step: StepNode, lease: Lease): void {

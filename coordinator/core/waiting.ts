@@ -8,8 +8,9 @@ import type { Yard } from './yard.ts';
 /**
  * Why queued steps get no agent however long they wait, as things are: no agent has what they ask for (up to `together`: each
  * thing is there, but not on one agent), or those that have it take nothing (from `away` on; `several`: not all for one reason).
+ * `quota`: agents would take them, but their project runs all that it may.
  */
-export type Unmatched = 'no-agents' | 'zone' | 'selector' | 'resources' | 'sandbox' | 'together' | keyof typeof KEPT | 'several';
+export type Unmatched = 'no-agents' | 'zone' | 'selector' | 'resources' | 'sandbox' | 'together' | keyof typeof KEPT | 'several' | 'quota';
 
 const KEPT = { away: 0, outside: 0, draining: 0, breaker: 0, held: 0, cordoned: 0 } as const;
 
@@ -44,13 +45,14 @@ export function waitingOf(yard: Yard): Waiting {
     oldest = Math.min(oldest, wanted.queue.oldestReadyAt());
     for (const step of wanted.parked) oldest = Math.min(oldest, step.record.readyAt ?? oldest);
     const why = unmatchedBy(yard, wanted);
-    if (why !== undefined) unmatched[why] += wanted.queue.size + wanted.parked.size;
+    if (why === undefined) unmatched.quota += wanted.queue.keptCount();
+    else unmatched[why] += wanted.queue.size + wanted.parked.size;
   }
   return { oldestReadyAt: oldest === Number.POSITIVE_INFINITY ? undefined : oldest, unmatched };
 }
 
 function newCounts(): Record<Unmatched, number> {
-  return { 'no-agents': 0, selector: 0, resources: 0, zone: 0, sandbox: 0, together: 0, ...KEPT, several: 0 };
+  return { 'no-agents': 0, selector: 0, resources: 0, zone: 0, sandbox: 0, together: 0, ...KEPT, several: 0, quota: 0 };
 }
 
 function unmatchedBy({ fleet }: Yard, wanted: RequirementClass): Unmatched | undefined {

@@ -126,7 +126,12 @@ export class Yard {
     const newest = [...this.topologies.values()].at(-1)?.topology ?? this.#first;
     if (newest === this.fleet.topology) return;
     this.fleet.obey(newest);
-    for (const project of this.projects.values()) this.shares.weigh(project, projectRules(newest, project.name).weight);
+    for (const project of this.projects.values()) {
+      const { weight, quota } = projectRules(newest, project.name);
+      this.shares.weigh(project, weight);
+      project.quota = quota;
+      this.fleet.obeyQuota(project);
+    }
   }
 
   stepOf(token: LeaseToken): StepNode | undefined {
@@ -142,8 +147,9 @@ export class Yard {
   project(name: string): ProjectNode {
     let project = this.projects.get(name);
     if (project === undefined) {
-      const { weight } = projectRules(this.fleet.topology, name);
+      const { weight, quota } = projectRules(this.fleet.topology, name);
       project = new ProjectNode(name, this.fleet.nextOrdinal(), weight, this.limits.retryBudgetBurst);
+      project.quota = quota;
       this.projects.set(name, project);
     }
     return project;

@@ -66,7 +66,7 @@ function stepMetrics(metrics: Metrics, shell: ShellOf): void {
     help:
       'Queued steps that wait in vain as things are, by why. No agent has the `zone`, `selector`, `resources` or `sandbox` that they ask for, ' +
       'or not all `together`, or there are `no-agents`; or all that have are `away`, `outside` the topology, `draining`, held back by a ' +
-      '`breaker`, `held` or `cordoned`, or that for `several` reasons.',
+      '`breaker`, `held` or `cordoned`, or that for `several` reasons; or their project is at its `quota`.',
     kind: 'gauge',
     labels: ['why'],
     values: led(shell, ({ core }) => byLabel('why', () => core.waiting().unmatched)()),

@@ -10,6 +10,7 @@ import { fencing } from './checkers/fencing.ts';
 import { holds } from './checkers/holds.ts';
 import { oneResult } from './checkers/one-result.ts';
 import { quarantine } from './checkers/quarantine.ts';
+import { quota } from './checkers/quota.ts';
 import { retryClass } from './checkers/retry-class.ts';
 import { published } from './checkers/published.ts';
 import { sealed } from './checkers/sealed.ts';
@@ -28,6 +29,7 @@ export const CHECKERS: readonly CheckerFactory[] = [
   selector,
   zone,
   fairShare,
+  quota,
   retryClass,
   quarantine,
   sharing,

@@ -24,12 +24,20 @@ export type CoreOptions = {
   readonly timings: Timings;
   readonly seed: number;
   readonly weights: Readonly<Record<string, number>>;
+  readonly quotas: Readonly<Record<string, number>>;
   readonly mutation: Mutation | undefined;
 };
 
 /** The scheduler as coordinators run it, or with a fault. */
-export function productionCore({ nonce, timings, seed, weights, mutation }: CoreOptions): SimCore {
-  const scheduler = new Scheduler({ nonce, timings, seed, limits: LIMITS, topology: weightedTopology(weights), ...mutation?.options });
+export function productionCore({ nonce, timings, seed, weights, quotas, mutation }: CoreOptions): SimCore {
+  const scheduler = new Scheduler({
+    nonce,
+    timings,
+    seed,
+    limits: LIMITS,
+    topology: weightedTopology(weights, quotas),
+    ...mutation?.options,
+  });
   const core: SimCore = {
     apply: (event, now) => scheduler.apply(event, now),
     restore: (records) => scheduler.restore(records),

@@ -161,6 +161,11 @@ export const MUTATIONS: readonly Mutation[] = [
     options: { topology: weightedTopology({ apple: 50 }) },
   },
   {
+    invariant: 'quota',
+    about: 'no project has one',
+    options: { topology: weightedTopology({}) },
+  },
+  {
     invariant: 'retry-class',
     about: "the step's own failures are taken for the sandbox's",
     wrap: hearing((event) => {

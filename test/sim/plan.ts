@@ -53,6 +53,8 @@ export type Plan = {
   readonly termTtlMs: number;
   /** Of projects, where it is not 1. */
   readonly weights: Readonly<Record<string, number>>;
+  /** Steps of projects that may run together, where that is bounded. */
+  readonly quotas: Readonly<Record<string, number>>;
   readonly timings: Timings;
   readonly faults: FaultRates;
   readonly latencyMaxMs: number;
@@ -76,7 +78,7 @@ export type Plan = {
  * Draws a plan. Whole kinds of faults are off in many runs, and in some most of them: what they would have hidden comes to
  * light there. In a calm run only coordinators may fail, because shares are counted from each takeover on.
  */
-export function drawPlan(prng: Prng, steps: number): Plan {
+export function drawPlan(prng: Prng, steps: number): Omit<Plan, 'quotas'> {
   const calm = prng.below(8) === 0;
   const swarm = present([0.1, 0.3, 0.5, 0.8][prng.below(4)], 'one of four');
   const on = (weight: number) => prng.next() < weight;
@@ -125,6 +127,12 @@ export function drawPlan(prng: Prng, steps: number): Plan {
     faultsEndMs: 60_000 + prng.below(240_000),
     clockSkewMsMax: on(calm ? swarm : 0.5) ? present([5_000, 120_000, 10 * 3_600_000][prng.below(3)], 'one of three') : 0,
   };
+}
+
+/** In calm runs there are none: a project at its quota is behind in its share. */
+export function drawQuotas(prng: Prng, calm: boolean): Plan['quotas'] {
+  if (calm || prng.below(2) === 0) return {};
+  return { apple: 1 + prng.below(3), ...(prng.below(2) === 0 ? { '*': 1 + prng.below(4) } : {}) };
 }
 
 function drawAgents(prng: Prng, calm: boolean, slotsMin: number): readonly AgentPlan[] {

@@ -16,7 +16,7 @@ import { Faults } from './faults.ts';
 import { Image } from './image.ts';
 import { Network } from './network.ts';
 import { Peer } from './peer.ts';
-import { drawPlan } from './plan.ts';
+import { drawPlan, drawQuotas } from './plan.ts';
 import { Resolver } from './resolver.ts';
 import { Store } from './store.ts';
 import { drawWorkload, type BuildPlan } from './workload.ts';
@@ -95,7 +95,8 @@ class Simulation {
     this.#options = options;
     const world = new World(options.seed);
     this.#world = world;
-    this.#plan = drawPlan(world.prng('plan'), options.steps);
+    const plan = drawPlan(world.prng('plan'), options.steps);
+    this.#plan = { ...plan, quotas: drawQuotas(world.prng('quotas'), plan.calm) };
     this.#network = new Network(world, this.#plan.latencyMaxMs);
     this.#store = new Store(world, noncesOf(world), (deed) => this.#observe(deed), options.mutation?.store);
     this.#builds = drawWorkload(this.#plan, world.prng('workload'));
@@ -260,7 +261,12 @@ class Simulation {
     const { only } = this.#options;
     const leading = this.#leader();
     if (leading !== undefined && (only ?? 'demand') === 'demand') {
-      const picture = { decided: leading.lead.decided, plan: this.#plan, stepPlan: (step: StepId) => this.#stepPlan(step) };
+      const picture = {
+        decided: leading.lead.decided,
+        plan: this.#plan,
+        stepPlan: (step: StepId) => this.#stepPlan(step),
+        projectOf: (step: StepId) => this.#planOf(buildOf(step)).spec.project,
+      };
       checkDemand(leading.core, picture);
     }
     const leader = this.#quietLeader();
@@ -306,8 +312,8 @@ class Simulation {
   }
 
   #makeCore(nonce: string): SimCore {
-    const { timings, weights } = this.#plan;
-    return productionCore({ nonce, timings, weights, seed: this.#options.seed, mutation: this.#options.mutation });
+    const { timings, weights, quotas } = this.#plan;
+    return productionCore({ nonce, timings, weights, quotas, seed: this.#options.seed, mutation: this.#options.mutation });
   }
 
   #observe(observation: Observation): void {

@@ -6,7 +6,12 @@ import type { AgentPlan, Plan } from '../plan.ts';
 import { fits, type StepPlan } from '../workload.ts';
 import { Violation } from '../world.ts';
 
-type Picture = { readonly decided: Image; readonly plan: Plan; readonly stepPlan: (step: StepId) => StepPlan };
+type Picture = {
+  readonly decided: Image;
+  readonly plan: Plan;
+  readonly stepPlan: (step: StepId) => StepPlan;
+  readonly projectOf: (step: StepId) => string;
+};
 
 /**
  * What a pool is wanted for is what counting all steps one by one comes to, by the simulation's own reading of what they ask for: for
@@ -32,29 +37,56 @@ export function checkDemand(core: SimCore, picture: Picture): void {
 
 type Count = Readonly<Record<'runnable' | 'running' | 'ahead', [number, number]>>;
 
-function count(core: SimCore, { decided, stepPlan }: Picture, agent: AgentPlan): Count {
+/** Slots of a project's queued steps: of all, and of those of which no backoff may be under way. */
+type Waiting = { readonly all: number[]; readonly sure: number[] };
+
+function count(core: SimCore, { decided, plan: { quotas }, stepPlan, projectOf }: Picture, agent: AgentPlan): Count {
   const { cluster, pool } = agent.labels;
   const views = new Map(core.agents().map((view) => [view.id, view]));
   const held = decided.holds.has(`pool:${cluster}/${pool}`) || decided.holds.has(`cluster:${cluster}`);
+  const waiting = new Map<string, Waiting>();
+  const leases = new Map<string, number>();
   const sum: Count = { runnable: [0, 0], running: [0, 0], ahead: [0, 0] };
   for (const [id, record] of decided.steps) {
     const plan = stepPlan(id);
     const lease = leaseOf(record);
+    const project = projectOf(id);
+    if (lease !== undefined) leases.set(project, (leases.get(project) ?? 0) + 1);
     const on = lease === undefined ? undefined : views.get(lease.agent);
     if (on !== undefined && on.labels['cluster'] === cluster && on.labels['pool'] === pool && !on.draining) add(sum.running, plan, agent);
     if (held || !fits(plan, agent)) continue;
     // Whether a backoff is over is the coordinator's clock's to say.
-    if (record.state.kind === 'queued') add(sum.runnable, plan, agent, record.state.notBefore !== undefined);
+    if (record.state.kind === 'queued') {
+      const { all, sure } = waiting.get(project) ?? { all: [], sure: [] };
+      waiting.set(project, { all, sure });
+      all.push(slotsOf(plan, agent));
+      if (record.state.notBefore === undefined) sure.push(slotsOf(plan, agent));
+    }
     if (record.state.kind !== 'blocked' || plan.spec.runIf === 'failed') continue;
     const needs = plan.spec.needs.map((need) => decided.steps.get(stepIdOf(buildOf(id), need.step)));
     const open = needs.filter((need) => need?.state.kind !== 'ended');
     if (open.length > 0 && open.every((need) => leaseOf(need) !== undefined)) add(sum.ahead, plan, agent);
   }
+  for (const [project, { all, sure }] of waiting) {
+    const room = Math.max(0, (quotas[project] ?? quotas['*'] ?? Infinity) - (leases.get(project) ?? 0));
+    // Which of them its quota lets run is open.
+    const sorted = all.toSorted((left, right) => left - right);
+    sum.runnable[0] += total(room >= all.length ? sure : sorted.slice(0, Math.min(room, sure.length)));
+    sum.runnable[1] += total(room === 0 ? [] : sorted.slice(-Math.min(room, all.length)));
+  }
   return sum;
 }
 
-/** The step's slots to both bounds, or to the upper one where it is open whether it counts. */
-function add(range: [number, number], { spec: { resources } }: StepPlan, { capacity }: AgentPlan, isOpen = false): void {
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function add(range: [number, number], plan: StepPlan, agent: AgentPlan): void {
+  range[0] += slotsOf(plan, agent);
+  range[1] += slotsOf(plan, agent);
+}
+
+function slotsOf({ spec: { resources } }: StepPlan, { capacity }: AgentPlan): number {
   const parts = [
     [resources.slots, capacity.slots],
     ...[
@@ -63,7 +95,5 @@ function add(range: [number, number], { spec: { resources } }: StepPlan, { capac
       ...Object.entries(resources.custom).map(([name, wanted]) => [wanted, capacity.custom[name] ?? 0]),
     ].map(([wanted = 0, has = 0]) => (wanted > has ? [1, 1] : [wanted, has])),
   ].map(([wanted = 0, has = 0]) => (wanted === 0 ? 0 : wanted / has));
-  const slots = Math.max(...parts) * capacity.slots;
-  if (!isOpen) range[0] += slots;
-  range[1] += slots;
+  return Math.max(...parts) * capacity.slots;
 }
