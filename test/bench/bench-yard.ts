@@ -25,6 +25,8 @@ export type BenchYardPlan = {
   readonly zones?: readonly string[];
   /** More options of each coordinator. */
   readonly flags?: readonly string[];
+  /** Variables of each coordinator. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 export type BenchCoordinator = {
@@ -84,7 +86,7 @@ export async function startBenchYard(plan: BenchYardPlan): Promise<BenchYard> {
       ...ledgerFlags(plan.ledger, dir.path),
       ...(plan.flags ?? []),
     ];
-    const process = processes.use(startSwitchyard(['coordinator', ...own, ...shared]));
+    const process = processes.use(startSwitchyard(['coordinator', ...own, ...shared], plan.env === undefined ? {} : { env: plan.env }));
     return { process, metrics, address: String((await process.ready(60_000))['address']) };
   };
   for (let index = 0; index < (plan.coordinators ?? 1); index += 1) coordinators.push(await start(index, '127.0.0.1:0'));

@@ -13,6 +13,7 @@ import { packsBench } from './packs.ts';
 import { reapiBench } from './reapi/reapi.ts';
 import { recoveryBench } from './recovery.ts';
 import { scaleBench } from './scale.ts';
+import { slowStoreBench } from './slow-store.ts';
 import { transfersBench } from './transfers.ts';
 
 const BENCHES: readonly Bench[] = [
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   recoveryBench,
   identityBench,
   isolationBench,
+  slowStoreBench,
   packsBench,
   transfersBench,
   layersBench,
