@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as realSleep } from 'node:timers/promises';
 import { backoffMs } from '../../base/backoff.ts';
 import { certificatesIn, looksLikeEnrolmentToken, parseEnrolmentToken, pinOf } from '../../base/enrolment-token.ts';
 import type { Env } from '../../base/env.ts';
@@ -45,6 +45,8 @@ export type KeeperOptions = {
   readonly client: IdentityClient;
   readonly prng: Prng;
   readonly env: Env;
+  /** Lets so many milliseconds pass, or rejects with the signal. @default of real time */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 /** An agent's identity that stays valid by itself. */
@@ -87,7 +89,7 @@ async function firstIdentity(options: KeeperOptions, signal: AbortSignal): Promi
       if (!isPassing(error)) throw error;
       env.log.warn('agent-not-enrolled-yet', { error });
     }
-    await sleep(backoffMs(RETRY, tries, prng), undefined, { signal });
+    await sleepOf(options)(backoffMs(RETRY, tries, prng), signal);
   }
 }
 
@@ -177,7 +179,7 @@ async function renewing(
   let lifeMs = lifeOf(identity);
   for (;;) {
     const half = lifeMs * (0.5 + (prng.next() * 2 - 1) * JITTER);
-    await sleep(Math.max(0, Math.min(half, MAX_SLEEP_MS)), undefined, { signal });
+    await sleepOf(options)(Math.max(0, Math.min(half, MAX_SLEEP_MS)), signal);
     if (half > MAX_SLEEP_MS) {
       lifeMs = lifeOf(identity);
       continue;
@@ -187,6 +189,10 @@ async function renewing(
     source.exchange(materialOf(identity, tlsCa));
     env.log.info('certificate-renewed', { expires: expiryText(identity) });
   }
+}
+
+function sleepOf({ sleep }: KeeperOptions): NonNullable<KeeperOptions['sleep']> {
+  return sleep ?? ((ms, signal) => realSleep(ms, undefined, { signal }));
 }
 
 /** Timers take no more. */
@@ -210,7 +216,7 @@ async function renewed(options: KeeperOptions, source: TlsSource, identity: Cert
       env.log[isPassing(error) ? 'warn' : 'error']('certificate-not-renewed', { error, expires: expiryText(identity) });
     }
     const wait = Math.min(backoffMs(RETRY, tries, prng), Math.max(RETRY.initialMs, leftMs * TRY_PART));
-    await sleep(wait, undefined, { signal });
+    await sleepOf(options)(wait, signal);
   }
 }
 
