@@ -59,6 +59,7 @@ import { openHintFeed } from './shell/hint-feed.ts';
 import { openInterest, startAbandoning, type Interest } from './shell/interest.ts';
 import type { Lead } from './shell/leadership.ts';
 import { DEFAULT_LOG_LIMITS, type LogLimits } from './shell/logs.ts';
+import { startCanaries } from './shell/canaries.ts';
 import { startRetention } from './shell/retention.ts';
 import { startShell, type Shell } from './shell/shell.ts';
 import { makePrivateDir, lockStateDir } from './state-dir.ts';
@@ -415,6 +416,7 @@ function leading(
     beside: ({ core, driver }: Shell) => {
       const stack = new AsyncDisposableStack();
       stack.use(startAbandoning({ core, driver, interest, abandonMs: config.abandonAfter, clock: env.clock }));
+      stack.use(startCanaries({ core, driver, storeOf: (name) => data.withInstance(name).store, env }));
       stack.use(startRetention({ core, driver, archive, env, ...retentionOf(config), everyMs: RETENTION_EVERY_MS }));
       return stack;
     },

@@ -64,6 +64,13 @@ export const ALERTS: readonly Alert[] = [
       'Several pools of the cluster err one after the other, and nothing goes there: its network, its image or its cache. `switchyard agents` has the newest errors.',
   },
   {
+    name: 'Pool degraded',
+    severity: 'page',
+    expression: 'switchyard_pool_degraded == 1',
+    lasts: '2m',
+    meaning: 'The canary builds of the pool fail, and nothing else goes there: `switchyard agents` says why.',
+  },
+  {
     name: 'Agents held back',
     severity: 'ticket',
     expression: 'switchyard_agent_breakers{state="open"} > 0',

@@ -85,6 +85,7 @@ export function topologySchema(): JsonSchema {
 function topologyOf(written: TopologyAsWritten): Topology {
   return {
     unlisted: written.unlisted ?? 'refuse',
+    ...defined({ canaries: canaryOf(written.canaries) }),
     clusters: [...(written.clusters ?? [])].map(([name, cluster]) => clusterOf(name, cluster)),
     zones: Object.fromEntries([...(written.zones ?? [])].map(([name, { inputs, exclusive }]) => [name, defined({ inputs, exclusive })])),
     projects: Object.fromEntries([...(written.projects ?? [])].map(([name, rules]) => [name, projectOf(rules)])),
@@ -105,7 +106,7 @@ function clusterOf(name: string, { zone = 'untrusted', region, pools = new Map()
     class: pool.class ?? 'central',
     selector: pool.labels ?? '',
     sandbox: pool.sandbox ?? [],
-    ...defined({ price: pool.price, limits: limitsOf(pool.limits) }),
+    ...defined({ price: pool.price, limits: limitsOf(pool.limits), canary: canaryOf(pool.canary) }),
   }));
   const rules = spill === undefined ? undefined : { afterMs: spill.after ?? 0, to: spill.to ?? [] };
   return { name, zone, ...defined({ region, spill: rules }), pools: read };
@@ -115,6 +116,12 @@ type LimitsAsWritten = { readonly [K in 'steps' | 'cpu' | 'memory']: number | un
 
 function limitsOf(written: LimitsAsWritten | undefined): PoolLimits | undefined {
   return written === undefined ? undefined : defined({ steps: written.steps, cpuMillis: written.cpu, memoryBytes: written.memory });
+}
+
+type CanaryAsWritten = { readonly every: number | undefined; readonly timeout: number | undefined };
+
+function canaryOf(written: CanaryAsWritten | undefined): Topology['canaries'] {
+  return written === undefined ? undefined : defined({ everyMs: written.every, timeoutMs: written.timeout });
 }
 
 function projectOf({ weight, unfinishedSteps, quota, home }: Written<'projects'>): ProjectRules {

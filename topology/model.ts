@@ -14,6 +14,8 @@ export type Topology = {
   /** By name; `*` stands for each project that is not named. */
   readonly projects: Readonly<Record<string, ProjectRules>>;
   readonly builds: BuildRules;
+  /** Canary builds of each pool that says nothing else; absent = none. */
+  readonly canaries?: Partial<CanaryRules>;
 };
 
 export type ZoneRules = {
@@ -55,6 +57,16 @@ export type Pool = {
   readonly price?: number;
   /** What its agents may run together, whatever room they have; absent = all that they have room for. */
   readonly limits?: PoolLimits;
+  /** What is different in this pool. */
+  readonly canary?: Partial<CanaryRules>;
+};
+
+/** In milliseconds. */
+export type CanaryRules = {
+  /** Time between two; 0 = none. */
+  readonly everyMs: number;
+  /** When one that did not end has failed. */
+  readonly timeoutMs: number;
 };
 
 /** Absent fields bound nothing. */
@@ -89,8 +101,14 @@ export const OPEN_TOPOLOGY: Topology = {
 
 const PLAIN_PROJECT: ProjectRules = { weight: 1 };
 
+/** The project of canary builds. Callers may have no builds in it, and no rule for projects holds for it. */
+export const CANARY_PROJECT = 'switchyard-canary';
+
+const CANARY_TIMEOUT_MS = 60_000;
+
 /** What holds for a project. */
 export function projectRules({ projects }: Topology, name: string): ProjectRules {
+  if (name === CANARY_PROJECT) return PLAIN_PROJECT;
   return (Object.hasOwn(projects, name) ? projects[name] : projects['*']) ?? PLAIN_PROJECT;
 }
 
@@ -99,6 +117,12 @@ export function poolRules({ clusters }: Topology, place: string): Pool | undefin
   const slash = place.lastIndexOf('/');
   const cluster = clusters.find(({ name }) => name === place.slice(0, slash));
   return cluster?.pools.find(({ name }) => name === place.slice(slash + 1));
+}
+
+/** The canary builds of `<cluster>/<pool>`; undefined where it has none. */
+export function canaryRules(topology: Topology, place: string): CanaryRules | undefined {
+  const { everyMs, timeoutMs = CANARY_TIMEOUT_MS } = { ...topology.canaries, ...poolRules(topology, place)?.canary };
+  return everyMs === undefined || everyMs === 0 ? undefined : { everyMs, timeoutMs };
 }
 
 /** The lowest zone of which the outputs may be that a step for the zone takes. */

@@ -40,7 +40,15 @@ const limits = record('{steps, cpu, memory}', {
   memory: { type: size, about: 'Memory that they ask for together. Default: no bound.' },
 });
 
-const pool = record('{class, labels, sandbox, price, limits}', {
+const canary = {
+  every: { type: duration, about: 'Time between two canary builds in a pool; 0s for none.' },
+  timeout: {
+    type: duration,
+    about: 'Time after which one that was not run, though agents are free, or has not ended, has failed. Default 1m.',
+  },
+};
+
+const pool = record('{class, labels, sandbox, price, limits, canary}', {
   class: {
     type: choice(['edge', 'central']),
     about: 'Label "class" of its agents. Edge agents get light steps first and fill up evenly, central ones fill up one by one.',
@@ -53,6 +61,7 @@ const pool = record('{class, labels, sandbox, price, limits}', {
     about: 'What an hour of one core costs there, in any unit; where nothing else decides, the cheaper pool goes first. Default 0.',
   },
   limits: { type: limits, about: 'What its agents may run together, whatever room they have.' },
+  canary: { type: record('{every, timeout}', canary), about: 'What is different from "canaries" in this pool.' },
 });
 
 const spill = record('{after, to}', {
@@ -132,6 +141,7 @@ export const topologyType = record('a topology', {
     type: mapOf(project, { pattern: '^([A-Za-z0-9][A-Za-z0-9._-]{0,62}|\\*)$', what: 'the name of a project, or "*" for all others' }),
     about: 'What projects may take; "*" is for each that is not named.',
   },
+  canaries: { type: record('{every, timeout}', canary), about: 'Small builds that find out whether pools work. Default: none.' },
   builds: { type: builds, about: 'What builds must say of themselves. Actions of build tools are none.' },
 });
 

@@ -9,7 +9,7 @@ import { atLeast, parseZone, ZONES } from '../base/zone.ts';
 import { topologySchemaText } from '../cli/commands/topology.ts';
 import { readTopology, TOPOLOGY_CHARS_MAX, topologySchema } from './file.ts';
 import { membershipOf } from './membership.ts';
-import { OPEN_TOPOLOGY, type Topology } from './model.ts';
+import { canaryRules, OPEN_TOPOLOGY, type Topology } from './model.ts';
 import { breaksRule } from './submission.ts';
 import { changesBetween } from './words.ts';
 
@@ -22,12 +22,13 @@ clusters:
     zone: untrusted
     region: eu-west
     pools:
-      arm: {class: edge, labels: "arch=arm64", price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}}
+      arm: {class: edge, labels: "arch=arm64", price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}, canary: {every: 1m}}
       light: {class: edge, sandbox: [isolatesHost]}
     spill: {after: 10s, to: [centre]}
   centre: {zone: trusted}
 zones:
   production: {inputs: trusted, exclusive: true}
+canaries: {every: 5m}
 projects:
   web: {weight: 2.5, unfinishedSteps: 100, quota: {steps: 4, cpu: 2.5}, home: edge}
   "*": {weight: 0.5}
@@ -60,7 +61,12 @@ describe('the file', () => {
       sandbox: [],
       price: 0.25,
       limits,
+      canary: { everyMs: 60_000 },
     });
+    expect(topology.canaries).toEqual({ everyMs: 300_000 });
+    const canaries = ['edge/arm', 'edge/light', 'centre/any'].map((place) => canaryRules(topology, place)?.everyMs);
+    expect(canaries).toEqual([60_000, 300_000, 300_000]);
+    expect(canaryRules({ ...topology, canaries: { everyMs: 0 } }, 'edge/light')).toBeUndefined();
     expect(topology.clusters[0]?.spill).toEqual({ afterMs: 10_000, to: ['centre'] });
     expect(topology.zones).toEqual({ production: { inputs: 'trusted', exclusive: true } });
     expect(topology.projects['web']).toEqual({
@@ -175,7 +181,7 @@ test('what changes is said in words, and nothing where nothing does', () => {
     WHOLE.replace('arch=arm64', 'arch=riscv64')
       .replace('centre: {zone: trusted}', 'release: {zone: production, pools: {sign: {class: central}}}')
       .replace('weight: 2.5, unfinishedSteps: 100, quota: {steps: 4, cpu: 2.5}, home: edge', 'weight: 3, unfinishedSteps: 100')
-      .replace('price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}', 'limits: {steps: 50}')
+      .replace('price: 0.25, limits: {steps: 40, cpu: 2.5, memory: 8Gi}, canary: {every: 1m}', 'limits: {steps: 50}')
       .replace('spill: {after: 10s, to: [centre]}', 'spill: {to: [release]}')
       .replace('inputs: trusted, exclusive: true', '')
       .replace('unlisted: accept\n', '')
@@ -187,6 +193,7 @@ test('what changes is said in words, and nothing where nothing does', () => {
     'spill of the cluster edge: centre after 10s becomes release at once',
     'labels of the pool edge/arm: arch=arm64 becomes arch=riscv64',
     'price of the pool edge/arm: 0.25 becomes 0',
+    'canary builds of the pool edge/arm: every 1m becomes as by default',
     'limits of the pool edge/arm: 40 steps, 2500m CPU, 8Gi of memory becomes 50 steps',
     'cluster release is new (production, pools sign)',
     'lowest zone of inputs of steps for production: trusted becomes production',

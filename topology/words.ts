@@ -1,7 +1,7 @@
 import { formatDurationMs, formatSizeBytes } from '../base/quantity.ts';
 import { ZONES, type Zone } from '../base/zone.ts';
 import { inputFloor } from './model.ts';
-import type { Cluster, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
+import type { CanaryRules, Cluster, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
 
 /** What changes from one topology to another, a line for each change; empty where they say the same. */
 export function changesBetween(before: Topology, after: Topology): readonly string[] {
@@ -9,6 +9,7 @@ export function changesBetween(before: Topology, after: Topology): readonly stri
     ...valueChange('agents of clusters that are not listed', before.unlisted, after.unlisted),
     ...named(byName(before.clusters), byName(after.clusters), 'cluster', clusterChanges, clusterText),
     ...ZONES.flatMap((zone) => zoneChanges(zone, before, after)),
+    ...valueChange('canary builds', canaryText(before.canaries), canaryText(after.canaries)),
     ...named(before.projects, after.projects, 'project', projectChanges, projectText),
     ...valueChange('names of builds', listText(before.builds.names), listText(after.builds.names)),
     ...named(before.builds.labels, after.builds.labels, 'required label', (name, left, right) =>
@@ -41,6 +42,7 @@ function poolChanges(name: string, before: Pool, after: Pool): readonly string[]
     ...valueChange(`labels of the pool ${name}`, before.selector || ANYTHING, after.selector || ANYTHING),
     ...valueChange(`sandbox of the pool ${name}`, listText(before.sandbox), listText(after.sandbox)),
     ...valueChange(`price of the pool ${name}`, before.price ?? 0, after.price ?? 0),
+    ...valueChange(`canary builds of the pool ${name}`, canaryText(before.canary), canaryText(after.canary)),
     ...valueChange(`limits of the pool ${name}`, limitsText(before.limits), limitsText(after.limits)),
   ];
 }
@@ -69,6 +71,12 @@ function limitsText({ steps, cpuMillis, memoryBytes }: PoolLimits = {}): string 
   return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
+function canaryText({ everyMs, timeoutMs }: Partial<CanaryRules> = {}): string {
+  const every = everyMs === undefined ? [] : [everyMs === 0 ? 'none' : `every ${formatDurationMs(everyMs)}`];
+  const parts = [...every, ...(timeoutMs === undefined ? [] : [`for at most ${formatDurationMs(timeoutMs)}`])];
+  return parts.length === 0 ? NOTHING_ELSE : parts.join(', ');
+}
+
 function clusterText({ zone, region, pools }: Cluster): string {
   const where = region === undefined ? zone : `${zone}, region ${region}`;
   return ` (${where}${pools.length === 0 ? '' : `, pools ${pools.map((pool) => pool.name).join(', ')}`})`;
@@ -79,6 +87,7 @@ function projectText({ weight, quota }: ProjectRules): string {
 }
 
 const NOTHING = 'nothing';
+const NOTHING_ELSE = 'as by default';
 const ANYTHING = 'anything';
 const NO_BOUND = 'no bound of its own';
 

@@ -7,6 +7,7 @@ import { cancelRunning } from './leases.ts';
 import { endAndHandOver } from './merge.ts';
 import type { BuildNode, StepNode } from './nodes.ts';
 import { checkQuota } from './project-quota.ts';
+import { checkReserved, isCanary } from './canary.ts';
 import { isActionSpec, type BuildSpec, type StepSpec } from './spec.ts';
 import type { StepOutcome } from './state.ts';
 import { end, resolve, unended, withdraw } from './step-moves.ts';
@@ -28,6 +29,7 @@ export function submit(turn: Turn, event: Submitted): void {
     return void (turn.reply = { kind: 'refused', code: 'IDEMPOTENCY_CONFLICT', message, field: 'idempotency_key' });
   }
   const refusal =
+    checkReserved(spec) ??
     checkBuild(spec, turn.yard.limits) ??
     checkTrust(turn.yard.fleet.topology, spec) ??
     checkRules(turn.yard.fleet.topology, spec) ??
@@ -55,9 +57,9 @@ function isOf(build: BuildNode, { steps, ...rest }: BuildSpec): boolean {
   );
 }
 
-/** What the topology asks of builds; an action of a build tool can say nothing of itself. */
+/** What the topology asks of builds; an action of a build tool, or a canary, can say nothing of itself. */
 function checkRules({ builds }: Topology, spec: BuildSpec): Refusal | undefined {
-  const broken = isActionSpec(spec) ? undefined : breaksRule(builds, spec);
+  const broken = isActionSpec(spec) || isCanary(spec) ? undefined : breaksRule(builds, spec);
   return broken === undefined ? undefined : { code: 'BAD_REQUEST', ...broken };
 }
 

@@ -15,12 +15,12 @@ const MEMORY_PER_CORE_BYTES = 4 * 1024 ** 3;
 
 /** What makes two steps ask for the same. Network is none of it: an agent that offers `isolatesNetwork` can do both. */
 export function classKeyOf(spec: StepSpec): string {
-  return `${canonical(spec.selector)};${resourcesKey(spec.resources)};${spec.zone};${spec.sandbox.toSorted().join(',')}`;
+  return `${canonical(spec.selector)};${resourcesKey(spec.resources)};${spec.zone};${spec.sandbox.toSorted().join(',')}${spec.canary === true ? ';canary' : ''}`;
 }
 
 /** As `classKeyOf`, but cheap: specs that say the same in other words differ here. */
-export function specTextOf({ selector, resources, zone, sandbox }: StepSpec): string {
-  return `${selector};${resourcesKey(resources)};${zone};${sandbox.length === 0 ? '' : sandbox.join(',')}`;
+export function specTextOf({ selector, resources, zone, sandbox, canary }: StepSpec): string {
+  return `${selector};${resourcesKey(resources)};${zone};${sandbox.length === 0 ? '' : sandbox.join(',')}${canary === true ? ';canary' : ''}`;
 }
 
 /** Whether the two specs are of one class for sure: what they ask for is written in the same words. */
@@ -33,6 +33,7 @@ export function asksForTheSame(left: StepSpec, right: StepSpec): boolean {
     leftResources.cpuMillis === rightResources.cpuMillis &&
     leftResources.memoryBytes === rightResources.memoryBytes &&
     left.zone === right.zone &&
+    left.canary === right.canary &&
     left.sandbox.length === right.sandbox.length &&
     left.sandbox.every((trait, index) => trait === right.sandbox[index]) &&
     (leftResources.custom === rightResources.custom || recordKey(leftResources.custom) === recordKey(rightResources.custom))
@@ -47,6 +48,7 @@ export function classOf(spec: StepSpec, key: string, ordinal: number): Requireme
     resources: spec.resources,
     zone: spec.zone,
     traits: spec.sandbox,
+    isCanary: spec.canary === true,
     cost: costOf(spec.resources),
   };
   return new RequirementClass(key, ordinal, needs, new ClassQueue(spec.resources));

@@ -86,6 +86,8 @@ export type Event =
       readonly by: string;
       readonly expiresAt: TimeMs | undefined;
     }
+  /** The pool's newest canary build has ended: `why` it failed; undefined where it was well, or canaries are no more. */
+  | { readonly kind: 'canary-judged'; readonly pool: string; readonly why: string | undefined }
   | { readonly kind: 'hold-lifted'; readonly target: string; readonly by: string }
   /** `base` is the digest of the text that it was written against; '' where nothing was applied before. */
   | {

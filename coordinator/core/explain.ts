@@ -13,7 +13,7 @@ import type { StepOutcome } from './state.ts';
 import { isSuccess } from './step-record.ts';
 import type { Explanation, ScoreTerm } from './view.ts';
 import { unsealedLines } from './unsealed.ts';
-import { brokenDomains, poolText, whyKept } from './why-kept.ts';
+import { brokenDomains, degradedText, poolText, whyKept } from './why-kept.ts';
 import { stepName, type Yard } from './yard.ts';
 
 const PHASES = {
@@ -131,11 +131,13 @@ function waitingReasons(yard: Yard, step: StepNode, wanted: RequirementClass, no
     const pools = new Set(members.flatMap(brokenDomains));
     for (const pool of pools) reasons.push(poolText(pool, now));
     for (const pool of new Set(members.map((agent) => agent.pool))) {
+      const degraded = pool === undefined ? undefined : degradedText(pool, now);
+      if (degraded !== undefined) reasons.push(degraded);
       const full = pool === undefined ? undefined : limitText(pool, wanted);
       if (full !== undefined) reasons.push(full);
     }
-    // What a pool's breaker keeps is said already.
-    const others = members.filter((agent) => !['pool-open', 'pool-probing'].includes(yard.fleet.keeperOf(agent) ?? ''));
+    // What a pool's breaker or its canary keeps is said already.
+    const others = members.filter((agent) => !['pool-open', 'pool-probing', 'pool-degraded'].includes(yard.fleet.keeperOf(agent) ?? ''));
     if (usable.length === 0 && (others.length > 0 || pools.size === 0))
       reasons.push(
         `no agent that fits takes work: ${list(others.map((agent) => `${agent.id}: ${whyKept(yard.fleet, agent, now) ?? ''}`))}`,

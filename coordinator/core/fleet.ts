@@ -23,7 +23,8 @@ export type Keeper =
   | 'pool-open'
   | 'pool-probing'
   | 'hold'
-  | 'cordon';
+  | 'cordon'
+  | 'pool-degraded';
 
 /** Agents with news that are remembered one by one; those of more wake the classes at once. */
 const ROOMY = 4;
@@ -283,7 +284,9 @@ export class Fleet {
   refresh(agent: AgentNode, gained = false): void {
     const { group } = agent;
     if (group === undefined) return;
-    const usable = agent.credits > 0 && this.keeperOf(agent) === undefined && agent.usedSlots < group.capacity.slots;
+    // What keeps agents of a degraded pool from steps is `turnsAway`: canaries come there.
+    const isOpen = ['pool-degraded', undefined].includes(this.keeperOf(agent));
+    const usable = agent.credits > 0 && isOpen && agent.usedSlots < group.capacity.slots;
     if (!usable) return makeUnavailable(group, agent);
     const news = gained || agent.availableAt < 0;
     if (agent.availableAt < 0) agent.availableAt = group.available.push(agent) - 1;
@@ -313,7 +316,16 @@ export class Fleet {
     const held = heldBack(agent.cluster) ?? heldBack(agent.pool);
     if (held !== undefined) return held;
     if (this.holdOn(agent) !== undefined) return 'hold';
-    return agent.cordoned === undefined ? undefined : 'cordon';
+    if (agent.cordoned !== undefined) return 'cordon';
+    return agent.pool?.degraded === undefined ? undefined : 'pool-degraded';
+  }
+
+  /** The pool is degraded from now on, or well again. */
+  degrade(pool: PoolNode, degraded: PoolNode['degraded']): void {
+    pool.degraded = degraded;
+    if (degraded === undefined) return this.#wakePool(pool);
+    // Nobody is waited for that may not run there.
+    for (const { reservedFor } of pool.members) if (reservedFor?.isCanary === false) this.unreserve(reservedFor);
   }
 
   holdOn(agent: AgentNode): HoldNode | undefined {

@@ -328,7 +328,9 @@ export class PoolNode {
   /** What its agents may run together, by the topology, and what they do. */
   limits: PoolLimits | undefined;
   readonly used: { steps: number; cpuMillis: number; memoryBytes: number } = { steps: 0, cpuMillis: 0, memoryBytes: 0 };
-  /** Since a lease ended there last, a step was turned away because of the limits. */
+  /** Why its canary build failed, and when it was found to; undefined = none has, or it is well again. Lost with the process. */
+  degraded: { readonly why: string; readonly since: TimeMs } | undefined;
+  /** Since a lease ended there last, a step was turned away because of the limits, or because it is degraded. */
   turnedAway = false;
 
   constructor(scope: 'pool' | 'cluster', name: string, ordinal: number, budget: number) {
@@ -364,6 +366,8 @@ export class RequirementClass {
   readonly resources: Resources;
   readonly zone: Zone;
   readonly traits: readonly SandboxTrait[];
+  /** Its steps also run where a pool is degraded. */
+  readonly isCanary: boolean;
   /** Share of the cluster that one step takes, a whole number. */
   readonly cost: number;
   readonly timer: Timer<TimerOwner>;
@@ -395,6 +399,7 @@ export class RequirementClass {
       readonly resources: Resources;
       readonly zone: Zone;
       readonly traits: readonly SandboxTrait[];
+      readonly isCanary: boolean;
       readonly cost: number;
     },
     queue: ClassQueue,
@@ -405,6 +410,7 @@ export class RequirementClass {
     this.resources = needs.resources;
     this.zone = needs.zone;
     this.traits = needs.traits;
+    this.isCanary = needs.isCanary;
     this.cost = needs.cost;
     this.queue = queue;
     this.timer = new Timer<TimerOwner>(this, ordinal);

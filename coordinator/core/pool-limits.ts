@@ -21,9 +21,9 @@ export function useOf(agent: AgentNode): Use {
   return { steps: agent.leases.size, cpuMillis: agent.usedCpuMillis, memoryBytes: agent.usedMemoryBytes };
 }
 
-/** Whether the pool's limits leave no room for a step of the class; the pool remembers that it was asked. */
+/** Whether the pool's limits leave no room for a step of the class, or it is degraded; the pool remembers that it was asked. */
 export function turnsAway(pool: PoolNode | undefined, wanted: RequirementClass): boolean {
-  if (pool?.limits === undefined || isWithin(pool, wanted)) return false;
+  if (pool === undefined || (isWithin(pool, wanted) && (pool.degraded === undefined || wanted.isCanary))) return false;
   pool.turnedAway = true;
   return true;
 }

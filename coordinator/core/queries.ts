@@ -6,7 +6,7 @@ import { budgetLeft } from './retry.ts';
 import { isAction } from './spec.ts';
 import { leaseOf } from './step-record.ts';
 import type { AgentView, BreakerPicture, BuildFilter, BuildView, ClusterView, LeaseView, PoolView, YardCounts } from './view.ts';
-import { poolText, whyKept } from './why-kept.ts';
+import { degradedText, poolText, whyKept } from './why-kept.ts';
 import type { Yard } from './yard.ts';
 
 /** Pictures of the core's state for those who only look. */
@@ -134,9 +134,17 @@ function poolView(yard: Yard, pool: PoolNode, now: TimeMs): PoolView {
       used: members.reduce((sum, agent) => sum + (agent.connected ? agent.usedSlots : 0), 0),
     },
     breaker: breakerView(pool.breaker, pool.errorCount, pool.errorsSince, pool.lastError),
-    why: whyHeld(pool, now),
+    degraded: pool.degraded,
+    free: members.filter((agent) => isFree(yard, agent)).length,
+    why: whyHeld(pool, now) ?? degradedText(pool, now),
     retriesLeft: Math.floor(budgetLeft(pool.retries, poolRetryBurst, poolRetryPerSecond, now)),
   };
+}
+
+/** Whether a canary build could run there now. */
+function isFree({ fleet }: Yard, agent: AgentNode): boolean {
+  const keeper = fleet.keeperOf(agent);
+  return (keeper === undefined || keeper === 'pool-degraded') && agent.usedSlots < (agent.group?.capacity.slots ?? 0);
 }
 
 /** Clusters by name. */

@@ -2,6 +2,7 @@ import { unreachable } from '../../base/assert.ts';
 import type { TimeMs } from '../../base/clock.ts';
 import { prngFrom } from '../../base/prng.ts';
 import { OPEN_TOPOLOGY, type Topology } from '../../topology/model.ts';
+import { takeVerdict } from './canary.ts';
 import { cancelBuild, cancelOne, forgetBuild, retryStep, submit } from './builds.ts';
 import { demandOf, type PoolDemand, type PoolShape } from './demand.ts';
 import { dispatch } from './dispatch.ts';
@@ -261,6 +262,8 @@ export class Scheduler {
         return placeHold(turn, event);
       case 'hold-lifted':
         return liftHold(turn, event);
+      case 'canary-judged':
+        return takeVerdict(turn, event);
       case 'topology-applied':
         return applyTopology(turn, event);
       case 'woke':

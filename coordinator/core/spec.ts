@@ -94,6 +94,8 @@ export type StepSpec = {
   /** Lowest zone in which the step may run. */
   readonly zone: Zone;
   readonly sandbox: readonly SandboxTrait[];
+  /** It finds out whether a pool works, and so also runs in one that is degraded; absent = it does not. */
+  readonly canary?: true;
   readonly network: boolean;
   /** Whether an equal earlier result may be used, and this one kept. */
   readonly cacheable: boolean;

@@ -26,6 +26,8 @@ export type Tally = {
   retriesHeldBack: number;
   /** Steps ended because their attempts took several agents down. */
   quarantined: number;
+  /** Times that a pool became degraded because its canary build failed. */
+  poolsDegraded: number;
   /** Openings of breakers. */
   agentBreakersOpened: number;
   poolBreakersOpened: number;
@@ -52,6 +54,7 @@ export function newTally(): Tally {
     retries: 0,
     retriesHeldBack: 0,
     quarantined: 0,
+    poolsDegraded: 0,
     agentBreakersOpened: 0,
     poolBreakersOpened: 0,
     clusterBreakersOpened: 0,

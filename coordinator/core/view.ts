@@ -86,7 +86,11 @@ export type PoolView = {
   /** Slots of its connected agents, and those of them that leases take. */
   readonly slots: { readonly all: number; readonly used: number };
   readonly breaker: BreakerPicture;
-  /** Why it is held back; undefined while its breaker and that of its cluster are closed. */
+  /** Why its canary build failed, and when it was found to; undefined where none has, or it is well again. */
+  readonly degraded: { readonly why: string; readonly since: TimeMs } | undefined;
+  /** Agents that a canary build could run on now. */
+  readonly free: number;
+  /** Why it is held back or degraded; undefined while it is neither, nor its cluster held back. */
   readonly why: string | undefined;
   /** Retries after errors of its agents that would not have to wait. */
   readonly retriesLeft: number;

@@ -22,6 +22,7 @@ const BY_KEEPER: Readonly<Record<Keeper, keyof typeof KEPT>> = {
   'breaker-probing': 'breaker',
   'pool-open': 'breaker',
   'pool-probing': 'breaker',
+  'pool-degraded': 'breaker',
   hold: 'held',
   cordon: 'cordoned',
 };

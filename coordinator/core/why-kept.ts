@@ -34,6 +34,8 @@ export function whyKept(fleet: Fleet, agent: AgentNode, now: TimeMs): string | u
     }
     case 'cordon':
       return `it is cordoned: ${agent.cordoned ?? ''}`;
+    case 'pool-degraded':
+      return agent.pool === undefined ? '' : degradedText(agent.pool, now);
     default:
       return unreachable(keeper);
   }
@@ -64,6 +66,13 @@ export function poolText(pool: PoolNode, now: TimeMs): string {
   const last = pool.lastError === undefined ? '' : `: ${pool.lastError}`;
   const held = formatDurationMs(Math.max(0, now - pool.errorsSince));
   return `${pool.scope} ${pool.name} is held back: ${pool.errorCount} errors of ${agents} in ${held}${last}${nextText(pool.breaker, pool.probing !== undefined, now)}`;
+}
+
+/** Undefined while no canary build of the pool has failed, or the newest one was well. */
+export function degradedText({ name, degraded }: PoolNode, now: TimeMs): string | undefined {
+  if (degraded === undefined) return undefined;
+  const since = formatDurationMs(Math.max(0, now - degraded.since));
+  return `pool ${name} is degraded for ${since}, until its next canary build is well: ${degraded.why}`;
 }
 
 function kindText(breaker: BreakerState): string {

@@ -128,6 +128,13 @@ function poolMetrics(metrics: Metrics, shell: ShellOf): void {
     ),
   });
   metrics.read({
+    name: 'switchyard_pool_degraded',
+    help: '1 while the newest canary build of the pool has failed, so that nothing but canaries goes there.',
+    kind: 'gauge',
+    labels: ['pool'],
+    values: each(({ name, degraded }) => [{ value: degraded === undefined ? 0 : 1, labels: { pool: name } }]),
+  });
+  metrics.read({
     name: 'switchyard_pool_agents',
     help: 'Agents of each pool: `connected`, and those of them that may be offered steps (`taking`).',
     kind: 'gauge',
@@ -208,6 +215,7 @@ const SUMS: Readonly<Record<Sum, { readonly name: string; readonly help: string 
   },
   quarantined: { name: 'switchyard_steps_quarantined_total', help: 'Steps that were given up because their attempts took agents down.' },
   agentBreakersOpened: { name: 'switchyard_agent_breakers_opened_total', help: 'Times that the breaker of an agent opened.' },
+  poolsDegraded: { name: 'switchyard_pools_degraded_total', help: 'Times that a pool became degraded because its canary build failed.' },
   poolBreakersOpened: { name: 'switchyard_pool_breakers_opened_total', help: 'Times that the breaker of a pool opened.' },
   clusterBreakersOpened: { name: 'switchyard_cluster_breakers_opened_total', help: 'Times that the breaker of a cluster opened.' },
   cacheUnavailable: {
