@@ -197,6 +197,24 @@ test('a pool is asked for no more than its limits let run, and its floor neither
   expect(await autoscaler.replicas(spec)).toBe(2);
 });
 
+test('a pool on drain is wanted for what it runs, and for nothing once that has ended', async () => {
+  const autoscaler = keda([leader, follower], { ...EDGE, floor: '2' });
+  const spec = await autoscaler.metricSpec();
+  await submit(leader, steps(6));
+  const pod = new Pod('pod-a');
+  pod.connect(leader);
+  await until('it is full', () => pod.tokens.length === 2);
+  expect(await autoscaler.replicas(spec)).toBe(4);
+  const hold = { target: 'pool:c1/edge', kind: 'HOLD_KIND_DRAIN', reason: 'empty it', expiresAtMs: 0 } as const;
+  await callUnary(leader.client('operator'), 'setHold', hold, { signal });
+  await until('no more is wanted than runs', async () => (await autoscaler.replicas(spec)) <= 1);
+  await until('nothing is left', async () => {
+    pod.finishOne();
+    return (await autoscaler.replicas(spec)) === 0;
+  });
+  await until('it is told to end', () => autoscaler.pushed.at(-1) === false);
+});
+
 test('a trigger that is wrong is told what it must be, and one for no pool that no pool is that', async () => {
   const failing = async (metadata: Readonly<Record<string, string>>, method: 'metricSpec' | 'isActive' = 'metricSpec') => {
     const asked = keda([leader], metadata)[method]();
