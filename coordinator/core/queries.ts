@@ -135,16 +135,17 @@ function poolView(yard: Yard, pool: PoolNode, now: TimeMs): PoolView {
     },
     breaker: breakerView(pool.breaker, pool.errorCount, pool.errorsSince, pool.lastError),
     degraded: pool.degraded,
-    free: members.filter((agent) => isFree(yard, agent)).length,
+    open: members.filter((agent) => isOpen(yard, agent)).length,
+    free: members.filter((agent) => isOpen(yard, agent) && agent.usedSlots < (agent.group?.capacity.slots ?? 0)).length,
     why: whyHeld(pool, now) ?? degradedText(pool, now),
     retriesLeft: Math.floor(budgetLeft(pool.retries, poolRetryBurst, poolRetryPerSecond, now)),
   };
 }
 
-/** Whether a canary build could run there now. */
-function isFree({ fleet }: Yard, agent: AgentNode): boolean {
+/** Whether a canary build may come there. */
+function isOpen({ fleet }: Yard, agent: AgentNode): boolean {
   const keeper = fleet.keeperOf(agent);
-  return (keeper === undefined || keeper === 'pool-degraded') && agent.usedSlots < (agent.group?.capacity.slots ?? 0);
+  return keeper === undefined || keeper === 'pool-degraded';
 }
 
 /** Clusters by name. */

@@ -88,7 +88,8 @@ export type PoolView = {
   readonly breaker: BreakerPicture;
   /** Why its canary build failed, and when it was found to; undefined where none has, or it is well again. */
   readonly degraded: { readonly why: string; readonly since: TimeMs } | undefined;
-  /** Agents that a canary build could run on now. */
+  /** Agents that a canary build may come to, and those of them that have room for one. */
+  readonly open: number;
   readonly free: number;
   /** Why it is held back or degraded; undefined while it is neither, nor its cluster held back. */
   readonly why: string | undefined;

@@ -227,6 +227,29 @@ test('a canary that waits for busy agents says nothing, and one that free agents
   await canaries[Symbol.asyncDispose]();
 });
 
+test('a pool that takes nothing is left alone, and a canary that waits for it is given up without a verdict', async () => {
+  const yard = openYard(topologyOf({ everyMs: 60_000, timeoutMs: 10_000 }, { everyMs: 0 }));
+  const { stage } = yard;
+  yard.join('e', 'edge');
+  const canaries = yard.open();
+  await canaries.look();
+  stage.apply({ kind: 'hold-placed', target: 'pool:c/edge', hold: 'pause', reason: 'r', by: 'ann', expiresAt: undefined });
+  yard.resolve('edge');
+  stage.advance(20_000);
+  await canaries.look();
+  stage.advance(100_000);
+  stage.heartbeat('e', [], 1_000);
+  await canaries.look();
+  await canaries.look();
+  expect(yard.builds('edge').map(({ state }) => state.kind)).toEqual(['ended']);
+  expect(yard.degraded('edge')).toBeUndefined();
+  stage.apply({ kind: 'hold-lifted', target: 'pool:c/edge', by: 'ann' });
+  await canaries.look();
+  yard.resolve('edge');
+  expect(yard.placeOf('edge')?.agent).toBe('e');
+  await canaries[Symbol.asyncDispose]();
+});
+
 test('where the schedule goes, the pool is left alone, and nobody else may have builds in the project', async () => {
   const yard = openYard(topologyOf({ everyMs: 60_000 }));
   const { stage } = yard;

@@ -108,7 +108,7 @@ async function lookAt(options: Context, pool: PoolView, builds: readonly BuildVi
     if (verdict.kind === 'well' && pool.degraded !== undefined) await tell(options, pool, undefined);
     if (verdict.kind === 'failed' && pool.degraded?.why !== verdict.why) await tell(options, pool, verdict.why);
   }
-  if (pool.connected === 0) return;
+  if (pool.open === 0) return;
   const everyMs = pool.degraded === undefined ? rules.everyMs : Math.min(rules.everyMs, DEGRADED_EVERY_MS);
   const turn = (at: number) => Math.floor((at + offsetOf(pool.name)) / everyMs);
   if (newest === undefined || turn(driver.now()) > turn(newest.record.acceptedAt)) await submit(options, pool, rules.timeoutMs, signal);
@@ -149,12 +149,12 @@ async function submit(
   if (reply.kind === 'refused') env.log.error('canary-refused', { pool: pool.name, message: reply.message });
 }
 
-/** Gives up a build that waits although it need not, which is a verdict, or whose pool has no agents, which is none. */
+/** Gives up a build that waits although it need not, which is a verdict, or whose pool takes nothing, which is none. */
 async function hurry(options: Context, pool: PoolView, build: BuildView, timeoutMs: number): Promise<void> {
   const { driver } = options;
   const state = build.steps[0]?.record.state.kind;
   if (state !== 'queued' && state !== 'offered') return;
-  if (pool.connected === 0) return cancel(options, build, NO_VERDICT);
+  if (pool.open === 0) return cancel(options, build, NO_VERDICT);
   const waited = driver.now() - build.record.acceptedAt;
   if (waited < timeoutMs || pool.free === 0) return;
   await cancel(options, build, `no agent took it in ${Math.round(waited / 1_000)} s, although ${pool.free} could`);

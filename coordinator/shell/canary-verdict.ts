@@ -10,7 +10,7 @@ import { canaryInputs, canaryOutput, EXITS, OUTPUT } from './canary-build.ts';
 /** By whom canary builds are cancelled. */
 export const CANARY_ACTOR = 'switchyard-canary';
 /** Why a build was cancelled that says nothing about its pool. */
-export const NO_VERDICT = 'the pool has no canary builds, or no agents';
+export const NO_VERDICT = 'the pool has no canary builds any more, or takes nothing at the moment';
 
 export type Verdict =
   | { readonly kind: 'well' }
