@@ -227,6 +227,26 @@ test('a canary that waits for busy agents says nothing, and one that free agents
   await canaries[Symbol.asyncDispose]();
 });
 
+test('a new leader finds the pool degraded by the build of the last one', async () => {
+  const yard = openYard(topologyOf({ everyMs: 60_000 }, { everyMs: 0 }));
+  yard.join('e', 'edge');
+  const canaries = yard.open();
+  await canaries.look();
+  yard.resolve('edge');
+  yard.finish('edge', failure('exit', 'exit code 1'));
+  await canaries.look();
+  const why = present(yard.degraded('edge'), 'the pool is degraded');
+  yard.stage.crash();
+  yard.join('e', 'edge');
+  expect(yard.degraded('edge')).toBeUndefined();
+  const next = yard.open();
+  await next.look();
+  expect(yard.degraded('edge')).toBe(why);
+  expect(yard.builds('edge')).toHaveLength(1);
+  await next[Symbol.asyncDispose]();
+  await canaries[Symbol.asyncDispose]();
+});
+
 test('a pool that takes nothing is left alone, and a canary that waits for it is given up without a verdict', async () => {
   const yard = openYard(topologyOf({ everyMs: 60_000, timeoutMs: 10_000 }, { everyMs: 0 }));
   const { stage } = yard;
