@@ -174,6 +174,35 @@ test('no agent is kept free for steps that their quota keeps', () => {
   expect(running(stage)).toEqual({ b: 2, o: 1 });
 });
 
+test('room in a quota goes to an agent that was free all the time, where the one that made it takes nothing', () => {
+  const stage = new Stage({ topology: withQuotas({ p: { steps: 1 } }) });
+  stage.agent('x');
+  stage.submit('b', steps(2));
+  stage.readyAll();
+  stage.agent('y');
+  expect(stage.placeOf('b/s1')).toBeUndefined();
+  stage.apply({ kind: 'agent-drained', session: stage.session('x'), reason: 'SIGTERM' });
+  stage.run('b/s0');
+  expect(stage.placeOf('b/s1')).toBe('y');
+});
+
+test('an agent that gained room while only kept steps were there gets the next step of another project', () => {
+  const stage = new Stage({ topology: withQuotas({ p: { steps: 1 } }) });
+  stage.agent('z');
+  stage.submit('b', steps(2));
+  stage.readyAll();
+  stage.agent('x');
+  stage.submit('o', steps(2), { project: 'other' });
+  stage.readyAll();
+  expect(stage.placeOf('o/s0')).toBe('x');
+  // The one that found no agent goes: what is left of its kind are steps that the quota keeps.
+  stage.apply({ kind: 'step-cancelled', step: stepId('o/s1'), by: 'ann', reason: 'r' });
+  stage.run('o/s0');
+  stage.submit('n', steps(1), { project: 'other' });
+  stage.readyAll();
+  expect(stage.placeOf('n/s0')).toBe('x');
+});
+
 test('a pool is wanted for no more steps than the quota lets run', () => {
   const stage = new Stage({ topology: withQuotas({ p: { steps: 4 } }) });
   stage.agent('x', { labels: { cluster: 'c', pool: 'small' }, capacity: { slots: 1 } });
