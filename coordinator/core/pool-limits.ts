@@ -23,7 +23,8 @@ export function useOf(agent: AgentNode): Use {
 
 /** Whether the pool's limits leave no room for a step of the class, or it is degraded; the pool remembers that it was asked. */
 export function turnsAway(pool: PoolNode | undefined, wanted: RequirementClass): boolean {
-  if (pool === undefined || (isWithin(pool, wanted) && (pool.degraded === undefined || wanted.isCanary))) return false;
+  if (pool === undefined || (pool.limits === undefined && pool.degraded === undefined)) return false;
+  if (isWithin(pool, wanted) && (pool.degraded === undefined || wanted.isCanary)) return false;
   pool.turnedAway = true;
   return true;
 }
