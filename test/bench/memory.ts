@@ -7,7 +7,7 @@ import { largeFile, manyFiles, peaksOf, restoresAtOnce } from '../fixtures/memor
  */
 const CASES: Readonly<Record<string, () => Promise<Readonly<Record<string, number>>>>> = {
   idle: () => peaksOf(restoresAtOnce(1, 1)),
-  large: () => peaksOf(largeFile(20 * 1024 ** 3)),
+  large: () => peaksOf(largeFile(20e9)),
   files: () => peaksOf(manyFiles(1_000_000)),
   restores: () => peaksOf(restoresAtOnce(64, 2_000)),
   blob: () => peakUnder((plane) => blobUpAndDown(plane, 2_048)),
