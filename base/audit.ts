@@ -1,17 +1,6 @@
-/** What may happen that is kept: who was let in, given something or sent away. */
-export type AuditAct =
-  | 'call'
-  | 'register'
-  | 'token-create'
-  | 'token-revoke'
-  | 'enrol'
-  | 'renew'
-  | 'deny'
-  | 'allow'
-  | 'apply-topology'
-  | 'admit'
-  /** Something was to be taken, or kept, that is not trusted as far. */
-  | 'trust';
+/** What may happen that is kept; `trust`: something was to be taken, or kept, that is not trusted as far. */
+export const AUDIT_ACTS = ['call', 'register', 'token-create', 'token-revoke', 'enrol', 'renew', 'deny', 'allow', 'trust'] as const;
+export type AuditAct = (typeof AUDIT_ACTS)[number];
 
 /** One thing that happened. No part of a secret is ever in it. */
 export type AuditNote = {

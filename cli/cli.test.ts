@@ -55,6 +55,10 @@ describe('what is wrong on the command line is refused with the fix', () => {
     [['show'], "missing required argument 'build'"],
     [['cache', 'statz'], "unknown command 'statz'\n(Did you mean stats?)"],
     [['cache', 'ls', '--kind', 'x'], 'Allowed choices are action, dependency, layer, tool.'],
+    [
+      ['audit', 'list', '--act', 'enroll'],
+      'Allowed choices are call, register, token-create, token-revoke, enrol, renew, deny, allow, trust.',
+    ],
     [['exec'], "missing required argument 'command'"],
     [
       ['logs', 'b-x', '--server', 'http://x:1'],

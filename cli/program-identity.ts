@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { AUDIT_ACTS } from '../base/audit.ts';
 import { ZONES } from '../base/zone.ts';
 import type { Runner } from './program.ts';
 
@@ -46,7 +47,7 @@ export function addIdentityCommands(program: Command, agent: Command, runner: Ru
   const audit = program.command('audit').description('What was done and refused for who asked.');
   withServer(audit.command('list'))
     .description('List what happened, newest first.')
-    .option('--act <act>', 'only this act, such as enrol, renew, deny, call, register')
+    .addOption(new Option('--act <act>', 'only this act').choices([...AUDIT_ACTS]))
     .option('--refused', 'only what was refused')
     .option('--who <text>', 'only where this is part of whom it was about, who did it, or from where')
     .option('--since <duration>', 'only the last so long, such as 2h')

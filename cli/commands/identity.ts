@@ -141,7 +141,7 @@ export async function auditCommand(session: Session, options: AuditOptions): Pro
     return { at: timeOf(atMs), act, outcome, actor, subject, peer, detail, count: Number(count), source };
   });
   if (session.json) printJson(session, shown);
-  else if (shown.length === 0) say(session, 'Nothing is recorded.');
+  else if (shown.length === 0) say(session, 'Nothing like that is recorded.');
   else {
     const [head = '', ...rows] = columns([
       ['AT', 'ACT', 'OUTCOME', 'BY', 'ABOUT', 'FROM', 'WHAT'],
