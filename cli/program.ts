@@ -81,6 +81,7 @@ function addBuildCommands(program: Command, runner: Runner): void {
     .addOption(pairs('-p, --param <name=value>', 'value of a parameter; may be repeated'))
     .addOption(pairs('-l, --label <name=value>', 'label of the build; may be repeated'))
     .option('--name <name>', 'name of the build')
+    .option('--environment <name>', 'environment of the topology that the build is for')
     .option('--embedded', 'use a yard on this host: the one that runs here, else one for as long as the build takes')
     .addOption(sandbox())
     .option('--detach', 'only submit')

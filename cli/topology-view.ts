@@ -21,10 +21,19 @@ export type TopologyPlan = {
   readonly stranded: readonly { readonly steps: number; readonly example: string; readonly selector: string; readonly zone: string }[];
 };
 
+/** What pipelines take of an environment. */
+export type EnvironmentView = {
+  readonly params: Readonly<Record<string, string | number | boolean>>;
+  readonly flags: Readonly<Record<string, string | number | boolean>>;
+  readonly warnings: readonly string[];
+};
+
 /** What a server knows of its topology. Every method throws as `BuildServer`. */
 export interface TopologyServer {
   /** The one that holds for revision 0; undefined where none was applied yet. */
   current(revision: number, signal: AbortSignal): Promise<(TopologyView & { readonly text: string }) | undefined>;
+  /** '' for none. */
+  environment(name: string, signal: AbortSignal): Promise<EnvironmentView>;
   /** Newest first. */
   history(signal: AbortSignal): Promise<readonly TopologyView[]>;
   plan(text: string, signal: AbortSignal): Promise<TopologyPlan>;

@@ -58,6 +58,7 @@ const BUILD: Rpcs<BuildHandlers> = {
   SetHold: operators,
   ScaleIn: operators,
   GetTopology: operators,
+  GetEnvironment: viewers,
   ListTopologies: operators,
   PlanTopology: operators,
   ApplyTopology: admins,

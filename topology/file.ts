@@ -2,7 +2,8 @@ import { Problems, type Place, type Problem } from '../base/document/problem.ts'
 import { strictSchema, type JsonSchema } from '../base/document/field-type.ts';
 import { entryOf, parseSource, type SourceNode } from '../base/document/source.ts';
 import { suggest } from '../base/suggest.ts';
-import type { Cluster, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
+import type { Cluster, EnvironmentRules, FlagRules, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
+import { settingProblems } from './settings.ts';
 import { topologyType, type TopologyAsWritten } from './table.ts';
 
 /** Longest text of a topology, in characters: all of its history is kept in memory. */
@@ -35,7 +36,10 @@ export function readTopology(written: string): ReadTopology {
   const read = root === undefined ? undefined : topologyType.read(root, '', { problems, deferred: false });
   if (read === undefined || problems.errorCount > 0) return { topology: undefined, problems: problems.all() };
   const topology = topologyOf(read);
-  if (root !== undefined) checkNames(topology, root, problems);
+  if (root !== undefined) {
+    checkNames(topology, root, problems);
+    for (const { path, message, hint } of settingProblems(topology)) problems.error(placeAt(root, path), path.join('.'), message, hint);
+  }
   return { topology: problems.errorCount > 0 ? undefined : topology, problems: problems.all() };
 }
 
@@ -89,6 +93,10 @@ function topologyOf(written: TopologyAsWritten): Topology {
     clusters: [...(written.clusters ?? [])].map(([name, cluster]) => clusterOf(name, cluster)),
     zones: Object.fromEntries([...(written.zones ?? [])].map(([name, { inputs, exclusive }]) => [name, defined({ inputs, exclusive })])),
     projects: Object.fromEntries([...(written.projects ?? [])].map(([name, rules]) => [name, projectOf(rules)])),
+    ...defined({
+      environments: written.environments && environmentsOf(written.environments),
+      flags: written.flags && flagsOf(written.flags),
+    }),
     builds: {
       names: written.builds?.names ?? [],
       labels: Object.fromEntries(
@@ -96,6 +104,25 @@ function topologyOf(written: TopologyAsWritten): Topology {
       ),
     },
   };
+}
+
+function environmentsOf(written: NonNullable<TopologyAsWritten['environments']>): Readonly<Record<string, EnvironmentRules>> {
+  return Object.fromEntries(
+    [...written].map(([name, { labels, zone, params, about }]) => [
+      name,
+      { selector: labels ?? '', params: Object.fromEntries(params ?? []), ...defined({ zone, about }) },
+    ]),
+  );
+}
+
+function flagsOf(written: NonNullable<TopologyAsWritten['flags']>): Readonly<Record<string, FlagRules>> {
+  return Object.fromEntries(
+    [...written].map(([name, flag]) => {
+      const { type = 'boolean', values, owner = '', expires = '', about, environments } = flag;
+      const own = Object.fromEntries(environments ?? []);
+      return [name, { type, default: flag.default ?? false, owner, expires, environments: own, ...defined({ values, about }) }];
+    }),
+  );
 }
 
 type Written<K extends 'clusters' | 'projects'> = NonNullable<TopologyAsWritten[K]> extends ReadonlyMap<string, infer V> ? V : never;

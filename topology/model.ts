@@ -16,6 +16,34 @@ export type Topology = {
   readonly builds: BuildRules;
   /** Canary builds of each pool that says nothing else; absent = none. */
   readonly canaries?: Partial<CanaryRules>;
+  /** By name; absent = none. */
+  readonly environments?: Readonly<Record<string, EnvironmentRules>>;
+  /** By name; absent = none. */
+  readonly flags?: Readonly<Record<string, FlagRules>>;
+};
+
+export type Setting = string | number | boolean;
+
+export type EnvironmentRules = {
+  /** What agents must have for its steps, beside what those ask for; '' for anything. */
+  readonly selector: string;
+  /** Lowest zone in which its steps run; absent = what they ask for. */
+  readonly zone?: Zone;
+  readonly params: Readonly<Record<string, Setting>>;
+  readonly about?: string;
+};
+
+export type FlagRules = {
+  readonly type: 'boolean' | 'string' | 'integer' | 'number' | 'choice';
+  /** Of a choice. */
+  readonly values?: readonly Setting[];
+  readonly default: Setting;
+  readonly owner: string;
+  /** Last day (UTC) on which a topology with it can be applied, such as 2027-03-31. */
+  readonly expires: string;
+  readonly about?: string;
+  /** Values by environment, where they have their own. */
+  readonly environments: Readonly<Record<string, Setting>>;
 };
 
 export type ZoneRules = {

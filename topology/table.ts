@@ -1,9 +1,10 @@
-import { choice, flag, list, mapOf, mapped, number, parsedText, record, text, byKind } from '../base/document/field-type.ts';
+import { choice, flag, list, mapOf, mapped, number, parsedText, record, scalarValue, text, byKind } from '../base/document/field-type.ts';
 import { cpu, duration, size } from '../base/document/quantity-type.ts';
 import { globProblem } from '../base/glob.ts';
 import { SANDBOX_TRAITS } from '../base/sandbox-trait.ts';
 import { parseSelector } from '../base/selector.ts';
 import { ZONES } from '../base/zone.ts';
+import { isDay } from './settings.ts';
 
 /*
  * The topology file, field by field: its reader and its JSON Schema come from here. A field is here only if something obeys it.
@@ -126,6 +127,40 @@ const builds = record('{names, labels}', {
   },
 });
 
+const SETTING_KEY = { pattern: '^[A-Za-z_][A-Za-z0-9_-]{0,62}$', what: 'a name: up to 63 letters, digits, "_" and "-"' };
+
+const environment = record('{labels, zone, params, about}', {
+  labels: { type: selector, about: 'What agents must have for its steps, beside what those ask for. Default: anything.' },
+  zone: { type: choice(ZONES), about: 'Lowest zone in which its steps run. Default: what they ask for.' },
+  params: {
+    type: mapOf(scalarValue, SETTING_KEY),
+    about: 'Values by name; expressions of pipelines find them as environment.NAME. "name" is its own name.',
+  },
+  about: { type: line, about: 'What it is for.' },
+});
+
+const featureFlag = record('{type, values, default, owner, expires, about, environments}', {
+  type: { type: choice(['boolean', 'string', 'integer', 'number', 'choice']), about: 'Type of its value.', required: true },
+  values: { type: list(scalarValue, { min: 1 }), about: 'The values of a choice.' },
+  default: { type: scalarValue, about: 'Value where its environment has none of its own.', required: true },
+  owner: {
+    type: text({ what: 'who answers for it', pattern: '\\S' }),
+    about: 'Who answers for it, and takes it away in time.',
+    required: true,
+  },
+  expires: {
+    type: parsedText({
+      what: 'a date',
+      hint: 'Write a day such as "2027-03-31".',
+      parse: (written) => (isDay(written) ? { value: written } : { wrong: `"${written}" is no day such as 2027-03-31` }),
+    }),
+    about: 'Last day (UTC) on which a topology with it can be applied.',
+    required: true,
+  },
+  about: { type: line, about: 'What it is for.' },
+  environments: { type: mapOf(scalarValue, SETTING_KEY), about: 'Its value in each environment that has one of its own.' },
+});
+
 export const topologyType = record('a topology', {
   version: { type: number({ min: 1, max: 1, what: '1, the only version there is' }), about: 'Version of this format: 1.', required: true },
   unlisted: {
@@ -142,6 +177,14 @@ export const topologyType = record('a topology', {
     about: 'What projects may take; "*" is for each that is not named.',
   },
   canaries: { type: record('{every, timeout}', canary), about: 'Small builds that find out whether pools work. Default: none.' },
+  environments: {
+    type: mapOf(environment, SETTING_KEY),
+    about: 'Where builds may be for: "switchyard run --environment NAME" puts their steps there.',
+  },
+  flags: {
+    type: mapOf(featureFlag, SETTING_KEY),
+    about: 'Feature flags by name; expressions of pipelines find their values as flags.NAME.',
+  },
   builds: { type: builds, about: 'What builds must say of themselves. Actions of build tools are none.' },
 });
 

@@ -10,10 +10,13 @@ import { topologySchemaText } from '../cli/commands/topology.ts';
 import { readTopology, TOPOLOGY_CHARS_MAX, topologySchema } from './file.ts';
 import { membershipOf } from './membership.ts';
 import { canaryRules, OPEN_TOPOLOGY, type Topology } from './model.ts';
+import { flagValues, overdueFlags } from './settings.ts';
 import { breaksRule } from './submission.ts';
 import { changesBetween } from './words.ts';
 
 const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(topologySchema());
+
+const FLAG = 'owner: ann, expires: 2027-01-01';
 
 const WHOLE = `version: 1
 unlisted: accept
@@ -32,6 +35,12 @@ canaries: {every: 5m}
 projects:
   web: {weight: 2.5, unfinishedSteps: 100, quota: {steps: 4, cpu: 2.5}, home: edge}
   "*": {weight: 0.5}
+environments:
+  staging: {labels: "cluster=edge", params: {url: "https://staging.example", workers: 2, dry: true}}
+  live: {zone: trusted, about: what customers see}
+flags:
+  level: {type: choice, values: [low, high], default: low, owner: ann, expires: 2027-03-31, environments: {staging: high}}
+  fast: {type: boolean, default: false, owner: the web team, expires: 2026-12-31, about: the new builder}
 builds:
   names: ["web-*", infra]
   labels:
@@ -97,13 +106,35 @@ describe('the file', () => {
       't:2:53: error: clusters.near.spill.to[1]: the file lists no cluster "naer"\n    fix: Did you mean "near"?',
     ],
     ['projects: {web: {home: x}}', 't:2:24: error: projects.web.home: the file lists no cluster "x"'],
-    ['flags: {}', 't:2:1: error: flags: there is no field "flags"'],
+    ['gates: {}', 't:2:1: error: gates: there is no field "gates"'],
+    ['environments: {a: {params: {name: x}}}', 't:2:35: error: environments.a.params.name: is taken'],
+    [`flags: {f: {${FLAG}, type: boolean, default: 1}}`, 'error: flags.f.default: must be true or false, but is 1'],
+    [`flags: {f: {${FLAG}, type: choice, default: a}}`, 'error: flags.f.values: is missing: a choice needs values'],
+    [
+      `flags: {f: {${FLAG}, type: string, values: [a], default: a}}`,
+      'error: flags.f.values: only a choice has values\n    fix: Write type: choice.',
+    ],
+    ['flags: {f: {type: integer, default: 1, expires: 2027-01-01}}', 'error: flags.f.owner: is missing'],
+    ['flags: {f: {type: integer, default: 1, owner: ann}}', 'error: flags.f.expires: is missing'],
+    [
+      'flags: {f: {type: integer, default: 1, owner: ann, expires: 2027-02-30}}',
+      'flags.f.expires: "2027-02-30" is no day such as 2027-03-31',
+    ],
+    [
+      `environments: {staging: {}}\nflags: {f: {${FLAG}, type: integer, default: 1, environments: {stagng: 1.5}}}`,
+      'flags.f.environments.stagng: the topology has no environment "stagng"\n    fix: Did you mean "staging"? There are staging.',
+    ],
+    [
+      `environments: {staging: {}}\nflags: {f: {${FLAG}, type: integer, default: 1, environments: {staging: 1.5}}}`,
+      'flags.f.environments.staging: must be a whole number, but is 1.5',
+    ],
   ])('names place, field and fix: %s', ([wrong = '', message = '']) => {
     const { topology, problems } = readTopology(`version: 1\n${wrong}\n`);
     expect(topology).toBeUndefined();
     expect(problems.map((problem) => formatProblem('t', problem)).join('\n')).toContain(message);
     // Globs, selectors and names of clusters are more than a pattern can say.
-    if (!/names|arch|spill|home/.test(wrong)) expect(validate(parse(`version: 1\n${wrong}\n`))).toBe(false);
+    if (!/names|arch|spill|home|params: \{name|default: a|default: 1[,}]|2027-02-30/.test(wrong))
+      expect(validate(parse(`version: 1\n${wrong}\n`))).toBe(false);
   });
 
   test('has a JSON Schema that takes what the reader takes, and is what "topology schema" prints', () => {
@@ -203,4 +234,51 @@ test('what changes is said in words, and nothing where nothing does', () => {
     'home of the project web: edge becomes nothing',
     'required label ticket goes',
   ]);
+});
+
+describe('environments and flags', () => {
+  test('flags have the value of the environment, else their default', () => {
+    const topology = topologyOf(WHOLE);
+    expect(topology.environments).toEqual({
+      staging: { selector: 'cluster=edge', params: { url: 'https://staging.example', workers: 2, dry: true } },
+      live: { selector: '', zone: 'trusted', params: {}, about: 'what customers see' },
+    });
+    expect(flagValues(topology, 'staging')).toEqual({ level: 'high', fast: false });
+    expect(flagValues(topology, 'live')).toEqual({ level: 'low', fast: false });
+    expect(flagValues(topology, '')).toEqual({ level: 'low', fast: false });
+    expect(flagValues(OPEN_TOPOLOGY, '')).toEqual({});
+  });
+
+  test('a flag is overdue once its last day is over', () => {
+    const topology = topologyOf(WHOLE);
+    expect(overdueFlags(topology, Date.UTC(2026, 11, 31, 23, 59, 59, 999))).toEqual([]);
+    expect(overdueFlags(topology, Date.UTC(2027, 0, 1))).toEqual([
+      { name: 'fast', words: 'the flag "fast" of the web team expired after 2026-12-31' },
+    ]);
+    expect(overdueFlags(topology, Date.UTC(2027, 3, 1)).map(({ name }) => name)).toEqual(['level', 'fast']);
+  });
+
+  test('are told where they change, each value by itself', () => {
+    const before = topologyOf(WHOLE);
+    const after = topologyOf(
+      WHOLE.replace('cluster=edge', 'cluster=centre')
+        .replace('workers: 2, dry: true', 'workers: "2"')
+        .replace('default: false, owner: the web team', 'default: true, owner: bob')
+        .replace('{staging: high}', '{live: high}')
+        .replace('zone: trusted, about', 'about'),
+    );
+    expect(changesBetween(before, after)).toEqual([
+      'zone of the environment live: trusted becomes nothing',
+      'labels of the environment staging: cluster=edge becomes cluster=centre',
+      'value dry of the environment staging: true becomes nothing',
+      'value workers of the environment staging: 2 becomes "2"',
+      'default of the flag fast: false becomes true',
+      'owner of the flag fast: the web team becomes bob',
+      'value live of the flag level: nothing becomes "high"',
+      'value staging of the flag level: "high" becomes nothing',
+    ]);
+    expect(changesBetween(OPEN_TOPOLOGY, before)).toEqual(
+      expect.arrayContaining(['environment staging is new', 'flag fast is new (of the web team, until 2026-12-31)']),
+    );
+  });
 });

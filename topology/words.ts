@@ -1,7 +1,7 @@
 import { formatDurationMs, formatSizeBytes } from '../base/quantity.ts';
 import { ZONES, type Zone } from '../base/zone.ts';
 import { inputFloor } from './model.ts';
-import type { CanaryRules, Cluster, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
+import type { CanaryRules, Cluster, EnvironmentRules, FlagRules, Pool, PoolLimits, ProjectRules, Topology } from './model.ts';
 
 /** What changes from one topology to another, a line for each change; empty where they say the same. */
 export function changesBetween(before: Topology, after: Topology): readonly string[] {
@@ -11,6 +11,8 @@ export function changesBetween(before: Topology, after: Topology): readonly stri
     ...ZONES.flatMap((zone) => zoneChanges(zone, before, after)),
     ...valueChange('canary builds', canaryText(before.canaries), canaryText(after.canaries)),
     ...named(before.projects, after.projects, 'project', projectChanges, projectText),
+    ...named(before.environments ?? {}, after.environments ?? {}, 'environment', environmentChanges),
+    ...named(before.flags ?? {}, after.flags ?? {}, 'flag', flagChanges, ({ owner, expires }) => ` (of ${owner}, until ${expires})`),
     ...valueChange('names of builds', listText(before.builds.names), listText(after.builds.names)),
     ...named(before.builds.labels, after.builds.labels, 'required label', (name, left, right) =>
       valueChange(`values of the required label ${name}`, listText(left.values), listText(right.values)),
@@ -54,6 +56,33 @@ function projectChanges(name: string, before: ProjectRules, after: ProjectRules)
     ...valueChange(`quota of the project ${name}`, limitsText(before.quota), limitsText(after.quota)),
     ...valueChange(`home of the project ${name}`, before.home ?? NOTHING, after.home ?? NOTHING),
   ];
+}
+
+function environmentChanges(name: string, before: EnvironmentRules, after: EnvironmentRules): readonly string[] {
+  return [
+    ...valueChange(`labels of the environment ${name}`, before.selector || ANYTHING, after.selector || ANYTHING),
+    ...valueChange(`zone of the environment ${name}`, before.zone ?? NOTHING, after.zone ?? NOTHING),
+    ...settingChanges(`of the environment ${name}`, before.params, after.params),
+  ];
+}
+
+function flagChanges(name: string, before: FlagRules, after: FlagRules): readonly string[] {
+  const values = ({ type, values: known }: FlagRules) => (known === undefined ? type : `${type} of ${known.join(', ')}`);
+  return [
+    ...valueChange(`type of the flag ${name}`, values(before), values(after)),
+    ...valueChange(`default of the flag ${name}`, JSON.stringify(before.default), JSON.stringify(after.default)),
+    ...valueChange(`owner of the flag ${name}`, before.owner, after.owner),
+    ...valueChange(`last day of the flag ${name}`, before.expires, after.expires),
+    ...settingChanges(`of the flag ${name}`, before.environments, after.environments),
+  ];
+}
+
+/** Values by name, as JSON: 1 and "1" are different things. */
+function settingChanges(where: string, before: FlagRules['environments'], after: FlagRules['environments']): readonly string[] {
+  const text = (values: FlagRules['environments'], name: string) => (Object.hasOwn(values, name) ? JSON.stringify(values[name]) : NOTHING);
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .toSorted()
+    .flatMap((name) => valueChange(`value ${name} ${where}`, text(before, name), text(after, name)));
 }
 
 function spillText({ spill }: Cluster): string {

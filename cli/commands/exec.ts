@@ -199,6 +199,7 @@ function planOf(command: readonly string[], options: ExecOptions, name: string):
       custom: {},
     },
     zone: undefined,
+    environment: '',
     sandbox: [],
     network: options.network === true,
     cacheable: options.cache === true,

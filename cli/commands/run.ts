@@ -7,6 +7,7 @@ import { EXIT } from '../exit.ts';
 import { isPassing } from '../follow.ts';
 import { loadProto } from '../../proto/load.ts';
 import { locateServer, type Located } from '../locate.ts';
+import { namesIn } from '../pipeline/interpolate.ts';
 import type { Plan } from '../pipeline/plan.ts';
 import { formatProblem, type Problem } from '../../base/document/problem.ts';
 import { submitRequestOf } from '../rpc/submit-request.ts';
@@ -24,6 +25,8 @@ export type RunOptions = {
   readonly file?: string;
   readonly param: readonly (readonly [string, string])[];
   readonly name?: string;
+  /** Environment of the topology. @default none */
+  readonly environment?: string;
   readonly label: readonly (readonly [string, string])[];
   readonly embedded?: boolean;
   readonly sandbox: string;
@@ -37,33 +40,33 @@ export type RunOptions = {
 
 /** Submits the pipeline file's build and follows it. */
 export async function runCommand(session: Session, options: RunOptions): Promise<number> {
-  const pipeline = openPipeline(options.file, options.param, session.terminal);
-  if (
-    !reportProblems(
-      session,
-      pipeline.file,
-      pipeline.problems.filter((problem) => problem.severity === 'error'),
-    )
-  )
-    return EXIT.usage;
-  if (pipeline.plan === undefined) return EXIT.usage;
-  const plan = named(pipeline.plan, pipeline, options);
+  const first = openPipeline(options.file, options.param, session.terminal);
+  const asks = options.environment !== undefined || readsSettings(first);
+  if (!asks && planOf(session, first) === undefined) return EXIT.usage;
   await using stack = new AsyncDisposableStack();
   const doing = stack.use(status(session));
   const submitted = Promise.withResolvers<void>();
   doing.say(options.embedded === true ? 'Starting the yard, reading the inputs …' : 'Reading the inputs …');
+  const opening = async () => {
+    const { located, yard } = await openTarget(session, first.root, options, submitted.promise);
+    if (yard !== undefined) {
+      stack.use(yard);
+      stack.defer(() => submitted.resolve()); // without a build of ours, others may still have some
+    }
+    return { located, ownYard: yard?.own === true };
+  };
+  // What expressions say may hang on what the server knows; then it is asked before the file is read for good.
+  const early = asks ? await opening() : undefined;
+  const pipeline = early === undefined ? first : await openWithSettings(session, early.located, options);
+  const found = planOf(session, pipeline);
+  if (found === undefined) return EXIT.usage;
+  const plan = named(found, pipeline, options);
   // The server starts while the work tree is scanned; whichever fails first is reported.
   const [{ located, ownYard }, prepared] = await Promise.all([
-    openTarget(session, pipeline.root, options, submitted.promise).then((target) => {
-      if (target.yard !== undefined) {
-        stack.use(target.yard);
-        stack.defer(() => submitted.resolve()); // without a build of ours, others may still have some
-      }
-      return { located: target.located, ownYard: target.yard?.own === true };
-    }),
-    prepareInputs(plan, pipeline.root, session.terminal.clock, session.signal).then((prepared) => {
+    early ?? opening(),
+    prepareInputs(plan, pipeline.root, session.terminal.clock, session.signal).then((inputs) => {
       loadProto(); // while the yard starts
-      return prepared;
+      return inputs;
     }),
   ]);
   doing.say('');
@@ -78,6 +81,30 @@ export async function runCommand(session: Session, options: RunOptions): Promise
       ownYard,
       submitted: submitted.resolve,
     });
+  } catch (error) {
+    throw atServer(error, server);
+  }
+}
+
+/** The plan; undefined after saying what is wrong. */
+function planOf(session: Session, { file, problems, plan }: FoundPipeline): Plan | undefined {
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  return reportProblems(session, file, errors) ? plan : undefined;
+}
+
+/** Whether expressions of the file name flags or the environment. */
+function readsSettings({ source }: FoundPipeline): boolean {
+  return source !== undefined && [...namesIn(source.root)].some((name) => /^(flags|environment)\./.test(name));
+}
+
+/** The pipeline file with what the server says of the environment. Says which flags should be gone. */
+async function openWithSettings(session: Session, located: Located, options: RunOptions): Promise<FoundPipeline> {
+  const { environment = '', file, param } = options;
+  using server = await connect(located, session);
+  try {
+    const { params, flags, warnings } = await patiently(session, () => server.topology.environment(environment, session.signal));
+    for (const warning of warnings) say(session, `Warning: ${warning}`);
+    return openPipeline(file, param, session.terminal, { environment, params, flags });
   } catch (error) {
     throw atServer(error, server);
   }

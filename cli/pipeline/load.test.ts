@@ -310,3 +310,34 @@ test('the name of the build, its labels and bounds come from the head of the fil
   expect(plan(text)).toMatchObject({ name: 'b main', labels: { team: 'core' }, timeoutMs: 3_600_000, failFast: false, ignore: ['*.tmp'] });
   expect(plan('version: 1\nsteps: { a: { run: x } }\n').name).toBe('work');
 });
+
+describe('the environment of a build', () => {
+  const text = stepsOf(`  deploy: { run: 'to \${{ environment.name }} at \${{ environment.url }}', env: { FAST: '\${{ flags.fast }}' } }
+  extra: { run: x, when: flags.fast == true }
+  build: { run: make, environment: false }
+`);
+
+  test('gives its values to expressions, and its name to each step that does not refuse it', () => {
+    const settings = { environment: 'staging', params: { url: 'https://staging.example' }, flags: { fast: true } };
+    const { steps } = plan(text, { settings });
+    expect(steps.map(({ name, environment }) => [name, environment])).toEqual([
+      ['deploy', 'staging'],
+      ['extra', 'staging'],
+      ['build', ''],
+    ]);
+    expect(steps[0]).toMatchObject({ command: ['sh', '-ec', 'to staging at https://staging.example'], env: { FAST: 'true' } });
+    expect(errors(text, { settings: { ...settings, flags: { fsat: true } } })).toContain(
+      'in the expression "flags.fast": "flags" has no "fast"\n    fix: Did you mean "fsat"?',
+    );
+  });
+
+  test('is not needed: without one the values are empty, and flags have their defaults', () => {
+    expect(plan(text).steps.map(({ name, environment }) => [name, environment])).toEqual([
+      ['deploy', ''],
+      ['build', ''],
+    ]);
+    expect(plan(text).steps[0]).toMatchObject({ command: ['sh', '-ec', 'to  at '], env: { FAST: '' } });
+    const settings = { environment: '', params: {}, flags: { fast: true } };
+    expect(plan(text, { settings }).steps.map(({ name }) => name)).toEqual(['deploy', 'extra', 'build']);
+  });
+});

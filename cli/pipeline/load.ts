@@ -1,10 +1,11 @@
 import type { HashFiles, Names, Value } from './expression.ts';
 import { expand, type Expansion, type Template } from './expand.ts';
 import { interpolate } from './interpolate.ts';
-import { bindParams, isShort, paramFromText, whyWrong, type GivenParam, type ParamDeclarations } from './params.ts';
+import { bindParams, isShort, paramFromText, type GivenParam, type ParamDeclarations } from './params.ts';
 import type { Plan } from './plan.ts';
 import { planSteps } from './plan-steps.ts';
 import { Problems, type Problem } from '../../base/document/problem.ts';
+import { whyWrong } from '../../base/document/typed-value.ts';
 import { entryOf, parseSource, type SourceHints, type SourceMap, type SourceNode } from '../../base/document/source.ts';
 import { pipelineType } from './table.ts';
 
@@ -19,8 +20,18 @@ export type PipelineContext = {
   readonly defaultName: string;
   /** `--param NAME=VALUE`, as written. */
   readonly params: ReadonlyMap<string, string>;
+  /** The environment that the build is for, and the flags as they are there. @default none: every name of them is '' */
+  readonly settings?: Settings;
   /** Reads files of the work tree for `hash(…)`; `ignore` is what the file names beside the ignore files. */
   readonly hashFiles: (patterns: readonly string[], ignore: readonly string[]) => ReturnType<HashFiles>;
+};
+
+/** What a server says of an environment. */
+export type Settings = {
+  /** '' for none. */
+  readonly environment: string;
+  readonly params: Readonly<Record<string, Value>>;
+  readonly flags: Readonly<Record<string, Value>>;
 };
 
 /** The file as read; for the linter. */
@@ -56,7 +67,7 @@ export function loadPipeline(written: string, context: PipelineContext): LoadedP
   if (steps !== undefined && steps.entries.length === 0) problems.error(steps.place, 'steps', 'the pipeline has no steps');
   const defaults = mapAt(root, 'defaults');
   const expansion = expand({ steps: steps ?? { kind: 'map', entries: [], place: root.place }, defaults, templates, names }, problems);
-  const planned = planSteps(expansion, problems);
+  const planned = planSteps(expansion, context.settings?.environment ?? '', problems);
   const head = headOf(root, names, problems);
   const plan: Plan = {
     name: head.name ?? context.defaultName,
@@ -103,9 +114,16 @@ function namesOf(declared: ParamDeclarations, root: SourceMap, context: Pipeline
     env: { open: true, values: env },
     git: { open: false, values: context.git },
     host: { open: false, values: context.host },
+    environment: groupOf(context.settings, (settings) => ({ ...settings.params, name: settings.environment })),
+    flags: groupOf(context.settings, ({ flags }) => flags),
   };
   const ignore = textsOf(entryOf(root, 'ignore')?.value);
   return { groups, hash: (patterns) => context.hashFiles(patterns, ignore) };
+}
+
+/** Without settings, or outside of any environment, names that it could have are ''. */
+function groupOf(settings: Settings | undefined, values: (settings: Settings) => Readonly<Record<string, Value>>): Names['groups'][string] {
+  return settings === undefined ? { open: true, values: {} } : { open: settings.environment === '', values: values(settings) };
 }
 
 /** The texts of a list that is to be read before its expressions can be. */

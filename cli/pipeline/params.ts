@@ -1,6 +1,7 @@
 import type { Value } from './expression.ts';
 import { suggest } from '../../base/suggest.ts';
 import type { Place, Problems } from '../../base/document/problem.ts';
+import { whyWrong } from '../../base/document/typed-value.ts';
 import type { ParamAsWritten } from './table.ts';
 
 export type ParamDeclarations = ReadonlyMap<string, ParamAsWritten>;
@@ -45,25 +46,6 @@ export function bindParams(
 /** Whether a parameter is without a value: that was reported, and expressions that use it are not to blame. */
 export function isShort(declared: ParamDeclarations, values: Readonly<Record<string, Value>>): boolean {
   return [...declared.keys()].some((name) => !Object.hasOwn(values, name));
-}
-
-/** Why `value` cannot be a parameter's value; undefined where it can. */
-export function whyWrong(declaration: ParamAsWritten, value: Value): string | undefined {
-  const found = `but is ${JSON.stringify(value)}`;
-  switch (declaration.type) {
-    case 'string':
-      return typeof value === 'string' ? undefined : `must be text, ${found}`;
-    case 'integer':
-      return Number.isSafeInteger(value) ? undefined : `must be a whole number, ${found}`;
-    case 'number':
-      return typeof value === 'number' ? undefined : `must be a number, ${found}`;
-    case 'boolean':
-      return typeof value === 'boolean' ? undefined : `must be true or false, ${found}`;
-    case 'choice':
-      return declaration.values?.includes(value) === true ? undefined : `must be one of ${(declaration.values ?? []).join(', ')}, ${found}`;
-    default:
-      return undefined; // a wrong type was reported where it was declared
-  }
 }
 
 /** A value from the command line, read as the declaration says. */

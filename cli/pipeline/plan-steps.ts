@@ -10,8 +10,8 @@ import { entryOf, type SourceNode } from '../../base/document/source.ts';
 import { stepType, type NeedAsWritten, type StepAsWritten } from './table.ts';
 import { tidyPath } from './tidy-path.ts';
 
-/** Expanded steps as planned ones; reports what is wrong within a step and between steps. */
-export function planSteps({ steps, left }: Expansion, problems: Problems): readonly PlannedStep[] {
+/** Expanded steps as planned ones, of the build's environment ('' for none); reports what is wrong within a step and between steps. */
+export function planSteps({ steps, left }: Expansion, environment: string, problems: Problems): readonly PlannedStep[] {
   const read = steps.map((step) => ({
     step,
     written: stepType.read(step.fields, `steps.${step.name}`, { problems, deferred: false }),
@@ -19,7 +19,9 @@ export function planSteps({ steps, left }: Expansion, problems: Problems): reado
   const instances = new Map<string, string[]>();
   for (const { key, name } of steps) instances.set(key, [...(instances.get(key) ?? []), name]);
   const names = { instances, all: new Set(steps.map(({ name }) => name)), left: new Set(left) };
-  const planned = read.flatMap(({ step, written }) => (written === undefined ? [] : [planStep(step, written, names, problems)]));
+  const planned = read.flatMap(({ step, written }) =>
+    written === undefined ? [] : [planStep(step, written, { names, environment }, problems)],
+  );
   checkCycles(planned, problems);
   if (planned.length > LIMITS.stepsPerBuild) {
     problems.error(
@@ -38,7 +40,9 @@ type StepNames = {
   readonly left: ReadonlySet<string>;
 };
 
-function planStep(step: ExpandedStep, written: StepAsWritten, names: StepNames, problems: Problems): PlannedStep {
+type Around = { readonly names: StepNames; readonly environment: string };
+
+function planStep(step: ExpandedStep, written: StepAsWritten, { names, environment }: Around, problems: Problems): PlannedStep {
   const at = `steps.${step.name}`;
   const placeOf = (field: string) => entryOf(step.fields, field)?.keyPlace ?? step.entry.keyPlace;
   const wrong = (field: string, message: string, hint?: string) => problems.error(placeOf(field), `${at}.${field}`, message, hint);
@@ -72,6 +76,7 @@ function planStep(step: ExpandedStep, written: StepAsWritten, names: StepNames, 
       custom: Object.fromEntries(resources?.custom ?? []),
     },
     zone: written.zone,
+    environment: written.environment === false ? '' : environment,
     sandbox: written.sandbox ?? [],
     network,
     cacheable: cache?.use ?? (!network && written.sideEffects !== true),

@@ -27,6 +27,8 @@ export type PlannedStep = {
     readonly custom: Readonly<Record<string, number>>;
   };
   readonly zone: Zone | undefined;
+  /** Environment in whose place it runs; '' for none. */
+  readonly environment: string;
   readonly sandbox: readonly SandboxTrait[];
   readonly network: boolean;
   readonly cacheable: boolean;

@@ -182,6 +182,10 @@ const common = {
   },
   resources: { type: resources, about: 'What it takes of its agent.' },
   zone: { type: choice(ZONES), about: 'Lowest zone of trust that may run it. Default untrusted.' },
+  environment: {
+    type: flag,
+    about: 'Whether it runs where the environment of the build is ("switchyard run --environment"). Default true.',
+  },
   sandbox: { type: list(choice(SANDBOX_TRAITS)), about: 'What the sandbox must guarantee.' },
   network: { type: flag, about: 'Whether it may use the network. Such a step is cached only where "cache" says so. Default false.' },
   timeout: { type: duration, about: 'Longest run of one attempt. Default 1h.' },

@@ -39,6 +39,7 @@ function stepOf(step: PlannedStep, inputs: StepInputs | undefined): StepSpec {
     selector,
     resources: { cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, slots: resources.slots, custom: resources.custom },
     ...(step.zone === undefined ? {} : { zone: zoneToProto(step.zone) }),
+    environment: step.environment,
     sandbox: step.sandbox.map(sandboxTraitToProto),
     network,
     cacheable,

@@ -1,7 +1,7 @@
 import { callUnary } from '../../proto/dial.ts';
 import type { BuildClient } from '../../proto/gen/switchyard/v1/Build.ts';
 import type { TopologyRevision__Output } from '../../proto/gen/switchyard/v1/TopologyRevision.ts';
-import type { TopologyPlan, TopologyServer, TopologyView } from '../topology-view.ts';
+import type { EnvironmentView, TopologyPlan, TopologyServer, TopologyView } from '../topology-view.ts';
 import type { Failover } from './failover.ts';
 
 /** Longest wait for one answer. */
@@ -14,6 +14,10 @@ export function topologyServer(servers: Failover<BuildClient>): TopologyServer {
     async current(revision, signal) {
       const answer = await servers.call((client) => callUnary(client, 'getTopology', { revision }, options(signal)), signal);
       return answer.revision === null ? undefined : { ...viewOf(answer.revision), text: answer.text };
+    },
+    async environment(name, signal) {
+      const answer = await servers.call((client) => callUnary(client, 'getEnvironment', { name }, options(signal)), signal);
+      return { params: settingsOf(answer.params), flags: settingsOf(answer.flags), warnings: answer.warnings };
     },
     async history(signal) {
       const answer = await servers.call((client) => callUnary(client, 'listTopologies', {}, options(signal)), signal);
@@ -34,6 +38,15 @@ export function topologyServer(servers: Failover<BuildClient>): TopologyServer {
       return { revision: Number(answer.revision), isNew: answer.isNew };
     },
   };
+}
+
+function settingsOf(values: Readonly<Record<string, string>>): EnvironmentView['params'] {
+  return Object.fromEntries(Object.entries(values).map(([name, json]) => [name, settingOf(json)]));
+}
+
+function settingOf(json: string): string | number | boolean {
+  const value: unknown = JSON.parse(json);
+  return typeof value === 'number' || typeof value === 'boolean' ? value : String(value);
 }
 
 function viewOf({ revision, digest, by, atMs, reason }: TopologyRevision__Output): TopologyView {

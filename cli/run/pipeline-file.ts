@@ -4,7 +4,7 @@ import { codeOf } from '../../base/thrown.ts';
 import { UsageError } from '../exit.ts';
 import { gitState, type GitState } from '../git.ts';
 import { fileHasher } from '../inputs/hash-files.ts';
-import { loadPipeline, type LoadedPipeline } from '../pipeline/load.ts';
+import { loadPipeline, type LoadedPipeline, type Settings } from '../pipeline/load.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const PIPELINE_FILE = 'switchyard.yaml';
@@ -18,7 +18,12 @@ export type FoundPipeline = LoadedPipeline & {
 };
 
 /** The named pipeline file, or the one of this directory or the nearest above it. @throws {UsageError} where there is none. */
-export function openPipeline(named: string | undefined, params: readonly (readonly [string, string])[], terminal: Terminal): FoundPipeline {
+export function openPipeline(
+  named: string | undefined,
+  params: readonly (readonly [string, string])[],
+  terminal: Terminal,
+  settings?: Settings,
+): FoundPipeline {
   const absolute = named === undefined ? findUpwards(terminal.cwd) : path.resolve(terminal.cwd, named);
   if (absolute === undefined) {
     throw new UsageError(
@@ -36,7 +41,14 @@ export function openPipeline(named: string | undefined, params: readonly (readon
   const root = path.dirname(absolute);
   const git = gitState(root);
   const host = { platform: `${process.platform}-${process.arch}`, node: process.versions.node };
-  const context = { env: terminal.env, git, host, defaultName: path.basename(root) || 'build', params: new Map(params) };
+  const context = {
+    env: terminal.env,
+    git,
+    host,
+    defaultName: path.basename(root) || 'build',
+    params: new Map(params),
+    ...(settings === undefined ? {} : { settings }),
+  };
   const loaded = loadPipeline(text, { ...context, hashFiles: fileHasher(root) });
   return { ...loaded, file: path.relative(terminal.cwd, absolute) || absolute, root, git };
 }

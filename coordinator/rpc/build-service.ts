@@ -51,6 +51,7 @@ import { agentsToProto, filterFromProto, holdEventFromProto } from './operate.ts
 import { readBuild, readLog, watchBuildEvents, type BuildNow, type LedgerReads } from './reads.ts';
 import { scaleIn } from './scale-in.ts';
 import { submissionFromProto, type Submission } from './submit.ts';
+import { getEnvironment } from './environment.ts';
 import { applyTopology, getTopology, listTopologies, planTopology } from './topology.ts';
 import { BUNDLE_WEIGHT, watchBundleToProto, watchItemToProto, watchItemWeight } from './watch-event.ts';
 
@@ -136,6 +137,7 @@ export function buildService(options: BuildServiceOptions): ServedService {
     }),
     ScaleIn: led('ScaleIn', 'scaleIn', scaleIn),
     GetTopology: led('GetTopology', 'getTopology', getTopology),
+    GetEnvironment: led('GetEnvironment', 'getEnvironment', getEnvironment),
     ListTopologies: led('ListTopologies', 'listTopologies', listTopologies),
     PlanTopology: led('PlanTopology', 'planTopology', planTopology),
     ApplyTopology: led('ApplyTopology', 'applyTopology', applyTopology),
@@ -197,7 +199,7 @@ async function timeOf({ role, reads, env }: BuildServiceOptions, signal: AbortSi
 }
 
 async function submit(options: Leading, request: SubmitBuildRequest__Output, caller: Caller, call: Call): Promise<SubmitBuildResponse> {
-  const submission = submissionFromProto(request, caller, options.floorOf);
+  const submission = submissionFromProto(request, caller, options.floorOf, options.core.topology);
   if (options.driver.backlog > BACKLOG_MAX) {
     throw new Fault('LIMIT_EXCEEDED', 'The ledger has fallen behind: no new builds for a moment', { retryAfterMs: 2_000 });
   }

@@ -20,6 +20,7 @@ export type ForwardedMethod =
   | 'setHold'
   | 'scaleIn'
   | 'getTopology'
+  | 'getEnvironment'
   | 'listTopologies'
   | 'planTopology'
   | 'applyTopology';

@@ -4,15 +4,16 @@ import { parseFloors, type FloorOf } from '../../cache/quotas.ts';
 import type { StepSpec } from '../../proto/gen/switchyard/v1/StepSpec.ts';
 import type { SubmitBuildRequest } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
 import { loadProto } from '../../proto/load.ts';
+import { OPEN_TOPOLOGY, type Topology } from '../../topology/model.ts';
 import { submissionFromProto } from './submit.ts';
 
 const CALLER: Caller = { name: 'ci', role: 'submitter', project: 'shop', scope: 'main/pr-7', zoneCeiling: 'trusted' };
 const codec = loadProto().switchyard.v1.SubmitBuildRequest;
 
 /** The request as it arrives: over the wire and back. */
-function submission(over: SubmitBuildRequest = {}, floorOf?: FloorOf) {
+function submission(over: SubmitBuildRequest = {}, floorOf?: FloorOf, topology?: Topology) {
   const request = { idempotencyKey: 'k', name: 'a build', steps: [{ name: 'one', command: ['true'] }], ...over };
-  return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER, floorOf);
+  return submissionFromProto(codec.deserialize(codec.serialize(request)), CALLER, floorOf, topology);
 }
 
 const withStep = (step: StepSpec) =>
@@ -190,4 +191,36 @@ test('steps of a scope that takes results from a zone on run in that zone or a h
   expect(submission({ scope: 'main/pr-7/try' }, floorOf).spec.steps.map(({ zone }) => zone)).toEqual(['untrusted']);
   const tooHigh = parseFloors(['shop=production']);
   expect(() => submission({}, tooHigh)).toThrow(expect.objectContaining({ code: 'FORBIDDEN', field: 'scope' }));
+});
+
+test('a step of an environment gets its labels and its zone, whatever it asks for itself', () => {
+  const environments = {
+    staging: { selector: 'cluster=edge', params: {} },
+    live: { selector: '', zone: 'trusted', params: {} },
+    vault: { selector: 'cluster=release', zone: 'production', params: {} },
+  } as const;
+  const placed = (step: StepSpec) => {
+    const { spec } = submission({ steps: [{ name: 'one', command: ['true'], ...step }] }, undefined, { ...OPEN_TOPOLOGY, environments });
+    return spec.steps.map(({ selector, zone }) => ({ selector, zone }));
+  };
+  expect(placed({})).toEqual([{ selector: '', zone: 'untrusted' }]);
+  expect(placed({ environment: 'staging' })).toEqual([{ selector: 'cluster=edge', zone: 'untrusted' }]);
+  expect(placed({ environment: 'staging', selector: 'cluster=centre', zone: 'ZONE_TRUSTED' })).toEqual([
+    { selector: 'cluster=centre, cluster=edge', zone: 'trusted' },
+  ]);
+  expect(placed({ environment: 'live', selector: 'gpu' })).toEqual([{ selector: 'gpu', zone: 'trusted' }]);
+  const field = 'steps[0].environment';
+  expect(() => placed({ environment: 'vault' })).toThrow(
+    expect.objectContaining({
+      code: 'FORBIDDEN',
+      field,
+      message: expect.stringContaining('the environment vault is in the zone production'),
+    }),
+  );
+  expect(() => placed({ environment: 'stagin' })).toThrow(
+    expect.objectContaining({ code: 'BAD_REQUEST', field, hint: 'Did you mean "staging"? There are staging, live, vault.' }),
+  );
+  expect(() => submission({ steps: [{ name: 'one', command: ['true'], environment: 'live' }] })).toThrow(
+    expect.objectContaining({ code: 'BAD_REQUEST', field, hint: 'The topology has no environments.' }),
+  );
 });

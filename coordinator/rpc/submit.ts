@@ -4,8 +4,10 @@ import { atLeast, ZONES, type Zone } from '../../base/zone.ts';
 import { digestOf, hashOf } from '../../cache/digest.ts';
 import type { FloorOf } from '../../cache/quotas.ts';
 import type { SubmitBuildRequest__Output } from '../../proto/gen/switchyard/v1/SubmitBuildRequest.ts';
+import { OPEN_TOPOLOGY, type Topology } from '../../topology/model.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { BuildSpec, StepSpec } from '../core/spec.ts';
+import { withinEnvironment } from './environment.ts';
 import { bad, brief, durationField, labelsField, textField } from './fields.ts';
 import { stepSpecFromProto } from './step-spec.ts';
 
@@ -20,7 +22,12 @@ const UNTRUSTED_INPUTS_MAX = 64;
  * Checks a request field by field and fills in the defaults. What concerns several steps at once (unknown needs, cycles,
  * bounds of the whole) is the core's to refuse. @throws {Fault} BAD_REQUEST, TOO_LARGE, PATH_ESCAPES, FORBIDDEN
  */
-export function submissionFromProto(request: SubmitBuildRequest__Output, caller: Caller, floorOf: FloorOf = () => undefined): Submission {
+export function submissionFromProto(
+  request: SubmitBuildRequest__Output,
+  caller: Caller,
+  floorOf: FloorOf = () => undefined,
+  topology: Topology = OPEN_TOPOLOGY,
+): Submission {
   const { steps } = request;
   if (steps.length === 0) throw bad('steps', 'must have at least one step');
   if (steps.length > LIMITS.stepsPerBuild) {
@@ -40,7 +47,11 @@ export function submissionFromProto(request: SubmitBuildRequest__Output, caller:
     weight,
     timeoutMs: durationField(request.timeoutMs, 'timeout_ms', undefined),
     failFast: request.failFast,
-    steps: steps.map((step, index) => withinFloor(floorOf, place, stepSpecFromProto(step, `steps[${index}]`, zoneCeiling))),
+    steps: steps.map((step, index) => {
+      const at = `steps[${index}]`;
+      const asked = stepSpecFromProto(step, at, zoneCeiling);
+      return withinFloor(floorOf, place, withinEnvironment(topology, step.environment, { step: asked, at, zoneCeiling }));
+    }),
   };
   refuseRepeatedNames(spec);
   return { spec, idempotencyKey: textField(request.idempotencyKey, 'idempotency_key', 1, 128) };

@@ -11,6 +11,7 @@ import type { PlanTopologyRequest__Output } from '../../proto/gen/switchyard/v1/
 import type { PlanTopologyResponse } from '../../proto/gen/switchyard/v1/PlanTopologyResponse.ts';
 import type { TopologyRevision as RevisionOnWire } from '../../proto/gen/switchyard/v1/TopologyRevision.ts';
 import { readTopology } from '../../topology/file.ts';
+import { overdueFlags } from '../../topology/settings.ts';
 import { changesBetween } from '../../topology/words.ts';
 import type { TopologyRevision } from '../core/state.ts';
 import type { Shell } from '../shell/shell.ts';
@@ -41,6 +42,11 @@ export async function planTopology({ driver, core }: Leading, request: PlanTopol
   const { topology, problems } = readTopology(request.text);
   const written = problems.map(({ place, field, message, hint }) => ({ ...place, field, message, fix: hint ?? '' }));
   if (topology === undefined) return { problems: written };
+  const [overdue] = overdueFlags(topology, driver.now());
+  if (overdue !== undefined) {
+    const fix = 'Take it away, or let its owner give it a later day.';
+    return { problems: [{ line: 1, column: 1, field: `flags.${overdue.name}.expires`, message: overdue.words, fix }] };
+  }
   const answer = {
     baseDigest: core.topologies().at(-1)?.digest ?? '',
     digest: digestOfText(request.text),
@@ -64,6 +70,11 @@ export async function applyTopology(
     const more = problems.length > 1 ? `, and ${problems.length - 1} more` : '';
     const words = first === undefined ? 'it cannot be read' : formatProblem('text', first);
     throw new Fault('BAD_REQUEST', `The topology is wrong: ${words}${more}`, { field: 'text' });
+  }
+  const [overdue] = overdueFlags(topology, driver.now());
+  if (overdue !== undefined) {
+    const hint = 'Take it away, or let its owner give it a later day.';
+    throw new Fault('BAD_REQUEST', `The topology is wrong: flags.${overdue.name}.expires: ${overdue.words}`, { field: 'text', hint });
   }
   if (!/^([0-9a-f]{64})?$/.test(baseDigest))
     throw new Fault('BAD_REQUEST', 'base_digest must be the 64 hex digits that PlanTopology gave, or empty', { field: 'base_digest' });

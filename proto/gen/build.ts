@@ -24,6 +24,8 @@ import type { ExplainStepRequest as _switchyard_v1_ExplainStepRequest, ExplainSt
 import type { ExplainStepResponse as _switchyard_v1_ExplainStepResponse, ExplainStepResponse__Output as _switchyard_v1_ExplainStepResponse__Output } from './switchyard/v1/ExplainStepResponse.ts';
 import type { GetBuildRequest as _switchyard_v1_GetBuildRequest, GetBuildRequest__Output as _switchyard_v1_GetBuildRequest__Output } from './switchyard/v1/GetBuildRequest.ts';
 import type { GetBuildResponse as _switchyard_v1_GetBuildResponse, GetBuildResponse__Output as _switchyard_v1_GetBuildResponse__Output } from './switchyard/v1/GetBuildResponse.ts';
+import type { GetEnvironmentRequest as _switchyard_v1_GetEnvironmentRequest, GetEnvironmentRequest__Output as _switchyard_v1_GetEnvironmentRequest__Output } from './switchyard/v1/GetEnvironmentRequest.ts';
+import type { GetEnvironmentResponse as _switchyard_v1_GetEnvironmentResponse, GetEnvironmentResponse__Output as _switchyard_v1_GetEnvironmentResponse__Output } from './switchyard/v1/GetEnvironmentResponse.ts';
 import type { GetServerRequest as _switchyard_v1_GetServerRequest, GetServerRequest__Output as _switchyard_v1_GetServerRequest__Output } from './switchyard/v1/GetServerRequest.ts';
 import type { GetServerResponse as _switchyard_v1_GetServerResponse, GetServerResponse__Output as _switchyard_v1_GetServerResponse__Output } from './switchyard/v1/GetServerResponse.ts';
 import type { GetTopologyRequest as _switchyard_v1_GetTopologyRequest, GetTopologyRequest__Output as _switchyard_v1_GetTopologyRequest__Output } from './switchyard/v1/GetTopologyRequest.ts';
@@ -113,6 +115,8 @@ export interface ProtoGrpcType {
       FailureClass: EnumTypeDefinition
       GetBuildRequest: MessageTypeDefinition<_switchyard_v1_GetBuildRequest, _switchyard_v1_GetBuildRequest__Output>
       GetBuildResponse: MessageTypeDefinition<_switchyard_v1_GetBuildResponse, _switchyard_v1_GetBuildResponse__Output>
+      GetEnvironmentRequest: MessageTypeDefinition<_switchyard_v1_GetEnvironmentRequest, _switchyard_v1_GetEnvironmentRequest__Output>
+      GetEnvironmentResponse: MessageTypeDefinition<_switchyard_v1_GetEnvironmentResponse, _switchyard_v1_GetEnvironmentResponse__Output>
       GetServerRequest: MessageTypeDefinition<_switchyard_v1_GetServerRequest, _switchyard_v1_GetServerRequest__Output>
       GetServerResponse: MessageTypeDefinition<_switchyard_v1_GetServerResponse, _switchyard_v1_GetServerResponse__Output>
       GetTopologyRequest: MessageTypeDefinition<_switchyard_v1_GetTopologyRequest, _switchyard_v1_GetTopologyRequest__Output>

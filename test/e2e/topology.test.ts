@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -145,12 +146,86 @@ test(
     ).toEqual(['3 ann rollback to 1', '2 ann more for the shop', '1 ann']);
     expect((await as('topology', 'show')).stdout).toBe(TOPOLOGY);
     expect(readFileSync(file, 'utf8')).toContain('weight: 4');
-    const agents = await as('agents', '-o', 'json');
-    const stray = JSON.parse(agents.stdout).agents.find(({ agent }: { agent: string }) => agent === 'stray');
-    expect(stray.keptFrom).toContain('pool centre/big asks for size=big');
+    await until('the agent that gets nothing is back, and told so', async () => {
+      const agents = await as('agents', '-o', 'json');
+      const stray = JSON.parse(agents.stdout).agents.find(({ agent }: { agent: string }) => agent === 'stray');
+      return stray.keptFrom.includes('pool centre/big asks for size=big');
+    });
 
     await writeFiles(yard.work, { 'switchyard.yaml': PIPELINE.replace('web-shop', 'shop'), 'src.txt': 'shop\n' });
     expect(await as('run')).toMatchObject({ code: 1, stderr: expect.stringContaining('here builds are called web-*') });
+  },
+  PATIENCE_MS * 4,
+);
+
+const ENVIRONMENTS = `environments:
+  staging: {labels: cluster=edge, params: {url: "https://staging.example"}}
+  live: {labels: cluster=centre, zone: trusted, params: {url: "https://example.org"}}
+  vault: {zone: production, params: {url: "https://vault.example"}}
+flags:
+  fast: {type: boolean, default: false, owner: ann, expires: 9999-12-31, environments: {staging: true}}
+`;
+
+const DEPLOYMENT = `version: 1
+name: web-deployment
+labels: {team: web}
+defaults: {timeout: 2m}
+steps:
+  compile: {run: 'echo program > program', outputs: [program], cache: false, environment: false, labels: cluster=edge}
+  deploy: {run: 'cat program; echo "to <\${{ environment.url }}> fast <\${{ flags.fast }}>"', needs: compile}
+`;
+
+test(
+  'one pipeline, unchanged, is for many environments: each places its steps and gives them its values, and none is needed',
+  async () => {
+    await using clusters = await startClusters();
+    const { yard, as } = clusters;
+    const file = join(yard.work, 'switchyard.topology.yaml');
+    await writeFiles(yard.work, { 'switchyard.yaml': DEPLOYMENT, 'switchyard.topology.yaml': TOPOLOGY + ENVIRONMENTS });
+    const deploy = async (...args: readonly string[]) => {
+      const run = await as('run', '-o', 'json', ...args);
+      expect(run.code, run.stderr).toBe(0);
+      const build = /"build":"(b-[0-9a-z]+)"/.exec(run.stdout)?.[1] ?? '';
+      const log = await as('logs', build, 'deploy');
+      const shown = JSON.parse((await as('show', build, '-o', 'json')).stdout);
+      return { agent: agentOf(shown, 'deploy'), producer: agentOf(shown, 'compile'), log: log.stdout };
+    };
+    expect((await deploy()).log).toContain('to <> fast <>');
+    expect((await as('topology', 'apply')).code).toBe(0);
+    const staging = await deploy('--environment', 'staging');
+    expect(staging).toMatchObject({
+      agent: 'e1',
+      producer: 'e1',
+      log: expect.stringContaining('to <https://staging.example> fast <true>'),
+    });
+    const live = await deploy('--environment', 'live');
+    expect(live).toMatchObject({ agent: 'c1', producer: 'e1', log: expect.stringContaining('to <https://example.org> fast <false>') });
+    expect((await deploy()).log).toContain('to <> fast <false>');
+
+    expect(await as('run', '--environment', 'vault')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("the environment vault is in the zone production, but the caller's steps may run in trusted at most"),
+    });
+    const unknown = await as('run', '--environment', 'lve');
+    expect(unknown.code).not.toBe(0);
+    expect(unknown.stderr).toContain('the topology has no environment "lve"');
+    expect(unknown.stderr).toContain('Did you mean "live"? There are staging, live, vault.');
+
+    writeFileSync(file, TOPOLOGY + ENVIRONMENTS.replace('9999-12-31', '2020-02-29'));
+    expect(await as('topology', 'plan')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('the flag "fast" of ann expired after 2020-02-29'),
+    });
+    const refused = await as(
+      'topology',
+      'apply',
+      '--base',
+      createHash('sha256')
+        .update(TOPOLOGY + ENVIRONMENTS)
+        .digest('hex'),
+    );
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('the flag "fast" of ann expired after 2020-02-29');
   },
   PATIENCE_MS * 4,
 );

@@ -97,6 +97,7 @@ function stepOfAction({ request, found, caller, ignored }: Translation): StepSpe
       graceMs: '0',
       retry: null,
       dependencyCaches: [],
+      environment: '',
     },
     'command',
     caller.zoneCeiling,

@@ -10,6 +10,8 @@ import type { ExplainStepRequest as _switchyard_v1_ExplainStepRequest, ExplainSt
 import type { ExplainStepResponse as _switchyard_v1_ExplainStepResponse, ExplainStepResponse__Output as _switchyard_v1_ExplainStepResponse__Output } from '../../switchyard/v1/ExplainStepResponse.ts';
 import type { GetBuildRequest as _switchyard_v1_GetBuildRequest, GetBuildRequest__Output as _switchyard_v1_GetBuildRequest__Output } from '../../switchyard/v1/GetBuildRequest.ts';
 import type { GetBuildResponse as _switchyard_v1_GetBuildResponse, GetBuildResponse__Output as _switchyard_v1_GetBuildResponse__Output } from '../../switchyard/v1/GetBuildResponse.ts';
+import type { GetEnvironmentRequest as _switchyard_v1_GetEnvironmentRequest, GetEnvironmentRequest__Output as _switchyard_v1_GetEnvironmentRequest__Output } from '../../switchyard/v1/GetEnvironmentRequest.ts';
+import type { GetEnvironmentResponse as _switchyard_v1_GetEnvironmentResponse, GetEnvironmentResponse__Output as _switchyard_v1_GetEnvironmentResponse__Output } from '../../switchyard/v1/GetEnvironmentResponse.ts';
 import type { GetServerRequest as _switchyard_v1_GetServerRequest, GetServerRequest__Output as _switchyard_v1_GetServerRequest__Output } from '../../switchyard/v1/GetServerRequest.ts';
 import type { GetServerResponse as _switchyard_v1_GetServerResponse, GetServerResponse__Output as _switchyard_v1_GetServerResponse__Output } from '../../switchyard/v1/GetServerResponse.ts';
 import type { GetTopologyRequest as _switchyard_v1_GetTopologyRequest, GetTopologyRequest__Output as _switchyard_v1_GetTopologyRequest__Output } from '../../switchyard/v1/GetTopologyRequest.ts';
@@ -71,6 +73,15 @@ export interface BuildClient extends grpc.Client {
   getBuild(argument: _switchyard_v1_GetBuildRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
   getBuild(argument: _switchyard_v1_GetBuildRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
   getBuild(argument: _switchyard_v1_GetBuildRequest, callback: grpc.requestCallback<_switchyard_v1_GetBuildResponse__Output>): grpc.ClientUnaryCall;
+  
+  GetEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  GetEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  GetEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  GetEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  getEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  getEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  getEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
+  getEnvironment(argument: _switchyard_v1_GetEnvironmentRequest, callback: grpc.requestCallback<_switchyard_v1_GetEnvironmentResponse__Output>): grpc.ClientUnaryCall;
   
   GetServer(argument: _switchyard_v1_GetServerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
   GetServer(argument: _switchyard_v1_GetServerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_switchyard_v1_GetServerResponse__Output>): grpc.ClientUnaryCall;
@@ -183,6 +194,8 @@ export interface BuildHandlers extends grpc.UntypedServiceImplementation {
   
   GetBuild: grpc.handleUnaryCall<_switchyard_v1_GetBuildRequest__Output, _switchyard_v1_GetBuildResponse>;
   
+  GetEnvironment: grpc.handleUnaryCall<_switchyard_v1_GetEnvironmentRequest__Output, _switchyard_v1_GetEnvironmentResponse>;
+  
   GetServer: grpc.handleUnaryCall<_switchyard_v1_GetServerRequest__Output, _switchyard_v1_GetServerResponse>;
   
   GetTopology: grpc.handleUnaryCall<_switchyard_v1_GetTopologyRequest__Output, _switchyard_v1_GetTopologyResponse>;
@@ -214,6 +227,7 @@ export interface BuildDefinition extends grpc.ServiceDefinition {
   CancelBuild: MethodDefinition<_switchyard_v1_CancelBuildRequest, _switchyard_v1_CancelBuildResponse, _switchyard_v1_CancelBuildRequest__Output, _switchyard_v1_CancelBuildResponse__Output>
   ExplainStep: MethodDefinition<_switchyard_v1_ExplainStepRequest, _switchyard_v1_ExplainStepResponse, _switchyard_v1_ExplainStepRequest__Output, _switchyard_v1_ExplainStepResponse__Output>
   GetBuild: MethodDefinition<_switchyard_v1_GetBuildRequest, _switchyard_v1_GetBuildResponse, _switchyard_v1_GetBuildRequest__Output, _switchyard_v1_GetBuildResponse__Output>
+  GetEnvironment: MethodDefinition<_switchyard_v1_GetEnvironmentRequest, _switchyard_v1_GetEnvironmentResponse, _switchyard_v1_GetEnvironmentRequest__Output, _switchyard_v1_GetEnvironmentResponse__Output>
   GetServer: MethodDefinition<_switchyard_v1_GetServerRequest, _switchyard_v1_GetServerResponse, _switchyard_v1_GetServerRequest__Output, _switchyard_v1_GetServerResponse__Output>
   GetTopology: MethodDefinition<_switchyard_v1_GetTopologyRequest, _switchyard_v1_GetTopologyResponse, _switchyard_v1_GetTopologyRequest__Output, _switchyard_v1_GetTopologyResponse__Output>
   ListAgents: MethodDefinition<_switchyard_v1_ListAgentsRequest, _switchyard_v1_ListAgentsResponse, _switchyard_v1_ListAgentsRequest__Output, _switchyard_v1_ListAgentsResponse__Output>

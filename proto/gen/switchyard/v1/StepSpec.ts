@@ -39,6 +39,7 @@ export interface StepSpec {
   'graceMs'?: (number | string | Long);
   'retry'?: (_switchyard_v1_RetryPolicy | null);
   'dependencyCaches'?: (_switchyard_v1_DependencyCache)[];
+  'environment'?: (string);
   '_sideEffects'?: "sideEffects";
   '_critical'?: "critical";
 }
@@ -71,6 +72,7 @@ export interface StepSpec__Output {
   'graceMs': (string);
   'retry': (_switchyard_v1_RetryPolicy__Output | null);
   'dependencyCaches': (_switchyard_v1_DependencyCache__Output)[];
+  'environment': (string);
   '_sideEffects'?: "sideEffects";
   '_critical'?: "critical";
 }
